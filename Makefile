@@ -1,0 +1,81 @@
+# Each target builds .venv by itself: nothing is needed but make and Python 3.11 or newer.
+# `make help` lists the targets; PYTHON=/path/to/python chooses the interpreter that .venv is built with.
+
+MODERN  := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON  ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
+	"$$python" -c '$(MODERN)' >/dev/null 2>&1 && echo "$$python" && break; done)
+VENV    := .venv
+BIN     := $(VENV)/bin
+RUNTIME := $(VENV)/runtime.stamp
+DEV     := $(VENV)/dev.stamp
+UV      := uv==0.13.9
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test check lint types format migrate revision password bench lock dev clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
+
+run: $(RUNTIME) ## serve the API, on http://localhost:8000 unless configured otherwise
+	$(BIN)/python main.py
+
+test: $(DEV) ## run the tests, and see what they cover
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: lint types test ## all that must pass before a commit: lint, types, tests
+
+lint: $(DEV) ## look for slips in the code, and for unformatted files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(DEV) ## check the types
+	$(BIN)/mypy
+
+format: $(DEV) ## format the code, and mend what can be mended by machine
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+migrate: $(RUNTIME) ## bring the database's schema up to date
+	$(BIN)/python -m commands migrate
+
+revision: $(DEV) ## write a migration from the models' changes: make revision m="add budgets"
+	@test -n "$$m" || { echo 'Say what changes: make revision m="add budgets"' >&2; exit 2; }
+	$(BIN)/alembic revision --autogenerate -m "$$m"
+
+password: $(RUNTIME) ## reset a forgotten password: make password user=NAME
+	@test -n "$$user" || { echo 'Say whose: make password user=NAME' >&2; exit 2; }
+	$(BIN)/python -m commands password "$$user"
+
+bench: $(DEV) ## measure the service against its yardsticks
+	$(BIN)/python -m benchmarks
+
+lock: $(BIN)/python ## compile requirements*.txt from pyproject.toml; `make lock with=--upgrade` renews what it may
+	$(BIN)/python -m pip install --quiet $(UV)
+	$(COMPILE) $(with) --output-file requirements.txt
+	$(COMPILE) $(with) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+
+dev: $(DEV) ## build .venv with everything a developer needs
+
+clean: ## remove .venv and every cache; the data stay
+	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@"$(PYTHON)" -c '$(MODERN)' >/dev/null 2>&1 || { echo "Python 3.11 or newer, with its venv module, was not found: \
+	install it, or name it with make PYTHON=/path/to/python." >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+# Installed again whenever the lock changes.
+$(RUNTIME): requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RUNTIME)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
