@@ -1,0 +1,295 @@
+"""Days, time zones and periods: what a client writes, read into plain dates.
+
+Pure: today is passed in. Weeks are those of ISO 8601; months are the user's own and may begin on any day from 1 to 28;
+quarters and years are the calendar's. The functions on units know no bounds; `span` keeps to EARLIEST and LATEST.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+EARLIEST = date(1900, 1, 1)
+LATEST = date(2199, 12, 31)
+MOST_DAYS = 36_600
+MOST_MONTHS = 1_200
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of days; both ends belong to it."""
+
+    first: date
+    last: date
+
+
+Rule = Callable[[date, int], Span]
+"""Gives a span from a day and the day on which the user's months begin."""
+
+
+class PeriodError(ValueError):
+    """This is not a date or period that can be used."""
+
+    code = "malformed"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or self.__doc__)
+
+
+class NotADay(PeriodError):
+    """Write a day that exists as YYYY-MM-DD, like 2026-11-22."""
+
+
+class DayNotText(NotADay):
+    """Send the day as a string, like "2026-11-22"."""
+
+    code = "wrong_type"
+
+
+class AnInstant(PeriodError):
+    """This is a day, not an instant: send 2026-11-22 without a time."""
+
+
+class DayOutOfRange(PeriodError):
+    """Send a day from 1900-01-01 to 2199-12-31."""
+
+    code = "out_of_range"
+
+
+class NotAPeriod(PeriodError):
+    """Write a period like 2026, 2026-Q4, 2026-11, 2026-W47, 2026-11-22, this-month, year-to-date or last-30-days."""
+
+
+class PeriodOutOfRange(PeriodError):
+    """Ask for a period from 1900-01-01 to 2199-12-31, and for at most the last 36600 days or 1200 months."""
+
+    code = "out_of_range"
+
+
+class UnknownTimezone(PeriodError):
+    """Send an IANA time zone name, like Europe/Berlin."""
+
+    code = "not_allowed"
+
+
+class TimezoneNotText(UnknownTimezone):
+    """Send the time zone as a string, like "Europe/Berlin"."""
+
+    code = "wrong_type"
+
+
+# [0-9] throughout, because \d also matches the digits of every other script.
+YEAR = "([0-9]{4})"
+MONTH = f"{YEAR}-(0[1-9]|1[0-2])"
+DAY = f"{MONTH}-(0[1-9]|[12][0-9]|3[01])"
+INSTANT = "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}"
+
+
+def read_day(value: object) -> date:
+    """Read a calendar day written as YYYY-MM-DD, the extended format of ISO 8601-1, 5.2.2.1.
+
+    Raises DayNotText, AnInstant, NotADay or DayOutOfRange.
+    """
+    if not isinstance(value, str):
+        raise DayNotText
+    if re.match(INSTANT, value):
+        raise AnInstant
+    if not re.fullmatch(DAY, value):
+        raise NotADay
+    # Compared as text, in which ISO days sort alike: the year 0000 can be written, yet `date` has none.
+    if not EARLIEST.isoformat() <= value <= LATEST.isoformat():
+        raise DayOutOfRange
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise NotADay from None
+
+
+@cache
+def timezones() -> frozenset[str]:
+    """List the time zones a user may have: the names and links of the IANA database that stand for a place."""
+    return frozenset(available_timezones() - {"Factory", "localtime", "posixrules"})
+
+
+def read_timezone(value: object) -> str:
+    """Read the name of a time zone in the exact spelling of the IANA database.
+
+    Raises TimezoneNotText or UnknownTimezone.
+    """
+    if not isinstance(value, str):
+        raise TimezoneNotText
+    if value not in timezones():
+        raise UnknownTimezone
+    return value
+
+
+def today(now: datetime, timezone: str) -> date:
+    """Tell which day it is for a user in `timezone` at the instant `now`, which must carry its own offset."""
+    if now.utcoffset() is None:
+        # astimezone would take it for the server's local time, and be right on the developer's machine only.
+        raise ValueError("today() needs an aware datetime")
+    return now.astimezone(ZoneInfo(timezone)).date()
+
+
+def day_span(year: int, month: int, day: int) -> Span:
+    """Give a single day; raises ValueError if the calendar has no such day."""
+    the_day = date(year, month, day)
+    return Span(the_day, the_day)
+
+
+def week_span(year: int, week: int) -> Span:
+    """Give a week, Monday to Sunday, of an ISO 8601 week-numbering year; raises ValueError if it has no such week."""
+    monday = date.fromisocalendar(year, week, 1)
+    return Span(monday, monday + timedelta(days=6))
+
+
+def month_start(year: int, month: int, start_day: int = 1) -> date:
+    """Give the first day of a user's month; months count on past 12 and back past 1 into the years around."""
+    years, index = divmod(month - 1, 12)
+    return date(year + years, index + 1, start_day)
+
+
+def month_span(year: int, month: int, start_day: int = 1) -> Span:
+    """Give a user's month, which bears the name of the calendar month in which it begins; counts as month_start."""
+    return Span(month_start(year, month, start_day), month_start(year, month + 1, start_day) - ONE_DAY)
+
+
+def quarter_span(year: int, quarter: int) -> Span:
+    """Give a quarter, 1 to 4, of a calendar year."""
+    return Span(month_start(year, 3 * quarter - 2), month_start(year, 3 * quarter + 1) - ONE_DAY)
+
+
+def year_span(year: int) -> Span:
+    """Give a calendar year."""
+    return Span(date(year, 1, 1), date(year, 12, 31))
+
+
+def day_holding(day: date, _start_day: int = 1) -> Span:
+    """Give the day itself, for tables of units."""
+    return Span(day, day)
+
+
+def week_holding(day: date, _start_day: int = 1) -> Span:
+    """Give the ISO 8601 week that holds a day."""
+    iso = day.isocalendar()
+    return week_span(iso.year, iso.week)
+
+
+def month_holding(day: date, start_day: int = 1) -> Span:
+    """Give the user's month that holds a day."""
+    month = day.month if day.day >= start_day else day.month - 1
+    return month_span(day.year, month, start_day)
+
+
+def quarter_holding(day: date, _start_day: int = 1) -> Span:
+    """Give the calendar quarter that holds a day."""
+    return quarter_span(day.year, (day.month + 2) // 3)
+
+
+def year_holding(day: date, _start_day: int = 1) -> Span:
+    """Give the calendar year that holds a day."""
+    return year_span(day.year)
+
+
+def one_before(holding: Rule) -> Rule:
+    """Make the rule for the whole unit before the one that holds today."""
+    return lambda today, start_day: holding(holding(today, start_day).first - ONE_DAY, start_day)
+
+
+def to_date(holding: Rule) -> Rule:
+    """Make the rule for the unit that holds today, from its first day to today."""
+    return lambda today, start_day: Span(holding(today, start_day).first, today)
+
+
+def last_days(count: int, today: date, _start_day: int = 1) -> Span:
+    """Give the last `count` days, of which today is one."""
+    return Span(today - timedelta(days=count - 1), today)
+
+
+def last_months(count: int, today: date, start_day: int = 1) -> Span:
+    """Give the last `count` whole months of the user's, of which the current one, to its end, is one."""
+    current = month_holding(today, start_day)
+    return Span(month_start(current.first.year, current.first.month - count + 1, start_day), current.last)
+
+
+WORDS: dict[str, Rule] = {
+    "today": day_holding,
+    "this-week": week_holding,
+    "this-month": month_holding,
+    "this-quarter": quarter_holding,
+    "this-year": year_holding,
+    "last-week": one_before(week_holding),
+    "last-month": one_before(month_holding),
+    "last-quarter": one_before(quarter_holding),
+    "last-year": one_before(year_holding),
+    "month-to-date": to_date(month_holding),
+    "year-to-date": to_date(year_holding),
+}
+
+COUNTED = re.compile("last-([1-9][0-9]*)-(days|months)")
+COUNTS: dict[str, tuple[int, Callable[[int, date, int], Span]]] = {
+    "days": (MOST_DAYS, last_days),
+    "months": (MOST_MONTHS, last_months),
+}
+
+# The start day comes first, then one number for each group.
+NAMED: tuple[tuple[re.Pattern[str], Callable[..., Span]], ...] = (
+    (re.compile(YEAR), lambda _, year: year_span(year)),
+    (re.compile(f"{YEAR}-Q([1-4])"), lambda _, year, quarter: quarter_span(year, quarter)),
+    (re.compile(MONTH), lambda start_day, year, month: month_span(year, month, start_day)),
+    (re.compile(f"{YEAR}-W([0-9]{{2}})"), lambda _, year, week: week_span(year, week)),
+    (re.compile(DAY), lambda _, year, month, day: day_span(year, month, day)),
+)
+
+
+def span(period: str, today: date, month_start_day: int = 1) -> Span:
+    """Give the days that a period means today, for a user whose months begin on `month_start_day`, 1 to 28.
+
+    One that sticks out of EARLIEST..LATEST is clipped: 2199-12-31 lies in 2200-W01, which thus can be asked for.
+    Raises NotAPeriod, or PeriodOutOfRange if nothing is left.
+    """
+    if rule := WORDS.get(period):
+        return clipped(rule(today, month_start_day))
+    if counted := COUNTED.fullmatch(period):
+        return clipped(counted_span(counted[1], counted[2], today, month_start_day))
+    return clipped(named_span(period, month_start_day))
+
+
+def is_relative(period: str) -> bool:
+    """Tell whether the days that a period means depend on today."""
+    return period in WORDS or COUNTED.fullmatch(period) is not None
+
+
+def counted_span(digits: str, unit: str, today: date, start_day: int) -> Span:
+    """Give the last so many days or months, the current one counted; raises PeriodOutOfRange if they are too many."""
+    most, rule = COUNTS[unit]
+    # Six digits are too many already, and int() raises on more than 4300.
+    count = int(digits[:6])
+    if count > most:
+        raise PeriodOutOfRange
+    return rule(count, today, start_day)
+
+
+def named_span(period: str, start_day: int) -> Span:
+    """Give the days of a period with a name in the calendar, like 2026-W47; raises NotAPeriod or PeriodOutOfRange."""
+    for form, rule in NAMED:
+        if found := form.fullmatch(period):
+            year, *rest = map(int, found.groups())
+            # One year of slack for weeks and users' months across the edge; beyond it, `date` itself gives out.
+            if not EARLIEST.year - 1 <= year <= LATEST.year + 1:
+                raise PeriodOutOfRange
+            try:
+                return rule(start_day, year, *rest)
+            except ValueError:
+                raise NotAPeriod from None
+    raise NotAPeriod
+
+
+def clipped(reach: Span) -> Span:
+    """Cut a span to EARLIEST..LATEST; raises PeriodOutOfRange if it lies wholly outside."""
+    if reach.last < EARLIEST or reach.first > LATEST:
+        raise PeriodOutOfRange
+    return Span(max(reach.first, EARLIEST), min(reach.last, LATEST))
