@@ -1,0 +1,196 @@
+"""Accounts: registering, signing in, the profile, the password, and the end of it all."""
+
+from typing import Any, Final
+
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+import sessions
+from auth import AccessTokens, Caller, Passwords, check_password
+from config import Settings
+from database import Base, UnitOfWork, inserted_id, now
+from models import Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User, name_key
+from problems import (
+    AlreadyExists,
+    Entry,
+    InvalidCredentials,
+    InvalidToken,
+    NotFound,
+    ValidationFailed,
+    WrongPassword,
+    at,
+)
+from schemas import AccountDeletion, PasswordChange, SignIn, Token, UserCreate, UserUpdate
+from schemas import User as UserAnswer
+
+_COLUMNS: Final = (
+    User.id,
+    User.username,
+    User.email,
+    User.currency,
+    User.timezone,
+    User.month_start_day,
+    User.created_at,
+    User.updated_at,
+)
+_PROFILE: Final = select(*_COLUMNS).where(User.id == bindparam("user_id"))
+_SECRETS: Final = select(*_COLUMNS, User.password_hash).where(User.id == bindparam("user_id"))
+# Answered by the unique indexes on username_key and email_key.
+_BY_NAME: Final = select(User.id, User.password_hash).where(
+    or_(User.username_key == bindparam("key"), User.email_key == bindparam("key"))
+)
+_TAKEN: Final = select(User.id, User.username_key, User.email_key).where(
+    or_(User.username_key == bindparam("username_key"), User.email_key == bindparam("email_key"))
+)
+# Children first: foreign keys only check, so that nothing disappears by a rule that no reader of the code sees.
+_OWNED: Final[tuple[type[Base], ...]] = (TrashedExpense, Expense, Category, Tombstone, Session, LedgerState)
+
+
+class Accounts:
+    """What can be done with accounts; hashing holds no connection and no lock, and goes on only if nothing moved."""
+
+    def __init__(self, settings: Settings, passwords: Passwords, tokens: AccessTokens) -> None:
+        self._settings = settings
+        self._passwords = passwords
+        self._tokens = tokens
+
+    async def register(self, unit: UnitOfWork, data: UserCreate) -> UserAnswer:
+        """Open an account; raise AlreadyExists with a pointer for each of name and e-mail that is taken."""
+        self._check_new_password("/password", data.password, data.username, data.email)
+        password_hash = await self._passwords.hash(data.password)
+        connection = await unit.begin()
+        await _refuse_taken(connection, data.username, data.email)
+        profile = data.model_dump(exclude={"password"})
+        keys = {"username_key": name_key(data.username), "email_key": name_key(data.email)}
+        inserted = await connection.execute(insert(User), profile | keys | {"password_hash": password_hash})
+        user_id = inserted_id(inserted)
+        await connection.execute(insert(LedgerState), {"owner_id": user_id, "revision": 0, "expense_count": 0})
+        return await _profile(connection, user_id)
+
+    async def sign_in(self, unit: UnitOfWork, form: SignIn) -> Token:
+        """Open a session and return its access token; raise InvalidCredentials, after one hash, whoever it was."""
+        reading = await unit.reader()
+        user = (await reading.execute(_BY_NAME, {"key": name_key(form.username)})).one_or_none()
+        await unit.release()
+        if not await self._passwords.verify(form.password, user and user.password_hash) or user is None:
+            raise InvalidCredentials
+        outdated = self._passwords.is_outdated(user.password_hash)
+        renewed = await self._passwords.hash(form.password) if outdated else None
+        connection = await unit.begin()
+        await _still(connection, user.id, user.password_hash, InvalidCredentials(), shared=not renewed)
+        if renewed:
+            await connection.execute(update(User).where(User.id == user.id).values(password_hash=renewed))
+        sid = await sessions.open_session(connection, user.id, self._tokens.seconds)
+        return Token(
+            access_token=self._tokens.issue(user.id, sid),
+            token_type="bearer",  # noqa: S106
+            expires_in=self._tokens.seconds,
+        )
+
+    async def profile(self, unit: UnitOfWork, caller: Caller) -> UserAnswer:
+        """Return the caller's account."""
+        return await _profile(await unit.reader(), caller.id)
+
+    async def change_profile(self, unit: UnitOfWork, caller: Caller, change: UserUpdate) -> UserAnswer:
+        """Change the fields sent; a new name or e-mail needs the current password."""
+        wanted = change.given()
+        given = wanted.pop("current_password", None)
+        verified = None
+        if "username" in wanted or "email" in wanted:
+            verified = await self._verified(unit, caller, given)
+        connection = await unit.begin()
+        user = await _still(connection, caller.id, verified, InvalidToken())
+        values = {name: value for name, value in wanted.items() if value != getattr(user, name)}
+        if {"username", "email"} & values.keys():
+            await _refuse_taken(connection, values.get("username"), values.get("email"), but=caller.id)
+            values |= {f"{name}_key": name_key(values[name]) for name in ("username", "email") if name in values}
+        if values:
+            await connection.execute(update(User).where(User.id == caller.id).values(**values, updated_at=now()))
+        return await _profile(connection, caller.id)
+
+    async def change_password(self, unit: UnitOfWork, caller: Caller, change: PasswordChange) -> None:
+        """Change the password and end every other session."""
+        profile = await self.profile(unit, caller)
+        self._check_new_password("/new_password", change.new_password, profile.username, profile.email)
+        verified = await self._verified(unit, caller, change.current_password)
+        password_hash = await self._passwords.hash(change.new_password)
+        connection = await unit.begin()
+        await _still(connection, caller.id, verified, WrongPassword())
+        await connection.execute(update(User).where(User.id == caller.id).values(password_hash=password_hash))
+        await sessions.end_sessions(connection, caller.id, but=caller.session_id)
+
+    async def delete_account(self, unit: UnitOfWork, caller: Caller, data: AccountDeletion) -> None:
+        """Delete the account and every row of it."""
+        verified = await self._verified(unit, caller, data.current_password)
+        connection = await unit.begin(caller.id)
+        await _still(connection, caller.id, verified, WrongPassword())
+        locked = select(LedgerState.revision).where(LedgerState.owner_id == bindparam("owner")).with_for_update()
+        await connection.execute(locked, {"owner": caller.id})
+        for table in _OWNED:
+            owned = table.__table__.c.owner_id == bindparam("owner")
+            await connection.execute(delete(table).where(owned), {"owner": caller.id})
+        await connection.execute(delete(User).where(User.id == caller.id))
+
+    async def reset_password(self, unit: UnitOfWork, username: str, password: str) -> None:
+        """Set a forgotten password and end every session; for the operator, who has asked who it is."""
+        password_hash = await self._passwords.hash(password)
+        connection = await unit.begin()
+        user = (await connection.execute(_BY_NAME, {"key": name_key(username)})).one_or_none()
+        if user is None:
+            raise NotFound("There is no account of this name or e-mail.")
+        await connection.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
+        await sessions.end_sessions(connection, user.id)
+
+    async def _verified(self, unit: UnitOfWork, caller: Caller, password: str | None) -> str:
+        """Return the hash that the caller's current password matched."""
+        if password is None:
+            entry = at("/current_password", "required", "Send your current password to change the name or the e-mail.")
+            raise ValidationFailed(errors=[entry])
+        user = (await (await unit.reader()).execute(_SECRETS, {"user_id": caller.id})).one_or_none()
+        await unit.release()
+        if user is None:
+            raise InvalidToken
+        if not await self._passwords.verify(password, user.password_hash):
+            raise WrongPassword(errors=[at("/current_password", "not_allowed", "This is not your current password.")])
+        return str(user.password_hash)
+
+    def _check_new_password(self, pointer: str, password: str, *own_names: str) -> None:
+        try:
+            check_password(password, self._settings.password_min_length, *own_names)
+        except PydanticCustomError as refused:
+            raise ValidationFailed(errors=[at(pointer, refused.type, refused.message())]) from None
+
+
+async def _profile(connection: AsyncConnection, user_id: int) -> UserAnswer:
+    row = (await connection.execute(_PROFILE, {"user_id": user_id})).one_or_none()
+    if row is None:
+        raise InvalidToken
+    return UserAnswer.model_validate(row._asdict())
+
+
+async def _still(
+    connection: AsyncConnection, user_id: int, verified: str | None, otherwise: Exception, *, shared: bool = False
+) -> Row[*tuple[Any, ...]]:
+    """Lock the user's row and return it, if the password hash is still the one that was verified (None: any).
+
+    A sign-in shares the lock, as every foreign key to the row does, and so never waits for the user's own import.
+    """
+    user = (await connection.execute(_SECRETS.with_for_update(read=shared), {"user_id": user_id})).one_or_none()
+    if user is None or (verified is not None and user.password_hash != verified):
+        raise otherwise
+    return user
+
+
+async def _refuse_taken(
+    connection: AsyncConnection, username: str | None, email: str | None, *, but: int | None = None
+) -> None:
+    keys = {"username_key": name_key(username or ""), "email_key": name_key(email or "")}
+    rows = [row for row in await connection.execute(_TAKEN, keys) if row.id != but]
+    taken: list[Entry] = [
+        at(f"/{name}", "already_exists", f"This {label} belongs to another account.")
+        for name, label in (("username", "user name"), ("email", "e-mail"))
+        if any(getattr(row, f"{name}_key") == keys[f"{name}_key"] for row in rows)
+    ]
+    if taken:
+        raise AlreadyExists("The user name or the e-mail is taken.", errors=taken)

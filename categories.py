@@ -1,0 +1,141 @@
+"""Categories: the names that a user sorts expenses under."""
+
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, delete, func, select, update
+
+from database import now
+from ledger import Ledger
+from models import Category, Expense, Tombstone, TrashedExpense, name_key
+from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed, at, at_parameter
+from schemas import Category as CategoryAnswer
+from schemas import CategoryCreate, CategoryUpdate, CategoryWithUsage
+
+MOST_CATEGORIES: Final = 1_000
+
+_COLUMNS = (
+    Category.id,
+    Category.name,
+    Category.color,
+    Category.archived,
+    Category.revision,
+    Category.created_at,
+    Category.updated_at,
+)
+_MINE = Category.owner_id == bindparam("owner")
+_ALL = select(*_COLUMNS).where(_MINE).order_by(Category.name_key)
+_ONE = select(*_COLUMNS).where(_MINE, Category.id == bindparam("row_id"))
+# Answered by the unique index on (owner_id, name_key).
+_BY_NAME = select(Category.id, Category.name).where(_MINE, Category.name_key == bindparam("key"))
+_COUNT = select(func.count()).select_from(Category).where(_MINE)
+# Answered by the index on (owner_id, category_id, spent_on, id), which covers it.
+_USAGE = (
+    select(Expense.category_id, func.count().label("expense_count"), func.max(Expense.spent_on).label("last_used"))
+    .where(Expense.owner_id == bindparam("owner"), Expense.category_id.is_not(None))
+    .group_by(Expense.category_id)
+)
+_IN_USE = (
+    select(Expense.id)
+    .where(Expense.owner_id == bindparam("owner"), Expense.category_id == bindparam("row_id"))
+    .limit(1)
+)
+
+
+async def list_categories(ledger: Ledger, *, with_usage: bool) -> list[CategoryWithUsage]:
+    """Return all categories, by name, each with its use if asked."""
+    categories = await ledger.rows(_ALL)
+    if not with_usage:
+        return [CategoryWithUsage(**row._asdict()) for row in categories]
+    used = {row.category_id: (row.expense_count, row.last_used) for row in await ledger.rows(_USAGE)}
+    return [CategoryWithUsage(**row._asdict(), **_usage(*used.get(row.id, (0, None)))) for row in categories]
+
+
+async def read_category(ledger: Ledger, category_id: int) -> CategoryAnswer:
+    """Return one category."""
+    return CategoryAnswer.model_validate((await _row(ledger, category_id))._asdict())
+
+
+async def create_category(ledger: Ledger, data: CategoryCreate) -> CategoryAnswer:
+    """Make a category; raise AlreadyExists where the name is taken."""
+    await _refuse_taken(ledger, data.name)
+    return await read_category(ledger, await _insert(ledger, data.name, data.color))
+
+
+async def change_category(ledger: Ledger, category_id: int, change: CategoryUpdate) -> CategoryAnswer:
+    """Change the fields sent; a new name touches every expense that is read under it."""
+    row = await _row(ledger, category_id)
+    values = {name: value for name, value in change.given().items() if value != getattr(row, name)}
+    if not values:
+        return CategoryAnswer.model_validate(row._asdict())
+    if "name" in values:
+        await _refuse_taken(ledger, values["name"], but=category_id)
+        values["name_key"] = name_key(values["name"])
+        await _move(ledger, category_id, category_id)
+    values |= {"revision": await ledger.next_revision(), "updated_at": now()}
+    await ledger.execute(update(Category).where(_MINE, Category.id == category_id).values(values))
+    return await read_category(ledger, category_id)
+
+
+async def delete_category(ledger: Ledger, category_id: int, *, move_to: str | None, uncategorized: bool) -> None:
+    """Delete a category; its expenses go to the category named, or become uncategorised, or it is CategoryInUse."""
+    await _row(ledger, category_id)
+    target = await _target(ledger, category_id, move_to) if move_to is not None else None
+    if target is None and not uncategorized and await ledger.row(_IN_USE, row_id=category_id):
+        raise CategoryInUse
+    await _move(ledger, category_id, target)
+    trashed = TrashedExpense.owner_id == bindparam("owner"), TrashedExpense.category_id == category_id
+    await ledger.execute(update(TrashedExpense).where(*trashed).values(category_id=target))
+    await ledger.execute(delete(Category).where(_MINE, Category.id == category_id))
+    revision = await ledger.next_revision()
+    await ledger.insert(Tombstone, kind="category", row_id=category_id, revision=revision)
+
+
+async def category_named(ledger: Ledger, name: str | None) -> tuple[int | None, str | None]:
+    """Return the id and the spelling of the category of this name, made now if there is none; of None, nothing."""
+    if name is None:
+        return None, None
+    row = await ledger.row(_BY_NAME, key=name_key(name))
+    return (row.id, row.name) if row else (await _insert(ledger, name, None), name)
+
+
+def _usage(expense_count: int, last_used: date | None) -> dict[str, Any]:
+    return {"expense_count": expense_count, "last_used": last_used}
+
+
+async def _row(ledger: Ledger, category_id: int) -> Row[Any]:
+    row = await ledger.row(_ONE, row_id=category_id)
+    if row is None:
+        raise NotFound
+    return row
+
+
+async def _refuse_taken(ledger: Ledger, name: str, *, but: int | None = None) -> None:
+    taken = await ledger.row(_BY_NAME, key=name_key(name))
+    if taken and taken.id != but:
+        entry = at("/name", "already_exists", "You have a category of this name.")
+        raise AlreadyExists(errors=[entry], members={"existing_id": taken.id})
+
+
+async def _insert(ledger: Ledger, name: str, color: str | None) -> int:
+    if (await ledger.execute(_COUNT)).scalar_one() >= MOST_CATEGORIES:
+        raise TooMany(f"An account holds at most {MOST_CATEGORIES:,} categories.")
+    revision = await ledger.next_revision()
+    return await ledger.insert(Category, name=name, name_key=name_key(name), color=color, revision=revision)
+
+
+async def _target(ledger: Ledger, category_id: int, move_to: str) -> int:
+    target = await ledger.row(_BY_NAME, key=name_key(move_to))
+    if target is None:
+        raise ValidationFailed(errors=[at_parameter("move_to", "not_found", "You have no category of this name.")])
+    if target.id == category_id:
+        raise ValidationFailed(errors=[at_parameter("move_to", "not_allowed", "This is the category to delete.")])
+    return int(target.id)
+
+
+async def _move(ledger: Ledger, category_id: int, target: int | None) -> None:
+    await ledger.execute(
+        update(Expense)
+        .where(Expense.owner_id == bindparam("owner"), Expense.category_id == category_id)
+        .values(category_id=target, revision=await ledger.next_revision(), updated_at=now())
+    )

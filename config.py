@@ -1,0 +1,141 @@
+"""Every setting of the service, read once from the environment and `.env`."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+VERSION: Final = "0.1.0"
+SECRET_BYTES: Final = 32
+SAMPLE_SECRETS: Final = frozenset(
+    {
+        # The one in FastAPI's tutorial, which many services have copied.
+        "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+        "0123456789abcdef0123456789abcdef",
+        "your-256-bit-secret-your-256-bit-secret",
+    }
+)
+DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "mysql": "mysql+aiomysql",
+    "mysql+aiomysql": "mysql+aiomysql",
+    "mariadb": "mysql+aiomysql",
+    "mariadb+aiomysql": "mysql+aiomysql",
+}
+
+
+def _known_database(url: str) -> str:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError(
+            "DATABASE_URL is no database URL; write mysql+aiomysql://user:password@host/database"
+        ) from None
+    if parsed.drivername not in DRIVERS:
+        raise ValueError("DATABASE_URL names another database; use mysql+aiomysql://… or sqlite+aiosqlite:///file")
+    if not parsed.database or parsed.database == ":memory:":
+        raise ValueError("DATABASE_URL names no database: append /name, or a file for SQLite")
+    return parsed.set(drivername=DRIVERS[parsed.drivername]).render_as_string(hide_password=False)
+
+
+class Settings(BaseSettings):
+    """The knobs of one running service; frozen, and never echoed in an error."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    database_url: Annotated[str, AfterValidator(_known_database)] = "sqlite+aiosqlite:///expense_tracker.db"
+    """Where the ledgers live: MySQL or MariaDB through aiomysql, or an embedded SQLite file."""
+
+    secret_key: SecretStr | None = None
+    """Signs the access tokens: at least 32 bytes. Needed on MySQL; beside an embedded database one is generated."""
+
+    access_token_minutes: int = Field(default=15, ge=1, le=24 * 60)
+    """How long an access token is good for, in minutes."""
+
+    password_min_length: int = Field(default=8, ge=8, le=64)
+    """The shortest password accepted, in characters; 15 is recommended where there is no second factor."""
+
+    bcrypt_rounds: int = Field(default=12, ge=4, le=16)
+    """The cost of a password's hash; each step doubles the time."""
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins whose pages may call the API, separated by commas; empty: any port of localhost and 127.0.0.1."""
+
+    host: str = "127.0.0.1"
+    """The address that `make run` listens on."""
+
+    port: int = Field(default=8000, ge=1, le=65535)
+    """The port that `make run` listens on."""
+
+    auto_migrate: bool = False
+    """Migrate a MySQL database at start; an embedded one always is."""
+
+    pool_size: int = Field(default=10, ge=1, le=200)
+    """Connections kept to the database by each engine of each worker."""
+
+    pool_timeout: float = Field(default=3, gt=0, le=30)
+    """Seconds that a request waits for a connection before it is a 503."""
+
+    queue_limit: int = Field(default=200, ge=1)
+    """Writers that may wait for one ledger in one process before the next is a 503."""
+
+    trash_days: int = Field(default=30, ge=1)
+    """Days that a deleted expense stays in the trash."""
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _good_secret(self) -> Self:
+        secret = self.secret_key.get_secret_value() if self.secret_key else ""
+        if not secret and self.embedded:
+            return self
+        if len(secret.encode()) < SECRET_BYTES or secret in SAMPLE_SECRETS or len(set(secret)) < 8:  # noqa: PLR2004
+            raise ValueError(
+                "SECRET_KEY must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
+            )
+        return self
+
+    @property
+    def url(self) -> URL:
+        """The database's URL, parsed."""
+        return make_url(self.database_url)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is a SQLite file of the service's own."""
+        return self.url.get_backend_name() == "sqlite"
+
+    def signing_key(self) -> str:
+        """Return the key of the access tokens; an embedded database has its own in a file beside it."""
+        if self.secret_key:
+            return self.secret_key.get_secret_value()
+        return embedded_secret(Path(str(self.url.database)).with_suffix(".key"))
+
+
+def embedded_secret(path: Path) -> str:
+    """Return the secret in `path`, making it first where there is none.
+
+    The file is written aside (mode 0600) and linked into place, so that two workers that start together agree.
+    """
+    if not path.exists():
+        aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(SECRET_BYTES))
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+    return path.read_text().strip()

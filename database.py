@@ -1,0 +1,368 @@
+"""The database: declarative base, column types, the two engines, and the unit of work."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from enum import Enum, auto
+from typing import Any, Final
+from weakref import WeakSet, WeakValueDictionary
+
+import pymysql.converters
+from pymysql.constants import FIELD_TYPE
+from sqlalchemy import BigInteger, CursorResult, DateTime, Dialect, Integer, MetaData, TypeDecorator, event
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.compiler import Compiled
+from sqlalchemy.sql.util import find_tables
+
+from config import Settings
+
+LOCK_WAIT_SECONDS: Final = 5
+CONNECT_SECONDS: Final = 3
+IDLE_SECONDS: Final = 5
+LARGEST_ID: Final = 2**63 - 1
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """What every table derives from; constraints are named by one convention, so that migrations can address them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Instant(TypeDecorator[datetime]):
+    """A point in time, aware and in UTC in Python, whole seconds in the database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Drop the zone, which is always UTC, and the fraction."""
+        return value and value.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Say again that it is UTC."""
+        return value and value.replace(tzinfo=UTC)
+
+
+def now() -> datetime:
+    """Return this second, in UTC."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def inserted_id(result: CursorResult[Any]) -> int:
+    """Return the id of the one row that was inserted."""
+    key = result.inserted_primary_key
+    return int(key[0]) if key else 0
+
+
+class Fault(Enum):
+    """What a failure of the database asks of the edge; None of these is the client's doing."""
+
+    AGAIN = auto()
+    """The transaction lost a race and nothing happened: run it again."""
+
+    LOST = auto()
+    """The connection is gone and nothing happened: run it again on a fresh one."""
+
+    UNAVAILABLE = auto()
+    """The database does not take the work now."""
+
+    UNKNOWN = auto()
+    """The connection was lost during COMMIT: it may have happened."""
+
+
+# MySQL and MariaDB error numbers, Galera's included (its failed certification is a 1213, often at COMMIT).
+_AGAIN: Final = {1213, 1205, 1020}
+_LOST: Final = {2003, 2006, 2013, 2014, 4031}
+_CANNOT_SERVE: Final = {1290, 1792, 1836, 1047}
+_UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 3100}
+# SQLite's primary result codes: busy and locked; then read-only, I/O, corrupt, full, cannot open, not a database.
+_SQLITE_AGAIN: Final = {5, 6}
+_SQLITE_UNAVAILABLE: Final = {8, 10, 11, 13, 14, 26}
+
+
+def _number(error: DBAPIError) -> int | None:
+    sqlite_code = getattr(error.orig, "sqlite_errorcode", None)
+    if sqlite_code is not None:
+        return int(sqlite_code) & 0xFF
+    args = getattr(error.orig, "args", ())
+    return args[0] if args and isinstance(args[0], int) else None
+
+
+def fault_of(error: BaseException) -> Fault | None:
+    """Return what kind of trouble `error` is, or None where it is a mistake of ours.
+
+    A constraint that a rival broke in between counts as a lost race: run again, the check before it sees the rival.
+    """
+    if isinstance(error, PoolTimeout | TimeoutError | QueueFull):
+        return Fault.UNAVAILABLE
+    if isinstance(error, IntegrityError):
+        return Fault.AGAIN
+    if not isinstance(error, DBAPIError):
+        return Fault.LOST if isinstance(error, OSError) else None
+    return _fault_of_number(_number(error), on_sqlite=hasattr(error.orig, "sqlite_errorcode")) or (
+        Fault.LOST if error.connection_invalidated else None
+    )
+
+
+def _fault_of_number(number: int | None, *, on_sqlite: bool) -> Fault | None:
+    again, unavailable = (_SQLITE_AGAIN, _SQLITE_UNAVAILABLE) if on_sqlite else (_AGAIN, _UNAVAILABLE | _CANNOT_SERVE)
+    if number in again:
+        return Fault.AGAIN
+    if number in unavailable:
+        return Fault.UNAVAILABLE
+    return Fault.LOST if number in _LOST and not on_sqlite else None
+
+
+class CommitLost(Exception):
+    """The connection was lost while the transaction was being committed."""
+
+
+class QueueFull(Exception):
+    """Too many writers wait for this ledger already."""
+
+
+class _Turn(asyncio.Lock):
+    """One place at a ledger, and how many wait for it."""
+
+    waiting = 0
+
+
+class WriterQueue:
+    """Where writers wait for their ledger before they take a connection, so that one owner cannot eat the pool."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._turns: WeakValueDictionary[Hashable, _Turn] = WeakValueDictionary()
+
+    async def enter(self, key: Hashable) -> asyncio.Lock:
+        """Wait for the turn at `key` and return it held; raise QueueFull where too many wait."""
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = self._turns[key] = _Turn()
+        if turn.waiting >= self._limit:
+            raise QueueFull
+        turn.waiting += 1
+        try:
+            await turn.acquire()
+        finally:
+            turn.waiting -= 1
+        return turn
+
+
+class Database:
+    """The two engines on one URL: one for units of work, one in autocommit for reads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.embedded = settings.embedded
+        self._work = _engine(settings, autocommit=False)
+        self._read = _engine(settings, autocommit=True)
+        self._queue = WriterQueue(settings.queue_limit)
+
+    @property
+    def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
+        """The engine of the units of work and that of the reads."""
+        return self._work, self._read
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator["UnitOfWork"]:
+        """Open a unit of work; whatever it did not commit is rolled back at the end."""
+        unit = UnitOfWork(self._work, self._read, self._queue, one_writer=self.embedded)
+        try:
+            yield unit
+        finally:
+            await unit.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for engine in self.engines:
+            await engine.dispose()
+
+
+class UnitOfWork:
+    """What one request asks of the database: reads in autocommit, then at most one transaction, committed once."""
+
+    def __init__(self, work: AsyncEngine, read: AsyncEngine, queue: WriterQueue, *, one_writer: bool) -> None:
+        self._work = work
+        self._read = read
+        self._queue = queue
+        self._one_writer = one_writer
+        self._reading: AsyncConnection | None = None
+        self._writing: AsyncConnection | None = None
+        self._turn: asyncio.Lock | None = None
+
+    async def reader(self) -> AsyncConnection:
+        """Return the connection for reads: in autocommit before the transaction begins, the transaction's own after."""
+        if self._writing is not None:
+            return self._writing
+        if self._reading is None:
+            self._reading = await self._read.connect()
+        return self._reading
+
+    async def begin(self, owner_id: int | None = None) -> AsyncConnection:
+        """Begin the transaction, once it is this writer's turn at the owner's ledger (at the file on SQLite)."""
+        if self._writing is None:
+            await self.release()
+            if self._one_writer or owner_id is not None:
+                self._turn = await self._queue.enter(None if self._one_writer else owner_id)
+            self._writing = await self._work.connect()
+            await self._writing.begin()
+        return self._writing
+
+    async def release(self) -> None:
+        """Give the reading connection back: nobody holds one while hashing or waiting for a turn."""
+        if self._reading is not None:
+            connection, self._reading = self._reading, None
+            await connection.close()
+
+    async def commit(self) -> None:
+        """Commit what was begun; raise CommitLost where nobody can tell whether it happened."""
+        if self._writing is None:
+            return
+        try:
+            await self._writing.commit()
+        except (OSError, asyncio.CancelledError) as error:
+            raise CommitLost from error
+        except DBAPIError as error:
+            if fault_of(error) in (Fault.AGAIN, Fault.UNAVAILABLE) and not error.connection_invalidated:
+                raise
+            raise CommitLost from error
+
+    async def close(self) -> None:
+        """Roll back what was not committed and give everything back."""
+        try:
+            await self.release()
+            if self._writing is not None:
+                connection, self._writing = self._writing, None
+                await _end(connection)
+        finally:
+            if self._turn is not None:
+                self._turn.release()
+                self._turn = None
+
+
+async def _end(connection: AsyncConnection) -> None:
+    # The pools do not reset what comes back (a ROLLBACK each time costs a round trip), so a failed one is thrown away.
+    try:
+        if connection.in_transaction():
+            await connection.rollback()
+    except (DBAPIError, OSError):
+        await connection.invalidate()
+    finally:
+        await connection.close()
+
+
+class UnownedStatement(RuntimeError):
+    """A statement reaches into a table of owned rows without saying whose."""
+
+
+# Compiled statements are cached by SQLAlchemy and seen again; each is looked at once.
+_owned: WeakSet[Compiled] = WeakSet()
+
+
+def _says_whose(compiled: Compiled) -> bool:
+    if compiled.statement is None:
+        return True
+    tables = find_tables(compiled.statement, include_joins=True, include_selects=True, include_crud=True)
+    is_owned = any("owner_id" in getattr(table, "c", ()) for table in tables)
+    return not is_owned or not {"owner", "owner_id"}.isdisjoint(getattr(compiled, "binds", ()))
+
+
+def _refuse_unowned(*event_arguments: Any) -> None:
+    compiled = event_arguments[4].compiled
+    if compiled is not None and compiled not in _owned:
+        if not _says_whose(compiled):
+            raise UnownedStatement(UnownedStatement.__doc__)
+        _owned.add(compiled)
+
+
+def _engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
+    options: dict[str, Any] = {
+        "pool_size": settings.pool_size,
+        "max_overflow": 0,
+        "pool_timeout": settings.pool_timeout,
+    }
+    if autocommit:
+        options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    elif not settings.embedded:
+        options |= {"isolation_level": "READ COMMITTED"}
+    connect_args = {"isolation_level": None} if settings.embedded else _mysql_arguments()
+    engine = create_async_engine(
+        settings.url, pool_reset_on_return=None, hide_parameters=True, connect_args=connect_args, **options
+    )
+    event.listen(engine.sync_engine, "before_cursor_execute", _refuse_unowned)
+    if settings.embedded:
+        _listen_on_sqlite(engine, autocommit=autocommit)
+    else:
+        _listen_on_mysql(engine)
+    return engine
+
+
+def _mysql_arguments() -> dict[str, Any]:
+    return {
+        "charset": "utf8mb4",
+        "connect_timeout": CONNECT_SECONDS,
+        "init_command": (
+            f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, time_zone = '+00:00', "
+            "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+        ),
+        # The driver's own decoders match regular expressions; a page of 50 rows holds 150 dates.
+        "conv": pymysql.converters.conversions
+        | {FIELD_TYPE.DATE: date.fromisoformat, FIELD_TYPE.DATETIME: datetime.fromisoformat},
+    }
+
+
+def _listen_on_sqlite(engine: AsyncEngine, *, autocommit: bool) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in ("foreign_keys = ON", "journal_mode = WAL", f"busy_timeout = {LOCK_WAIT_SECONDS * 1000}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    if not autocommit:
+        # A deferred transaction that turns into a writer fails at once with "database is locked".
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin(connection: Any) -> None:  # noqa: ANN401
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _listen_on_mysql(engine: AsyncEngine) -> None:
+    dialect = engine.sync_engine.dialect
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def drop_a_server_that_cannot_serve(context: ExceptionContext) -> None:
+        if (
+            isinstance(context.sqlalchemy_exception, DBAPIError)
+            and _number(context.sqlalchemy_exception) in _CANNOT_SERVE
+        ):
+            context.is_disconnect = True
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note_the_time(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    # A ping at every checkout costs 50 µs; one that rested for a while may have been closed by the server.
+    @event.listens_for(engine.sync_engine, "checkout")
+    def ping_after_a_rest(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        if time.monotonic() - record.info.get("idle_since", time.monotonic()) > IDLE_SECONDS:
+            try:
+                dialect.do_ping(connection)
+            except Exception as error:
+                raise DisconnectionError from error

@@ -1,0 +1,134 @@
+"""One grammar of filters for lists, export, reports and bulk edits of expenses."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
+
+import periods
+from models import DESCRIPTION_LENGTH, Category, Expense, name_key, text_key
+from periods import Span
+from schemas import (
+    AmountBound,
+    CategoryName,
+    Currency,
+    Day,
+    ExternalId,
+    Flag,
+    Given,
+    Shape,
+    WholeNumber,
+    refusal,
+    refusing,
+    text,
+)
+
+ANY_DAY = date(2026, 1, 1)
+
+
+def _period(value: str) -> str:
+    # Only its spelling is looked at here; what it means depends on the user's today.
+    refusing(lambda period: periods.span(period, ANY_DAY))(value)
+    return value
+
+
+Period = Annotated[str, Field(max_length=32), AfterValidator(_period)]
+Words = Annotated[str, AfterValidator(text(1, DESCRIPTION_LENGTH))]
+
+
+class ExpenseFilter(Shape):
+    """Which expenses: all filters given must hold; the categories, and having none, are alternatives."""
+
+    from_: Given[Day] = Field(default=None, alias="from", description="The first day, inclusive.")
+    to: Given[Day] = Field(default=None, description="The last day, inclusive.")
+    period: Given[Period] = Field(
+        default=None,
+        description="Instead of `from` and `to`: `2026`, `2026-Q4`, `2026-11`, `2026-W47`, `2026-11-22`, `today`, "
+        "`this-week`, `this-month`, `this-quarter`, `this-year`, `last-week`, `last-month`, `last-quarter`, "
+        "`last-year`, `month-to-date`, `year-to-date`, `last-N-days`, `last-N-months`. "
+        "Months are your own (`month_start_day`).",
+    )
+    category: list[CategoryName] = Field(default=[], description="A category's name; may be given several times.")
+    uncategorized: Flag = Field(default=False, description="Those without a category, beside those of `category`.")
+    currency: Given[Currency] = Field(default=None, description="ISO 4217 code.")
+    min_amount: Given[AmountBound] = Field(default=None, description="At least this number, whatever the currency.")
+    max_amount: Given[AmountBound] = Field(default=None, description="At most this number, whatever the currency.")
+    external_id: Given[ExternalId] = Field(default=None, description="Your own id of it.")
+    q: Given[Words] = Field(
+        default=None, description="Words that the description holds, each anywhere in it, without regard to case."
+    )
+
+    @field_validator("to")
+    @classmethod
+    def _after_from(cls, to: date | None, info: ValidationInfo) -> date | None:
+        first = info.data.get("from_")
+        if to is not None and first is not None and to < first:
+            raise refusal("out_of_range", "This is before `from`.")
+        return to
+
+    @field_validator("period")
+    @classmethod
+    def _instead_of_days(cls, period: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("from_") is not None or info.data.get("to") is not None:
+            raise refusal("not_allowed", "Give either a period, or from and to.")
+        return period
+
+    @field_validator("max_amount")
+    @classmethod
+    def _above_the_least(cls, most: int | None, info: ValidationInfo) -> int | None:
+        least = info.data.get("min_amount")
+        if most is not None and least is not None and most < least:
+            raise refusal("out_of_range", "This is below `min_amount`.")
+        return most
+
+    def span(self, today: date, month_start_day: int) -> Span | None:
+        """Return the days asked for, or None for all of them."""
+        if self.period is not None:
+            return periods.span(self.period, today, month_start_day)
+        if self.from_ is None and self.to is None:
+            return None
+        return Span(self.from_ or periods.EARLIEST, self.to or periods.LATEST)
+
+    def clauses(self, span: Span | None) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions on a statement over expenses that binds `:owner`."""
+        if span is not None:
+            yield Expense.spent_on.between(span.first, span.last)
+        if self.category or self.uncategorized:
+            yield or_(*self._categories())
+        if self.currency is not None:
+            yield Expense.currency == self.currency
+        if self.min_amount is not None:
+            yield Expense.amount >= self.min_amount
+        if self.max_amount is not None:
+            yield Expense.amount <= self.max_amount
+        if self.external_id is not None:
+            yield Expense.external_id == self.external_id
+        for word in text_key(self.q or "").split():
+            yield func.instr(Expense.description_key, word) > 0
+
+    def _categories(self) -> Iterator[ColumnElement[bool]]:
+        if self.category:
+            named = select(Category.id).where(
+                Category.owner_id == bindparam("owner"),
+                Category.name_key.in_([name_key(name) for name in self.category]),
+            )
+            yield Expense.category_id.in_(named)
+        if self.uncategorized:
+            yield Expense.category_id.is_(None)
+
+
+class ExpenseQuery(ExpenseFilter):
+    """A page of a list of expenses."""
+
+    sort: Literal["-date", "date", "-amount", "amount"] = Field(
+        default="-date", description="`-` is from the largest down; amounts are compared as numbers."
+    )
+    limit: WholeNumber = Field(default=50, ge=1, le=200, description="Rows of a page.")
+    cursor: Given[str] = Field(default=None, description="`next_cursor` of the page before, with the same filters.")
+    with_count: Flag = Field(default=False, description="Also count all that match.")
+
+    def asked(self) -> dict[str, Any]:
+        """Return the filters and the sort, which a cursor belongs to."""
+        return self.model_dump(exclude={"limit", "cursor", "with_count"})

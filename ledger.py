@@ -1,0 +1,90 @@
+"""The Ledger: one user's rows, and the only door to them."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import CursorResult, Executable, Row, bindparam, insert, select, update
+
+import periods
+from auth import Caller
+from database import UnitOfWork, inserted_id, now
+from models import LedgerState, Owned
+from problems import InvalidToken, TooMany
+
+MOST_EXPENSES: Final = 1_000_000
+
+# A writer locks this one row by its primary key: a locking join deadlocks, and `users` is what foreign keys lock.
+_LOCK: Final = (
+    select(LedgerState.revision, LedgerState.expense_count)
+    .where(LedgerState.owner_id == bindparam("owner"))
+    .with_for_update()
+)
+_ADVANCE: Final = (
+    update(LedgerState)
+    .where(LedgerState.owner_id == bindparam("owner"))
+    .values(revision=bindparam("next_revision"), expense_count=bindparam("next_count"))
+)
+
+
+class Ledger:
+    """One user's expenses and categories. Every statement gets the owner; one without a place for it is refused.
+
+    Reads need nothing more. Before the first write comes `lock`: from then on this is the ledger's only writer, and the
+    first change takes the next revision.
+    """
+
+    def __init__(self, owner: Caller, unit: UnitOfWork) -> None:
+        self.owner = owner
+        self._unit = unit
+        self._locked: tuple[int, int] | None = None
+        self._revision: int | None = None
+
+    @property
+    def today(self) -> date:
+        """The day it is for the owner."""
+        return periods.today(now(), self.owner.timezone)
+
+    async def lock(self) -> None:
+        """Wait for the turn, begin the transaction and lock the ledger; raise InvalidToken if the account is gone."""
+        connection = await self._unit.begin(self.owner.id)
+        row = (await connection.execute(_LOCK, {"owner": self.owner.id})).one_or_none()
+        if row is None:
+            raise InvalidToken
+        self._locked = (row.revision, row.expense_count)
+
+    async def execute(self, statement: Executable, **parameters: object) -> CursorResult[Any]:
+        """Run a statement on the owner's rows; it says where the owner goes with `:owner`."""
+        connection = await self._unit.reader()
+        return await connection.execute(statement, {"owner": self.owner.id, **parameters})
+
+    async def rows(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
+        """Return all the rows that a statement finds."""
+        return (await self.execute(statement, **parameters)).all()
+
+    async def row(self, statement: Executable, **parameters: object) -> Row[Any] | None:
+        """Return the one row that a statement finds, or None."""
+        return (await self.execute(statement, **parameters)).one_or_none()
+
+    async def insert(self, table: type[Owned], **values: object) -> int:
+        """Insert one row of the owner's and return its id."""
+        connection = await self._unit.reader()
+        result = await connection.execute(insert(table), {"owner_id": self.owner.id, **values})
+        return inserted_id(result)
+
+    async def next_revision(self, *, expenses: int = 0) -> int:
+        """Take the transaction's revision, once, and count `expenses` live ones more (or fewer).
+
+        Raises TooMany where the ledger is full.
+        """
+        if self._locked is None:
+            message = "a ledger is locked before it is changed"
+            raise RuntimeError(message)
+        revision, count = self._locked
+        if expenses > 0 and count + expenses > MOST_EXPENSES:
+            raise TooMany(f"A ledger holds at most {MOST_EXPENSES:,} expenses.")
+        if self._revision is None or expenses:
+            self._revision = revision + 1
+            self._locked = (revision, count + expenses)
+            await self.execute(_ADVANCE, next_revision=self._revision, next_count=count + expenses)
+        return self._revision

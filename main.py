@@ -1,0 +1,124 @@
+"""The application: its wiring, and nothing else."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+import migrations
+from accounts import Accounts
+from auth import AccessTokens, Passwords
+from config import VERSION, Settings
+from database import Database
+from documents import TITLE, describe, mount_pages, name_operation
+from problems import MethodNotAllowed, Problem, problem_of, render
+from routers import categories, expenses, system, users
+from routers.edge import allow
+from routers.envelope import Envelope, LastResort
+
+LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?"
+EXPOSED = [
+    "Location",
+    "Link",
+    "ETag",
+    "X-Request-ID",
+    "WWW-Authenticate",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "Content-Disposition",
+]
+ALLOWED = ["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-ID"]
+PREFLIGHT_SECONDS = 2 * 60 * 60
+
+
+class WrongSchema(Exception):
+    """The database has another schema than this code: run `make migrate`."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the service for these settings."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if settings.embedded or settings.auto_migrate:
+            await asyncio.to_thread(migrations.upgrade, settings.url)
+        state = app.state
+        state.database = Database(settings)
+        state.tokens = AccessTokens(settings.signing_key(), settings.access_token_minutes)
+        passwords = Passwords(settings.bcrypt_rounds)
+        state.accounts = Accounts(settings, passwords, state.tokens)
+        try:
+            await refuse_another_schema(state.database)
+            yield
+        finally:
+            passwords.close()
+            await state.database.close()
+
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=name_operation,
+        middleware=[Middleware(Envelope), cors(settings), Middleware(LastResort)],
+    )
+    for router in (users.router, categories.router, expenses.router, system.currencies, system.router):
+        app.include_router(router)
+    mount_pages(app)
+    app.openapi = describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    for error in (Problem, RequestValidationError, HTTPException):
+        app.add_exception_handler(error, answer_problem)
+    return app
+
+
+def cors(settings: Settings) -> Middleware:
+    """Return who may call from a browser: an allow-list, with bearer tokens and never with credentials."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGINS,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=ALLOWED,
+        expose_headers=EXPOSED,
+        max_age=PREFLIGHT_SECONDS,
+    )
+
+
+async def refuse_another_schema(database: Database) -> None:
+    """Raise WrongSchema where the database answers with another schema; one that does not answer may come later."""
+    if (await system.check(database))["migrations"] == "another schema":
+        raise WrongSchema(WrongSchema.__doc__)
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """Answer with the problem that an error is."""
+    problem = problem_of(error)
+    if isinstance(problem, MethodNotAllowed):
+        problem.headers = {**problem.headers, **allow(request)}
+    return render(request, problem)
+
+
+def read_settings() -> Settings:
+    """Read the settings, or exit and name the variable that is wrong, never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "\n".join(f"  {'.'.join(map(str, it['loc'])).upper()} {it['msg']}" for it in error.errors())
+        sys.exit(f"The service cannot start:\n{wrong}")
+
+
+app = create_app(read_settings())
+
+if __name__ == "__main__":
+    chosen = read_settings()
+    uvicorn.run("main:app", host=chosen.host, port=chosen.port, server_header=False, proxy_headers=False)

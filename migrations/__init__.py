@@ -1,0 +1,82 @@
+"""The database's schema in dated revisions, and what brings a database to the newest."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from filelock import FileLock
+from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy.pool import NullPool
+
+LOCK_SECONDS: Final = 60
+SYNC_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "mysql": "mysql+pymysql"}
+
+
+def upgrade(url: str | URL, revision: str = "head") -> None:
+    """Bring a database up to a revision, making an embedded one where there is none."""
+    with _migrating(make_url(url)) as config:
+        command.upgrade(config, revision)
+
+
+def downgrade(url: str | URL, revision: str) -> None:
+    """Bring a database back down to a revision; what the newer ones held is lost."""
+    with _migrating(make_url(url)) as config:
+        command.downgrade(config, revision)
+
+
+def head() -> str | None:
+    """Return the newest revision that the code knows."""
+    return ScriptDirectory.from_config(_configured()).get_current_head()
+
+
+def current(connection: Connection) -> str | None:
+    """Return the revision that a database is at, or None for an empty one."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def sync_url(url: URL) -> URL:
+    """Return the same database through a driver for migrations, which run outside the event loop."""
+    return url.set(drivername=SYNC_DRIVERS[url.get_backend_name()])
+
+
+def _configured() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config
+
+
+@contextmanager
+def _migrating(url: URL) -> Iterator[Config]:
+    """Open a database that nobody else migrates meanwhile, for the commands of Alembic."""
+    config = _configured()
+    engine = create_engine(sync_url(url), poolclass=NullPool, hide_parameters=True)
+    locked = _file_lock if url.get_backend_name() == "sqlite" else _server_lock
+    with engine.connect() as connection, locked(connection, url):
+        config.attributes["connection"] = connection
+        yield config
+
+
+@contextmanager
+def _file_lock(connection: Connection, url: URL) -> Iterator[None]:
+    with FileLock(f"{url.database}.lock", timeout=LOCK_SECONDS):
+        # SQLite alters a table by copying it, which foreign keys would take for a deletion.
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        connection.commit()
+        yield
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if broken:
+            raise RuntimeError(f"the migration left {len(broken)} rows without what they refer to")
+
+
+@contextmanager
+def _server_lock(connection: Connection, _: URL) -> Iterator[None]:
+    # The lock is the session's own: it ends with the connection, however that ends.
+    if not connection.scalar(text("SELECT GET_LOCK('expense_tracker.migrate', :seconds)"), {"seconds": LOCK_SECONDS}):
+        raise TimeoutError("Another process has been migrating this database for a minute.")
+    connection.commit()
+    yield

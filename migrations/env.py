@@ -1,0 +1,38 @@
+"""What Alembic runs: on the connection it was given, or on the configured database when called from its own command."""
+
+from typing import Literal
+
+from alembic import context
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import NullPool
+
+from config import Settings
+from database import Instant
+from migrations import sync_url
+from models import User
+
+
+def render_item(kind: str, item: object, _: object) -> str | Literal[False]:
+    """Write our own types as the plain ones they are stored as: a revision must not change when the code does."""
+    return "sa.DateTime()" if kind == "type" and isinstance(item, Instant) else False
+
+
+def migrate(connection: Connection) -> None:
+    """Run the revisions, each in a transaction of its own where the database can."""
+    context.configure(
+        connection=connection,
+        target_metadata=User.metadata,
+        render_item=render_item,
+        compare_server_default=False,
+        render_as_batch=connection.dialect.name == "sqlite",
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if given := context.config.attributes.get("connection"):
+    migrate(given)
+else:
+    with create_engine(sync_url(Settings().url), poolclass=NullPool).connect() as own:
+        migrate(own)

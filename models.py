@@ -1,0 +1,188 @@
+"""The tables. Every row but a user's own belongs to exactly one user, its owner."""
+
+import unicodedata
+from datetime import date, datetime
+from typing import Annotated
+
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from database import Base, BigId, Instant, now
+
+# One binary collation everywhere: what must be searched or unique without regard to case has a normalised key column.
+MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+# SQLite gives the id of a deleted last row to the next one otherwise.
+NUMBERED = MYSQL | {"sqlite_autoincrement": True}
+
+NAME_LENGTH = 50
+EMAIL_LENGTH = 254
+DESCRIPTION_LENGTH = 500
+EXTERNAL_ID_LENGTH = 64
+# Folding case and normalising make a text at most three times as long, save for a few ligatures, which are refused.
+KEY_GROWTH = 3
+
+Id = Annotated[int, mapped_column(BigId, primary_key=True, sort_order=-2)]
+CurrencyCode = Annotated[str, mapped_column(String(3))]
+Revision = Annotated[int, mapped_column(BigInteger)]
+"""The number of the transaction that last touched the row, counted per owner."""
+Thousandths = Annotated[int, mapped_column(BigInteger)]
+"""An amount in thousandths of its currency's unit, whatever the currency."""
+Name = Annotated[str, mapped_column(String(NAME_LENGTH))]
+NameKey = Annotated[str, mapped_column(String(NAME_LENGTH * KEY_GROWTH))]
+
+
+class Identified:
+    """A row with a number of its own, which is never given to another."""
+
+    id: Mapped[Id]
+
+
+class Owned:
+    """A row that belongs to one user; it names its table to the Ledger, which alone opens it."""
+
+    @declared_attr
+    def owner_id(cls) -> Mapped[int]:  # noqa: N805
+        """Whose row it is."""
+        return mapped_column(BigId, ForeignKey("users.id"), sort_order=-1)
+
+
+class Timestamped:
+    """A row that knows when it was made and last changed."""
+
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now, sort_order=1)
+    updated_at: Mapped[datetime] = mapped_column(Instant, default=now, sort_order=1)
+
+
+class User(Identified, Timestamped, Base):
+    """An account."""
+
+    __tablename__ = "users"
+    __table_args__ = (UniqueConstraint("username_key"), UniqueConstraint("email_key"), NUMBERED)
+
+    username: Mapped[Name]
+    username_key: Mapped[NameKey]
+    email: Mapped[str] = mapped_column(String(EMAIL_LENGTH))
+    email_key: Mapped[str] = mapped_column(String(EMAIL_LENGTH * KEY_GROWTH))
+    password_hash: Mapped[str] = mapped_column(String(255))
+    currency: Mapped[CurrencyCode]
+    timezone: Mapped[str] = mapped_column(String(64))
+    month_start_day: Mapped[int] = mapped_column(Integer)
+
+
+class LedgerState(Base):
+    """The row that a writer of one ledger locks, and the only one it locks for being a writer."""
+
+    __tablename__ = "ledgers"
+    __table_args__ = MYSQL
+
+    owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
+    revision: Mapped[Revision] = mapped_column(server_default=text("0"))
+    expense_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """Live expenses, kept here because counting a million rows before each new one would cost more than the row."""
+
+
+class Session(Identified, Owned, Base):
+    """One sign-in; an access token is good while its session's row is there."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (UniqueConstraint("sid"), Index(None, "owner_id", "expires_at"), NUMBERED)
+
+    sid: Mapped[str] = mapped_column(String(32))
+    """128 random bits in hexadecimal, which the access tokens name."""
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Category(Identified, Owned, Timestamped, Base):
+    """A name that a user sorts expenses under."""
+
+    __tablename__ = "categories"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "name_key"),
+        UniqueConstraint("owner_id", "id"),
+        Index(None, "owner_id", "revision", "id"),
+        NUMBERED,
+    )
+
+    name: Mapped[Name]
+    name_key: Mapped[NameKey]
+    color: Mapped[str | None] = mapped_column(String(7))
+    archived: Mapped[bool] = mapped_column(server_default=text("0"))
+    revision: Mapped[Revision]
+
+
+class ExpenseColumns(Identified, Owned, Timestamped):
+    """What an expense is made of, live or in the trash."""
+
+    category_id: Mapped[int | None] = mapped_column(BigId)
+    amount: Mapped[Thousandths]
+    currency: Mapped[CurrencyCode]
+    spent_on: Mapped[date] = mapped_column(Date)
+    description: Mapped[str | None] = mapped_column(String(DESCRIPTION_LENGTH))
+    description_key: Mapped[str | None] = mapped_column(String(DESCRIPTION_LENGTH * KEY_GROWTH))
+    external_id: Mapped[str | None] = mapped_column(String(EXTERNAL_ID_LENGTH))
+    revision: Mapped[Revision]
+
+
+class Expense(ExpenseColumns, Base):
+    """A live expense; each order that a list can have is an index with the owner first and the id last."""
+
+    __tablename__ = "expenses"
+    __table_args__ = (
+        # The database says ownership again: nobody's expense can point to somebody else's category.
+        ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
+        UniqueConstraint("owner_id", "external_id"),
+        Index(None, "owner_id", "spent_on", "id"),
+        Index(None, "owner_id", "amount", "id"),
+        Index(None, "owner_id", "category_id", "spent_on", "id"),
+        Index(None, "owner_id", "revision", "id"),
+        NUMBERED,
+    )
+
+
+class TrashedExpense(ExpenseColumns, Base):
+    """A deleted expense, kept for a while under its old id."""
+
+    __tablename__ = "trash"
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
+        UniqueConstraint("owner_id", "external_id"),
+        Index(None, "owner_id", "category_id"),
+        Index(None, "owner_id", "deleted_at", "id"),
+        MYSQL,
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False, sort_order=-2)
+    deleted_at: Mapped[datetime] = mapped_column(Instant, sort_order=2)
+
+
+class Tombstone(Owned, Base):
+    """What a deleted expense, category or budget leaves behind for clients that keep a copy."""
+
+    __tablename__ = "tombstones"
+    __table_args__ = (Index(None, "owner_id", "revision", "row_id"), MYSQL)
+
+    owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    row_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    revision: Mapped[Revision]
+
+
+def text_key(text: str) -> str:
+    """Return what a text is searched by: NFC, without regard to case (Unicode 3.13, D145 caseless matching)."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def name_key(name: str) -> str:
+    """Return what makes a name unique: as text_key, and letters that only look alike in form are one (NFKC)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

@@ -1,0 +1,79 @@
+"""Categories: the names that expenses are sorted under."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+import categories
+from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, documented
+from routers.edge import LedgerRoute, Reader, Writer
+from schemas import (
+    Category,
+    CategoryCreate,
+    CategoryList,
+    CategoryName,
+    CategoryUpdate,
+    Flag,
+    Given,
+    RowId,
+    Shape,
+)
+
+router = APIRouter(prefix="/categories", tags=["categories"], route_class=LedgerRoute)
+
+
+class CategoryQuery(Shape):
+    """What else to say of each category."""
+
+    with_usage: Flag = Field(default=False, description="Add `expense_count` and `last_used`.")
+
+
+class Heir(Shape):
+    """Where a deleted category's expenses go."""
+
+    move_to: Given[CategoryName] = Field(default=None, description="The name of the category they go to.")
+    uncategorized: Flag = Field(default=False, description="Let them have none.")
+
+
+@router.get("", summary="List categories", response_model_exclude_unset=True)
+async def list_categories(ledger: Reader, query: Annotated[CategoryQuery, Query()]) -> CategoryList:
+    """Return all your categories, by name."""
+    return CategoryList(items=await categories.list_categories(ledger, with_usage=query.with_usage), next_cursor=None)
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    summary="Make a category",
+    responses=documented([AlreadyExists, TooMany]),
+)
+async def create_category(ledger: Writer, response: Response, data: CategoryCreate) -> Category:
+    """Make a category ahead of its first expense; an expense with a new category's name makes it too."""
+    category = await categories.create_category(ledger, data)
+    response.headers["Location"] = f"/categories/{category.id}"
+    return category
+
+
+@router.get("/{category_id}", summary="Read a category", responses=documented([NotFound]))
+async def read_category(ledger: Reader, category_id: RowId) -> Category:
+    """Return one category."""
+    return await categories.read_category(ledger, category_id)
+
+
+@router.patch("/{category_id}", summary="Change a category", responses=documented([NotFound, AlreadyExists]))
+async def change_category(ledger: Writer, category_id: RowId, change: CategoryUpdate) -> Category:
+    """Change the fields you send; a new name is read on all its expenses."""
+    return await categories.change_category(ledger, category_id, change)
+
+
+@router.delete(
+    "/{category_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete or merge a category",
+    responses=documented([NotFound, CategoryInUse]),
+)
+async def delete_category(ledger: Writer, category_id: RowId, heir: Annotated[Heir, Query()]) -> None:
+    """Delete a category; if it is in use, say with `move_to` or `uncategorized` where its expenses go."""
+    await categories.delete_category(ledger, category_id, move_to=heir.move_to, uncategorized=heir.uncategorized)

@@ -1,0 +1,85 @@
+"""Expenses: the entries of a ledger."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+import crud
+from filters import ExpenseQuery
+from pagination import next_link
+from problems import AlreadyExists, NotFound, PreconditionFailed, TooMany, documented
+from routers.edge import LedgerRoute, Reader, Writer
+from schemas import Expense, ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate, RowId
+
+router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRoute)
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    summary="Record an expense",
+    responses=documented([TooMany])
+    | {HTTPStatus.OK.value: {"model": Expense, "description": "An expense with this `external_id` is there already."}},
+)
+async def create_expense(ledger: Writer, response: Response, data: ExpenseCreate) -> Expense:
+    """Record an expense; a negative amount is a refund, and a new category's name makes the category.
+
+    With an `external_id` that is already there nothing changes and the answer is 200 with the expense as it stands,
+    deleted or not: a script may send everything every night.
+    """
+    expense, is_new = await crud.create_expense(ledger, data)
+    response.headers["Location"] = f"/expenses/{expense.id}"
+    response.status_code = HTTPStatus.CREATED if is_new else HTTPStatus.OK
+    return expense
+
+
+@router.get("", summary="List expenses", response_model_exclude_unset=True)
+async def list_expenses(
+    ledger: Reader, request: Request, response: Response, query: Annotated[ExpenseQuery, Query()]
+) -> ExpenseList:
+    """Return a page of your expenses, the newest first; `next_cursor` leads to the next page.
+
+    All filters given must hold; a `category` that you do not have matches nothing.
+    """
+    page = await crud.list_expenses(ledger, query)
+    if page.next_cursor:
+        response.headers["Link"] = next_link("/expenses", request.query_params, page.next_cursor)
+    return page
+
+
+@router.get("/{expense_id}", summary="Read an expense", responses=documented([NotFound]))
+async def read_expense(ledger: Reader, expense_id: RowId) -> Expense:
+    """Return one expense."""
+    return await crud.read_expense(ledger, expense_id)
+
+
+@router.put(
+    "/{expense_id}",
+    summary="Replace an expense",
+    responses=documented([NotFound, AlreadyExists, PreconditionFailed]),
+)
+async def replace_expense(ledger: Writer, expense_id: RowId, whole: ExpenseReplace) -> Expense:
+    """Replace the whole expense: what you leave out becomes null. What you read can be sent back."""
+    return await crud.replace_expense(ledger, expense_id, whole)
+
+
+@router.patch(
+    "/{expense_id}",
+    summary="Change an expense",
+    responses=documented([NotFound, AlreadyExists, PreconditionFailed]),
+)
+async def change_expense(ledger: Writer, expense_id: RowId, change: ExpenseUpdate) -> Expense:
+    """Change the fields you send; leave the rest alone. What you read can be sent back."""
+    return await crud.change_expense(ledger, expense_id, change)
+
+
+@router.delete(
+    "/{expense_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete an expense",
+    responses=documented([NotFound]),
+)
+async def delete_expense(ledger: Writer, expense_id: RowId) -> None:
+    """Move the expense to the trash, where it is kept for a while."""
+    await crud.delete_expense(ledger, expense_id)

@@ -1,0 +1,73 @@
+"""Accounts: registering, signing in, the profile, the password, the end."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+
+from accounts import Accounts
+from problems import AlreadyExists, InvalidCredentials, UnsupportedMediaType, WrongPassword, documented
+from routers.edge import HashingRoute, SignedIn, Unit
+from schemas import AccountDeletion, PasswordChange, SignIn, Token, User, UserCreate, UserUpdate
+
+router = APIRouter(prefix="/users", tags=["users"], route_class=HashingRoute)
+
+
+async def accounts_of(request: Request) -> Accounts:
+    """Return what the application does with accounts."""
+    accounts: Accounts = request.app.state.accounts
+    return accounts
+
+
+TheAccounts = Annotated[Accounts, Depends(accounts_of)]
+
+
+@router.post(
+    "/register", status_code=HTTPStatus.CREATED, summary="Open an account", responses=documented([AlreadyExists])
+)
+async def register(accounts: TheAccounts, unit: Unit, data: UserCreate) -> User:
+    """Register with a user name, an e-mail and a password; then sign in at `POST /users/token`.
+
+    The currency (default EUR) is that of expenses that name none; the time zone (default UTC) decides what "today" is.
+    """
+    return await accounts.register(unit, data)
+
+
+@router.post("/token", summary="Sign in", responses=documented([InvalidCredentials, UnsupportedMediaType]))
+async def sign_in(accounts: TheAccounts, unit: Unit, form: Annotated[SignIn, Form()]) -> Token:
+    """Exchange the user name, or the e-mail, and the password for an access token.
+
+    Send a form (`username=…&password=…`), not JSON; then put `Authorization: Bearer <access_token>` on every request.
+    """
+    return await accounts.sign_in(unit, form)
+
+
+@router.get("/me", summary="Read your account")
+async def read_me(accounts: TheAccounts, unit: Unit, caller: SignedIn) -> User:
+    """Return the account that the token belongs to."""
+    return await accounts.profile(unit, caller)
+
+
+@router.patch("/me", summary="Change your account", responses=documented([AlreadyExists, WrongPassword]))
+async def change_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, change: UserUpdate) -> User:
+    """Change the fields you send; a new `username` or `email` also needs `current_password`."""
+    return await accounts.change_profile(unit, caller, change)
+
+
+@router.put(
+    "/me/password",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Change your password",
+    responses=documented([WrongPassword]),
+)
+async def change_password(accounts: TheAccounts, unit: Unit, caller: SignedIn, change: PasswordChange) -> None:
+    """Change the password; every other session ends at once, this one goes on."""
+    await accounts.change_password(unit, caller, change)
+
+
+@router.delete(
+    "/me", status_code=HTTPStatus.NO_CONTENT, summary="Delete your account", responses=documented([WrongPassword])
+)
+async def delete_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, data: AccountDeletion) -> None:
+    """Delete the account and everything in it, at once and for good."""
+    await accounts.delete_account(unit, caller, data)

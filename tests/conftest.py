@@ -1,0 +1,250 @@
+"""What the tests stand on: one migrated database of each kind, the running app, and people who sign up.
+
+Every test signs up its own users and commits for real; nothing is rolled back, since ownership is the isolation.
+"""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from ipaddress import IPv4Address
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import hypothesis
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport
+from pydantic import SecretStr
+from servers import MySQL, NoServer, open_mysql
+from sqlalchemy import event
+
+import migrations
+from config import Settings
+from main import create_app
+
+KINDS: Final = ("sqlite", "mysql")
+WITHOUT_MYSQL: Final = pytest.StashKey[str]()
+
+numbers: Final = count(1)
+
+hypothesis.settings.register_profile(
+    "expenses", deadline=None, max_examples=100, derandomize="CI" in os.environ, print_blob=True
+)
+hypothesis.settings.load_profile("expenses")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say loudly that half of the tests did not run."""
+    if reason := config.stash.get(WITHOUT_MYSQL, ""):
+        terminalreporter.section("NOTHING WAS TESTED ON MYSQL", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{reason}\nInstall mariadb-server, or set TEST_MYSQL_URL.", red=True)
+
+
+# --- the event loop ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run on asyncio, as uvicorn does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def _one_event_loop(anyio_backend: str) -> AsyncIterator[None]:  # noqa: ARG001
+    # Engines belong to the loop that they first ran in, and anyio closes its loop whenever no async generator fixture
+    # is open; this one is set up first and torn down last, so that all tests and fixtures of a session share one loop.
+    yield  # noqa: PT022
+
+
+# --- the databases ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def mysql_server(pytestconfig: pytest.Config) -> Iterator[MySQL]:
+    """The MySQL server of this session, started by the first test that wants one."""
+    try:
+        server = open_mysql()
+    except NoServer as missing:
+        if os.environ.get("MYSQL") == "required":
+            raise
+        pytestconfig.stash[WITHOUT_MYSQL] = str(missing)
+        pytest.skip(f"no MySQL: {missing}")
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The session's migrated SQLite database, for a test of that kind only."""
+    url = _sqlite(tmp_path_factory.mktemp("sqlite"))
+    migrations.upgrade(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+def mysql_url(mysql_server: MySQL) -> Iterator[str]:
+    """The session's migrated MySQL database, for a test of that kind only."""
+    with mysql_server.fresh_database() as url:
+        migrations.upgrade(url)
+        yield url
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The session's migrated database: whatever asks for it, or for the app, is tested on both kinds."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
+    """A SQLite database of the test's own, not yet there."""
+    return _sqlite(tmp_path)
+
+
+@pytest.fixture
+def empty_mysql_url(mysql_server: MySQL) -> Iterator[str]:
+    """A MySQL database of the test's own, not yet migrated."""
+    with mysql_server.fresh_database() as url:
+        yield url
+
+
+@pytest.fixture(params=KINDS)
+def empty_database_url(request: pytest.FixtureRequest) -> str:
+    """A database of the test's own, not yet migrated, of both kinds."""
+    url: str = request.getfixturevalue(f"empty_{request.param}_url")
+    return url
+
+
+def _sqlite(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder / 'expenses.db'}"
+
+
+# --- the app ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str) -> Settings:
+    """The settings of the app under test: the cheapest hash, and nothing from the developer's `.env`."""
+    return Settings(
+        database_url=database_url, secret_key=SecretStr(secrets.token_hex(32)), bcrypt_rounds=4, _env_file=None
+    )
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The app, started; one for each kind of database."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+def _visitor(app: FastAPI) -> ASGITransport:
+    # Each client has an address of its own, so that what one test does to the throttle does not meet the next one.
+    # An unexpected error is what the app makes of it, a 500, as a real client sees it; its traceback is in the log.
+    address = IPv4Address("10.0.0.0") + next(numbers)
+    return ASGITransport(app, raise_app_exceptions=False, client=(str(address), 50000))
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that nobody has signed in with."""
+    async with httpx.AsyncClient(transport=_visitor(app), base_url="http://testserver") as client:
+        yield client
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+class Person(httpx.AsyncClient):
+    """A user as the client that they sign in with: every request bears their token."""
+
+    user: dict[str, Any]
+    password: str
+    token: str
+
+    async def register(self, **overrides: object) -> None:
+        """Register under a name that nobody has, or as `overrides` say."""
+        name = f"user-{next(numbers)}"
+        fields = {"username": name, "email": f"{name}@example.com", "password": "a walk along the sea"} | overrides
+        answer = await self.post("/users/register", json=fields)
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+        self.user = answer.json()
+        self.password = str(fields["password"])
+
+    async def sign_in(self) -> None:
+        """Sign in, once more where they had: the new token replaces the old one."""
+        form = {"username": self.user["username"], "password": self.password}
+        answer = await self.post("/users/token", data=form)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        self.token = answer.json()["access_token"]
+        self.headers["Authorization"] = f"Bearer {self.token}"
+
+
+SignUp = Callable[..., Awaitable[Person]]
+
+
+@pytest.fixture
+async def sign_up(app: FastAPI) -> AsyncIterator[SignUp]:
+    """Sign up one more user: `await sign_up(currency="JPY")`."""
+    async with AsyncExitStack() as people:
+
+        async def sign_up(**overrides: object) -> Person:
+            person = await people.enter_async_context(Person(transport=_visitor(app), base_url="http://testserver"))
+            await person.register(**overrides)
+            await person.sign_in()
+            return person
+
+        yield sign_up
+
+
+@pytest.fixture
+async def person(sign_up: SignUp) -> Person:
+    """The user whose ledger the test is about."""
+    return await sign_up()
+
+
+@pytest.fixture
+async def stranger(sign_up: SignUp) -> Person:
+    """Another user, who must not see any of it."""
+    return await sign_up()
+
+
+# --- what the database is asked ---------------------------------------------------------------------------------------
+
+Statements = Callable[[], AbstractContextManager[list[str]]]
+
+
+@pytest.fixture
+def statements(app: FastAPI) -> Statements:
+    """Write down what the app asks the database: `with statements() as sent:`, in order, commits as "COMMIT"."""
+
+    @contextmanager
+    def statements() -> Iterator[list[str]]:
+        sent: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            # SQLite is told to begin where MySQL begins by itself: left out, both count alike.
+            if not statement.startswith("BEGIN"):
+                sent.append(statement)
+
+        def note_commit(_connection: object) -> None:
+            sent.append("COMMIT")
+
+        listeners = [
+            (engine.sync_engine, name, listener)
+            for engine in app.state.database.engines
+            for name, listener in (("before_cursor_execute", note), ("commit", note_commit))
+        ]
+        for listener in listeners:
+            event.listen(*listener)
+        try:
+            yield sent
+        finally:
+            for listener in listeners:
+                event.remove(*listener)
+
+    return statements
