@@ -118,7 +118,7 @@ class Accounts:
         connection = await unit.begin()
         await _still(connection, caller.id, verified, WrongPassword())
         await connection.execute(update(User).where(User.id == caller.id).values(password_hash=password_hash))
-        await sessions.end_sessions(connection, caller.id, but=caller.session_id)
+        await sessions.end_sessions(connection, caller.id, but=caller.sid)
 
     async def delete_account(self, unit: UnitOfWork, caller: Caller, data: AccountDeletion) -> None:
         """Delete the account and every row of it."""

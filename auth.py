@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, TypeVar
 
-from jose import jwt
+from jose import jwk, jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
 from passlib.context import CryptContext
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from models import LedgerState, Session, User, name_key
+from models import Session, User, name_key
+from prepared import Prepared
 from problems import InvalidToken, TokenExpired, Unavailable
 from schemas import refusal
 
@@ -61,7 +62,7 @@ class AccessTokens:
     """
 
     def __init__(self, key: str, minutes: int) -> None:
-        self._key = key
+        self._key = jwk.construct(key, ALGORITHM)
         self.seconds = minutes * 60
 
     def issue(self, user_id: int, sid: str) -> str:
@@ -112,27 +113,26 @@ class Caller:
     """The signed-in user: the id that owns the rows, and what amounts, days and months mean to them."""
 
     id: int
-    session_id: int
+    sid: str
     currency: str
     timezone: str
     month_start_day: int
 
 
-# Answered by the unique index on sessions.sid and two primary keys.
-_CALLER: Final = (
-    select(User.id, Session.id, User.currency, User.timezone, User.month_start_day)
+# Answered by the unique index on sessions.sid and the primary key of users.
+_CALLER: Final = Prepared(
+    select(User.currency, User.timezone, User.month_start_day)
     .join(Session, Session.owner_id == User.id)
-    .join(LedgerState, LedgerState.owner_id == User.id)
     .where(Session.sid == bindparam("sid"), Session.owner_id == bindparam("owner"))
 )
 
 
 async def caller_of(connection: AsyncConnection, claims: Claims) -> Caller:
     """Return whose token this is; raise InvalidToken where the session has ended or the account is gone."""
-    row = (await connection.execute(_CALLER, {"owner": claims.user_id, "sid": claims.sid})).one_or_none()
+    row = await _CALLER.row(connection, {"owner": claims.user_id, "sid": claims.sid})
     if row is None:
         raise InvalidToken
-    return Caller(*row)
+    return Caller(claims.user_id, claims.sid, *row)
 
 
 # --- Passwords --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from sqlalchemy import Row, bindparam, delete, func, select, update
 from database import now
 from ledger import Ledger
 from models import Category, Expense, Tombstone, TrashedExpense, name_key
+from prepared import Prepared
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed, at, at_parameter
 from schemas import Category as CategoryAnswer
 from schemas import CategoryCreate, CategoryUpdate, CategoryWithUsage
@@ -27,7 +28,7 @@ _MINE = Category.owner_id == bindparam("owner")
 _ALL = select(*_COLUMNS).where(_MINE).order_by(Category.name_key)
 _ONE = select(*_COLUMNS).where(_MINE, Category.id == bindparam("row_id"))
 # Answered by the unique index on (owner_id, name_key).
-_BY_NAME = select(Category.id, Category.name).where(_MINE, Category.name_key == bindparam("key"))
+_BY_NAME = Prepared(select(Category.id, Category.name).where(_MINE, Category.name_key == bindparam("key")))
 _COUNT = select(func.count()).select_from(Category).where(_MINE)
 # Answered by the index on (owner_id, category_id, spent_on, id), which covers it.
 _USAGE = (
@@ -95,8 +96,8 @@ async def category_named(ledger: Ledger, name: str | None) -> tuple[int | None, 
     """Return the id and the spelling of the category of this name, made now if there is none; of None, nothing."""
     if name is None:
         return None, None
-    row = await ledger.row(_BY_NAME, key=name_key(name))
-    return (row.id, row.name) if row else (await _insert(ledger, name, None), name)
+    found = await ledger.line(_BY_NAME, key=name_key(name))
+    return (found[0], found[1]) if found else (await _insert(ledger, name, None), name)
 
 
 def _usage(expense_count: int, last_used: date | None) -> dict[str, Any]:
@@ -111,10 +112,10 @@ async def _row(ledger: Ledger, category_id: int) -> Row[Any]:
 
 
 async def _refuse_taken(ledger: Ledger, name: str, *, but: int | None = None) -> None:
-    taken = await ledger.row(_BY_NAME, key=name_key(name))
-    if taken and taken.id != but:
+    taken = await ledger.line(_BY_NAME, key=name_key(name))
+    if taken and taken[0] != but:
         entry = at("/name", "already_exists", "You have a category of this name.")
-        raise AlreadyExists(errors=[entry], members={"existing_id": taken.id})
+        raise AlreadyExists(errors=[entry], members={"existing_id": taken[0]})
 
 
 async def _insert(ledger: Ledger, name: str, color: str | None) -> int:
@@ -125,12 +126,12 @@ async def _insert(ledger: Ledger, name: str, color: str | None) -> int:
 
 
 async def _target(ledger: Ledger, category_id: int, move_to: str) -> int:
-    target = await ledger.row(_BY_NAME, key=name_key(move_to))
+    target = await ledger.line(_BY_NAME, key=name_key(move_to))
     if target is None:
         raise ValidationFailed(errors=[at_parameter("move_to", "not_found", "You have no category of this name.")])
-    if target.id == category_id:
+    if target[0] == category_id:
         raise ValidationFailed(errors=[at_parameter("move_to", "not_allowed", "This is the category to delete.")])
-    return int(target.id)
+    return int(target[0])
 
 
 async def _move(ledger: Ledger, category_id: int, target: int | None) -> None:

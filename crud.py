@@ -1,11 +1,11 @@
 """Expenses: create, read, change and remove."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Integer, Row, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import BindParameter, ColumnElement, Integer, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.sql.selectable import Select
 
 import money
@@ -15,6 +15,7 @@ from filters import ExpenseQuery
 from ledger import Ledger
 from models import Category, Expense, Tombstone, TrashedExpense, text_key
 from pagination import Cursor, fingerprint, read_cursor
+from prepared import Line, Prepared
 from problems import AlreadyExists, NotFound, PreconditionFailed, ValidationFailed, at
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
@@ -46,11 +47,11 @@ def _reading(table: type[Expense | TrashedExpense], *more: Any) -> Select[*tuple
 _MINE: Final = Expense.owner_id == bindparam("owner")
 _THIS: Final = Expense.id == bindparam("row_id")
 _EXPENSES: Final = _reading(Expense)
-_ONE: Final = _EXPENSES.where(_THIS)
+_ONE: Final = Prepared(_EXPENSES.where(_THIS))
 _ONE_TO_CHANGE: Final = _reading(Expense, Expense.category_id, Expense.description_key).where(_THIS)
-_BY_EXTERNAL_ID: Final = _EXPENSES.where(Expense.external_id == bindparam("external_id"))
-_TRASHED_BY_EXTERNAL_ID: Final = _reading(TrashedExpense, TrashedExpense.deleted_at).where(
-    TrashedExpense.external_id == bindparam("external_id")
+_BY_EXTERNAL_ID: Final = Prepared(_EXPENSES.where(Expense.external_id == bindparam("external_id")))
+_TRASHED_BY_EXTERNAL_ID: Final = Prepared(
+    _reading(TrashedExpense, TrashedExpense.deleted_at).where(TrashedExpense.external_id == bindparam("external_id"))
 )
 _COUNT: Final = select(func.count()).select_from(Expense).where(_MINE)
 _REMOVE: Final = delete(Expense).where(_MINE, _THIS)
@@ -74,7 +75,7 @@ _SAME_NAME: Final = (
 _VALUE: Final[BindParameter[Any]] = bindparam("value")
 _ID: Final[BindParameter[Any]] = bindparam("row_id")
 _LIMIT: Final = bindparam("limit", type_=Integer)
-_ORDERED: Final = {
+_FIRST: Final = {
     "-date": _EXPENSES.order_by(Expense.spent_on.desc(), Expense.id.desc()).limit(_LIMIT),
     "date": _EXPENSES.order_by(Expense.spent_on, Expense.id).limit(_LIMIT),
     "-amount": _EXPENSES.order_by(Expense.amount.desc(), Expense.id.desc()).limit(_LIMIT),
@@ -86,7 +87,10 @@ _AFTER: Final = {
     "-amount": (Expense.amount <= _VALUE) & ((Expense.amount < _VALUE) | (Expense.id < _ID)),
     "amount": (Expense.amount >= _VALUE) & ((Expense.amount > _VALUE) | (Expense.id > _ID)),
 }
-_NEXT: Final = {sort: statement.where(_AFTER[sort]) for sort, statement in _ORDERED.items()}
+_PAGES: Final = {(sort, False): statement for sort, statement in _FIRST.items()} | {
+    (sort, True): statement.where(_AFTER[sort]) for sort, statement in _FIRST.items()
+}
+_UNFILTERED: Final = {kind: Prepared(statement) for kind, statement in _PAGES.items()}
 
 
 async def list_expenses(ledger: Ledger, query: ExpenseQuery) -> ExpenseList:
@@ -96,21 +100,32 @@ async def list_expenses(ledger: Ledger, query: ExpenseQuery) -> ExpenseList:
     cursor = None if query.cursor is None else read_cursor(query.cursor, asked, date if by_day else int)
     span = cursor.span if cursor else query.span(ledger.today, ledger.owner.month_start_day)
     clauses = list(query.clauses(span))
-    statement = (_NEXT if cursor else _ORDERED)[query.sort]
-    position = {"value": cursor.value, "row_id": cursor.row_id} if cursor else {}
-    rows = await ledger.rows(statement.where(*clauses) if clauses else statement, limit=query.limit + 1, **position)
+    rows = await _page(ledger, query, cursor, clauses)
     page = ExpenseList(items=[_answer(row) for row in rows[: query.limit]], next_cursor=None)
     if len(rows) > query.limit:
-        last = rows[query.limit - 1]
-        page.next_cursor = Cursor(asked, last.spent_on if by_day else last.amount, last.id, span).written()
+        row_id, amount, _, spent_on, *_ = rows[query.limit - 1]
+        page.next_cursor = Cursor(asked, spent_on if by_day else amount, row_id, span).written()
     if query.with_count:
         page.count = (await ledger.execute(_COUNT.where(*clauses))).scalar_one()
     return page
 
 
+async def _page(
+    ledger: Ledger, query: ExpenseQuery, cursor: Cursor | None, clauses: Sequence[ColumnElement[bool]]
+) -> Sequence[Line]:
+    """Return the rows of a page, and one more if there is another page."""
+    parameters: dict[str, Any] = {"limit": query.limit + 1}
+    if cursor:
+        parameters |= {"value": cursor.value, "row_id": cursor.row_id}
+    kind = query.sort, cursor is not None
+    if not clauses:
+        return await ledger.lines(_UNFILTERED[kind], **parameters)
+    return [tuple(row) for row in await ledger.rows(_PAGES[kind].where(*clauses), **parameters)]
+
+
 async def read_expense(ledger: Ledger, expense_id: int) -> ExpenseAnswer:
     """Return one expense."""
-    row = await ledger.row(_ONE, row_id=expense_id)
+    row = await ledger.line(_ONE, row_id=expense_id)
     if row is None:
         raise NotFound
     return _answer(row)
@@ -163,7 +178,7 @@ async def delete_expense(ledger: Ledger, expense_id: int) -> None:
     await ledger.insert(Tombstone, kind="expense", row_id=expense_id, revision=revision)
 
 
-def _answer(row: Row[*tuple[Any, ...]]) -> ExpenseAnswer:
+def _answer(row: Line) -> ExpenseAnswer:
     row_id, amount, currency, *more = row
     return ExpenseAnswer(row_id, money.written(amount, currency), currency, *more)
 
@@ -185,8 +200,8 @@ def _thousandths(amount: Decimal, currency: str, pointer: str = "/amount") -> in
 
 
 async def _with_external_id(ledger: Ledger, external_id: str) -> ExpenseAnswer | None:
-    for statement in (_BY_EXTERNAL_ID, _TRASHED_BY_EXTERNAL_ID):
-        if row := await ledger.row(statement, external_id=external_id):
+    for read in (_BY_EXTERNAL_ID, _TRASHED_BY_EXTERNAL_ID):
+        if row := await ledger.line(read, external_id=external_id):
             return _answer(row)
     return None
 

@@ -1,16 +1,17 @@
 """The database: declarative base, column types, the two engines, and the unit of work."""
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Hashable
 from datetime import UTC, date, datetime
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, Self
 from weakref import WeakSet, WeakValueDictionary
 
 import pymysql.converters
 from pymysql.constants import FIELD_TYPE
+from pymysql.err import MySQLError
 from sqlalchemy import BigInteger, CursorResult, DateTime, Dialect, Integer, MetaData, TypeDecorator, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
@@ -55,9 +56,17 @@ class Instant(TypeDecorator[datetime]):
         """Drop the zone, which is always UTC, and the fraction."""
         return value and value.astimezone(UTC).replace(tzinfo=None, microsecond=0)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Say again that it is UTC."""
-        return value and value.replace(tzinfo=UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """Say again that it is UTC; on MySQL the driver has, in the same step as it reads the text."""
+        if dialect.name == "mysql":
+            return None
+        read = super().result_processor(dialect, coltype)
+
+        def aware(value: Any) -> datetime | None:  # noqa: ANN401
+            instant = read(value) if read else value
+            return instant and instant.replace(tzinfo=UTC)
+
+        return aware
 
 
 def now() -> datetime:
@@ -97,12 +106,12 @@ _SQLITE_AGAIN: Final = {5, 6}
 _SQLITE_UNAVAILABLE: Final = {8, 10, 11, 13, 14, 26}
 
 
-def _number(error: DBAPIError) -> int | None:
-    sqlite_code = getattr(error.orig, "sqlite_errorcode", None)
-    if sqlite_code is not None:
-        return int(sqlite_code) & 0xFF
-    args = getattr(error.orig, "args", ())
-    return args[0] if args and isinstance(args[0], int) else None
+def _number(error: BaseException) -> int | None:
+    # An error of the driver's, as it is or as SQLAlchemy wrapped it.
+    original = getattr(error, "orig", None) or error
+    if hasattr(original, "sqlite_errorcode"):
+        return int(original.sqlite_errorcode) & 0xFF
+    return original.args[0] if original.args and isinstance(original.args[0], int) else None
 
 
 def fault_of(error: BaseException) -> Fault | None:
@@ -114,14 +123,14 @@ def fault_of(error: BaseException) -> Fault | None:
         return Fault.UNAVAILABLE
     if isinstance(error, IntegrityError):
         return Fault.AGAIN
-    if not isinstance(error, DBAPIError):
-        return Fault.LOST if isinstance(error, OSError) else None
-    return _fault_of_number(_number(error), on_sqlite=hasattr(error.orig, "sqlite_errorcode")) or (
-        Fault.LOST if error.connection_invalidated else None
-    )
+    if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
+        return _fault_of_number(error) or Fault.LOST
+    return _fault_of_number(error) if isinstance(error, DBAPIError | MySQLError | sqlite3.Error) else None
 
 
-def _fault_of_number(number: int | None, *, on_sqlite: bool) -> Fault | None:
+def _fault_of_number(error: BaseException) -> Fault | None:
+    number = _number(error)
+    on_sqlite = isinstance(getattr(error, "orig", error), sqlite3.Error)
     again, unavailable = (_SQLITE_AGAIN, _SQLITE_UNAVAILABLE) if on_sqlite else (_AGAIN, _UNAVAILABLE | _CANNOT_SERVE)
     if number in again:
         return Fault.AGAIN
@@ -180,14 +189,9 @@ class Database:
         """The engine of the units of work and that of the reads."""
         return self._work, self._read
 
-    @asynccontextmanager
-    async def unit(self) -> AsyncIterator["UnitOfWork"]:
-        """Open a unit of work; whatever it did not commit is rolled back at the end."""
-        unit = UnitOfWork(self._work, self._read, self._queue, one_writer=self.embedded)
-        try:
-            yield unit
-        finally:
-            await unit.close()
+    def unit(self) -> "UnitOfWork":
+        """Return a unit of work, to be used with `async with`."""
+        return UnitOfWork(self._work, self._read, self._queue, one_writer=self.embedded)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -206,6 +210,22 @@ class UnitOfWork:
         self._reading: AsyncConnection | None = None
         self._writing: AsyncConnection | None = None
         self._turn: asyncio.Lock | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open it; nothing is taken before it is needed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Roll back what was not committed and give everything back."""
+        try:
+            await self.release()
+            if self._writing is not None:
+                connection, self._writing = self._writing, None
+                await _end(connection)
+        finally:
+            if self._turn is not None:
+                self._turn.release()
+                self._turn = None
 
     async def reader(self) -> AsyncConnection:
         """Return the connection for reads: in autocommit before the transaction begins, the transaction's own after."""
@@ -244,18 +264,6 @@ class UnitOfWork:
                 raise
             raise CommitLost from error
 
-    async def close(self) -> None:
-        """Roll back what was not committed and give everything back."""
-        try:
-            await self.release()
-            if self._writing is not None:
-                connection, self._writing = self._writing, None
-                await _end(connection)
-        finally:
-            if self._turn is not None:
-                self._turn.release()
-                self._turn = None
-
 
 async def _end(connection: AsyncConnection) -> None:
     # The pools do not reset what comes back (a ROLLBACK each time costs a round trip), so a failed one is thrown away.
@@ -276,6 +284,12 @@ class UnownedStatement(RuntimeError):
 _owned: WeakSet[Compiled] = WeakSet()
 
 
+def refuse_unowned(compiled: Compiled) -> None:
+    """Raise UnownedStatement where a statement reaches owned rows and does not bind their owner."""
+    if not _says_whose(compiled):
+        raise UnownedStatement(UnownedStatement.__doc__)
+
+
 def _says_whose(compiled: Compiled) -> bool:
     if compiled.statement is None:
         return True
@@ -284,11 +298,10 @@ def _says_whose(compiled: Compiled) -> bool:
     return not is_owned or not {"owner", "owner_id"}.isdisjoint(getattr(compiled, "binds", ()))
 
 
-def _refuse_unowned(*event_arguments: Any) -> None:
+def _look_once(*event_arguments: Any) -> None:
     compiled = event_arguments[4].compiled
     if compiled is not None and compiled not in _owned:
-        if not _says_whose(compiled):
-            raise UnownedStatement(UnownedStatement.__doc__)
+        refuse_unowned(compiled)
         _owned.add(compiled)
 
 
@@ -306,12 +319,16 @@ def _engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
     engine = create_async_engine(
         settings.url, pool_reset_on_return=None, hide_parameters=True, connect_args=connect_args, **options
     )
-    event.listen(engine.sync_engine, "before_cursor_execute", _refuse_unowned)
+    event.listen(engine.sync_engine, "before_cursor_execute", _look_once)
     if settings.embedded:
         _listen_on_sqlite(engine, autocommit=autocommit)
     else:
         _listen_on_mysql(engine)
     return engine
+
+
+def _read_instant(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text}+00:00")
 
 
 def _mysql_arguments() -> dict[str, Any]:
@@ -324,7 +341,7 @@ def _mysql_arguments() -> dict[str, Any]:
         ),
         # The driver's own decoders match regular expressions; a page of 50 rows holds 150 dates.
         "conv": pymysql.converters.conversions
-        | {FIELD_TYPE.DATE: date.fromisoformat, FIELD_TYPE.DATETIME: datetime.fromisoformat},
+        | {FIELD_TYPE.DATE: date.fromisoformat, FIELD_TYPE.DATETIME: _read_instant},
     }
 
 

@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
 
@@ -12,21 +13,46 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import schemas
+from problems import (
+    MEDIA_TYPE,
+    BodyTooLarge,
+    InvalidToken,
+    MalformedBody,
+    NotAuthenticated,
+    Problem,
+    TokenExpired,
+    UnsupportedMediaType,
+    ValidationFailed,
+    documented,
+)
 
 ASSETS: Final = "/assets"
+FILES: Final = files("fastapi_offline") / "static"
 TITLE: Final = "Expense Tracker"
 DESCRIPTION: Final = """\
 Accounts, categories and expenses, exact to the last decimal.
 
-Press **Authorize** and sign in with your user name and password (make an account with `POST /users/register` first);
-the sign-in survives a reload of this page. Amounts are decimal strings beside an ISO 4217 currency; a negative one is a
-refund. Every error is a problem (RFC 9457) whose `errors` name each field to blame. Unknown fields and query parameters
-are refused, so that a typo never widens a request.
+1. Make an account with `POST /users/register`.
+2. Press **Authorize** and sign in with your user name and password, leaving the other fields as they are. The sign-in
+   survives a reload of this page; when it has expired, press Authorize again.
+3. Record your first expense with `POST /expenses`.
+
+Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
+whose `errors` name each field to blame. Unknown fields and query parameters are refused, so that a typo never widens a
+request.
 """
+TAGS: Final = [
+    {"name": "users", "description": "Open an account, sign in, change or delete what is yours."},
+    {"name": "expenses", "description": "The entries of your ledger."},
+    {"name": "categories", "description": "The names that you sort expenses under."},
+    {"name": "service", "description": "What answers here, and whether it can."},
+]
+# An image of another host, which the bundle would ask for on every visit.
+_FOREIGN_LOGO: Final = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 _SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -37,7 +63,8 @@ def name_operation(route: APIRoute) -> str:
 
 def mount_pages(app: FastAPI) -> None:
     """Serve /docs and /redoc without any other host."""
-    app.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")), "assets")
+    app.add_route(f"{ASSETS}/redoc.standalone.js", _redoc_bundle, include_in_schema=False)
+    app.mount(ASSETS, StaticFiles(directory=str(FILES)), "assets")
 
     async def docs(_: Request) -> HTMLResponse:
         """Show Swagger UI."""
@@ -66,6 +93,11 @@ def mount_pages(app: FastAPI) -> None:
     app.add_route("/redoc", redoc, include_in_schema=False)
 
 
+async def _redoc_bundle(_: Request) -> Response:
+    own = (FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, f"{ASSETS}/favicon.png".encode())
+    return Response(own, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+
+
 def _with_policy(page: HTMLResponse) -> HTMLResponse:
     # The pages run the bundles and the few lines inside them, named by their hash, and talk to this origin alone.
     inline = " ".join(f"'sha256-{_sha256(script)}'" for script in _SCRIPT.findall(bytes(page.body).decode()))
@@ -85,14 +117,47 @@ def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(
-                title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=app.openapi_tags
-            )
-            made["components"]["schemas"]["Problem"] = schemas.Problem.model_json_schema(mode="serialization")
+            made = get_openapi(title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
+            components = made["components"]["schemas"]
+            components["Problem"] = schemas.Problem.model_json_schema(mode="serialization")
+            for name, component in components.items():
+                _restore_example(component, getattr(schemas, name))
+            for path in made["paths"].values():
+                for operation in path.values():
+                    operation["responses"] = _complete(operation)
             app.openapi_schema = _without_null_defaults(made)
         return app.openapi_schema
 
     return document
+
+
+def _restore_example(component: dict[str, Any], shape: type) -> None:
+    # On its way here an example was sorted by its keys, and lost those that are null.
+    if "example" in component:
+        config: dict[str, Any] = vars(shape).get("model_config") or vars(shape)["__pydantic_config__"]
+        component["example"] = config["json_schema_extra"]["example"]
+
+
+def _complete(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return an operation's responses with those that follow from its body and its lock, in order."""
+    responses: dict[str, Any] = operation["responses"]
+    for status, usual in documented(_usual(operation)).items():
+        response = responses.setdefault(str(status), usual)
+        examples = response["content"][MEDIA_TYPE]["examples"]
+        response["content"][MEDIA_TYPE]["examples"] = usual["content"][MEDIA_TYPE]["examples"] | examples
+    for status, response in responses.items():
+        if response["description"] == "Successful Response":
+            response["description"] = HTTPStatus(int(status)).phrase
+    return dict(sorted(responses.items()))
+
+
+def _usual(operation: dict[str, Any]) -> Iterator[type[Problem]]:
+    if "422" in operation["responses"]:
+        yield ValidationFailed
+    if "security" in operation:
+        yield from (NotAuthenticated, InvalidToken, TokenExpired)
+    if "requestBody" in operation:
+        yield from (MalformedBody, BodyTooLarge, UnsupportedMediaType)
 
 
 def _without_null_defaults(node: Any) -> Any:  # noqa: ANN401

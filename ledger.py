@@ -10,12 +10,13 @@ import periods
 from auth import Caller
 from database import UnitOfWork, inserted_id, now
 from models import LedgerState, Owned
+from prepared import Line, Prepared
 from problems import InvalidToken, TooMany
 
 MOST_EXPENSES: Final = 1_000_000
 
 # A writer locks this one row by its primary key: a locking join deadlocks, and `users` is what foreign keys lock.
-_LOCK: Final = (
+_LOCK: Final = Prepared(
     select(LedgerState.revision, LedgerState.expense_count)
     .where(LedgerState.owner_id == bindparam("owner"))
     .with_for_update()
@@ -48,10 +49,18 @@ class Ledger:
     async def lock(self) -> None:
         """Wait for the turn, begin the transaction and lock the ledger; raise InvalidToken if the account is gone."""
         connection = await self._unit.begin(self.owner.id)
-        row = (await connection.execute(_LOCK, {"owner": self.owner.id})).one_or_none()
+        row = await _LOCK.row(connection, {"owner": self.owner.id})
         if row is None:
             raise InvalidToken
-        self._locked = (row.revision, row.expense_count)
+        self._locked = (row[0], row[1])
+
+    async def lines(self, read: Prepared, **parameters: object) -> list[Line]:
+        """Return the rows of a prepared read."""
+        return await read.rows(await self._unit.reader(), {"owner": self.owner.id, **parameters})
+
+    async def line(self, read: Prepared, **parameters: object) -> Line | None:
+        """Return the one row of a prepared read, or None."""
+        return await read.row(await self._unit.reader(), {"owner": self.owner.id, **parameters})
 
     async def execute(self, statement: Executable, **parameters: object) -> CursorResult[Any]:
         """Run a statement on the owner's rows; it says where the owner goes with `:owner`."""

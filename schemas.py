@@ -149,7 +149,7 @@ def _bound(value: object) -> int:
 
 _DECIMAL = r"^-?[0-9]{1,12}(\.[0-9]{1,3})?$"
 
-RowId = Annotated[int, BeforeValidator(_row_id), Field(ge=1, le=LARGEST_ID)]
+RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_row_id)]
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 """An integer in a query string."""
 Flag = Annotated[bool, BeforeValidator(_flag)]
@@ -204,6 +204,7 @@ NewPassword = Annotated[
 GivenPassword = Annotated[
     str, Field(max_length=1024, json_schema_extra={"format": "password"}), AfterValidator(_normal_password)
 ]
+Ignored = Annotated[Any, Field(description="Ignored.")]
 MonthStartDay = Annotated[int, Field(ge=1, le=28, description="The day on which the user's months begin.")]
 
 
@@ -223,6 +224,10 @@ class Answer(BaseModel):
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
+SOME_LEFT_OUT: Final = ConfigDict(json_schema_serialization_defaults_required=False)
+"""For an answer whose fields with a default are there only when asked for."""
+
+
 class Problem(Answer):
     """What went wrong, as RFC 9457 says it; `code` is for programs, `detail` for people."""
 
@@ -232,10 +237,12 @@ class Problem(Answer):
     detail: str
     code: str
     request_id: str
-    errors: list[dict[str, str]] = Field(
-        default=[],
+    errors: list[dict[str, str]] | SkipJsonSchema[None] = Field(
+        default=None,
         description="Each field to blame: a JSON `pointer`, a `parameter` or a `header`; a `code`; a `detail`.",
     )
+
+    model_config = SOME_LEFT_OUT
 
 
 # --- Users ------------------------------------------------------------------------------------------------------------
@@ -398,8 +405,12 @@ class Category(Answer):
 class CategoryWithUsage(Category):
     """A category, and with `with_usage=true` how it is used."""
 
-    expense_count: int = Field(default=0, description="Live expenses under it; only with `with_usage=true`.")
+    expense_count: int | SkipJsonSchema[None] = Field(
+        default=None, description="Live expenses under it; only with `with_usage=true`."
+    )
     last_used: date | None = Field(default=None, description="Its latest expense's date; only with `with_usage=true`.")
+
+    model_config = SOME_LEFT_OUT
 
 
 class CategoryList(Answer):
@@ -450,10 +461,10 @@ class ExpenseCreate(_ExpenseFields):
 class _ReadBack(Shape):
     """What an expense was read with may be sent back: these are ignored, save for a revision that has moved on."""
 
-    id: SkipJsonSchema[Any] = None
-    created_at: SkipJsonSchema[Any] = None
-    updated_at: SkipJsonSchema[Any] = None
-    deleted_at: SkipJsonSchema[Any] = None
+    id: Ignored = None
+    created_at: Ignored = None
+    updated_at: Ignored = None
+    deleted_at: Ignored = None
     revision: Given[Annotated[int, Field(description="If sent, must be the row's, else 412.")]] = None
 
     ignored: ClassVar[Collection[str]] = frozenset({"id", "created_at", "updated_at", "deleted_at", "revision"})
@@ -528,7 +539,9 @@ class ExpenseList(Answer):
 
     items: list[Expense]
     next_cursor: str | None
-    count: int | None = Field(default=None, description="All that match; only with `with_count=true`.")
+    count: int | SkipJsonSchema[None] = Field(default=None, description="All that match; only with `with_count=true`.")
+
+    model_config = SOME_LEFT_OUT
 
 
 # --- The service ------------------------------------------------------------------------------------------------------

@@ -31,9 +31,9 @@ async def open_session(connection: AsyncConnection, owner_id: int, seconds: int)
     return sid
 
 
-async def end_sessions(connection: AsyncConnection, owner_id: int, *, but: int | None = None) -> None:
-    """End the owner's sessions, save one."""
+async def end_sessions(connection: AsyncConnection, owner_id: int, *, but: str | None = None) -> None:
+    """End the owner's sessions, save the one of this `sid`."""
     statement = delete(Session).where(_MINE)
     if but is not None:
-        statement = statement.where(Session.id != but)
+        statement = statement.where(Session.sid != but)
     await connection.execute(statement, {"owner": owner_id})

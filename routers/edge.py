@@ -13,10 +13,11 @@ from fastapi import Query, Request, Response, Security, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
-from fastapi.security import OAuth2PasswordBearer, SecurityScopes
+from fastapi.security import OAuth2PasswordBearer
 from starlette.datastructures import FormData, QueryParams
+from starlette.requests import HTTPConnection
 
-from auth import Caller, caller_of
+from auth import Caller, Claims, caller_of
 from database import CommitLost, Database, Fault, UnitOfWork, fault_of
 from ledger import Ledger
 from problems import (
@@ -257,35 +258,34 @@ SCOPES: Final = {"read": "Read what you own", "write": "Read and change what you
 class Door(OAuth2PasswordBearer):
     """A dependency that lets in who bears a good access token, and a security scheme in the document."""
 
-    def __init__(self, opens: Callable[[Caller, UnitOfWork], Coroutine[Any, Any, Any]]) -> None:
-        """Make what lies behind the door with `opens`."""
-        super().__init__(
-            TOKEN_PATH, scheme_name="SignIn", scopes=SCOPES, description="Your user name or e-mail, and password."
-        )
-        self._opens = opens
+    def __init__(self, opened: Callable[[Claims, UnitOfWork], Coroutine[Any, Any, Any]]) -> None:
+        """Make what lies behind the door with `opened`."""
+        description = "Your user name or e-mail, and your password."
+        super().__init__(TOKEN_PATH, scheme_name="SignIn", scopes=SCOPES, description=description)
+        self._opened = opened
 
-    async def __call__(self, request: Request, _: SecurityScopes) -> Any:  # type: ignore[override]  # noqa: ANN401
+    async def __call__(self, request: HTTPConnection) -> Any:  # noqa: ANN401
         """Verify the token, find its session, and open."""
-        scheme, _space, token = request.headers.get("authorization", "").partition(" ")
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise NotAuthenticated
-        unit: UnitOfWork = request.scope["unit"]
-        claims = request.app.state.tokens.read(token.strip())
-        return await self._opens(await caller_of(await unit.reader(), claims), unit)
+        return await self._opened(request.app.state.tokens.read(token.strip()), request.scope["unit"])
 
 
-async def _open(caller: Caller, unit: UnitOfWork) -> Ledger:
-    return Ledger(caller, unit)
+async def _to_read(claims: Claims, unit: UnitOfWork) -> Ledger:
+    return Ledger(await caller_of(await unit.reader(), claims), unit)
 
 
-async def _open_locked(caller: Caller, unit: UnitOfWork) -> Ledger:
-    ledger = Ledger(caller, unit)
+async def _to_write(claims: Claims, unit: UnitOfWork) -> Ledger:
+    # The token says whose turn to wait for, so that one connection serves from the first query to the commit.
+    connection = await unit.begin(claims.user_id)
+    ledger = Ledger(await caller_of(connection, claims), unit)
     await ledger.lock()
     return ledger
 
 
-async def _name(caller: Caller, _: UnitOfWork) -> Caller:
-    return caller
+async def _to_know(claims: Claims, unit: UnitOfWork) -> Caller:
+    return await caller_of(await unit.reader(), claims)
 
 
 async def unit_of_work(request: Request) -> UnitOfWork:
@@ -294,11 +294,11 @@ async def unit_of_work(request: Request) -> UnitOfWork:
     return unit
 
 
-Reader = Annotated[Ledger, Security(Door(_open), scopes=["read"])]
+Reader = Annotated[Ledger, Security(Door(_to_read), scopes=["read"])]
 """The caller's ledger, to read."""
-Writer = Annotated[Ledger, Security(Door(_open_locked), scopes=["write"])]
+Writer = Annotated[Ledger, Security(Door(_to_write), scopes=["write"])]
 """The caller's ledger, locked, to change."""
-SignedIn = Annotated[Caller, Security(Door(_name))]
+SignedIn = Annotated[Caller, Security(Door(_to_know))]
 """The caller."""
 Unit = Annotated[UnitOfWork, Depends(unit_of_work)]
 """The request's unit of work, for what belongs to no ledger."""

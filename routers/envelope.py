@@ -5,7 +5,6 @@ import re
 import secrets
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,8 +12,14 @@ from problems import problem_of, render
 
 logger = logging.getLogger("expense_tracker")
 
-SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-JSON_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+NEVER_STORED: Final = (b"cache-control", b"no-store")
+TO_REVALIDATE: Final = (b"cache-control", b"private, no-cache")
+VARIES: Final = (b"vary", b"Authorization, Origin")
+
+Header = tuple[bytes, bytes]
 
 
 class Envelope:
@@ -32,37 +37,42 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if SANE_ID.fullmatch(given) else secrets.token_hex(8)
-        is_head = scope["method"] == "HEAD"
+        given = dict(scope["headers"])
+        request_id = given.get(b"x-request-id", b"")
+        if not SANE_ID.fullmatch(request_id):
+            request_id = secrets.token_hex(8).encode()
         path = scope["path"]
-        signed_in = "authorization" in headers
+        added = _added(request_id, is_account=path.startswith("/users"), is_signed_in=b"authorization" in given)
+        is_head = scope["method"] == "HEAD"
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _complete(MutableHeaders(scope=message), request_id, path, signed_in=signed_in)
+                message["headers"] = _merged(message["headers"], added)
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)
 
-        plain = {**scope, "request_id": request_id, "method": "GET" if is_head else scope["method"]}
+        plain = {**scope, "request_id": request_id.decode(), "method": "GET" if is_head else scope["method"]}
         if len(path) > 1 and path.endswith("/"):
             plain |= {"path": path[:-1], "raw_path": scope.get("raw_path", b"").removesuffix(b"/")}
         await self._app(plain, receive, answer)
 
 
-def _complete(headers: MutableHeaders, request_id: str, path: str, *, signed_in: bool) -> None:
-    headers["X-Request-ID"] = request_id
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers.setdefault("Content-Security-Policy", JSON_POLICY)
-    if path.startswith("/users"):
-        headers["Cache-Control"] = "no-store"
-    elif signed_in:
-        headers["Cache-Control"] = "private, no-cache"
-    if signed_in:
-        headers["Vary"] = "Authorization, Origin"
+def _added(request_id: bytes, *, is_account: bool, is_signed_in: bool) -> list[Header]:
+    headers = [(b"x-request-id", request_id), *ALWAYS]
+    if is_account or is_signed_in:
+        headers.append(NEVER_STORED if is_account else TO_REVALIDATE)
+    if is_signed_in:
+        headers.append(VARIES)
+    return headers
+
+
+def _merged(present: list[Header], added: list[Header]) -> list[Header]:
+    # A page brings a policy of its own; whatever else is there gives way.
+    names = {name for name, _ in added}
+    kept = [header for header in present if header[0] not in names]
+    policy = [] if any(name == POLICY[0] for name, _ in kept) else [POLICY]
+    return [*kept, *added, *policy]
 
 
 class LastResort:
