@@ -5,12 +5,13 @@ Every test signs up its own users and commits for real; nothing is rolled back, 
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from ipaddress import IPv4Address
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
 import httpx
 import hypothesis
@@ -22,6 +23,7 @@ from servers import MySQL, NoServer, open_mysql
 from sqlalchemy import event
 
 import migrations
+import prepared
 from config import Settings
 from main import create_app
 
@@ -239,10 +241,16 @@ def statements(app: FastAPI) -> Statements:
             for engine in app.state.database.engines
             for name, listener in (("before_cursor_execute", note), ("commit", note_commit))
         ]
+        async def note_prepared(driver: object, sql: str, values: Sequence[Any]) -> Sequence[prepared.Line]:
+            sent.append(sql)
+            return await send(driver, sql, values)
+
+        send = prepared.send
         for listener in listeners:
             event.listen(*listener)
         try:
-            yield sent
+            with mock.patch.object(prepared, "send", note_prepared):
+                yield sent
         finally:
             for listener in listeners:
                 event.remove(*listener)
