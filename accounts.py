@@ -71,7 +71,7 @@ class Accounts:
     async def sign_in(self, unit: UnitOfWork, form: SignIn) -> Token:
         """Open a session and return its access token; raise InvalidCredentials, after one hash, whoever it was."""
         reading = await unit.reader()
-        user = (await reading.execute(_BY_NAME, {"key": name_key(form.username)})).one_or_none()
+        user = (await reading.execute(_BY_NAME, {"key": name_key(form.username.strip())})).one_or_none()
         await unit.release()
         if not await self._passwords.verify(form.password, user and user.password_hash) or user is None:
             raise InvalidCredentials

@@ -26,7 +26,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 from models import Session, User, name_key
 from prepared import Prepared
 from problems import InvalidToken, TokenExpired, Unavailable
-from schemas import refusal
+from schemas import callers_currency, refusal
 
 T = TypeVar("T")
 
@@ -132,6 +132,7 @@ async def caller_of(connection: AsyncConnection, claims: Claims) -> Caller:
     row = await _CALLER.row(connection, {"owner": claims.user_id, "sid": claims.sid})
     if row is None:
         raise InvalidToken
+    callers_currency.set(row[0])
     return Caller(claims.user_id, claims.sid, *row)
 
 

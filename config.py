@@ -85,9 +85,6 @@ class Settings(BaseSettings):
     queue_limit: int = Field(default=200, ge=1)
     """Writers that may wait for one ledger in one process before the next is a 503."""
 
-    trash_days: int = Field(default=30, ge=1)
-    """Days that a deleted expense stays in the trash."""
-
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
@@ -138,4 +135,7 @@ def embedded_secret(path: Path) -> str:
             pass
         finally:
             aside.unlink()
-    return path.read_text().strip()
+    secret = path.read_text().strip()
+    if len(secret) < SECRET_BYTES:
+        raise ValueError(f"{path.name} holds no secret of ours any more: remove it, and everyone signs in again")
+    return secret

@@ -64,6 +64,8 @@ class Ledger:
 
     async def execute(self, statement: Executable, **parameters: object) -> CursorResult[Any]:
         """Run a statement on the owner's rows; it says where the owner goes with `:owner`."""
+        if statement.is_dml:
+            self._refuse_unlocked()
         connection = await self._unit.reader()
         return await connection.execute(statement, {"owner": self.owner.id, **parameters})
 
@@ -77,6 +79,7 @@ class Ledger:
 
     async def insert(self, table: type[Owned], **values: object) -> int:
         """Insert one row of the owner's and return its id."""
+        self._refuse_unlocked()
         connection = await self._unit.reader()
         result = await connection.execute(insert(table), {"owner_id": self.owner.id, **values})
         return inserted_id(result)
@@ -86,10 +89,7 @@ class Ledger:
 
         Raises TooMany where the ledger is full.
         """
-        if self._locked is None:
-            message = "a ledger is locked before it is changed"
-            raise RuntimeError(message)
-        revision, count = self._locked
+        revision, count = self._refuse_unlocked()
         if expenses > 0 and count + expenses > MOST_EXPENSES:
             raise TooMany(f"A ledger holds at most {MOST_EXPENSES:,} expenses.")
         if self._revision is None or expenses:
@@ -97,3 +97,8 @@ class Ledger:
             self._locked = (revision, count + expenses)
             await self.execute(_ADVANCE, next_revision=self._revision, next_count=count + expenses)
         return self._revision
+
+    def _refuse_unlocked(self) -> tuple[int, int]:
+        if self._locked is None:
+            raise RuntimeError("a ledger is locked before it is changed")
+        return self._locked

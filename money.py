@@ -97,6 +97,12 @@ class UnknownCurrency(AmountError):
     code = "not_allowed"
 
 
+class CurrencyNotText(UnknownCurrency):
+    """Send the currency as a string, like "EUR"."""
+
+    code = "wrong_type"
+
+
 def read_amount(value: object) -> Decimal:
     """Read an amount as a client sent it, exactly or not at all.
 
@@ -133,8 +139,10 @@ def written(thousandths: int, currency: str) -> str:
 
 def read_currency(value: object) -> str:
     """Read a currency code in any case into upper case, or raise UnknownCurrency."""
+    if not isinstance(value, str):
+        raise CurrencyNotText
     # Letters beyond ASCII can have ASCII capitals: the dotless i of Turkish becomes "I".
-    if not isinstance(value, str) or not value.isascii() or value.upper() not in DECIMALS:
+    if not value.isascii() or value.upper() not in DECIMALS:
         raise UnknownCurrency
     return value.upper()
 

@@ -233,7 +233,7 @@ def entries(error: RequestValidationError) -> list[Entry]:
 def _entry(refusal: Mapping[str, Any]) -> Entry:
     where, *path = refusal["loc"]
     kind = refusal["type"]
-    if where != "body" and isinstance(refusal.get("input"), list) and kind.endswith(("_type", "wrong_type")):
+    if where == "query" and len(path) == 1 and isinstance(refusal.get("input"), list) and kind != "extra_forbidden":
         return Entry(_place(where, path), "not_allowed", "Give this once.")
     code = kind if kind in OWN_CODES else _ENTRY_CODES.get(kind, "wrong_type")
     return Entry(_place(where, path), code, _detail(kind, code, where, refusal["msg"]))

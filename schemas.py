@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Collection
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -26,7 +27,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 import money
 import periods
 from database import LARGEST_ID
-from models import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH, name_key, text_key
+from models import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH, name_key, text_key
 from problems import NotFound
 
 T = TypeVar("T")
@@ -101,10 +102,13 @@ def _normal_password(value: str) -> str:
 
 def _email(value: str) -> str:
     try:
-        return validate_email(_unicode(value), check_deliverability=False).normalized
+        email = validate_email(_unicode(value), check_deliverability=False).normalized
     except EmailNotValidError:
         # The library's own sentences quote the address.
         raise refusal("malformed", "This is not an e-mail address.") from None
+    if len(name_key(email)) > EMAIL_LENGTH * KEY_GROWTH:
+        raise refusal("too_long", f"Send at most {EMAIL_LENGTH} characters.")
+    return email
 
 
 def _null_if_empty(value: object) -> object:
@@ -361,7 +365,7 @@ class CategoryCreate(Shape):
     """A new category."""
 
     name: CategoryName
-    color: Color | None = None
+    color: Optional[Color] = None
 
     model_config = ConfigDict(json_schema_extra={"example": {"name": "Groceries", "color": "#2a9d8f"}})
 
@@ -370,7 +374,7 @@ class CategoryUpdate(Shape):
     """What may change of a category; a new name is read on all its expenses."""
 
     name: Given[CategoryName] = None
-    color: Color | None = None
+    color: Optional[Color] = None
     archived: Given[bool] = None
 
     model_config = ConfigDict(json_schema_extra={"example": {"color": "#e76f51"}})
@@ -423,7 +427,13 @@ class CategoryList(Answer):
 # --- Expenses ---------------------------------------------------------------------------------------------------------
 
 
+callers_currency: ContextVar[str | None] = ContextVar("callers_currency", default=None)
+"""What a new expense is in that names no currency, so that its amount is judged together with the rest of the body."""
+
+
 class _ExpenseFields(Shape):
+    is_new: ClassVar[bool] = False
+
     # The currency comes first so that it is known when the amount is looked at.
     currency: Given[Currency] = None
     amount: Amount
@@ -434,7 +444,10 @@ class _ExpenseFields(Shape):
     @field_validator("amount", check_fields=False)
     @classmethod
     def _fits_the_currency(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
-        currency = info.data.get("currency")
+        # Of a currency that was refused nothing more is said.
+        currency = info.data.get("currency") or (
+            callers_currency.get() if cls.is_new and "currency" in info.data else None
+        )
         if currency is not None:
             refusing(lambda value: money.thousandths(value, currency))(amount)
         return amount
@@ -442,6 +455,8 @@ class _ExpenseFields(Shape):
 
 class ExpenseCreate(_ExpenseFields):
     """A new expense; without a currency it is in the user's, without a date it is today's."""
+
+    is_new: ClassVar[bool] = True
 
     date: Given[Day] = None
 

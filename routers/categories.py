@@ -8,7 +8,7 @@ from pydantic import Field
 
 import categories
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, documented
-from routers.edge import LedgerRoute, Reader, Writer
+from routers.edge import LedgerRoute, Reader, Writer, takes_long
 from schemas import (
     Category,
     CategoryCreate,
@@ -63,6 +63,7 @@ async def read_category(ledger: Reader, category_id: RowId) -> Category:
 
 
 @router.patch("/{category_id}", summary="Change a category", responses=documented([NotFound, AlreadyExists]))
+@takes_long
 async def change_category(ledger: Writer, category_id: RowId, change: CategoryUpdate) -> Category:
     """Change the fields you send; a new name is read on all its expenses."""
     return await categories.change_category(ledger, category_id, change)
@@ -74,6 +75,7 @@ async def change_category(ledger: Writer, category_id: RowId, change: CategoryUp
     summary="Delete or merge a category",
     responses=documented([NotFound, CategoryInUse]),
 )
+@takes_long
 async def delete_category(ledger: Writer, category_id: RowId, heir: Annotated[Heir, Query()]) -> None:
     """Delete a category; if it is in use, say with `move_to` or `uncategorized` where its expenses go."""
     await categories.delete_category(ledger, category_id, move_to=heir.move_to, uncategorized=heir.uncategorized)

@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Callable, Coroutine
 from http import HTTPMethod
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Query, Request, Response, Security, params
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +15,7 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
 from starlette.datastructures import FormData, QueryParams
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from auth import Caller, Claims, caller_of
@@ -44,8 +45,9 @@ LONGEST_NUMBER: Final = 40
 TRIES: Final = {Fault.AGAIN: 4, Fault.LOST: 2}
 READ_SECONDS: Final = 5
 WRITE_SECONDS: Final = 10
-HASHING_SECONDS: Final = 30
+LONG_SECONDS: Final = 60
 
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -88,6 +90,14 @@ class StrictRequest(Request):
             raise UnsupportedMediaType("Send a form: username=…&password=…" if media_type == FORM else "")
         if media_type == JSON:
             self._json = strict_json(self._body)
+        else:
+            await self._read_form()
+
+    async def _read_form(self) -> None:
+        try:
+            await super().form()
+        except HTTPException:
+            raise MalformedBody("The form cannot be read: send username=…&password=…") from None
 
     async def form(self, **limits: Any) -> FormData:  # type: ignore[override]
         """Return the form."""
@@ -167,10 +177,14 @@ def _takes_query(endpoint: Callable[..., Any]) -> bool:
 # --- One unit of work -------------------------------------------------------------------------------------------------
 
 
+def takes_long(endpoint: Endpoint) -> Endpoint:
+    """Give an endpoint the time that hashing a password, or changing every row of a ledger, may take."""
+    endpoint.seconds = LONG_SECONDS  # type: ignore[attr-defined]
+    return endpoint
+
+
 class LedgerRoute(APIRoute):
     """Runs an endpoint as one unit of work: commits before the answer leaves, and runs it again after a lost race."""
-
-    hashes_passwords = False
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Refuse unknown query parameters too where the endpoint takes none, and document what every route can say."""
@@ -185,34 +199,26 @@ class LedgerRoute(APIRoute):
         field = self.body_field
         media_type = None if field is None else FORM if isinstance(field.field_info, params.Form) else JSON
 
+        is_read = self.methods == {HTTPMethod.GET}
+        seconds = getattr(self.endpoint, "seconds", READ_SECONDS if is_read else WRITE_SECONDS)
+
         async def answer(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
             if media_type:
                 await strict.read(media_type)
             try:
-                async with asyncio.timeout(self._seconds(request)):
+                async with asyncio.timeout(seconds):
                     return await _run(handle, strict, request.app.state.database)
             except TimeoutError:
                 raise Unavailable from None
 
         return answer
 
-    def _seconds(self, request: Request) -> int:
-        if self.hashes_passwords:
-            return HASHING_SECONDS
-        return READ_SECONDS if request.method == HTTPMethod.GET else WRITE_SECONDS
-
     @staticmethod
     def _problems(endpoint: Callable[..., Any]) -> list[type[Problem]]:
         annotations = [parameter.annotation for parameter in inspect.signature(endpoint).parameters.values()]
         signed_in = any(annotation is door for annotation in annotations for door in (Reader, Writer, SignedIn))
         return [*([NotAuthenticated] if signed_in else []), ValidationFailed, InternalError, Unavailable]
-
-
-class HashingRoute(LedgerRoute):
-    """A route that computes password hashes, and may wait for its turn at that."""
-
-    hashes_passwords = True
 
 
 async def _run(handle: Answer, request: StrictRequest, database: Database) -> Response:

@@ -53,7 +53,7 @@ class Envelope:
             await send(message)
 
         plain = {**scope, "request_id": request_id.decode(), "method": "GET" if is_head else scope["method"]}
-        if len(path) > 1 and path.endswith("/"):
+        if len(path) > 1 and path.endswith("/") and not path.endswith("//"):
             plain |= {"path": path[:-1], "raw_path": scope.get("raw_path", b"").removesuffix(b"/")}
         await self._app(plain, receive, answer)
 
@@ -95,5 +95,5 @@ class LastResort:
         except Exception as error:
             if scope["type"] != "http" or started:
                 raise
-            logger.exception("unexpected error", extra={"request_id": scope.get("request_id")})
+            logger.exception("request %s met what nobody expected", scope["request_id"])
             await render(Request(scope), problem_of(error))(scope, receive, send)

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Form, Request
 
 from accounts import Accounts
 from problems import AlreadyExists, InvalidCredentials, UnsupportedMediaType, WrongPassword, documented
-from routers.edge import HashingRoute, SignedIn, Unit
+from routers.edge import LedgerRoute, SignedIn, Unit, takes_long
 from schemas import AccountDeletion, PasswordChange, SignIn, Token, User, UserCreate, UserUpdate
 
-router = APIRouter(prefix="/users", tags=["users"], route_class=HashingRoute)
+router = APIRouter(prefix="/users", tags=["users"], route_class=LedgerRoute)
 
 
 async def accounts_of(request: Request) -> Accounts:
@@ -25,6 +25,7 @@ TheAccounts = Annotated[Accounts, Depends(accounts_of)]
 @router.post(
     "/register", status_code=HTTPStatus.CREATED, summary="Open an account", responses=documented([AlreadyExists])
 )
+@takes_long
 async def register(accounts: TheAccounts, unit: Unit, data: UserCreate) -> User:
     """Register with a user name, an e-mail and a password; then sign in at `POST /users/token`.
 
@@ -34,6 +35,7 @@ async def register(accounts: TheAccounts, unit: Unit, data: UserCreate) -> User:
 
 
 @router.post("/token", summary="Sign in", responses=documented([InvalidCredentials, UnsupportedMediaType]))
+@takes_long
 async def sign_in(accounts: TheAccounts, unit: Unit, form: Annotated[SignIn, Form()]) -> Token:
     """Exchange the user name, or the e-mail, and the password for an access token.
 
@@ -49,6 +51,7 @@ async def read_me(accounts: TheAccounts, unit: Unit, caller: SignedIn) -> User:
 
 
 @router.patch("/me", summary="Change your account", responses=documented([AlreadyExists, WrongPassword]))
+@takes_long
 async def change_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, change: UserUpdate) -> User:
     """Change the fields you send; a new `username` or `email` also needs `current_password`."""
     return await accounts.change_profile(unit, caller, change)
@@ -60,6 +63,7 @@ async def change_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, change:
     summary="Change your password",
     responses=documented([WrongPassword]),
 )
+@takes_long
 async def change_password(accounts: TheAccounts, unit: Unit, caller: SignedIn, change: PasswordChange) -> None:
     """Change the password; every other session ends at once, this one goes on."""
     await accounts.change_password(unit, caller, change)
@@ -68,6 +72,7 @@ async def change_password(accounts: TheAccounts, unit: Unit, caller: SignedIn, c
 @router.delete(
     "/me", status_code=HTTPStatus.NO_CONTENT, summary="Delete your account", responses=documented([WrongPassword])
 )
+@takes_long
 async def delete_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, data: AccountDeletion) -> None:
     """Delete the account and everything in it, at once and for good."""
     await accounts.delete_account(unit, caller, data)
