@@ -1,21 +1,17 @@
 """The database: declarative base, column types, the two engines, and the unit of work."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Hashable
 from datetime import UTC, date, datetime
-from enum import Enum, auto
 from typing import Any, Final, Self
 from weakref import WeakSet, WeakValueDictionary
 
 import pymysql.converters
 from pymysql.constants import FIELD_TYPE
-from pymysql.err import MySQLError
 from sqlalchemy import BigInteger, CursorResult, DateTime, Dialect, Integer, MetaData, TypeDecorator, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -23,6 +19,7 @@ from sqlalchemy.sql.compiler import Compiled
 from sqlalchemy.sql.util import find_tables
 
 from config import Settings
+from faults import CommitLost, Fault, QueueFull, cannot_serve, fault_of
 
 LOCK_WAIT_SECONDS: Final = 5
 CONNECT_SECONDS: Final = 3
@@ -78,73 +75,6 @@ def inserted_id(result: CursorResult[Any]) -> int:
     """Return the id of the one row that was inserted."""
     key = result.inserted_primary_key
     return int(key[0]) if key else 0
-
-
-class Fault(Enum):
-    """What a failure of the database asks of the edge; None of these is the client's doing."""
-
-    AGAIN = auto()
-    """The transaction lost a race and nothing happened: run it again."""
-
-    LOST = auto()
-    """The connection is gone and nothing happened: run it again on a fresh one."""
-
-    UNAVAILABLE = auto()
-    """The database does not take the work now."""
-
-    UNKNOWN = auto()
-    """The connection was lost during COMMIT: it may have happened."""
-
-
-# MySQL and MariaDB error numbers, Galera's included (its failed certification is a 1213, often at COMMIT).
-_AGAIN: Final = {1213, 1205, 1020}
-_LOST: Final = {2003, 2006, 2013, 2014, 4031}
-_CANNOT_SERVE: Final = {1290, 1792, 1836, 1047}
-_UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 3100}
-# SQLite's primary result codes: busy and locked; then read-only, I/O, corrupt, full, cannot open, not a database.
-_SQLITE_AGAIN: Final = {5, 6}
-_SQLITE_UNAVAILABLE: Final = {8, 10, 11, 13, 14, 26}
-
-
-def _number(error: BaseException) -> int | None:
-    # An error of the driver's, as it is or as SQLAlchemy wrapped it.
-    original = getattr(error, "orig", None) or error
-    if hasattr(original, "sqlite_errorcode"):
-        return int(original.sqlite_errorcode) & 0xFF
-    return original.args[0] if original.args and isinstance(original.args[0], int) else None
-
-
-def fault_of(error: BaseException) -> Fault | None:
-    """Return what kind of trouble `error` is, or None where it is a mistake of ours.
-
-    A constraint that a rival broke in between counts as a lost race: run again, the check before it sees the rival.
-    """
-    if isinstance(error, PoolTimeout | TimeoutError | QueueFull):
-        return Fault.UNAVAILABLE
-    if isinstance(error, IntegrityError):
-        return Fault.AGAIN
-    if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
-        return _fault_of_number(error) or Fault.LOST
-    return _fault_of_number(error) if isinstance(error, DBAPIError | MySQLError | sqlite3.Error) else None
-
-
-def _fault_of_number(error: BaseException) -> Fault | None:
-    number = _number(error)
-    on_sqlite = isinstance(getattr(error, "orig", error), sqlite3.Error)
-    again, unavailable = (_SQLITE_AGAIN, _SQLITE_UNAVAILABLE) if on_sqlite else (_AGAIN, _UNAVAILABLE | _CANNOT_SERVE)
-    if number in again:
-        return Fault.AGAIN
-    if number in unavailable:
-        return Fault.UNAVAILABLE
-    return Fault.LOST if number in _LOST and not on_sqlite else None
-
-
-class CommitLost(Exception):
-    """The connection was lost while the transaction was being committed."""
-
-
-class QueueFull(Exception):
-    """Too many writers wait for this ledger already."""
 
 
 class _Turn(asyncio.Lock):
@@ -365,10 +295,7 @@ def _listen_on_mysql(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def drop_a_server_that_cannot_serve(context: ExceptionContext) -> None:
-        if (
-            isinstance(context.sqlalchemy_exception, DBAPIError)
-            and _number(context.sqlalchemy_exception) in _CANNOT_SERVE
-        ):
+        if cannot_serve(context.original_exception):
             context.is_disconnect = True
 
     @event.listens_for(engine.sync_engine, "checkin")

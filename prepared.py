@@ -7,7 +7,8 @@ import aiosqlite
 from sqlalchemy import Dialect, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from database import Fault, fault_of, refuse_unowned
+from database import refuse_unowned
+from faults import Fault, fault_of
 
 Line = tuple[Any, ...]
 Convert = Callable[[Any], Any]

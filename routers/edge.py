@@ -19,7 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from auth import Caller, Claims, caller_of
-from database import CommitLost, Database, Fault, UnitOfWork, fault_of
+from database import Database, UnitOfWork
+from faults import CommitLost, Fault, fault_of
 from ledger import Ledger
 from problems import (
     TOKEN_PATH,

@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 import migrations
 from config import VERSION
-from database import Database, fault_of
+from database import Database
+from faults import fault_of
 from money import DECIMALS
 from routers.edge import LedgerRoute
 from schemas import CurrencyInfo, CurrencyList, Health, Readiness, Service

@@ -1,0 +1,78 @@
+"""What a failure of the database means: run it again, give up for now, or ask the client to."""
+
+import sqlite3
+from enum import Enum, auto
+from typing import Final
+
+from pymysql.err import MySQLError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+
+class CommitLost(Exception):
+    """The connection was lost while the transaction was being committed: it may have happened."""
+
+
+class QueueFull(Exception):
+    """Too many writers wait for this ledger already."""
+
+
+class Fault(Enum):
+    """What a failure of the database asks of the edge; None of these is the client's doing."""
+
+    AGAIN = auto()
+    """The transaction lost a race and nothing happened: run it again."""
+
+    LOST = auto()
+    """The connection is gone and nothing happened: run it again on a fresh one."""
+
+    UNAVAILABLE = auto()
+    """The database does not take the work now."""
+
+
+# MySQL and MariaDB error numbers, Galera's included (its failed certification is a 1213, often at COMMIT).
+_AGAIN: Final = {1213, 1205, 1020}
+_LOST: Final = {2003, 2006, 2013, 2014, 4031}
+_CANNOT_SERVE: Final = {1290, 1792, 1836, 1047}
+_UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 3100}
+# SQLite's primary result codes: busy and locked; then read-only, I/O, corrupt, full, cannot open, not a database.
+_SQLITE_AGAIN: Final = {5, 6}
+_SQLITE_UNAVAILABLE: Final = {8, 10, 11, 13, 14, 26}
+
+
+def fault_of(error: BaseException) -> Fault | None:
+    """Return what kind of trouble `error` is, or None where it is a mistake of ours.
+
+    A constraint that a rival broke in between counts as a lost race: run again, the check before it sees the rival.
+    """
+    if isinstance(error, PoolTimeout | TimeoutError | QueueFull):
+        return Fault.UNAVAILABLE
+    if isinstance(error, IntegrityError):
+        return Fault.AGAIN
+    if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
+        return _fault_of_number(error) or Fault.LOST
+    return _fault_of_number(error) if isinstance(error, DBAPIError | MySQLError | sqlite3.Error) else None
+
+
+def cannot_serve(error: BaseException) -> bool:
+    """Tell whether the server behind a connection takes no work, though it answers (read-only, or cut off)."""
+    return _number(error) in _CANNOT_SERVE
+
+
+def _fault_of_number(error: BaseException) -> Fault | None:
+    number = _number(error)
+    on_sqlite = isinstance(getattr(error, "orig", error), sqlite3.Error)
+    again, unavailable = (_SQLITE_AGAIN, _SQLITE_UNAVAILABLE) if on_sqlite else (_AGAIN, _UNAVAILABLE | _CANNOT_SERVE)
+    if number in again:
+        return Fault.AGAIN
+    if number in unavailable:
+        return Fault.UNAVAILABLE
+    return Fault.LOST if number in _LOST and not on_sqlite else None
+
+
+def _number(error: BaseException) -> int | None:
+    # An error of the driver's, as it is or as SQLAlchemy wrapped it.
+    original = getattr(error, "orig", None) or error
+    if hasattr(original, "sqlite_errorcode"):
+        return int(original.sqlite_errorcode) & 0xFF
+    return original.args[0] if original.args and isinstance(original.args[0], int) else None
