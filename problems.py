@@ -60,6 +60,11 @@ class Problem(Exception):
         self.detail = self.detail or sentence(type(self))
 
 
+def title(problem: "Problem | type[Problem]") -> str:
+    """Return the name of a problem's status as RFC 9110 has it; older Pythons know two of them by older names."""
+    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(problem.status, problem.status.phrase)
+
+
 def sentence(problem: type[Problem]) -> str:
     """Return what a problem of this class says: its docstring."""
     return " ".join((problem.__doc__ or "").split())
@@ -272,7 +277,7 @@ def render(request: Request, problem: Problem) -> Response:
     """Return the answer that a problem is."""
     body = {
         "type": "about:blank",
-        "title": problem.status.phrase,
+        "title": title(problem),
         "status": problem.status.value,
         "detail": problem.detail,
         "code": problem.code,
@@ -283,7 +288,9 @@ def render(request: Request, problem: Problem) -> Response:
         body["errors"] = [entry.as_json() for entry in problem.errors]
     if request.scope["path"] == TOKEN_PATH:
         body |= _oauth_members(problem)
-    return Response(json.dumps(body), problem.status, dict(problem.headers), MEDIA_TYPE)
+    return Response(
+        json.dumps(body, ensure_ascii=False, separators=(",", ":")), problem.status, dict(problem.headers), MEDIA_TYPE
+    )
 
 
 def _oauth_members(problem: Problem) -> dict[str, str]:
@@ -301,7 +308,7 @@ def documented(problems: Iterable[type[Problem]]) -> dict[int | str, dict[str, A
     """Return the problems as responses of an OpenAPI operation, one example each."""
     responses: dict[int | str, dict[str, Any]] = {}
     for problem in problems:
-        response = responses.setdefault(problem.status.value, {"description": problem.status.phrase, "content": {}})
+        response = responses.setdefault(problem.status.value, {"description": title(problem), "content": {}})
         content = response["content"].setdefault(
             MEDIA_TYPE, {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
         )
@@ -312,7 +319,7 @@ def documented(problems: Iterable[type[Problem]]) -> dict[int | str, dict[str, A
 def _example(problem: type[Problem]) -> dict[str, Any]:
     return {
         "type": "about:blank",
-        "title": problem.status.phrase,
+        "title": title(problem),
         "status": problem.status.value,
         "detail": sentence(problem),
         "code": problem.code,
