@@ -53,6 +53,9 @@ _BY_EXTERNAL_ID: Final = Prepared(_EXPENSES.where(Expense.external_id == bindpar
 _TRASHED_BY_EXTERNAL_ID: Final = Prepared(
     _reading(TrashedExpense, TrashedExpense.deleted_at).where(TrashedExpense.external_id == bindparam("external_id"))
 )
+_INSERT: Final = Prepared(
+    insert(Expense).inline(), [column.key for column in Expense.__table__.columns if column.key != "id"]
+)
 _COUNT: Final = select(func.count()).select_from(Expense).where(_MINE)
 _REMOVE: Final = delete(Expense).where(_MINE, _THIS)
 _MOVED: Final = tuple(
@@ -151,7 +154,7 @@ async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAn
         "created_at": instant,
         "updated_at": instant,
     }
-    expense_id = await ledger.insert(Expense, **values)
+    expense_id = await ledger.write(_INSERT, **values)
     return _answer_of(values | {"id": expense_id, "category": category}), True
 
 

@@ -19,9 +19,11 @@ from sqlalchemy.sql.compiler import Compiled
 from sqlalchemy.sql.util import find_tables
 
 from config import Settings
-from faults import CommitLost, Fault, QueueFull, cannot_serve, fault_of
+from faults import CommitLost, QueueFull, cannot_serve, is_refused_commit
 
 LOCK_WAIT_SECONDS: Final = 5
+# A thread that waits for a SQLite file cannot be called back, so it waits for less, and the edge tries again.
+BUSY_SECONDS: Final = 2
 CONNECT_SECONDS: Final = 3
 IDLE_SECONDS: Final = 5
 LARGEST_ID: Final = 2**63 - 1
@@ -187,10 +189,10 @@ class UnitOfWork:
             return
         try:
             await self._writing.commit()
-        except (OSError, asyncio.CancelledError) as error:
-            raise CommitLost from error
-        except DBAPIError as error:
-            if fault_of(error) in (Fault.AGAIN, Fault.UNAVAILABLE) and not error.connection_invalidated:
+        except BaseException as error:
+            # SQLAlchemy takes the transaction for ended, though it may still be open: nobody gets this connection again.
+            await self._writing.invalidate()
+            if is_refused_commit(error):
                 raise
             raise CommitLost from error
 
@@ -279,7 +281,7 @@ def _listen_on_sqlite(engine: AsyncEngine, *, autocommit: bool) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        for pragma in ("foreign_keys = ON", "journal_mode = WAL", f"busy_timeout = {LOCK_WAIT_SECONDS * 1000}"):
+        for pragma in ("foreign_keys = ON", "journal_mode = WAL", f"busy_timeout = {BUSY_SECONDS * 1000}"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -37,8 +37,8 @@ DESCRIPTION: Final = """\
 Accounts, categories and expenses, exact to the last decimal.
 
 1. Make an account with `POST /users/register`.
-2. Press **Authorize** and sign in with your user name and password, leaving the other fields as they are. The sign-in
-   survives a reload of this page; when it has expired, press Authorize again.
+2. In `/docs`, press **Authorize** and sign in with your user name and password, leaving the other fields as they are.
+   The sign-in survives a reload of the page; when it has expired, press Authorize again.
 3. Record your first expense with `POST /expenses`.
 
 Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
@@ -139,7 +139,7 @@ def _restore_example(component: dict[str, Any], shape: type) -> None:
 
 
 def _complete(operation: dict[str, Any]) -> dict[str, Any]:
-    """Return an operation's responses with those that follow from its body and its lock, in order."""
+    """Return an operation's responses in order, with those that follow from its body and its lock, and with headers."""
     responses: dict[str, Any] = operation["responses"]
     for status, usual in documented(_usual(operation)).items():
         response = responses.setdefault(str(status), usual)
@@ -148,7 +148,24 @@ def _complete(operation: dict[str, Any]) -> dict[str, Any]:
     for status, response in responses.items():
         if response["description"] == "Successful Response":
             response["description"] = HTTPStatus(int(status)).phrase
+        if headers := dict(_headers(operation, status, response)):
+            response["headers"] = headers
     return dict(sorted(responses.items()))
+
+
+def _headers(operation: dict[str, Any], status: str, response: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    if status == "201" and "security" in operation:
+        yield _header("Location", "Where the new row is, relative to this address.")
+    if status == "401":
+        yield _header("WWW-Authenticate", "`Bearer`, and what is wrong with the token if one was sent (RFC 6750).")
+    if status == "503" and MEDIA_TYPE in response["content"]:
+        yield _header("Retry-After", "Seconds after which it is worth trying again.")
+    if status == "200" and any(it["name"] == "cursor" for it in operation.get("parameters", ())):
+        yield _header("Link", 'The next page, `rel="next"` (RFC 8288), if there is one.', required=False)
+
+
+def _header(name: str, description: str, *, required: bool = True) -> tuple[str, dict[str, Any]]:
+    return name, {"description": description, "required": required, "schema": {"type": "string"}}
 
 
 def _usual(operation: dict[str, Any]) -> Iterator[type[Problem]]:

@@ -4,7 +4,7 @@ import sqlite3
 from enum import Enum, auto
 from typing import Final
 
-from pymysql.err import MySQLError
+import pymysql.err
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -34,6 +34,7 @@ class Fault(Enum):
 _AGAIN: Final = {1213, 1205, 1020}
 _LOST: Final = {2003, 2006, 2013, 2014, 4031}
 _CANNOT_SERVE: Final = {1290, 1792, 1836, 1047}
+_ERROR_DURING_COMMIT: Final = 1180
 _UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 3100}
 # SQLite's primary result codes: busy and locked; then read-only, I/O, corrupt, full, cannot open, not a database.
 _SQLITE_AGAIN: Final = {5, 6}
@@ -47,11 +48,16 @@ def fault_of(error: BaseException) -> Fault | None:
     """
     if isinstance(error, PoolTimeout | TimeoutError | QueueFull):
         return Fault.UNAVAILABLE
-    if isinstance(error, IntegrityError):
+    if isinstance(error, IntegrityError | pymysql.err.IntegrityError | sqlite3.IntegrityError):
         return Fault.AGAIN
     if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
         return _fault_of_number(error) or Fault.LOST
-    return _fault_of_number(error) if isinstance(error, DBAPIError | MySQLError | sqlite3.Error) else None
+    return _fault_of_number(error) if isinstance(error, DBAPIError | pymysql.err.MySQLError | sqlite3.Error) else None
+
+
+def is_refused_commit(error: BaseException) -> bool:
+    """Tell whether a failed COMMIT surely did not happen: the database said so, over a connection that lives."""
+    return fault_of(error) in {Fault.AGAIN, Fault.UNAVAILABLE} and _number(error) != _ERROR_DURING_COMMIT
 
 
 def cannot_serve(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ _LOCK: Final = Prepared(
     .where(LedgerState.owner_id == bindparam("owner"))
     .with_for_update()
 )
-_ADVANCE: Final = (
+_ADVANCE: Final = Prepared(
     update(LedgerState)
     .where(LedgerState.owner_id == bindparam("owner"))
     .values(revision=bindparam("next_revision"), expense_count=bindparam("next_count"))
@@ -62,6 +62,12 @@ class Ledger:
         """Return the one row of a prepared read, or None."""
         return await read.row(await self._unit.reader(), {"owner": self.owner.id, **parameters})
 
+    async def write(self, prepared: Prepared, **parameters: object) -> int:
+        """Run a prepared INSERT or UPDATE and return the id of the row inserted."""
+        self._refuse_unlocked()
+        connection = await self._unit.reader()
+        return await prepared.write(connection, {"owner": self.owner.id, "owner_id": self.owner.id, **parameters})
+
     async def execute(self, statement: Executable, **parameters: object) -> CursorResult[Any]:
         """Run a statement on the owner's rows; it says where the owner goes with `:owner`."""
         if statement.is_dml:
@@ -95,7 +101,7 @@ class Ledger:
         if self._revision is None or expenses:
             self._revision = revision + 1
             self._locked = (revision, count + expenses)
-            await self.execute(_ADVANCE, next_revision=self._revision, next_count=count + expenses)
+            await self.write(_ADVANCE, next_revision=self._revision, next_count=count + expenses)
         return self._revision
 
     def _refuse_unlocked(self) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """The service itself: what it is, whether it lives, whether it can work."""
 
+import asyncio
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
@@ -10,7 +11,7 @@ from config import VERSION
 from database import Database
 from faults import fault_of
 from money import DECIMALS
-from routers.edge import LedgerRoute
+from routers.edge import READ_SECONDS, LedgerRoute
 from schemas import CurrencyInfo, CurrencyList, Health, Readiness, Service
 
 router = APIRouter(tags=["service"])
@@ -56,7 +57,7 @@ async def list_currencies() -> CurrencyList:
 async def check(database: Database) -> dict[str, str]:
     """Return what each check of the database says: ok, or what is wrong."""
     try:
-        async with database.unit() as unit:
+        async with asyncio.timeout(READ_SECONDS), database.unit() as unit:
             connection = await unit.reader()
             await connection.execute(text("SELECT 1"))
             revision = await connection.run_sync(migrations.current)

@@ -5,7 +5,7 @@ Every test signs up its own users and commits for real; nothing is rolled back, 
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from ipaddress import IPv4Address
 from itertools import count
@@ -241,15 +241,19 @@ def statements(app: FastAPI) -> Statements:
             for engine in app.state.database.engines
             for name, listener in (("before_cursor_execute", note), ("commit", note_commit))
         ]
-        async def note_prepared(driver: object, sql: str, values: Sequence[Any]) -> Sequence[prepared.Line]:
-            sent.append(sql)
-            return await send(driver, sql, values)
 
-        send = prepared.send
+        def noting(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+            async def noted(driver: object, sql: str, values: object) -> object:
+                sent.append(sql)
+                return await send(driver, sql, values)
+
+            return noted
+
+        prepared_statements = mock.patch.multiple(prepared, fetch=noting(prepared.fetch), store=noting(prepared.store))
         for listener in listeners:
             event.listen(*listener)
         try:
-            with mock.patch.object(prepared, "send", note_prepared):
+            with prepared_statements:
                 yield sent
         finally:
             for listener in listeners:
