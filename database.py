@@ -190,7 +190,7 @@ class UnitOfWork:
         try:
             await self._writing.commit()
         except BaseException as error:
-            # SQLAlchemy takes the transaction for ended, though it may still be open: nobody gets this connection again.
+            # For SQLAlchemy the transaction has ended, though it may still be open: nobody gets this connection again.
             await self._writing.invalidate()
             if is_refused_commit(error):
                 raise
