@@ -21,7 +21,7 @@ from problems import (
     WrongPassword,
     at,
 )
-from schemas import AccountDeletion, PasswordChange, SignIn, Token, UserCreate, UserUpdate
+from schemas import AccountDeletion, PasswordChange, SignIn, Token, UserCreate, UserUpdate, new_password
 from schemas import User as UserAnswer
 
 _COLUMNS: Final = (
@@ -37,7 +37,7 @@ _COLUMNS: Final = (
 _PROFILE: Final = select(*_COLUMNS).where(User.id == bindparam("user_id"))
 _SECRETS: Final = select(*_COLUMNS, User.password_hash).where(User.id == bindparam("user_id"))
 # Answered by the unique indexes on username_key and email_key.
-_BY_NAME: Final = select(User.id, User.password_hash).where(
+_BY_NAME: Final = select(User.id, User.password_hash, User.username, User.email).where(
     or_(User.username_key == bindparam("key"), User.email_key == bindparam("key"))
 )
 _TAKEN: Final = select(User.id, User.username_key, User.email_key).where(
@@ -132,13 +132,13 @@ class Accounts:
             await connection.execute(delete(table).where(owned), {"owner": caller.id})
         await connection.execute(delete(User).where(User.id == caller.id))
 
-    async def reset_password(self, unit: UnitOfWork, username: str, password: str) -> None:
-        """Set a forgotten password and end every session; for the operator, who has asked who it is."""
+    async def reset_password(self, unit: UnitOfWork, name: str, password: str) -> None:
+        """Set a forgotten password and end every session; for the operator, who has made sure who is asking."""
+        user = await find(unit, name)
+        await unit.release()
+        self._check_new_password("/new_password", password, user.username, user.email)
         password_hash = await self._passwords.hash(password)
         connection = await unit.begin()
-        user = (await connection.execute(_BY_NAME, {"key": name_key(username)})).one_or_none()
-        if user is None:
-            raise NotFound("There is no account of this name or e-mail.")
         await connection.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
         await sessions.end_sessions(connection, user.id)
 
@@ -157,9 +157,17 @@ class Accounts:
 
     def _check_new_password(self, pointer: str, password: str, *own_names: str) -> None:
         try:
-            check_password(password, self._settings.password_min_length, *own_names)
+            check_password(new_password(password), self._settings.password_min_length, *own_names)
         except PydanticCustomError as refused:
             raise ValidationFailed(errors=[at(pointer, refused.type, refused.message())]) from None
+
+
+async def find(unit: UnitOfWork, name: str) -> Row[*tuple[Any, ...]]:
+    """Return the account of this user name or e-mail, with its password hash; raise NotFound where there is none."""
+    user = (await (await unit.reader()).execute(_BY_NAME, {"key": name_key(name.strip())})).one_or_none()
+    if user is None:
+        raise NotFound("There is no account with this user name or e-mail.")
+    return user
 
 
 async def _profile(connection: AsyncConnection, user_id: int) -> UserAnswer:

@@ -2,10 +2,12 @@
 
 import os
 import secrets
+import sys
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -139,3 +141,16 @@ def embedded_secret(path: Path) -> str:
     if len(secret) < SECRET_BYTES:
         raise ValueError(f"{path.name} holds no secret of ours any more: remove it, and everyone signs in again")
     return secret
+
+
+def read_settings() -> Settings:
+    """Read the settings, or exit and name the variable that is wrong, never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        sys.exit("The service cannot start:\n" + "\n".join(f"  {_wrong(it)}" for it in error.errors()))
+
+
+def _wrong(error: ErrorDetails) -> str:
+    variable = ".".join(map(str, error["loc"])).upper()
+    return f"{variable} {error['msg'].removeprefix('Value error, ')}".strip()

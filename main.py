@@ -1,14 +1,12 @@
 """The application: its wiring, and nothing else."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -16,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 import migrations
 from accounts import Accounts
 from auth import AccessTokens, Passwords
-from config import VERSION, Settings
+from config import VERSION, Settings, read_settings
 from database import Database
 from documents import TITLE, describe, mount_pages, name_operation
 from problems import MethodNotAllowed, Problem, problem_of, render
@@ -108,17 +106,11 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     return render(request, problem)
 
 
-def read_settings() -> Settings:
-    """Read the settings, or exit and name the variable that is wrong, never its value."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = "\n".join(f"  {'.'.join(map(str, it['loc'])).upper()} {it['msg']}" for it in error.errors())
-        sys.exit(f"The service cannot start:\n{wrong}")
-
-
 app = create_app(read_settings())
 
 if __name__ == "__main__":
     chosen = read_settings()
-    uvicorn.run("main:app", host=chosen.host, port=chosen.port, server_header=False, proxy_headers=False)
+    # The access log would hold the words that people search their expenses for.
+    uvicorn.run(
+        "main:app", host=chosen.host, port=chosen.port, server_header=False, proxy_headers=False, access_log=False
+    )

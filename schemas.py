@@ -38,6 +38,8 @@ T = TypeVar("T")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
 # JSON can spell half of a character; UTF-8 cannot, and so neither can the database.
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
+SHORTEST_PASSWORD: Final = 8
+LONGEST_PASSWORD: Final = 128
 _USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 _ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
@@ -98,6 +100,16 @@ def _color(value: str) -> str:
 
 def _normal_password(value: str) -> str:
     return unicodedata.normalize("NFKC", _unicode(value))
+
+
+def new_password(value: str) -> str:
+    """Return a password as it is hashed (NFKC), or refuse its length; auth.check_password says which are too common."""
+    password = _normal_password(value)
+    if len(password) < SHORTEST_PASSWORD:
+        raise refusal("too_short", f"Send at least {SHORTEST_PASSWORD} characters.")
+    if len(password) > LONGEST_PASSWORD:
+        raise refusal("too_long", f"Send at most {LONGEST_PASSWORD} characters.")
+    return password
 
 
 def _email(value: str) -> str:
@@ -203,7 +215,11 @@ Username = Annotated[
     Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]+$"}),
 ]
 NewPassword = Annotated[
-    str, AfterValidator(_normal_password), Field(min_length=8, max_length=128, json_schema_extra={"format": "password"})
+    str,
+    AfterValidator(new_password),
+    WithJsonSchema(
+        {"type": "string", "format": "password", "minLength": SHORTEST_PASSWORD, "maxLength": LONGEST_PASSWORD}
+    ),
 ]
 GivenPassword = Annotated[
     str, Field(max_length=1024, json_schema_extra={"format": "password"}), AfterValidator(_normal_password)

@@ -259,16 +259,13 @@ def allow(request: Request) -> dict[str, str]:
 # --- Who may ----------------------------------------------------------------------------------------------------------
 
 
-SCOPES: Final = {"read": "Read what you own", "write": "Read and change what you own"}
-
-
 class Door(OAuth2PasswordBearer):
     """A dependency that lets in who bears a good access token, and a security scheme in the document."""
 
     def __init__(self, opened: Callable[[Claims, UnitOfWork], Coroutine[Any, Any, Any]]) -> None:
         """Make what lies behind the door with `opened`."""
         description = "Your user name or e-mail, and your password."
-        super().__init__(TOKEN_PATH, scheme_name="SignIn", scopes=SCOPES, description=description)
+        super().__init__(TOKEN_PATH, scheme_name="SignIn", description=description)
         self._opened = opened
 
     async def __call__(self, request: HTTPConnection) -> Any:  # noqa: ANN401
@@ -301,9 +298,9 @@ async def unit_of_work(request: Request) -> UnitOfWork:
     return unit
 
 
-Reader = Annotated[Ledger, Security(Door(_to_read), scopes=["read"])]
+Reader = Annotated[Ledger, Security(Door(_to_read))]
 """The caller's ledger, to read."""
-Writer = Annotated[Ledger, Security(Door(_to_write), scopes=["write"])]
+Writer = Annotated[Ledger, Security(Door(_to_write))]
 """The caller's ledger, locked, to change."""
 SignedIn = Annotated[Caller, Security(Door(_to_know))]
 """The caller."""

@@ -230,7 +230,7 @@ class PrivateMariaDB(MySQL):
             raise NoServer(f"{made.args!r} failed:\n{made.stdout[-2000:]}{made.stderr[-2000:]}")
 
     def _installer(self) -> list[str]:
-        options = ["--no-defaults", f"--datadir={self._path / 'data'}", *_as_root()]
+        options = ["--no-defaults", f"--datadir={self._path / 'data'}", f"--tmpdir={self._path}", *_as_root()]
         server = _program("mariadbd", "mysqld")
         if server.endswith("mysqld"):
             return [server, *options, "--initialize-insecure"]

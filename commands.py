@@ -1,0 +1,123 @@
+"""What an operator runs beside the service: `python -m commands migrate` and `python -m commands password NAME`."""
+
+import argparse
+import asyncio
+import getpass
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from alembic.util import CommandError
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+import migrations
+from accounts import Accounts, find
+from auth import AccessTokens, Passwords
+from config import Settings, read_settings
+from database import Database
+from problems import Problem
+from routers import system
+
+
+class Refused(Exception):
+    """The command cannot do this; the sentence says what the operator can do instead."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 refused with a sentence, 2 misspelt."""
+    chosen = _parser().parse_args(arguments)
+    settings = read_settings()
+    try:
+        if chosen.command == "migrate":
+            migrate(settings)
+        else:
+            reset_password(settings, chosen.name)
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m commands", description="Commands for whoever operates the service.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("migrate", help="bring the database's schema up to date")
+    password = commands.add_parser("password", help="reset a forgotten password and end all sessions of the account")
+    password.add_argument("name", metavar="NAME", help="the user name or the e-mail")
+    return parser
+
+
+# --- The schema -------------------------------------------------------------------------------------------------------
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the configured database up to the newest revision and print from which to which it went."""
+    try:
+        before = _revision(settings)
+        migrations.upgrade(settings.url)
+        after = _revision(settings)
+    except (DBAPIError, TimeoutError, CommandError) as error:
+        raise Refused(f"{_where(settings)} was not migrated: {getattr(error, 'orig', error)}") from None
+    print(f"{_where(settings)}: {before or 'empty'} → {after}" + " (nothing to do)" * (before == after))
+
+
+def _revision(settings: Settings) -> str | None:
+    engine = create_engine(migrations.sync_url(settings.url), poolclass=NullPool)
+    with engine.connect() as connection:
+        return migrations.current(connection)
+
+
+def _where(settings: Settings) -> str:
+    return settings.url.render_as_string(hide_password=True)
+
+
+# --- A forgotten password ---------------------------------------------------------------------------------------------
+
+
+def reset_password(settings: Settings, name: str) -> None:
+    """Ask for the account's new password, set it, end every session of the account, and print so."""
+    if settings.embedded and not Path(str(settings.url.database)).exists():
+        raise Refused(f"There is no database at {_where(settings)}; is this the folder of the service's .env?")
+    try:
+        asyncio.run(_reset(settings, name))
+    except Problem as problem:
+        raise Refused(problem.errors[0].detail if problem.errors else problem.detail) from None
+    print(f"The password of {name} is new, and every session of the account has ended.")
+
+
+async def _reset(settings: Settings, name: str) -> None:
+    database, passwords = Database(settings), Passwords(settings.bcrypt_rounds)
+    accounts = Accounts(settings, passwords, AccessTokens(settings.signing_key(), settings.access_token_minutes))
+    try:
+        await _refuse_unready(settings, database)
+        async with database.unit() as unit:
+            await find(unit, name)
+            await unit.release()
+            await accounts.reset_password(unit, name, _ask())
+            await unit.commit()
+    finally:
+        passwords.close()
+        await database.close()
+
+
+async def _refuse_unready(settings: Settings, database: Database) -> None:
+    checks = await system.check(database)
+    if checks["database"] != "ok":
+        raise Refused(f"{_where(settings)} does not answer.")
+    if checks["migrations"] != "ok":
+        raise Refused(f"{_where(settings)} has another schema than this code: run `make migrate`.")
+
+
+def _ask() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.buffer.readline().decode(errors="surrogateescape").rstrip("\r\n")
+    password = getpass.getpass("New password: ")
+    if getpass.getpass("The same again: ") != password:
+        raise Refused("These were two different passwords; nothing was changed.")
+    return password
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""The wiring: what every answer went through, whoever gave it."""
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from config import Settings
+from main import create_app
+
+SECRET = "5c1f0e9a7d3b48266b1e0f4a9c8d7e21"
+
+
+def test_two_applications_share_nothing(tmp_path: object) -> None:
+    one, other = (
+        create_app(Settings(database_url=f"sqlite:///{tmp_path}/{name}.db", _env_file=None)) for name in ("a", "b")
+    )
+    assert one.state is not other.state
+
+
+def test_building_the_application_opens_nothing() -> None:
+    app = create_app(
+        Settings(database_url="mysql://nobody@127.0.0.1:1/x", secret_key=SecretStr(SECRET), _env_file=None)
+    )
+    assert not hasattr(app.state, "database")
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/ready", "/currencies", "/docs", "/redoc", "/openapi.json"])
+async def test_what_is_public_answers_without_a_token(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/expenses", "/docs", "/assets/swagger-ui.css"])
+async def test_every_answer_went_through_the_envelope(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_database_is_let_go_at_the_end(settings: Settings) -> None:
+    app: FastAPI = create_app(settings)
+    async with app.router.lifespan_context(app):
+        database = app.state.database
+        async with database.unit() as unit:
+            await unit.reader()
+    assert [engine.sync_engine.pool.checkedin() for engine in database.engines] == [0, 0]
