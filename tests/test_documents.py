@@ -1,0 +1,160 @@
+"""/docs and /redoc, opened in a real browser that has never been here and has no internet."""
+
+import os
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+import pytest
+from browser import Browser
+from servers import NoServer, Service
+
+from documents import _sha256
+
+PASSWORD: Final = "a walk along the sea"
+PAGES: Final = ("/docs", "/redoc")
+
+
+# --- the pages as they are served -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_names_no_other_host(client: httpx.AsyncClient, path: str) -> None:
+    assert re.findall(r"(?:https?:)?//[a-z]", (await client.get(path)).text) == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_pages_policy_names_each_inline_script(client: httpx.AsyncClient, path: str) -> None:
+    page = await client.get(path)
+    inline = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+
+    assert [script for script in inline if _sha256(script) not in page.headers["Content-Security-Policy"]] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_pages_policy_lets_no_other_script_run(client: httpx.AsyncClient, path: str) -> None:
+    policy = (await client.get(path)).headers["Content-Security-Policy"]
+    scripts = next(rule for rule in policy.split("; ") if rule.startswith("script-src"))
+
+    assert "unsafe" not in scripts
+    assert re.findall(r"https?:|\*", policy) == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_file_of_a_page_is_there(client: httpx.AsyncClient, path: str) -> None:
+    files = re.findall(r'(?:src|href)="(/[^"]+)"', (await client.get(path)).text)
+
+    assert files
+    assert [file for file in files if (await client.get(file)).status_code != HTTPStatus.OK] == []
+
+
+async def test_the_bundle_of_redoc_asks_for_no_foreign_image(client: httpx.AsyncClient) -> None:
+    assert "cdn.redoc.ly" not in (await client.get("/assets/redoc.standalone.js")).text
+
+
+# --- the pages as they are seen ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    """The service, with one account."""
+    with Service({}) as service:
+        account = {"username": "ada", "email": "ada@example.com", "password": PASSWORD}
+        httpx.post(f"{service.url}/users/register", json=account, trust_env=False).raise_for_status()
+        yield service
+
+
+@pytest.fixture(scope="module")
+def _browser() -> Iterator[Browser]:
+    try:
+        browser = Browser()
+    except NoServer as missing:
+        if os.environ.get("BROWSER") == "required":
+            raise
+        pytest.skip(f"NO PAGE WAS OPENED IN A BROWSER: {missing}")
+    with browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(_browser: Browser, service: Service) -> Browser:
+    """A browser that has never seen the service, with /docs open."""
+    _browser.forget()
+    _browser.open(f"{service.url}/docs")
+    return _browser
+
+
+def _operations(service: Service) -> int:
+    document = httpx.get(f"{service.url}/openapi.json", trust_env=False).json()
+    return sum(len(item) for item in document["paths"].values())
+
+
+def _authorize(browser: Browser, password: str) -> None:
+    browser.click(".btn.authorize")
+    browser.fill("#oauth_username", "ada")
+    browser.fill("#oauth_password", password)
+    browser.click(".auth-btn-wrapper .authorize")
+
+
+def _is_signed_in(browser: Browser) -> bool:
+    return bool(browser.look("document.querySelector('.btn.authorize.locked')"))
+
+
+def _execute(browser: Browser, operation: str) -> str:
+    """Press Execute on the form as it stands, and return the status of the answer."""
+    block = f"#operations-expenses-{operation}"
+    browser.click(f"{block} .execute")
+    status = str(
+        browser.look(
+            f"document.querySelector('{block} .live-responses-table .response .response-col_status')?.innerText"
+        )
+    )
+    browser.click(f"{block} .btn-clear")
+    return status.split(maxsplit=1)[0]
+
+
+def test_docs_show_every_operation_and_ask_no_other_host(browser: Browser, service: Service) -> None:
+    assert browser.look(f"document.querySelectorAll('.opblock').length == {_operations(service)}")
+
+    assert browser.hosts() == {f"127.0.0.1:{service.port}"}
+    assert browser.complaints() == []
+
+
+def test_redoc_shows_every_operation_and_asks_no_other_host(browser: Browser, service: Service) -> None:
+    browser.open(f"{service.url}/redoc")
+
+    assert browser.look(f"document.querySelectorAll('[id*=\"/operation/\"]').length >= {_operations(service)}")
+    assert browser.look("document.querySelector('img[alt=\"redocly logo\"]')?.complete")
+    assert browser.hosts() == {f"127.0.0.1:{service.port}"}
+    assert browser.complaints() == []
+
+
+def test_authorize_says_when_the_password_is_wrong(browser: Browser) -> None:
+    _authorize(browser, "wrong")
+
+    assert "The user name or the password is wrong." in browser.look("document.querySelector('.errors')?.innerText")
+
+
+def test_a_sign_in_survives_a_reload(browser: Browser, service: Service) -> None:
+    _authorize(browser, PASSWORD)
+    assert _is_signed_in(browser)
+
+    browser.open(f"{service.url}/docs")
+
+    assert _is_signed_in(browser)
+
+
+def test_execute_succeeds_on_untouched_forms_twice(browser: Browser) -> None:
+    _authorize(browser, PASSWORD)
+    assert _is_signed_in(browser)
+    browser.click(".auth-btn-wrapper .btn-done")
+    browser.click("#operations-expenses-create_expense .opblock-summary-control")
+    browser.look("document.querySelector('#operations-expenses-create_expense textarea')?.value")
+    browser.click("#operations-expenses-list_expenses .opblock-summary-control")
+
+    statuses = [_execute(browser, name) for name in ("create_expense", "list_expenses") * 2]
+
+    assert statuses == ["201", "200", "201", "200"]
+    assert browser.complaints() == []

@@ -1,0 +1,365 @@
+"""The OpenAPI document: complete, valid, and true of the answers that the service gives."""
+
+import json
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import jsonschema_rs
+import pytest
+from conftest import Person
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
+from servers import Service
+
+from config import Settings
+from main import create_app
+from routers import categories, expenses, system, users
+
+Node = dict[str, Any]
+
+PROBLEM: Final = "application/problem+json"
+# The body of a 503 of /ready is not an error's: it says check by check what is wrong.
+NO_PROBLEM: Final = {("read_readiness", "503")}
+CHECKS: Final = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def _document() -> Node:
+    return create_app(Settings(_env_file=None)).openapi()
+
+
+DOCUMENT: Final = _document()
+SCHEMAS: Final[Node] = DOCUMENT["components"]["schemas"]
+OPERATIONS: Final[dict[str, Node]] = {
+    operation["operationId"]: operation | {"method": method.upper(), "path": path}
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+}
+
+
+def _responses() -> Iterator[tuple[str, str, Node]]:
+    for name, operation in OPERATIONS.items():
+        for status, response in operation["responses"].items():
+            yield name, status, response
+
+
+def _bodies() -> Iterator[tuple[str, Node]]:
+    for name, operation in OPERATIONS.items():
+        for media in operation.get("requestBody", {"content": {}})["content"].values():
+            yield name, SCHEMAS[media["schema"]["$ref"].rsplit("/", 1)[-1]]
+
+
+def _parameters() -> Iterator[tuple[str, Node]]:
+    for name, operation in OPERATIONS.items():
+        for parameter in operation.get("parameters", ()):
+            yield f"{name} {parameter['name']}", parameter
+
+
+def _nodes(node: object) -> Iterator[Node]:
+    if isinstance(node, dict):
+        yield node
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nodes(inner)
+
+
+def _wrong(schema: Node, value: object) -> list[str]:
+    """Return what is wrong with a value by a schema of the document."""
+    whole = {"components": DOCUMENT["components"], "allOf": [schema]}
+    return [str(error) for error in jsonschema_rs.Draft202012Validator(whole, validate_formats=True).iter_errors(value)]
+
+
+# --- the document -----------------------------------------------------------------------------------------------------
+
+
+def test_the_document_is_valid_openapi() -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    # It may be a relative reference (OpenAPI 3.1.1, section 4.6), which this edition of its schema does not know.
+    document["components"]["securitySchemes"]["SignIn"]["flows"]["password"]["tokenUrl"] = "https://example.com"
+
+    assert [str(error) for error in OPENAPI_31_VALIDATOR.iter_errors(document)] == []
+
+
+def test_every_operation_has_a_summary_and_a_description() -> None:
+    texts = {name: (it.get("summary"), it.get("description")) for name, it in OPERATIONS.items()}
+
+    assert {name: both for name, both in texts.items() if not all(both)} == {}
+
+
+def test_an_operation_is_named_after_its_function() -> None:
+    modules = (users, categories, expenses, system)
+
+    assert [name for name in OPERATIONS if not any(callable(getattr(module, name, None)) for module in modules)] == []
+
+
+def test_no_two_operations_share_a_name() -> None:
+    assert len(OPERATIONS) == sum(len(item) for item in DOCUMENT["paths"].values())
+
+
+def test_every_operation_is_under_a_described_tag() -> None:
+    described = {tag["name"] for tag in DOCUMENT["tags"]}
+
+    assert [name for name, operation in OPERATIONS.items() if not described.issuperset(operation["tags"])] == []
+
+
+def test_every_body_has_an_example() -> None:
+    assert [name for name, schema in _bodies() if not schema.get("example")] == []
+
+
+@pytest.mark.parametrize("name", [name for name, schema in SCHEMAS.items() if "example" in schema])
+def test_an_example_is_as_its_schema_says(name: str) -> None:
+    assert _wrong({"$ref": f"#/components/schemas/{name}"}, SCHEMAS[name]["example"]) == []
+
+
+def test_an_example_lists_its_fields_as_a_person_would() -> None:
+    assert list(SCHEMAS["ExpenseCreate"]["example"])[:3] == ["amount", "currency", "date"]
+
+
+def test_an_example_shows_what_is_null() -> None:
+    assert SCHEMAS["Expense"]["example"]["deleted_at"] is None
+
+
+def test_the_components_are_named_after_the_nouns() -> None:
+    assert {"Expense", "ExpenseCreate", "ExpenseUpdate", "ExpenseList", "Category", "User", "Problem"} <= set(SCHEMAS)
+
+
+def test_no_component_is_the_frameworks_own() -> None:
+    assert [name for name in SCHEMAS if "Validation" in name or "-" in name or "Body_" in name] == []
+
+
+def test_an_error_is_documented_as_a_problem() -> None:
+    errors = [it for it in _responses() if it[1] >= "400" and it[:2] not in NO_PROBLEM]
+    problem = {"$ref": "#/components/schemas/Problem"}
+
+    assert [it[:2] for it in errors if it[2]["content"].get(PROBLEM, {}).get("schema") != problem] == []
+
+
+def test_an_error_has_an_example_that_is_a_problem() -> None:
+    examples = [
+        example["value"]
+        for _, _, response in _responses()
+        for example in response.get("content", {}).get(PROBLEM, {}).get("examples", {}).values()
+    ]
+
+    assert [wrong for example in examples for wrong in _wrong({"$ref": "#/components/schemas/Problem"}, example)] == []
+
+
+@pytest.mark.parametrize("status", ["400", "413", "415", "422"])
+def test_an_operation_with_a_body_documents_its_refusals(status: str) -> None:
+    assert [name for name, it in OPERATIONS.items() if "requestBody" in it and status not in it["responses"]] == []
+
+
+def test_an_operation_behind_the_door_documents_each_401() -> None:
+    codes = ["not_authenticated", "invalid_token", "token_expired"]
+    locked = {name: it["responses"]["401"]["content"][PROBLEM] for name, it in OPERATIONS.items() if "security" in it}
+
+    assert [name for name, content in locked.items() if list(content["examples"]) != codes] == []
+
+
+def test_an_operation_keeps_the_usual_refusal_beside_its_own() -> None:
+    examples = OPERATIONS["change_password"]["responses"]["422"]["content"][PROBLEM]["examples"]
+
+    assert list(examples) == ["validation_failed", "wrong_password"]
+
+
+def test_an_optional_parameter_is_not_nullable() -> None:
+    assert [name for name, it in _parameters() if "null" in json.dumps(it["schema"])] == []
+
+
+def test_no_parameter_has_an_example_that_execute_would_send() -> None:
+    assert [name for name, it in _parameters() if {"example", "examples"} & (it.keys() | it["schema"].keys())] == []
+
+
+def test_nothing_is_null_by_default() -> None:
+    assert [node for node in _nodes(DOCUMENT) if node.get("default", 0) is None] == []
+
+
+def test_every_reference_leads_somewhere() -> None:
+    references = {node["$ref"] for node in _nodes(DOCUMENT) if "$ref" in node}
+
+    assert {it.removeprefix("#/components/schemas/") for it in references} <= set(SCHEMAS)
+
+
+def test_every_component_is_referred_to() -> None:
+    assert [name for name in SCHEMAS if f'"#/components/schemas/{name}"' not in json.dumps(DOCUMENT)] == []
+
+
+def test_what_is_behind_the_door_says_so() -> None:
+    public = {name for name, operation in OPERATIONS.items() if "security" not in operation}
+
+    assert public == {
+        "register",
+        "sign_in",
+        "list_currencies",
+        "read_service",
+        "read_health",
+        "read_readiness",
+    }
+
+
+# --- live answers -----------------------------------------------------------------------------------------------------
+
+
+def _operation_of(request: httpx.Request) -> tuple[str, Node]:
+    return next(
+        (name, it)
+        for name, it in OPERATIONS.items()
+        if it["method"] == request.method and re.fullmatch(re.sub(r"{\w+}", "[^/]+", it["path"]), request.url.path)
+    )
+
+
+class Auditor:
+    """Compares each answer with what the document says of it."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[str, str]] = set()
+
+    async def __call__(self, response: httpx.Response) -> None:
+        """Fail where the document does not have this answer."""
+        await response.aread()
+        name, operation = _operation_of(response.request)
+        status = str(response.status_code)
+        assert status in operation["responses"], f"{name} answered {status}: {response.text}"
+        self.seen.add((name, status))
+        headers = {header for header, it in operation["responses"][status].get("headers", {}).items() if it["required"]}
+        assert [header for header in headers if header not in response.headers] == []
+        content = operation["responses"][status].get("content", {})
+        media_type = response.headers.get("content-type", "")
+        assert sorted(content) == [media_type] * bool(response.content), f"{name} answered {status} as {media_type}"
+        assert not content or _wrong(content[media_type]["schema"], response.json()) == [], response.text
+
+
+@pytest.fixture
+async def auditor(person: Person) -> AsyncIterator[Auditor]:
+    auditor = Auditor()
+    person.event_hooks["response"].append(auditor)
+    yield auditor
+    person.event_hooks["response"].clear()
+
+
+async def test_every_answer_of_success_is_as_documented(person: Person, auditor: Auditor) -> None:
+    password = {"current_password": person.password}
+    await person.get("/")
+    await person.get("/health")
+    await person.get("/ready")
+    await person.get("/currencies")
+    newcomer = {"username": f"{person.user['username']}-2", "email": "2." + person.user["email"]}
+    await person.post("/users/register", json=newcomer | {"password": person.password})
+    await person.post("/users/token", data={"username": person.user["username"], "password": person.password})
+    await person.get("/users/me")
+    await person.patch("/users/me", json={"currency": "JPY", "timezone": "Asia/Tokyo"})
+    expense = await person.post("/expenses", json={"amount": 1250, "category": "Food", "external_id": "receipt-1"})
+    at = expense.headers["location"]
+    await person.post("/expenses", json={"amount": 1250, "external_id": "receipt-1"})
+    await person.post("/expenses", json={"amount": "-3.5", "currency": "KWD", "date": "1900-01-01"})
+    await person.get(at)
+    await person.get("/expenses", params={"limit": 1, "with_count": "true"})
+    await person.get("/expenses", params={"category": "food", "period": "last-3-months", "q": "tea"})
+    await person.put(at, json=expense.json() | {"description": "茶 🍵"})
+    await person.patch(at, json={"category": None})
+    category = await person.post("/categories", json={"name": "Rent", "color": "#2A9D8F"})
+    await person.get("/categories")
+    await person.get("/categories", params={"with_usage": "true"})
+    await person.get(category.headers["location"])
+    await person.patch(category.headers["location"], json={"archived": True, "color": None})
+    await person.delete(category.headers["location"])
+    await person.delete(at)
+    await person.put("/users/me/password", json=password | {"new_password": "another walk along the sea"})
+    await person.request("DELETE", "/users/me", json={"current_password": "another walk along the sea"})
+
+    documented = {(name, status) for name, status, _ in _responses() if status < "400"}
+    assert documented - auditor.seen == set()
+
+
+@pytest.mark.usefixtures("auditor")
+@pytest.mark.parametrize(
+    "path", [it["path"] for it in OPERATIONS.values() if it["method"] == "GET" and "{" in it["path"]]
+)
+async def test_an_unknown_row_is_answered_as_documented(person: Person, path: str) -> None:
+    answer = await person.get(re.sub(r"{\w+}", "999999999", path))
+
+    assert answer.status_code == HTTPStatus.NOT_FOUND
+
+
+@pytest.mark.usefixtures("auditor")
+@pytest.mark.parametrize("name", [name for name, it in OPERATIONS.items() if "requestBody" in it])
+@pytest.mark.parametrize(
+    ("body", "media_type", "status"),
+    [
+        (b"{", "application/json", HTTPStatus.BAD_REQUEST),
+        (b"1", "text/plain", HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+        (b" " * 70_000, "application/json", HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+        (b"[]", "application/json", HTTPStatus.UNPROCESSABLE_ENTITY),
+    ],
+)
+async def test_a_refused_body_is_answered_as_documented(
+    person: Person, name: str, body: bytes, media_type: str, status: HTTPStatus
+) -> None:
+    operation = OPERATIONS[name]
+    path = re.sub(r"{\w+}", "1", operation["path"])
+
+    answer = await person.request(operation["method"], path, content=body, headers={"Content-Type": media_type})
+
+    # The sign-in takes a form, for which JSON of any kind is the wrong media type.
+    assert answer.status_code in {status, HTTPStatus.UNSUPPORTED_MEDIA_TYPE * (name == "sign_in")}
+
+
+@pytest.mark.usefixtures("auditor")
+@pytest.mark.parametrize("name", [name for name, it in OPERATIONS.items() if "security" in it])
+async def test_a_visitor_is_answered_as_documented(person: Person, name: str) -> None:
+    del person.headers["Authorization"]
+    operation = OPERATIONS[name]
+
+    answer = await person.request(operation["method"], re.sub(r"{\w+}", "1", operation["path"]))
+
+    assert answer.status_code == HTTPStatus.UNAUTHORIZED
+
+
+@pytest.mark.usefixtures("auditor")
+@pytest.mark.parametrize("name", [name for name, it in OPERATIONS.items() if "422" in it["responses"]])
+async def test_an_unknown_parameter_is_answered_as_documented(person: Person, name: str) -> None:
+    operation = OPERATIONS[name]
+
+    answer = await person.request(operation["method"], re.sub(r"{\w+}", "1", operation["path"]) + "?tpyo=1")
+
+    assert "tpyo" in answer.text
+
+
+@pytest.mark.usefixtures("auditor")
+async def test_a_conflict_is_answered_as_documented(person: Person) -> None:
+    await person.post("/categories", json={"name": "Rent"})
+
+    answer = await person.post("/categories", json={"name": "rent"})
+
+    assert answer.status_code == HTTPStatus.CONFLICT
+
+
+# --- made-up requests -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "phase"), [("sqlite", "fuzzing"), ("mysql", "coverage")])
+def test_made_up_requests_are_answered_as_documented(
+    request: pytest.FixtureRequest, kind: str, phase: str, tmp_path: Path
+) -> None:
+    with Service({"DATABASE_URL": request.getfixturevalue(f"{kind}_url")}) as service:
+        header = f"Authorization: Bearer {_sign_in_at(service.url)}"
+        command = [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "-H", header]
+        options = f"--phases {phase} --max-examples 6 --seed 1 --checks {CHECKS} --continue-on-failure".split()
+        run = subprocess.run(
+            [*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def _sign_in_at(url: str) -> str:
+    # Not the password of an example, with which the account would delete itself.
+    form = {"username": f"made-up-{secrets.token_hex(4)}", "password": "a path through the dunes"}
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        client.post("/users/register", json=form | {"email": f"{form['username']}@example.com"}).raise_for_status()
+        token: str = client.post("/users/token", data=form).json()["access_token"]
+        return token
