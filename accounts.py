@@ -10,6 +10,7 @@ import sessions
 from auth import AccessTokens, Caller, Passwords, check_password
 from config import Settings
 from database import Base, UnitOfWork, inserted_id, now
+from fields import new_password
 from models import Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User, name_key
 from problems import (
     AlreadyExists,
@@ -21,7 +22,7 @@ from problems import (
     WrongPassword,
     at,
 )
-from schemas import AccountDeletion, PasswordChange, SignIn, Token, UserCreate, UserUpdate, new_password
+from schemas import AccountDeletion, PasswordChange, SignIn, Token, UserCreate, UserUpdate
 from schemas import User as UserAnswer
 
 _COLUMNS: Final = (

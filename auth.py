@@ -23,10 +23,11 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+from fields import refusal
 from models import Session, User, name_key
 from prepared import Prepared
 from problems import InvalidToken, TokenExpired, Unavailable
-from schemas import callers_currency, refusal
+from schemas import callers_currency
 
 T = TypeVar("T")
 

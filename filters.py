@@ -8,9 +8,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from sqlalchemy import ColumnElement, bindparam, func, or_, select
 
 import periods
-from models import DESCRIPTION_LENGTH, Category, Expense, name_key, text_key
-from periods import Span
-from schemas import (
+from fields import (
     AmountBound,
     CategoryName,
     Currency,
@@ -18,12 +16,14 @@ from schemas import (
     ExternalId,
     Flag,
     Given,
-    Shape,
     WholeNumber,
     refusal,
     refusing,
     text,
 )
+from models import DESCRIPTION_LENGTH, Category, Expense, name_key, text_key
+from periods import Span
+from schemas import Shape
 
 ANY_DAY = date(2026, 1, 1)
 
@@ -50,7 +50,9 @@ class ExpenseFilter(Shape):
         "`last-year`, `month-to-date`, `year-to-date`, `last-N-days`, `last-N-months`. "
         "Months are your own (`month_start_day`).",
     )
-    category: list[CategoryName] = Field(default=[], description="A category's name; may be given several times.")
+    category: list[CategoryName] = Field(
+        default=[], max_length=100, description="A category's name; may be given several times."
+    )
     uncategorized: Flag = Field(default=False, description="Those without a category, beside those of `category`.")
     currency: Given[Currency] = Field(default=None, description="ISO 4217 code.")
     min_amount: Given[AmountBound] = Field(default=None, description="At least this number, whatever the currency.")

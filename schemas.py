@@ -1,231 +1,36 @@
 """What goes over the wire: one family of shapes per noun, strict on the way in, complete on the way out."""
 
-import re
-import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final
 
-from email_validator import EmailNotValidError, validate_email
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-)
-from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
 import money
-import periods
-from database import LARGEST_ID
-from models import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH, name_key, text_key
-from problems import NotFound
-
-T = TypeVar("T")
-
-# --- Vocabulary -------------------------------------------------------------------------------------------------------
-
-# Control characters of C0 save tab and newline: invisible, and poison to logs, CSV files and terminals.
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
-# JSON can spell half of a character; UTF-8 cannot, and so neither can the database.
-_SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
-SHORTEST_PASSWORD: Final = 8
-LONGEST_PASSWORD: Final = 128
-_USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
-_COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
-_ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
-_WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,15}")
-
-
-def refusal(code: str, detail: str) -> PydanticCustomError:
-    """Return what a validator raises to become one entry of the problem."""
-    return PydanticCustomError(code, "{detail}", {"detail": detail})
-
-
-def refusing(read: Callable[[Any], T]) -> Callable[[Any], T]:
-    """Let a reader of money or of periods be a validator: what it refuses becomes an entry."""
-
-    def reading(value: object) -> T:
-        try:
-            return read(value)
-        except (money.AmountError, periods.PeriodError) as error:
-            raise refusal(error.code, str(error)) from None
-
-    return reading
-
-
-def _unicode(value: str) -> str:
-    if _SURROGATES.search(value):
-        raise refusal("malformed", "This is no valid Unicode text.")
-    return value
-
-
-def text(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
-    """Make the validator of a text: trimmed, in NFC, of so many characters, with a `key` that its column can hold."""
-
-    def read(value: str) -> str:
-        trimmed = unicodedata.normalize("NFC", _unicode(value)).strip()
-        if _CONTROLS.search(value):
-            raise refusal("malformed", "Leave out control characters.")
-        if len(trimmed) < shortest:
-            raise refusal("too_short", f"Send at least {shortest} character{'s' * (shortest > 1)}.")
-        # A few characters fold to as many as eighteen: a text of them has no key that its column could hold.
-        if len(trimmed) > longest or (key and len(key(trimmed)) > longest * KEY_GROWTH):
-            raise refusal("too_long", f"Send at most {longest} characters.")
-        return trimmed
-
-    return read
-
-
-def _username(value: str) -> str:
-    if not _USERNAME.fullmatch(value):
-        raise refusal("malformed", "Use ASCII letters, digits, dots, underscores and hyphens.")
-    return value
-
-
-def _color(value: str) -> str:
-    if not _COLOR.fullmatch(value):
-        raise refusal("malformed", "Write a colour like #2a9d8f.")
-    return value.lower()
-
-
-def _normal_password(value: str) -> str:
-    return unicodedata.normalize("NFKC", _unicode(value))
-
-
-def new_password(value: str) -> str:
-    """Return a password as it is hashed (NFKC), or refuse its length; auth.check_password says which are too common."""
-    password = _normal_password(value)
-    if len(password) < SHORTEST_PASSWORD:
-        raise refusal("too_short", f"Send at least {SHORTEST_PASSWORD} characters.")
-    if len(password) > LONGEST_PASSWORD:
-        raise refusal("too_long", f"Send at most {LONGEST_PASSWORD} characters.")
-    return password
-
-
-def _email(value: str) -> str:
-    try:
-        email = validate_email(_unicode(value), check_deliverability=False).normalized
-    except EmailNotValidError:
-        # The library's own sentences quote the address.
-        raise refusal("malformed", "This is not an e-mail address.") from None
-    if len(name_key(email)) > EMAIL_LENGTH * KEY_GROWTH:
-        raise refusal("too_long", f"Send at most {EMAIL_LENGTH} characters.")
-    return email
-
-
-def _null_if_empty(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() and not _CONTROLS.search(value) else value
-
-
-def _never_null(value: object) -> object:
-    if value is None:
-        raise refusal("wrong_type", "This cannot be null; leave it out instead.")
-    return value
-
-
-class NotNullable:
-    """Marks a field whose None means that it was not sent, and which the document therefore does not call nullable."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Take the null out of the choices."""
-        described = handler(schema)
-        choices = [choice for choice in described.pop("anyOf", []) if choice != {"type": "null"}]
-        return described | (choices[0] if len(choices) == 1 else {"anyOf": choices})
-
-
-def _row_id(value: object) -> int:
-    # What is no id is no row: the same answer as for a stranger's.
-    if not isinstance(value, str) or not _ROW_ID.fullmatch(value) or int(value) > LARGEST_ID:
-        raise NotFound
-    return int(value)
-
-
-def _whole_number(value: object) -> object:
-    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
-
-
-def _flag(value: object) -> object:
-    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
-
-
-def _bound(value: object) -> int:
-    return money.read_bound(value if isinstance(value, str) else "")
-
-
-_DECIMAL = r"^-?[0-9]{1,12}(\.[0-9]{1,3})?$"
-
-RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_row_id)]
-WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
-"""An integer in a query string."""
-Flag = Annotated[bool, BeforeValidator(_flag)]
-"""`true` or `false` in a query string."""
-Amount = Annotated[
-    Decimal,
-    BeforeValidator(refusing(money.read_amount)),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _DECIMAL}, {"type": "number"}], "examples": ["12.50"]}),
-]
-AmountBound = Annotated[int, BeforeValidator(refusing(_bound)), WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
-"""A filter's bound, in thousandths."""
-Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
-Currency = Annotated[
-    str,
-    BeforeValidator(refusing(money.read_currency)),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "description": "ISO 4217 code, in any case."}),
-]
-Day = Annotated[date, BeforeValidator(refusing(periods.read_day)), WithJsonSchema({"type": "string", "format": "date"})]
-Email = Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email", "maxLength": 254})]
-Timezone = Annotated[
-    str,
-    BeforeValidator(refusing(periods.read_timezone)),
-    WithJsonSchema({"type": "string", "description": "IANA time zone name."}),
-]
-CategoryName = Annotated[
-    str,
-    AfterValidator(text(1, NAME_LENGTH, name_key)),
-    Field(json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH}),
-]
-Description = Annotated[
-    str,
-    AfterValidator(text(0, DESCRIPTION_LENGTH, text_key)),
-    Field(json_schema_extra={"maxLength": DESCRIPTION_LENGTH}),
-]
-ExternalId = Annotated[
-    str, AfterValidator(text(0, EXTERNAL_ID_LENGTH)), Field(json_schema_extra={"maxLength": EXTERNAL_ID_LENGTH})
-]
-Optional = Annotated[T | None, BeforeValidator(_null_if_empty)]
-"""A text that may be null; an empty one is."""
-Given = Annotated[T | None, BeforeValidator(_never_null), NotNullable]
-"""A field that may be left out but not be null."""
-Color = Annotated[str, AfterValidator(_color), WithJsonSchema({"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$"})]
-Username = Annotated[
-    str,
-    Field(min_length=3, max_length=NAME_LENGTH),
-    AfterValidator(_username),
-    Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]+$"}),
-]
-NewPassword = Annotated[
-    str,
-    AfterValidator(new_password),
-    WithJsonSchema(
-        {"type": "string", "format": "password", "minLength": SHORTEST_PASSWORD, "maxLength": LONGEST_PASSWORD}
-    ),
-]
-GivenPassword = Annotated[
-    str, Field(max_length=1024, json_schema_extra={"format": "password"}), AfterValidator(_normal_password)
-]
-Ignored = Annotated[Any, Field(description="Ignored.")]
-MonthStartDay = Annotated[int, Field(ge=1, le=28, description="The day on which the user's months begin.")]
+from fields import (
+    Amount,
+    CategoryName,
+    Color,
+    Currency,
+    Day,
+    Description,
+    Email,
+    ExternalId,
+    Given,
+    GivenPassword,
+    Ignored,
+    Money,
+    MonthStartDay,
+    NewPassword,
+    Optional,
+    Timezone,
+    Username,
+    refusing,
+)
 
 
 class Shape(BaseModel):
@@ -450,23 +255,29 @@ callers_currency: ContextVar[str | None] = ContextVar("callers_currency", defaul
 class _ExpenseFields(Shape):
     is_new: ClassVar[bool] = False
 
-    # The currency comes first so that it is known when the amount is looked at.
+    # These two come first, so that they are known when the amount is looked at.
     currency: Given[Currency] = None
+    external_id: Optional[ExternalId] = None
     amount: Amount
     category: Optional[CategoryName] = None
     description: Optional[Description] = None
-    external_id: Optional[ExternalId] = None
 
     @field_validator("amount", check_fields=False)
     @classmethod
     def _fits_the_currency(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
-        # Of a currency that was refused nothing more is said.
-        currency = info.data.get("currency") or (
-            callers_currency.get() if cls.is_new and "currency" in info.data else None
-        )
+        currency = cls._currency(info.data)
         if currency is not None:
             refusing(lambda value: money.thousandths(value, currency))(amount)
         return amount
+
+    @classmethod
+    def _currency(cls, sent: Mapping[str, Any]) -> str | None:
+        """Return the currency that the amount is in, as far as it is known already."""
+        named: str | None = sent.get("currency")
+        # Of a currency that was refused nothing more is said. One that is already there under its own id may be in
+        # what was the caller's currency then.
+        implied = cls.is_new and "currency" in sent and sent.get("external_id") is None
+        return callers_currency.get() if named is None and implied else named
 
 
 class ExpenseCreate(_ExpenseFields):

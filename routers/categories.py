@@ -4,22 +4,13 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 import categories
+from fields import CategoryName, Flag, Given, RowId, refusal
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, documented
 from routers.edge import LedgerRoute, Reader, Writer, takes_long
-from schemas import (
-    Category,
-    CategoryCreate,
-    CategoryList,
-    CategoryName,
-    CategoryUpdate,
-    Flag,
-    Given,
-    RowId,
-    Shape,
-)
+from schemas import Category, CategoryCreate, CategoryList, CategoryUpdate, Shape
 
 router = APIRouter(prefix="/categories", tags=["categories"], route_class=LedgerRoute)
 
@@ -35,6 +26,13 @@ class Heir(Shape):
 
     move_to: Given[CategoryName] = Field(default=None, description="The name of the category they go to.")
     uncategorized: Flag = Field(default=False, description="Let them have none.")
+
+    @field_validator("uncategorized")
+    @classmethod
+    def _instead_of_a_name(cls, uncategorized: bool, info: ValidationInfo) -> bool:  # noqa: FBT001
+        if uncategorized and info.data.get("move_to") is not None:
+            raise refusal("not_allowed", "Give either move_to or uncategorized.")
+        return uncategorized
 
 
 @router.get("", summary="List categories", response_model_exclude_unset=True)

@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
 from starlette.datastructures import FormData, QueryParams
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 
 from auth import Caller, Claims, caller_of
 from database import Database, UnitOfWork
@@ -109,11 +109,14 @@ class StrictRequest(Request):
         if length.isdecimal() and int(length[:12]) > MOST_BYTES:
             raise BodyTooLarge
         chunks, size = [], 0
-        async for chunk in self.stream():
-            size += len(chunk)
-            if size > MOST_BYTES:
-                raise BodyTooLarge
-            chunks.append(chunk)
+        try:
+            async for chunk in self.stream():
+                size += len(chunk)
+                if size > MOST_BYTES:
+                    raise BodyTooLarge
+                chunks.append(chunk)
+        except ClientDisconnect:
+            raise MalformedBody("The body ended too early.") from None
         return b"".join(chunks)
 
     def _media_type(self) -> str:

@@ -6,11 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 import crud
+from fields import RowId
 from filters import ExpenseQuery
 from pagination import next_link
 from problems import AlreadyExists, NotFound, PreconditionFailed, TooMany, documented
 from routers.edge import LedgerRoute, Reader, Writer
-from schemas import Expense, ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate, RowId
+from schemas import Expense, ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
 
 router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRoute)
 
