@@ -36,6 +36,7 @@ ISSUER: Final = "expense-tracker"
 AUDIENCE: Final = "expense-tracker-api"
 TOKEN_LENGTH: Final = 1024
 CLOCK_SKEW: Final = 30
+_SID: Final = re.compile("[0-9a-f]{32}")
 _USER_ID: Final = re.compile("[1-9][0-9]{0,17}")
 HEADER_KEYS: Final = frozenset({"alg", "typ", "kid"})
 _REQUIRED: Final = {f"require_{claim}": True for claim in ("aud", "iat", "exp", "iss", "sub", "jti")}
@@ -94,7 +95,13 @@ class AccessTokens:
             raise TokenExpired from None
         except (JOSEError, RecursionError, ValueError, KeyError, TypeError, AttributeError):
             raise InvalidToken from None
-        sane = type(issued) is int and type(expires) is int and type(sid) is str and _USER_ID.fullmatch(user_id)
+        sane = (
+            type(issued) is int
+            and type(expires) is int
+            and isinstance(sid, str)
+            and _SID.fullmatch(sid)
+            and _USER_ID.fullmatch(user_id)
+        )
         if not sane or issued > time.time() + CLOCK_SKEW or expires - issued > self.seconds:
             raise InvalidToken
         return Claims(int(user_id), sid)
@@ -161,7 +168,7 @@ class Passwords:
 
     async def verify(self, password: str, stored: str | None) -> bool:
         """Tell whether the password is right; for an unknown user (None) it takes as long and is always wrong."""
-        right = await self._in_thread(lambda: self._context.verify(_normal(password), stored or self._nobody))
+        right = await self._in_thread(lambda: self._matches(_normal(password), stored or self._nobody))
         return right and stored is not None
 
     def is_outdated(self, stored: str) -> bool:
@@ -171,6 +178,13 @@ class Passwords:
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown()
+
+    def _matches(self, password: str, stored: str) -> bool:
+        try:
+            return bool(self._context.verify(password, stored))
+        except ValueError:
+            # Plain bcrypt takes neither a NUL nor more than 72 bytes, so such a password cannot be the one it hashed.
+            return False
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._waiting >= HASH_QUEUE:

@@ -111,12 +111,14 @@ class ExpenseFilter(Shape):
             yield func.instr(Expense.description_key, word) > 0
 
     def _categories(self) -> Iterator[ColumnElement[bool]]:
-        if self.category:
-            named = select(Category.id).where(
-                Category.owner_id == bindparam("owner"),
-                Category.name_key.in_([name_key(name) for name in self.category]),
+        named = select(Category.id).where(Category.owner_id == bindparam("owner"))
+        if len(self.category) == 1:
+            # As one value, so that the index on (owner_id, category_id, spent_on, id) gives the order of dates too.
+            yield Expense.category_id == named.where(Category.name_key == name_key(self.category[0])).scalar_subquery()
+        elif self.category:
+            yield Expense.category_id.in_(
+                named.where(Category.name_key.in_([name_key(name) for name in self.category]))
             )
-            yield Expense.category_id.in_(named)
         if self.uncategorized:
             yield Expense.category_id.is_(None)
 

@@ -1,10 +1,13 @@
 """The application: its wiring, and nothing else."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
+from alembic.util import CommandError
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -47,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.embedded or settings.auto_migrate:
-            await asyncio.to_thread(migrations.upgrade, settings.url)
+            await migrate(settings)
         state = app.state
         state.database = Database(settings)
         state.tokens = AccessTokens(settings.signing_key(), settings.access_token_minutes)
@@ -70,7 +73,8 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=name_operation,
         middleware=[Middleware(Envelope), cors(settings), Middleware(LastResort)],
     )
-    for router in (users.router, categories.router, expenses.router, system.currencies, system.router):
+    # The busiest first: routes are tried in order.
+    for router in (expenses.router, categories.router, users.router, system.currencies, system.router):
         app.include_router(router)
     mount_pages(app)
     app.openapi = describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
@@ -92,6 +96,14 @@ def cors(settings: Settings) -> Middleware:
     )
 
 
+async def migrate(settings: Settings) -> None:
+    """Bring the database up; raise WrongSchema where it is ahead of this code."""
+    try:
+        await asyncio.to_thread(migrations.upgrade, settings.url)
+    except CommandError as error:
+        raise WrongSchema(WrongSchema.__doc__) from error
+
+
 async def refuse_another_schema(database: Database) -> None:
     """Raise WrongSchema where the database answers with another schema; one that does not answer may come later."""
     if (await system.check(database))["migrations"] == "another schema":
@@ -110,6 +122,8 @@ app = create_app(read_settings())
 
 if __name__ == "__main__":
     chosen = read_settings()
+    # uvicorn ends in order and then raises the signal again, which would make an orderly end look like a crash.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # The access log would hold the words that people search their expenses for.
     uvicorn.run(
         "main:app", host=chosen.host, port=chosen.port, server_header=False, proxy_headers=False, access_log=False

@@ -63,7 +63,7 @@ TITLES = {
     422: "Unprocessable Content",
 }
 
-# The words of api.md: a client may switch on these and no others.
+# The words of the contract: a client may switch on these and no others.
 ENTRY_CODES = {
     "required",
     "unknown",

@@ -1,0 +1,146 @@
+"""`python -m benchmarks`: measure the service against its yardsticks and its goals, and print a table."""
+
+import argparse
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from benchmarks import million, signins, throughput
+from benchmarks.million import Pages
+from benchmarks.signins import Waits
+from benchmarks.stage import Stage, stage
+from benchmarks.throughput import Throughput, Turns
+
+PARTS: Final = (*throughput.OPERATIONS, "signins", "million")
+QUICK_ROWS: Final = 50_000
+# The goals: at least so much of the floor, at least so many times the textbook.
+YARDSTICKS: Final = ("floor", "textbook")
+GOALS: Final = {"page": (0.55, 1.6), "one": (0.47, 2.0), "create": (0.36, 1.8)}
+BUSY: Final = 0.85
+LAST_TO_FIRST: Final = 1.2
+BUSY_TO_QUIET: Final = 3.0
+HEALTH_SECONDS: Final = 0.050
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure, and for how long."""
+
+    rounds: int
+    seconds: float
+    parts: Sequence[str]
+    quick: bool
+
+
+def read_options() -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="turns that each application has (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2, help="how long a turn lasts (default %(default)s)")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="a rough look: 2 turns of 1 s, and a smaller million")
+    given = parser.parse_args()
+    parts = given.only.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    rounds, seconds = (2, 1.0) if given.quick else (given.rounds, given.seconds)
+    return Options(rounds, seconds, parts, given.quick)
+
+
+def report(options: Options, on: Stage) -> Iterator[str]:
+    """Measure part by part, and yield the lines of the table as they become known."""
+    cores = f"worker on core {on.core}, database and load on {on.others}"
+    yield f"Python {platform.python_version()}, {on.version()}; {cores}"
+    operations = [part for part in throughput.OPERATIONS if part in options.parts]
+    if operations:
+        yield from throughput_table(*throughput.measure(on, operations, options.rounds, options.seconds))
+    if "signins" in options.parts:
+        yield from signins_table(signins.measure(on, max(1, options.rounds // 2)))
+    if "million" in options.parts:
+        rows = QUICK_ROWS if options.quick else million.ROWS
+        yield from million_table(million.measure(on, options.rounds, options.seconds / 2, rows))
+
+
+def throughput_table(measured: Sequence[Throughput], differences: Sequence[str]) -> Iterator[str]:
+    """Yield requests a second, what they are of the yardsticks', and what they cost."""
+    yield ""
+    yield _heading("requests a second", "of floor", "x textbook")
+    for it in measured:
+        goals = [_at_least(it.ratio(of), goal) for of, goal in zip(YARDSTICKS, GOALS[it.operation], strict=True)]
+        yield _row(it, lambda turns: f"{median(turns.rates):.0f}", *goals)
+    yield _heading("CPU of a request, us", "of floor", "x textbook")
+    for it in measured:
+        yield _row(it, lambda turns: f"{median(turns.cpu):.0f}", *(f"{it.cpu_ratio(of):.2f}" for of in YARDSTICKS))
+    yield _heading("statements of a request")
+    for it in measured:
+        yield _row(it, lambda turns: f"{turns.statements:g}")
+    yield _heading("the worker had its core")
+    for it in measured:
+        yield _row(it, lambda turns: f"{median(turns.busy):.0%}")
+    if any(median(turns.busy) < BUSY for it in measured for turns in it.of.values()):
+        yield "! The core was not the worker's own: something else runs here, and requests a second say less than CPU."
+    if differences:
+        yield f"! The floor does not answer as the service does, and has to follow: {'; '.join(differences)}"
+
+
+def signins_table(waits: Waits) -> Iterator[str]:
+    """Yield how long reads and /health take beside the sign-ins."""
+    ratio = _at_most(waits.read_busy / waits.read_quiet, BUSY_TO_QUIET)
+    health = f"{_verdict(waits.health_busy < HEALTH_SECONDS)} < {HEALTH_SECONDS * 1e3:.0f} ms"
+    yield ""
+    yield f"{f'p99 in ms, {signins.SIGN_INS} sign-ins at once':34}{'quiet':>10}{'during':>10}   ratio"
+    yield f"{'  GET /expenses?limit=50':34}{_ms(waits.read_quiet)}{_ms(waits.read_busy)}   {ratio}"
+    yield f"{'  GET /health':34}{_ms(waits.health_quiet)}{_ms(waits.health_busy)}   {health}"
+    yield f"{'  POST /users/token, the longest':34}{'':10}{_ms(waits.sign_in)}   {waits.answers}"
+
+
+def million_table(pages: Sequence[Pages]) -> Iterator[str]:
+    """Yield what the last page costs beside the first."""
+    yield ""
+    yield f"{f'median in ms, page 1 and {pages[0].number:,}':34}{'first':>10}{'last':>10}   ratio"
+    for it in pages:
+        ratio = _at_most(it.last / it.first, LAST_TO_FIRST)
+        yield f"{f'  GET /expenses?sort={it.sort}':34}{_ms(it.first)}{_ms(it.last)}   {ratio}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:10.2f}"
+
+
+def _heading(title: str, *ratios: str) -> str:
+    return f"{title:24}" + "".join(f"{name:>10}" for name in throughput.APPLICATIONS) + _right(ratios)
+
+
+def _row(measured: Throughput, shown: Callable[[Turns], str], *ratios: str) -> str:
+    figures = "".join(f"{shown(measured.of[name]):>10}" for name in throughput.APPLICATIONS)
+    return f"  {measured.operation:22}{figures}{_right(ratios)}"
+
+
+def _right(ratios: Sequence[str]) -> str:
+    return "".join(f"   {ratio:15}" for ratio in ratios)
+
+
+def _at_least(ratio: float, goal: float) -> str:
+    return f"{ratio:.2f} {_verdict(ratio >= goal)} >= {goal:.2f}"
+
+
+def _at_most(ratio: float, goal: float) -> str:
+    return f"{ratio:.2f} {_verdict(ratio <= goal)} <= {goal:.2f}"
+
+
+def _verdict(is_met: bool) -> str:  # noqa: FBT001
+    return "ok" if is_met else "NO"
+
+
+def main() -> None:
+    """Measure and print."""
+    options = read_options()
+    with stage() as on:
+        for line in report(options, on):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""The floor: the service's hot operations as one would write them by hand in Starlette and aiomysql.
+
+It does the same work with the same parts and nothing else: the token is verified by the same library, the caller is
+looked up by the same query, the same statements run under the same lock, and the answer says the same. There is no
+cache, and none of what a framework gives: no validation beyond what the statements need, no document, no retries.
+Dates stay the text that the driver received; whoever counts microseconds would leave them so.
+"""
+
+import base64
+import json
+import os
+import unicodedata
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiomysql
+import pymysql.converters
+from jose import jwt
+from jose.exceptions import JOSEError
+from pymysql.constants import FIELD_TYPE
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+import money
+
+Row = Sequence[Any]
+
+KEY: Final = os.environ["SECRET_KEY"]
+CLAIMS: Final = {f"require_{claim}": True for claim in ("aud", "iat", "exp", "iss", "sub", "jti")}
+TEXT_DATES: Final = {
+    kind: convert
+    for kind, convert in pymysql.converters.conversions.items()
+    if kind not in {FIELD_TYPE.DATE, FIELD_TYPE.DATETIME}
+}
+
+CALLER: Final = (
+    "SELECT users.currency, users.timezone, users.month_start_day FROM users "
+    "JOIN sessions ON sessions.owner_id = users.id WHERE sessions.sid = %s AND sessions.owner_id = %s"
+)
+EXPENSES: Final = (
+    "SELECT expenses.id, expenses.amount, expenses.currency, expenses.spent_on, categories.name, expenses.description, "
+    "expenses.external_id, expenses.revision, expenses.created_at, expenses.updated_at FROM expenses "
+    "LEFT JOIN categories ON categories.owner_id = expenses.owner_id AND categories.id = expenses.category_id "
+    "WHERE expenses.owner_id = %s"
+)
+PAGE: Final = f"{EXPENSES} ORDER BY expenses.spent_on DESC, expenses.id DESC LIMIT %s"
+ONE: Final = f"{EXPENSES} AND expenses.id = %s"
+LOCK: Final = "SELECT revision, expense_count FROM ledgers WHERE owner_id = %s FOR UPDATE"
+CATEGORY: Final = "SELECT id, name FROM categories WHERE owner_id = %s AND name_key = %s"
+ADVANCE: Final = "UPDATE ledgers SET revision = %s, expense_count = %s WHERE owner_id = %s"
+INSERT: Final = (
+    "INSERT INTO expenses (owner_id, category_id, amount, currency, spent_on, description, description_key, "
+    "external_id, revision, created_at, updated_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
+
+
+class SignInFirst(Exception):
+    """The token is no good."""
+
+
+async def refuse(_: Request, __: Exception) -> JSONResponse:
+    """Answer who does not bear a good token."""
+    return JSONResponse({"detail": SignInFirst.__doc__}, 401)
+
+
+def bearer(request: Request) -> tuple[str, int]:
+    """Return the session and the user that the token names."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise SignInFirst
+    try:
+        claims = jwt.decode(token, KEY, ["HS256"], CLAIMS, audience="expense-tracker-api", issuer="expense-tracker")
+    except JOSEError:
+        raise SignInFirst from None
+    return claims["sid"], int(claims["sub"])
+
+
+async def caller(request: Request, cursor: aiomysql.Cursor) -> int:
+    """Return the user's id, if the session is there."""
+    session, owner = bearer(request)
+    await cursor.execute(CALLER, (session, owner))
+    if await cursor.fetchone() is None:
+        raise SignInFirst
+    return owner
+
+
+def expense(row: Row) -> dict[str, Any]:
+    """Return an expense as it is answered."""
+    number, amount, currency, spent_on, category, description, external_id, revision, created_at, updated_at = row
+    return {
+        "id": number,
+        "amount": money.written(amount, currency),
+        "currency": currency,
+        "date": spent_on,
+        "category": category,
+        "description": description,
+        "external_id": external_id,
+        "revision": revision,
+        "created_at": f"{created_at.replace(' ', 'T')}Z",
+        "updated_at": f"{updated_at.replace(' ', 'T')}Z",
+        "deleted_at": None,
+    }
+
+
+async def list_expenses(request: Request) -> JSONResponse:
+    """Answer with the first page, and where the next begins."""
+    limit = int(request.query_params.get("limit", "50"))
+    async with request.app.state.reads.acquire() as connection, connection.cursor() as cursor:
+        owner = await caller(request, cursor)
+        await cursor.execute(PAGE, (owner, limit + 1))
+        rows = await cursor.fetchall()
+    items = [expense(row) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return JSONResponse({"items": items, "next_cursor": None})
+    position = json.dumps(["-date", items[-1]["date"], items[-1]["id"]])
+    after = base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+    link = f'</expenses?limit={limit}&cursor={after}>; rel="next"'
+    return JSONResponse({"items": items, "next_cursor": after}, headers={"Link": link})
+
+
+async def read_expense(request: Request) -> JSONResponse:
+    """Answer with one expense."""
+    async with request.app.state.reads.acquire() as connection, connection.cursor() as cursor:
+        owner = await caller(request, cursor)
+        await cursor.execute(ONE, (owner, request.path_params["expense_id"]))
+        row = await cursor.fetchone()
+    return JSONResponse(expense(row)) if row else JSONResponse({"detail": "There is nothing here."}, 404)
+
+
+async def create_expense(request: Request) -> JSONResponse:
+    """Record an expense under the ledger's lock; answer once it is committed."""
+    data = json.loads(await request.body())
+    currency = data["currency"]
+    amount = money.thousandths(money.read_amount(data["amount"]), currency)
+    spent_on = date.fromisoformat(data["date"]).isoformat()
+    description = data["description"]
+    instant = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    async with request.app.state.writes.acquire() as connection, connection.cursor() as cursor:
+        owner = await caller(request, cursor)
+        await cursor.execute(LOCK, (owner,))
+        revision, count = await cursor.fetchone()
+        await cursor.execute(CATEGORY, (owner, key(data["category"])))
+        category_id, category = await cursor.fetchone()
+        await cursor.execute(ADVANCE, (revision + 1, count + 1, owner))
+        values = (amount, currency, spent_on, description, key(description), None, revision + 1, instant, instant)
+        await cursor.execute(INSERT, (owner, category_id, *values))
+        number = cursor.lastrowid
+        await connection.commit()
+    row = (number, amount, currency, spent_on, category, description, None, revision + 1, instant, instant)
+    return JSONResponse(expense(row), 201, {"Location": f"/expenses/{number}"})
+
+
+def key(text: str) -> str:
+    """Return what a text is found by."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+async def pool(*, autocommit: bool) -> aiomysql.Pool:
+    """Connect as the service does."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    return await aiomysql.create_pool(
+        10,
+        10,
+        host=url.hostname,
+        port=url.port,
+        user=url.username,
+        password=url.password,
+        db=url.path[1:],
+        charset="utf8mb4",
+        conv=TEXT_DATES,
+        autocommit=autocommit,
+        init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    )
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    """Hold one pool that commits by itself for reads, and one for transactions."""
+    pools = app.state.reads, app.state.writes = [await pool(autocommit=True), await pool(autocommit=False)]
+    yield
+    for it in pools:
+        it.close()
+        await it.wait_closed()
+
+
+app = Starlette(
+    routes=[
+        Route("/expenses", list_expenses),
+        Route("/expenses", create_expense, methods=["POST"]),
+        Route("/expenses/{expense_id:int}", read_expense),
+    ],
+    exception_handlers={SignInFirst: refuse},
+    lifespan=lifespan,
+)

@@ -1,0 +1,77 @@
+"""The first and the last page of a million expenses, by day and by amount.
+
+One connection asks for the same page over and over, first one page and then the other, round by round; the cursor of
+the last page is made here, of the row before it. The medians of the latencies are compared, as one person sees them.
+"""
+
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+from urllib.parse import urlencode
+
+from sqlalchemy import text
+
+from benchmarks.load import Plan, Requests, get, run
+from benchmarks.seeding import Person, fill, sign_up
+from benchmarks.stage import Stage
+from benchmarks.workers import on, running
+from filters import ExpenseQuery
+from pagination import Cursor, fingerprint
+
+ROWS: Final = 1_000_000
+PAGE: Final = 50
+# What each order begins with, and how it is read from its end.
+ENDS: Final = {"-date": ("spent_on", ""), "amount": ("amount", "DESC")}
+
+
+class NotThePage(Exception):
+    """The cursor did not lead to the last page."""
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Medians of the latencies of the first and of the last page, in seconds."""
+
+    sort: str
+    number: int
+    """The last page's."""
+    first: float
+    last: float
+
+
+def measure(stage: Stage, rounds: int, seconds: float, rows: int = ROWS) -> list[Pages]:
+    """Measure both orders, each page for so many seconds a round."""
+    with running("main:app", stage.environment, stage.core) as service:
+        person = sign_up(service.url, "millionaire")
+        fill(stage.engine, person, rows)
+        measured = []
+        for sort in ENDS:
+            asked = [_request(sort, person), _request(sort, person, _cursor(stage, sort, person))]
+            with on(stage.others):
+                turns = [[_latency(service.port, page, seconds) for page in asked] for _ in range(rounds)]
+            first, last = (median(latencies) for latencies in zip(*turns, strict=True))
+            measured.append(Pages(sort, rows // PAGE, first, last))
+        return measured
+
+
+def _cursor(stage: Stage, sort: str, person: Person) -> str:
+    column, backwards = ENDS[sort]
+    before_last = text(
+        f"SELECT {column}, id FROM expenses WHERE owner_id = :owner "  # noqa: S608  # of our own names
+        f"ORDER BY {column} {backwards}, id {backwards} LIMIT 1 OFFSET {PAGE}"
+    )
+    with stage.engine.connect() as connection:
+        value, row_id = connection.execute(before_last, {"owner": person.id}).one()
+    return Cursor(fingerprint(ExpenseQuery.model_validate({"sort": sort}).asked()), value, row_id, None).written()
+
+
+def _request(sort: str, person: Person, cursor: str | None = None) -> str:
+    query = {"limit": PAGE, "sort": sort} | ({"cursor": cursor} if cursor else {})
+    return get(f"/expenses?{urlencode(query)}", person.token)
+
+
+def _latency(port: int, page: str, seconds: float) -> float:
+    outcome = run(Plan(port, seconds, {"page": Requests([[page]])}))["page"]
+    if set(outcome.statuses) != {"200"}:
+        raise NotThePage(outcome.statuses)
+    return outcome.median

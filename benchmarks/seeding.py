@@ -1,0 +1,85 @@
+"""The people whose ledgers are measured: they sign up and in through the service; their expenses come by SQL."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+from sqlalchemy import Engine, text
+
+PASSWORD: Final = secrets.token_urlsafe(12)
+CATEGORIES: Final = ("Groceries", "Rent", "Transport", "Café", "Health", "Clothes", "Books", "Gifts", "Travel", "Fun")
+PHRASES: Final = (
+    "Apples and bread from the market",
+    "Monthly ticket, zones A to C",
+    "Coffee with Zoë",
+    "Winter boots",
+    "Second-hand novels",
+    "Train to the sea and back",
+    "Dinner for four, to be split",
+)
+NEWEST: Final = "2026-06-30"
+DAYS: Final = 730
+CHUNK: Final = 100_000
+
+# Digits multiplied: neither MariaDB's sequences, which MySQL lacks, nor recursion, which each bounds differently.
+_DIGIT: Final = "(SELECT 0 AS n" + "".join(f" UNION ALL SELECT {n}" for n in range(1, 10)) + ")"
+_DIGITS: Final = ", ".join(f"{_DIGIT} AS {name}" for name in "abcde")
+_NUMBERS: Final = f"SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n AS n FROM {_DIGITS}"  # noqa: S608  # ours
+_SPOKEN: Final = "CONCAT(ELT(1 + n % {}, {}), ' ', n)".format(len(PHRASES), ", ".join(map(repr, PHRASES)))
+_CATEGORY: Final = text(
+    "INSERT INTO categories (owner_id, name, name_key, revision, created_at, updated_at) "
+    "VALUES (:owner, :name, :key, 1, UTC_TIMESTAMP(), UTC_TIMESTAMP())"
+)
+# The days and the amounts are strewn by factors that share no divisor with their ranges.
+_EXPENSES: Final = text(f"""
+    INSERT INTO expenses (owner_id, category_id, amount, currency, spent_on, description, description_key, revision,
+        created_at, updated_at)
+    SELECT :owner, category.id, 10 * (1 + (:start + n) * 7919 % 49999), 'EUR',
+        DATE_SUB('{NEWEST}', INTERVAL (:start + n) * 37 % {DAYS} DAY), {_SPOKEN}, LOWER({_SPOKEN}), 1,
+        DATE_ADD('{NEWEST}', INTERVAL n SECOND), DATE_ADD('{NEWEST}', INTERVAL n * 3 SECOND)
+    FROM ({_NUMBERS}) AS numbers
+    JOIN (SELECT id, ROW_NUMBER() OVER (ORDER BY id) - 1 AS place FROM categories WHERE owner_id = :owner) AS category
+        ON category.place = n % {len(CATEGORIES)}
+    WHERE n < :rows ORDER BY n
+""")  # noqa: S608  # of our own numbers and words
+_LEDGER: Final = text("UPDATE ledgers SET revision = 1, expense_count = :rows WHERE owner_id = :owner")
+_NEWEST_ID: Final = text("SELECT id FROM expenses WHERE owner_id = :owner ORDER BY spent_on DESC, id DESC LIMIT 1")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account and an access token."""
+
+    id: int
+    name: str
+    token: str
+
+
+def sign_up(url: str, name: str) -> Person:
+    """Open an account and sign in, through the service at `url`."""
+    with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+        account = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+        registered = client.post("/users/register", json=account).raise_for_status()
+        signed_in = client.post("/users/token", data={"username": name, "password": PASSWORD}).raise_for_status()
+    return Person(registered.json()["id"], name, signed_in.json()["access_token"])
+
+
+def fill(engine: Engine, person: Person, rows: int) -> None:
+    """Give somebody ten categories and so many expenses, all with a category and a description."""
+    with engine.begin() as connection:
+        for name in CATEGORIES:
+            connection.execute(_CATEGORY, {"owner": person.id, "name": name, "key": name.casefold()})
+        connection.execute(_LEDGER, {"owner": person.id, "rows": rows})
+    for start in range(0, rows, CHUNK):
+        with engine.begin() as connection:
+            chunk = {"owner": person.id, "start": start, "rows": min(CHUNK, rows - start)}
+            connection.execute(_EXPENSES, chunk)
+    with engine.begin() as connection:
+        connection.execute(text("ANALYZE TABLE expenses"))
+
+
+def newest_expense(engine: Engine, person: Person) -> int:
+    """Return the id of the first expense of somebody's first page."""
+    with engine.begin() as connection:
+        return int(connection.execute(_NEWEST_ID, {"owner": person.id}).scalar_one())

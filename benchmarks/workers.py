@@ -1,0 +1,100 @@
+"""The servers that are measured: one uvicorn worker each, on the cores it is given, and what CPU it has used."""
+
+import os
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import httpx
+from servers import Process, free_port
+
+from benchmarks import ROOT
+
+# As `make run` starts the service, and alike for all; but the log of requests is off, or it would be what is measured.
+OPTIONS: Final = (
+    "--host",
+    "127.0.0.1",
+    "--log-level",
+    "warning",
+    "--no-access-log",
+    "--no-server-header",
+    "--no-proxy-headers",
+)
+
+Cores = Collection[int]
+
+
+class Worker:
+    """One worker of an application, in a folder of its own, where no developer's `.env` lies."""
+
+    def __init__(self, application: str, environment: Mapping[str, str], cores: Cores) -> None:
+        self._folder = TemporaryDirectory(prefix="expenses-bench-", ignore_cleanup_errors=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        address = ["--app-dir", str(ROOT), "--port", str(self.port)]
+        with on(cores):
+            self._process = Process(
+                [sys.executable, "-m", "uvicorn", application, *address, *OPTIONS],
+                Path(self._folder.name),
+                {"PATH": os.environ["PATH"], **environment},
+            )
+        self._process.wait_until(self._answers)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Seconds of CPU that the worker has used up to now, all its threads together."""
+        tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    @property
+    def log(self) -> str:
+        """The end of what the worker has printed up to now."""
+        return self._process.log[-4000:]
+
+    def close(self) -> None:
+        """End the worker."""
+        self._process.kill()
+        self._folder.cleanup()
+
+    def _answers(self) -> bool:
+        with suppress(httpx.TransportError):
+            httpx.get(f"{self.url}/health", trust_env=False, timeout=2)
+            return True
+        return False
+
+
+@contextmanager
+def running(application: str, environment: Mapping[str, str], cores: Cores) -> Iterator[Worker]:
+    """Run a worker."""
+    worker = Worker(application, environment, cores)
+    try:
+        yield worker
+    finally:
+        worker.close()
+
+
+@contextmanager
+def on(cores: Cores) -> Iterator[None]:
+    """Start processes that stay on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def pin(process_id: int, cores: Cores) -> None:
+    """Move a running process with all of its threads to these cores."""
+    for task in Path(f"/proc/{process_id}/task").iterdir():
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), cores)
+
+
+def two_sides() -> tuple[Cores, Cores]:
+    """Return the one core for the worker that is measured, and the others for the database and the load."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    return {first}, set(others) or {first}

@@ -1,0 +1,229 @@
+"""The settings: safe by default, refused where they are not, and silent about what they hold."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from pydantic import SecretStr, ValidationError
+from servers import ROOT
+
+from config import SAMPLE_SECRETS, Settings, embedded_secret
+
+MYSQL_URL = "mysql+aiomysql://app:hunter2@db.example/expenses"
+GOOD_SECRET = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
+FASTAPI_SECRET = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"
+WEAK_SECRETS = {
+    "unset": None,
+    "empty": "",
+    "short": "kX9!vB2@mQ7#",
+    "31 bytes": GOOD_SECRET[:31],
+    "FastAPI's sample": FASTAPI_SECRET,
+    "one letter": "a" * 64,
+    "two letters": "ab" * 32,
+}
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """Let new files be read by everyone, unless their maker says otherwise."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def read(**given: object) -> Settings:
+    return Settings(_env_file=None, **given)  # type: ignore[arg-type]  # as the environment gives them: as text
+
+
+def refusal(**given: object) -> str:
+    with pytest.raises(ValidationError) as refused:
+        read(**given)
+    return str(refused.value)
+
+
+# Defaults
+
+
+def test_without_any_setting_the_database_is_an_embedded_file() -> None:
+    settings = read()
+    assert settings.embedded
+    assert settings.url.database == "expense_tracker.db"
+    assert settings.secret_key is None
+
+
+@pytest.mark.parametrize("name", ["mysql", "mysql+aiomysql", "mariadb", "mariadb+aiomysql"])
+def test_mysql_and_mariadb_are_one_to_the_driver(name: str) -> None:
+    settings = read(database_url=f"{name}://app:hunter2@db/expenses", secret_key=GOOD_SECRET)
+    assert settings.url.drivername == "mysql+aiomysql"
+    assert not settings.embedded
+
+
+def test_the_password_in_the_url_reaches_the_driver() -> None:
+    assert read(database_url=MYSQL_URL, secret_key=GOOD_SECRET).url.password == "hunter2"
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", "https://a.example/, https://b.example")
+    assert read().cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_settings_are_frozen() -> None:
+    settings = read()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 80  # type: ignore[misc]  # what must not work
+
+
+def test_printed_settings_hide_the_secret() -> None:
+    assert GOOD_SECRET not in repr(read(secret_key=GOOD_SECRET))
+
+
+# The database
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "expenses.db",
+        "postgresql://app:hunter2@db/expenses",
+        "mysql+pymysql://app:hunter2@db/expenses",
+        "oracle://app:hunter2@db/expenses",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://app:hunter2@db",
+    ],
+)
+def test_another_database_is_refused_by_the_variables_name(url: str) -> None:
+    said = refusal(database_url=url, secret_key=GOOD_SECRET)
+    assert "DATABASE_URL" in said
+    assert "hunter2" not in said
+
+
+# The secret
+
+
+@pytest.mark.parametrize("secret", WEAK_SECRETS.values(), ids=WEAK_SECRETS)
+def test_mysql_needs_a_secret_that_nobody_guesses(secret: str | None) -> None:
+    assert "SECRET_KEY" in refusal(database_url=MYSQL_URL, secret_key=secret)
+
+
+@pytest.mark.parametrize("secret", ["kX9!vB2@mQ7#", FASTAPI_SECRET, "ab" * 32])
+def test_a_refused_secret_is_not_shown(secret: str) -> None:
+    said = refusal(database_url=MYSQL_URL, secret_key=secret)
+    assert secret not in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("secret", sorted(SAMPLE_SECRETS))
+def test_a_sample_is_no_secret_for_an_embedded_database_either(secret: str) -> None:
+    assert "SECRET_KEY" in refusal(secret_key=secret)
+
+
+def test_a_given_secret_signs() -> None:
+    assert read(secret_key=SecretStr(GOOD_SECRET)).signing_key() == GOOD_SECRET
+
+
+# The embedded secret
+
+
+def test_an_embedded_database_gets_a_secret_of_its_own(tmp_path: Path) -> None:
+    settings = read(database_url=f"sqlite:///{tmp_path}/expenses.db")
+    secret = settings.signing_key()
+    assert len(bytes.fromhex(secret)) == 32
+    assert settings.signing_key() == secret
+
+
+@pytest.mark.usefixtures("umask")
+def test_only_its_owner_reads_the_embedded_secret(tmp_path: Path) -> None:
+    embedded_secret(tmp_path / "expenses.key")
+    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
+    assert stat.S_IMODE((tmp_path / "expenses.key").stat().st_mode) == 0o600
+
+
+def test_threads_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def start(_: int) -> str:
+        together.wait()
+        return embedded_secret(tmp_path / "expenses.key")
+
+    with ThreadPoolExecutor(8) as threads:
+        secrets = set(threads.map(start, range(8)))
+    assert len(secrets) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
+
+
+def test_processes_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
+    program = "import sys; from config import Settings; sys.stdin.read(); print(Settings().signing_key())"
+    gate, go = os.pipe()
+    starting = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdin=gate,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    os.close(go)
+    secrets = {process.communicate()[0].strip() for process in starting}
+    os.close(gate)
+    assert {len(secret) for secret in secrets} == {64}
+    assert len(secrets) == 1
+
+
+@pytest.mark.parametrize("content", ["", "\n", "short"])
+def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, content: str) -> None:
+    (tmp_path / "expenses.key").write_text(content)
+    settings = read(database_url=f"sqlite:///{tmp_path}/expenses.db")
+    with pytest.raises(Exception, match=r"expenses\.key"):
+        settings.signing_key()
+
+
+# The process
+
+
+def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "main.py"],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "environment"),
+    [
+        ("SECRET_KEY", {"DATABASE_URL": MYSQL_URL}),
+        ("SECRET_KEY", {"DATABASE_URL": MYSQL_URL, "SECRET_KEY": "kX9!vB2@mQ7#"}),
+        ("DATABASE_URL", {"DATABASE_URL": "postgresql://app:hunter2@db/expenses"}),
+    ],
+)
+def test_the_service_does_not_start_and_says_which_variable_is_wrong(
+    tmp_path: Path, variable: str, environment: dict[str, str]
+) -> None:
+    ended = start(tmp_path, **environment)
+    assert ended.returncode not in (0, -15)
+    assert variable in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "hunter2" not in ended.stderr + ended.stdout
+    assert "kX9!vB2@mQ7#" not in ended.stderr + ended.stdout
+    assert list(tmp_path.iterdir()) == []

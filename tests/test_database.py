@@ -1,0 +1,692 @@
+"""The database: what every connection is told, and what becomes of a request when the database fails it."""
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+import anyio
+import httpx
+import pymysql
+import pytest
+from conftest import Person, Statements, _visitor
+from fastapi import FastAPI
+from pydantic import SecretStr
+from servers import MySQL, NoServer, PrivateMariaDB
+from sqlalchemy import (
+    URL,
+    Connection,
+    NullPool,
+    bindparam,
+    create_engine,
+    event,
+    insert,
+    make_url,
+    select,
+    text,
+    update,
+)
+
+import database
+import migrations
+from config import Settings
+from database import now
+from faults import Fault
+from main import create_app
+from models import Category, LedgerState, User
+from routers import edge, system
+
+on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
+GOOD_SECRET = SecretStr("5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718")
+
+
+def assert_unavailable(answer: httpx.Response, code: str = "unavailable") -> None:
+    assert (answer.status_code, answer.json()["code"]) == (503, code), answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+# --- instants ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (datetime(2026, 11, 22, 13, 23, 7, tzinfo=UTC), "2026-11-22T13:23:07+00:00"),
+        (datetime(2026, 11, 22, 13, 23, 7, 999_999, tzinfo=UTC), "2026-11-22T13:23:07+00:00"),
+        (datetime(2026, 1, 1, 1, 30, tzinfo=timezone(timedelta(hours=5, minutes=45))), "2025-12-31T19:45:00+00:00"),
+        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "2026-10-25T01:30:00+00:00"),
+    ],
+)
+async def test_an_instant_comes_back_in_utc_to_the_second(
+    app: FastAPI, person: Person, written: datetime, read: str
+) -> None:
+    me = User.id == person.user["id"]
+    async with app.state.database.unit() as unit:
+        connection = await unit.begin()
+        await connection.execute(update(User).where(me).values(updated_at=written))
+        await unit.commit()
+    async with app.state.database.unit() as unit:
+        stored: datetime = (await (await unit.reader()).execute(select(User.updated_at).where(me))).scalar_one()
+        assert stored.isoformat() == read
+
+
+def test_now_is_a_whole_second_of_utc() -> None:
+    assert now().tzinfo is UTC
+    assert now().microsecond == 0
+
+
+# --- what every connection is told ------------------------------------------------------------------------------------
+
+
+async def asked(app: FastAPI, engine: int, question: str) -> object:
+    async with app.state.database.engines[engine].connect() as connection:
+        return (await connection.exec_driver_sql(question)).scalar_one()
+
+
+@on_mysql
+async def test_units_of_work_read_what_is_committed(app: FastAPI, person: Person) -> None:
+    assert person.token
+    async with app.state.database.engines[0].connect() as connection:
+        assert await connection.get_isolation_level() == "READ COMMITTED"
+
+
+@on_mysql
+@pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("innodb_lock_wait_timeout", 5),
+        ("time_zone", "+00:00"),
+        ("sql_mode", "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"),
+        ("character_set_connection", "utf8mb4"),
+    ],
+)
+async def test_every_connection_to_mysql_is_told(app: FastAPI, engine: int, variable: str, value: object) -> None:
+    assert await asked(app, engine, f"SELECT @@{variable}") == value
+
+
+@on_mysql
+@pytest.mark.parametrize(("engine", "value"), [(0, 0), (1, 1)], ids=["to write", "to read"])
+async def test_only_reads_commit_by_themselves(app: FastAPI, engine: int, value: int) -> None:
+    assert await asked(app, engine, "SELECT @@autocommit") == value
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
+@pytest.mark.parametrize(("pragma", "value"), [("foreign_keys", 1), ("journal_mode", "wal"), ("busy_timeout", 2000)])
+async def test_every_connection_to_sqlite_is_told(app: FastAPI, engine: int, pragma: str, value: object) -> None:
+    assert await asked(app, engine, f"PRAGMA {pragma}") == value
+
+
+# --- the unit of work -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def outside(database_url: str) -> Iterator[Connection]:
+    """A connection of another process: what it locks is locked for the app."""
+    engine = create_engine(migrations.sync_url(make_url(database_url)), poolclass=NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+def hold(outside: Connection, person: Person) -> None:
+    """Lock a ledger as another process's writer does; on SQLite that is the whole file."""
+    outside.execute(text("UPDATE ledgers SET revision = revision WHERE owner_id = :id"), {"id": person.user["id"]})
+
+
+async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
+    """The ledger's revision, and how many expenses it says that it holds."""
+    mine = select(LedgerState.revision, LedgerState.expense_count).where(LedgerState.owner_id == bindparam("owner"))
+    async with app.state.database.unit() as unit:
+        row = (await (await unit.reader()).execute(mine, {"owner": person.user["id"]})).one()
+        return row.revision, row.expense_count
+
+
+def taken(app: FastAPI) -> list[int]:
+    """How many connections are out of each pool."""
+    return [engine.sync_engine.pool.checkedout() for engine in app.state.database.engines]
+
+
+def create(person: Person, **fields: object) -> Coroutine[Any, Any, httpx.Response]:
+    return person.post("/expenses", json={"amount": "12.50", "category": "Groceries"} | fields)
+
+
+async def test_what_was_not_committed_did_not_happen(app: FastAPI, person: Person) -> None:
+    values = {"owner_id": person.user["id"], "name": "Food", "name_key": "food", "revision": 1}
+    async with app.state.database.unit() as unit:
+        await (await unit.begin(person.user["id"])).execute(insert(Category), values)
+    assert (await person.get("/categories")).json()["items"] == []
+
+
+async def test_a_unit_reads_its_own_writes(app: FastAPI, person: Person) -> None:
+    async with app.state.database.unit() as unit:
+        assert await unit.reader() is not await unit.begin(person.user["id"])
+        assert await unit.reader() is await unit.begin(person.user["id"])
+
+
+async def test_committing_nothing_is_fine(app: FastAPI) -> None:
+    async with app.state.database.unit() as unit:
+        await unit.commit()
+        await unit.reader()
+        await unit.commit()
+
+
+@pytest.mark.parametrize("path", ["/expenses", "/expenses/1", "/categories?with_usage=true", "/users/me"])
+async def test_a_read_gives_its_connection_back(app: FastAPI, person: Person, path: str) -> None:
+    await person.get(path)
+    assert taken(app) == [0, 0]
+
+
+async def test_failed_writes_give_their_connections_back(app: FastAPI, person: Person) -> None:
+    await create(person, external_id="known")
+    await asyncio.gather(
+        create(person, amount="1.999"),
+        create(person, external_id="known"),
+        person.delete("/expenses/9223372036854775807"),
+        person.patch("/expenses/9223372036854775807", json={"amount": "1.00"}),
+        person.post("/categories", json={"name": "Groceries"}),
+        person.post("/expenses", json={}),
+    )
+    assert taken(app) == [0, 0]
+
+
+@pytest.mark.parametrize("seconds", [0, 0.001, 0.003, 0.006, 0.01])
+async def test_a_client_that_goes_away_leaves_nothing_behind(app: FastAPI, person: Person, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(create(person), seconds)
+    revision, expenses = await state_of(app, person)
+    assert (await create(person)).json()["revision"] == revision + 1
+    assert len((await person.get("/expenses")).json()["items"]) == expenses + 1
+    assert taken(app) == [0, 0]
+
+
+# --- apps of the test's own -------------------------------------------------------------------------------------------
+
+
+class Running(NamedTuple):
+    """An app, and somebody who signed up there."""
+
+    app: FastAPI
+    person: Person
+
+
+Start = Callable[..., Coroutine[Any, Any, FastAPI]]
+Join = Callable[[FastAPI], Coroutine[Any, Any, Person]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Start one more app: `await start(url, pool_size=1)`."""
+    async with AsyncExitStack() as apps:
+
+        async def start(url: str, **knobs: Any) -> FastAPI:
+            settings = Settings(database_url=url, secret_key=GOOD_SECRET, bcrypt_rounds=4, _env_file=None, **knobs)
+            app = create_app(settings)
+            await apps.enter_async_context(app.router.lifespan_context(app))
+            return app
+
+        yield start
+
+
+@pytest.fixture
+async def visit() -> AsyncIterator[Callable[[FastAPI], Person]]:
+    """Somebody at an app who has not signed up."""
+    async with AsyncExitStack() as people:
+        visitors: list[Person] = []
+
+        def visit(app: FastAPI) -> Person:
+            person = Person(transport=_visitor(app), base_url="http://testserver")
+            visitors.append(person)
+            people.push_async_callback(person.aclose)
+            return person
+
+        yield visit
+
+
+@pytest.fixture
+def join(visit: Callable[[FastAPI], Person]) -> Join:
+    """Sign up at an app."""
+
+    async def join(app: FastAPI) -> Person:
+        person = visit(app)
+        await person.register()
+        await person.sign_in()
+        return person
+
+    return join
+
+
+# --- lost races -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def hasty(database_url: str, start: Start, join: Join, monkeypatch: pytest.MonkeyPatch) -> Running:
+    """An app that does not wait for a lock, so that it loses every race at once."""
+    monkeypatch.setattr(database, "LOCK_WAIT_SECONDS", 0)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    app = await start(database_url)
+    return Running(app, await join(app))
+
+
+async def test_a_ledger_that_stays_locked_is_a_503_and_nothing_happened(hasty: Running, outside: Connection) -> None:
+    hold(outside, hasty.person)
+    assert_unavailable(await create(hasty.person))
+    assert (await hasty.person.get("/expenses")).json()["items"] == []
+    outside.rollback()
+    assert (await hasty.person.get("/categories")).json()["items"] == []
+    assert (await create(hasty.person)).status_code == 201
+    assert await state_of(hasty.app, hasty.person) == (1, 1)
+
+
+async def test_a_race_lost_to_another_process_is_run_again(
+    hasty: Running, outside: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait_until_the_other_is_done(*_: float) -> float:
+        outside.rollback()
+        return 0
+
+    monkeypatch.setattr("random.uniform", wait_until_the_other_is_done)
+    hold(outside, hasty.person)
+    assert (await create(hasty.person)).status_code == 201
+    assert await state_of(hasty.app, hasty.person) == (1, 1)
+
+
+def until_it_waits(url: URL, statement: str) -> int:
+    """Return the number of the connection that runs a statement which cannot end by itself, once there is one."""
+    running = text("SELECT id FROM information_schema.processlist WHERE info LIKE :it AND id <> CONNECTION_ID()")
+    deadline = time.monotonic() + 10
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        while not (found := connection.scalar(running, {"it": f"{statement}%"})):
+            assert time.monotonic() < deadline, f"{statement} never came"
+            time.sleep(0.01)
+        return int(found)
+
+
+@on_mysql
+async def test_a_deadlock_is_run_again(
+    app: FastAPI, person: Person, outside: Connection, statements: Statements
+) -> None:
+    made = await asyncio.gather(*(create(person) for _ in range(12)))
+    expense = made[0].json()
+    # The server gives up the transaction that has changed less; this one has changed twelve rows.
+    outside.execute(text("UPDATE expenses SET description = 'other' WHERE owner_id = :id"), {"id": person.user["id"]})
+    with statements() as sent:
+        change = asyncio.create_task(person.patch(f"/expenses/{expense['id']}", json={"amount": "99.00"}))
+        await anyio.to_thread.run_sync(until_it_waits, outside.engine.url, "UPDATE expenses SET amount")
+        await anyio.to_thread.run_sync(hold, outside, person)
+        outside.commit()
+        answer = await change
+    assert sum("FOR UPDATE" in statement for statement in sent) == 2
+    assert (answer.status_code, answer.json()["description"]) == (200, "other")
+    assert await state_of(app, person) == (13, 12)
+
+
+@on_mysql
+async def test_a_connection_killed_in_mid_write_is_replaced_and_the_write_run_again(
+    app: FastAPI, person: Person, outside: Connection
+) -> None:
+    hold(outside, person)
+    writing = asyncio.create_task(create(person))
+    waiting = await anyio.to_thread.run_sync(until_it_waits, outside.engine.url, "SELECT ledgers")
+    outside.exec_driver_sql(f"KILL {waiting}")
+    outside.rollback()
+    assert (await writing).status_code == 201
+    assert await state_of(app, person) == (1, 1)
+    assert taken(app) == [0, 0]
+
+
+# --- COMMIT -----------------------------------------------------------------------------------------------------------
+
+Commit = Callable[[Any], None]
+
+
+class Commits:
+    """The commits of an app: how many there were, and what became of each."""
+
+    def __init__(self, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.number = 0
+        self.fates: list[Commit] = []
+        dialect = app.state.database.engines[0].sync_engine.dialect
+        self.really: Commit = dialect.do_commit
+        monkeypatch.setattr(dialect, "do_commit", self._commit)
+
+    def _commit(self, connection: Any) -> None:  # noqa: ANN401
+        self.number += 1
+        (self.fates.pop(0) if self.fates else self.really)(connection)
+
+    def fail_with(self, *errors: BaseException) -> None:
+        """Let the next commits fail, each without having happened."""
+
+        def failing(error: BaseException) -> Commit:
+            def fail(_: object) -> None:
+                raise error
+
+            return fail
+
+        self.fates = [failing(error) for error in errors]
+
+
+@pytest.fixture
+def commits(app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch) -> Commits:
+    """The commits of the app under test, once the person has signed in."""
+    assert person.token
+    return Commits(app, monkeypatch)
+
+
+def lost_race(app: FastAPI) -> Exception:
+    if not app.state.database.embedded:
+        return pymysql.err.OperationalError(1213, "Deadlock found when trying to get lock")
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error
+
+
+async def test_a_race_lost_at_commit_is_run_again(app: FastAPI, person: Person, commits: Commits) -> None:
+    commits.fail_with(lost_race(app))
+    answer = await create(person)
+    assert (answer.status_code, commits.number) == (201, 2)
+    assert [it["id"] for it in (await person.get("/expenses")).json()["items"]] == [answer.json()["id"]]
+    assert await state_of(app, person) == (1, 1)
+
+
+async def test_a_race_lost_again_and_again_is_a_503_and_nothing_happened(
+    app: FastAPI, person: Person, commits: Commits
+) -> None:
+    commits.fail_with(*[lost_race(app)] * 9)
+    assert_unavailable(await create(person))
+    assert commits.number == 4
+    assert await state_of(app, person) == (0, 0)
+    commits.fates.clear()
+    assert (await create(person)).status_code == 201
+
+
+# An error during the commit itself is a loss of the connection, too, where the disk fails.
+LOST_AT_COMMIT = {
+    "lost": pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query"),
+    "gone": pymysql.err.OperationalError(2006, "MySQL server has gone away"),
+    "failed": pymysql.err.OperationalError(1180, "Got error 5 during COMMIT"),
+    "reset": ConnectionResetError(104, "Connection reset by peer"),
+}
+
+
+@on_mysql
+@pytest.mark.parametrize("error", LOST_AT_COMMIT.values(), ids=LOST_AT_COMMIT)
+async def test_a_commit_that_was_cut_off_has_an_unknown_outcome(
+    person: Person, commits: Commits, error: Exception
+) -> None:
+    commits.fail_with(error)
+    answer = await create(person)
+    assert_unavailable(answer, "outcome_unknown")
+    assert commits.number == 1
+    assert (await create(person)).status_code == 201
+
+
+@on_mysql
+async def test_a_commit_whose_answer_was_lost_has_happened_and_is_not_run_again(
+    app: FastAPI, person: Person, commits: Commits
+) -> None:
+    def commit_and_go(connection: Any) -> None:  # noqa: ANN401
+        commits.really(connection)
+        raise pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
+
+    commits.fates = [commit_and_go]
+    assert_unavailable(await create(person), "outcome_unknown")
+    assert await state_of(app, person) == (1, 1)
+
+
+@on_mysql
+async def test_a_connection_killed_at_commit_has_an_unknown_outcome(
+    app: FastAPI, person: Person, outside: Connection
+) -> None:
+    def kill(connection: Any) -> None:  # noqa: ANN401
+        outside.exec_driver_sql(f"KILL {connection.connection.driver_connection.thread_id()}")
+
+    event.listen(app.state.database.engines[0].sync_engine, "commit", kill, once=True)
+    assert_unavailable(await create(person), "outcome_unknown")
+    assert (await create(person)).status_code == 201
+    assert taken(app) == [0, 0]
+
+
+# --- a database that refuses ------------------------------------------------------------------------------------------
+
+
+@on_mysql
+async def test_a_read_only_connection_is_a_503_and_is_thrown_away(database_url: str, start: Start, join: Join) -> None:
+    app = await start(database_url, pool_size=1)
+    person = await join(app)
+    async with app.state.database.engines[0].connect() as connection:
+        await connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+        await connection.commit()
+    assert_unavailable(await create(person))
+    assert (await create(person)).status_code == 201
+
+
+async def test_a_full_disk_is_a_503_and_loses_nothing(empty_sqlite_url: str, start: Start, join: Join) -> None:
+    app = await start(empty_sqlite_url, pool_size=1)
+    person = await join(app)
+    async with app.state.database.engines[0].connect() as connection:
+        await connection.exec_driver_sql("PRAGMA max_page_count = 1")
+    answers = [await create(person, description="x" * 500) for _ in range(40)]
+    assert Counter(answer.status_code for answer in answers).keys() == {201, 503}
+    assert_unavailable(next(answer for answer in answers if answer.status_code == 503))
+    acknowledged = [answer.json()["id"] for answer in reversed(answers) if answer.status_code == 201]
+    assert [it["id"] for it in (await person.get("/expenses")).json()["items"]] == acknowledged
+    assert await state_of(app, person) == (len(acknowledged), len(acknowledged))
+
+
+async def test_an_empty_pool_is_a_503_and_health_stays_well(database_url: str, start: Start, join: Join) -> None:
+    app = await start(database_url, pool_size=1, pool_timeout=0.1)
+    person = await join(app)
+    async with app.state.database.unit() as other:
+        await other.reader()
+        assert_unavailable(await person.get("/expenses"))
+        assert (await person.get("/health")).status_code == 200
+        assert (await person.get("/ready")).status_code == 503
+    assert (await person.get("/expenses")).status_code == 200
+    assert (await person.get("/ready")).status_code == 200
+
+
+async def test_a_write_beyond_its_deadline_is_a_503_and_leaves_no_lock(
+    database_url: str, start: Start, join: Join, outside: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "WRITE_SECONDS", 0.5)
+    app = await start(database_url)
+    person = await join(app)
+    hold(outside, person)
+    async with asyncio.timeout(3):
+        assert_unavailable(await create(person))
+    outside.rollback()
+    assert (await create(person)).status_code == 201
+    assert await state_of(app, person) == (1, 1)
+    assert taken(app) == [0, 0]
+
+
+# --- a database that goes away ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def frail(mysql_server: MySQL) -> Iterator[PrivateMariaDB]:
+    """A server that may be killed and frozen: nobody else's tests are on it."""
+    assert mysql_server.server_url
+    try:
+        server = PrivateMariaDB()
+    except NoServer as missing:
+        pytest.skip(f"TEST_MYSQL_URL names a server that must not be killed, and {missing}")
+    with server:
+        yield server
+
+
+@pytest.fixture
+def frail_url(frail: PrivateMariaDB) -> Iterator[str]:
+    """A migrated database there."""
+    with frail.fresh_database() as url:
+        # Without this it forgets what it was told last when it is killed, as no server in production does.
+        frail.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+        migrations.upgrade(url)
+        yield url
+
+
+@pytest.fixture
+async def shaky(frail_url: str, start: Start, join: Join) -> Running:
+    """An app there whose pools hold several connections, as under load, and somebody who has spent something."""
+    app = await start(frail_url)
+    people = [await join(app) for _ in range(4)]
+    await asyncio.gather(*(create(person) for person in people), *(person.get("/expenses") for person in people * 2))
+    return Running(app, people[0])
+
+
+def kill_connections(server: MySQL) -> None:
+    """End every connection but this one, as a restarted proxy or an operator does."""
+    url = server.server_url.set(drivername="mysql+pymysql")
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        others = text("SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'expenses'")
+        for number in connection.scalars(others).all():
+            connection.exec_driver_sql(f"KILL {number}")
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 201)])
+async def test_killed_connections_are_replaced_before_anybody_sees(
+    frail: PrivateMariaDB, shaky: Running, method: str, status: int
+) -> None:
+    kill_connections(frail)
+    body = {"amount": "1.00"} if method == "POST" else None
+    answer = await shaky.person.request(method, "/expenses", json=body)
+    assert answer.status_code == status
+
+
+async def test_a_connection_that_rested_is_pinged_first(
+    frail: PrivateMariaDB, shaky: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "IDLE_SECONDS", -1)
+    monkeypatch.setitem(edge.TRIES, Fault.LOST, 1)
+    kill_connections(frail)
+    assert (await shaky.person.get("/expenses")).status_code == 200
+    assert (await create(shaky.person)).status_code == 201
+
+
+async def test_a_database_that_is_down_is_a_503_until_it_is_back(frail: PrivateMariaDB, shaky: Running) -> None:
+    person = shaky.person
+    before = (await person.get("/expenses")).json()
+    frail.kill()
+    assert_unavailable(await person.get("/expenses"))
+    assert_unavailable(await create(person))
+    assert_unavailable(
+        await person.post("/users/token", data={"username": person.user["username"], "password": person.password})
+    )
+    ready = await person.get("/ready")
+    assert (ready.status_code, ready.json()["checks"]["database"]) == (503, "does not answer")
+    assert (await person.get("/health")).status_code == 200
+    frail.start()
+    assert (await person.get("/expenses")).json() == before
+    assert (await create(person)).json()["revision"] == 2
+    assert (await person.get("/ready")).status_code == 200
+    assert taken(shaky.app) == [0, 0]
+
+
+async def test_a_restart_that_nobody_saw_costs_nobody_a_request(frail: PrivateMariaDB, shaky: Running) -> None:
+    frail.kill()
+    frail.start()
+    assert (await create(shaky.person)).status_code == 201
+    assert (await shaky.person.get("/expenses")).status_code == 200
+
+
+async def test_a_service_starts_without_its_database_and_heals(
+    frail: PrivateMariaDB, frail_url: str, start: Start, visit: Callable[[FastAPI], Person]
+) -> None:
+    frail.kill()
+    app = await start(frail_url)
+    person = visit(app)
+    assert (await person.get("/health")).status_code == 200
+    assert (await person.get("/ready")).status_code == 503
+    frail.start()
+    assert (await person.get("/ready")).status_code == 200
+    await person.register()
+    await person.sign_in()
+    assert (await create(person)).status_code == 201
+
+
+# --- a database that hangs --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def frozen(frail: PrivateMariaDB) -> Iterator[Callable[[], None]]:
+    """Freeze the server, until the test is over at the latest."""
+
+    def freeze() -> None:
+        frail.freeze()
+        # It takes a moment until its last thread has stopped.
+        os.waitid(os.P_PID, frail.process.pid, os.WSTOPPED)
+
+    yield freeze
+    frail.thaw()
+
+
+@pytest.fixture
+def _short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(system, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(edge, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(database, "CONNECT_SECONDS", 0.5)
+
+
+@pytest.mark.usefixtures("_short_deadlines")
+async def test_no_request_waits_for_a_frozen_database(
+    frail: PrivateMariaDB, frail_url: str, start: Start, join: Join, frozen: Callable[[], None]
+) -> None:
+    app = await start(frail_url)
+    person = await join(app)
+    frozen()
+    async with asyncio.timeout(4):
+        assert_unavailable(await person.get("/expenses"))
+        assert_unavailable(await create(person))
+        assert (await person.get("/health")).status_code == 200
+    frail.thaw()
+    assert (await create(person)).json()["revision"] == 1
+    assert [it["revision"] for it in (await person.get("/expenses")).json()["items"]] == [1]
+    assert taken(app) == [0, 0]
+
+
+@pytest.mark.usefixtures("_short_deadlines")
+async def test_a_frozen_database_is_not_ready(
+    frail: PrivateMariaDB, frail_url: str, start: Start, visit: Callable[[FastAPI], Person], frozen: Callable[[], None]
+) -> None:
+    person = visit(await start(frail_url))
+    frozen()
+    async with asyncio.timeout(6):
+        assert (await person.get("/ready")).status_code == 503
+    frail.thaw()
+    assert (await person.get("/ready")).status_code == 200
+
+
+@pytest.mark.usefixtures("_short_deadlines")
+async def test_a_service_starts_beside_a_frozen_database(
+    frail: PrivateMariaDB, frail_url: str, start: Start, visit: Callable[[FastAPI], Person], frozen: Callable[[], None]
+) -> None:
+    frozen()
+    async with asyncio.timeout(6):
+        person = visit(await start(frail_url))
+    assert (await person.get("/health")).status_code == 200
+    frail.thaw()
+    assert (await person.get("/ready")).status_code == 200
+
+
+@pytest.mark.usefixtures("_short_deadlines")
+async def test_a_commit_that_hangs_has_an_unknown_outcome(
+    frail: PrivateMariaDB, frail_url: str, start: Start, join: Join, frozen: Callable[[], None]
+) -> None:
+    app = await start(frail_url)
+    person = await join(app)
+    event.listen(app.state.database.engines[0].sync_engine, "commit", lambda _: frozen(), once=True)
+    async with asyncio.timeout(4):
+        assert_unavailable(await create(person), "outcome_unknown")
+    frail.thaw()
+    # The server may still come to the first one, but not after the second, which waits for the ledger.
+    second = (await create(person)).json()
+    items = (await person.get("/expenses")).json()["items"]
+    assert second["revision"] == len(items)
+    assert await state_of(app, person) == (len(items), len(items))

@@ -1,0 +1,311 @@
+"""Nobody reaches what is not theirs: not without signing in, not as somebody else, not past the database's rules."""
+
+from typing import Any
+
+import httpx
+import pytest
+from conftest import Person
+from fastapi import FastAPI
+from sqlalchemy import (
+    BindParameter,
+    Executable,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    union_all,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import aliased
+
+from config import Settings
+from database import LARGEST_ID, UnownedStatement, now
+from main import create_app
+from models import Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User
+
+Operation = tuple[str, str]
+
+METHODS = {"get", "put", "post", "patch", "delete"}
+DOCUMENT = create_app(Settings(database_url="sqlite:///never-opened.db", _env_file=None)).openapi()
+OPERATIONS = {
+    (method.upper(), path): operation
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+    if method in METHODS
+}
+# Deny by default: what is missing here must ask who is calling.
+PUBLIC = {
+    ("POST", "/users/register"),
+    ("POST", "/users/token"),
+    ("GET", "/currencies"),
+    ("GET", "/"),
+    ("GET", "/health"),
+    ("GET", "/ready"),
+}
+CLOSED = sorted(OPERATIONS.keys() - PUBLIC)
+OF_ONE_ROW = sorted(operation for operation in OPERATIONS if "{" in operation[1])
+# Only the one that asks knows this id; with the same one two answers can be equal to the last byte.
+SAME_REQUEST = {"X-Request-ID": "the-same"}
+
+
+def example_of(operation: Operation) -> object:
+    """The body that the document itself gives as an example."""
+    body = OPERATIONS[operation].get("requestBody")
+    if body is None:
+        return None
+    name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    return DOCUMENT["components"]["schemas"][name]["example"]
+
+
+async def call(client: httpx.AsyncClient, operation: Operation, row_id: object = 1) -> httpx.Response:
+    method, path = operation
+    parameters = [it["name"] for it in OPERATIONS[operation].get("parameters", []) if it["in"] == "path"]
+    address = path.format(**dict.fromkeys(parameters, row_id))
+    return await client.request(method, address, json=example_of(operation), headers=SAME_REQUEST)
+
+
+# --- without a token --------------------------------------------------------------------------------------------------
+
+
+def test_the_matrix_is_not_empty() -> None:
+    assert OPERATIONS.keys() >= PUBLIC
+    assert len(CLOSED) >= 14
+    assert {("GET", "/expenses"), ("DELETE", "/users/me"), ("PATCH", "/categories/{category_id}")} <= set(CLOSED)
+    assert len(OF_ONE_ROW) >= 7
+
+
+@pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
+async def test_without_a_token_the_door_is_closed(client: httpx.AsyncClient, operation: Operation) -> None:
+    answer = await call(client, operation)
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
+async def test_a_closed_door_says_nothing_about_what_lies_behind(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
+    method, path = operation
+    bare = await client.request(method, path, content=b"{}", headers={"Content-Type": "application/json"})
+    assert (bare.status_code, bare.json()["code"]) == (401, "not_authenticated")
+
+
+@pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
+async def test_the_document_says_which_doors_are_closed(operation: Operation) -> None:
+    assert OPERATIONS[operation]["security"]
+    assert "401" in OPERATIONS[operation]["responses"]
+
+
+@pytest.mark.parametrize("operation", sorted(PUBLIC), ids=" ".join)
+async def test_the_document_says_which_doors_are_open(client: httpx.AsyncClient, operation: Operation) -> None:
+    assert "security" not in OPERATIONS[operation]
+    method, path = operation
+    assert (await client.request(method, path)).json().get("code") != "not_authenticated"
+
+
+# --- as a stranger ----------------------------------------------------------------------------------------------------
+
+
+async def make_an_expense(person: Person) -> int:
+    answer = await person.post("/expenses", json={"amount": "12.50", "category": "Groceries", "external_id": "mine"})
+    return int(answer.json()["id"])
+
+
+async def find_the_category(person: Person) -> int:
+    (category,) = (await person.get("/categories")).json()["items"]
+    return int(category["id"])
+
+
+@pytest.fixture
+async def rows(person: Person) -> dict[str, int]:
+    """One row of the person's own for each kind that a path can name."""
+    return {"expense_id": await make_an_expense(person), "category_id": await find_the_category(person)}
+
+
+def row_of(operation: Operation, rows: dict[str, int]) -> int:
+    """The row that the operation's path can name; a path of a new kind needs a row of that kind."""
+    (name,) = [it["name"] for it in OPERATIONS[operation]["parameters"] if it["in"] == "path"]
+    return rows[name]
+
+
+async def everything(person: Person) -> tuple[Any, Any]:
+    return (await person.get("/expenses")).json(), (await person.get("/categories")).json()
+
+
+@pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
+async def test_the_owner_is_let_in(person: Person, rows: dict[str, int], operation: Operation) -> None:
+    answer = await call(person, operation, row_of(operation, rows))
+    assert answer.status_code in (200, 204, 409)
+
+
+@pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
+async def test_a_strangers_row_is_a_row_that_does_not_exist(
+    person: Person, stranger: Person, rows: dict[str, int], operation: Operation
+) -> None:
+    before = await everything(person)
+    theirs = await call(stranger, operation, row_of(operation, rows))
+    nobodys = await call(stranger, operation, LARGEST_ID)
+    assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
+    assert (theirs.status_code, theirs.content, theirs.headers) == (404, nobodys.content, nobodys.headers)
+    assert await everything(person) == before
+
+
+@pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
+@pytest.mark.parametrize("row_id", ["0", "01", "1%0a", LARGEST_ID + 1])
+async def test_what_is_no_id_is_no_row(person: Person, operation: Operation, row_id: object) -> None:
+    answer = await call(person, operation, row_id)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/expenses",
+        "/expenses?category=Groceries",
+        "/expenses?external_id=mine",
+        "/expenses?min_amount=12.5",
+        "/expenses?uncategorized=true&category=Groceries",
+        "/categories",
+        "/categories?with_usage=true",
+    ],
+)
+async def test_a_strangers_list_is_empty(stranger: Person, rows: dict[str, int], path: str) -> None:
+    assert rows
+    assert (await stranger.get(path)).json()["items"] == []
+
+
+async def test_a_strangers_count_is_their_own(stranger: Person, rows: dict[str, int]) -> None:
+    assert rows
+    assert (await stranger.get("/expenses", params={"with_count": "true"})).json()["count"] == 0
+
+
+async def test_a_cursor_of_another_user_opens_nothing(person: Person, stranger: Person) -> None:
+    await make_an_expense(person)
+    await person.post("/expenses", json={"amount": "1.00"})
+    cursor = (await person.get("/expenses", params={"limit": 1})).json()["next_cursor"]
+    assert (await stranger.get("/expenses", params={"limit": 1, "cursor": cursor})).json()["items"] == []
+
+
+async def test_names_and_external_ids_of_others_are_free(stranger: Person, rows: dict[str, int]) -> None:
+    answer = await stranger.post("/expenses", json={"amount": "1.00", "category": "Groceries", "external_id": "mine"})
+    assert answer.status_code == 201
+    assert answer.json()["id"] != rows["expense_id"]
+    assert await find_the_category(stranger) != rows["category_id"]
+
+
+async def test_a_category_of_another_user_takes_no_expenses(
+    person: Person, stranger: Person, rows: dict[str, int]
+) -> None:
+    await stranger.post("/expenses", json={"amount": "1.00", "category": "Other"})
+    await stranger.delete(f"/categories/{await find_the_category(stranger)}", params={"move_to": "Groceries"})
+    answer = await person.get("/categories", params={"with_usage": "true"})
+    assert [it["expense_count"] for it in answer.json()["items"]] == [1]
+    assert rows
+
+
+@pytest.mark.parametrize("field", ["owner_id", "owner", "user_id"])
+@pytest.mark.parametrize("path", ["/expenses", "/categories"])
+async def test_the_body_does_not_say_whose_a_row_is(person: Person, stranger: Person, path: str, field: str) -> None:
+    body = {"name": "Food"} if path == "/categories" else {"amount": "1.00"}
+    answer = await person.post(path, json=body | {field: stranger.user["id"]})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "unknown")
+
+
+# --- the database says it again ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", [Expense, TrashedExpense])
+async def test_no_row_can_point_to_another_owners_category(
+    app: FastAPI, stranger: Person, rows: dict[str, int], table: type[Expense | TrashedExpense]
+) -> None:
+    values = {
+        "owner_id": stranger.user["id"],
+        "category_id": rows["category_id"],
+        "amount": 1000,
+        "currency": "EUR",
+        "spent_on": now().date(),
+        "revision": 1,
+    }
+    more = {"id": LARGEST_ID, "deleted_at": now()} if table is TrashedExpense else {}
+    async with app.state.database.unit() as unit:
+        connection = await unit.begin(stranger.user["id"])
+        with pytest.raises(IntegrityError):
+            await connection.execute(insert(table), values | more)
+
+
+async def test_no_row_can_belong_to_nobody(app: FastAPI) -> None:
+    values = {"owner_id": LARGEST_ID, "name": "Food", "name_key": "food", "revision": 1}
+    async with app.state.database.unit() as unit:
+        connection = await unit.begin()
+        with pytest.raises(IntegrityError):
+            await connection.execute(insert(Category), values)
+
+
+async def test_an_owner_cannot_go_while_there_are_rows(app: FastAPI, person: Person, rows: dict[str, int]) -> None:
+    assert rows
+    async with app.state.database.unit() as unit:
+        connection = await unit.begin(person.user["id"])
+        with pytest.raises(IntegrityError):
+            await connection.execute(delete(User).where(User.id == person.user["id"]))
+
+
+# --- a statement that does not say whose ------------------------------------------------------------------------------
+
+_THIS: BindParameter[int] = bindparam("row_id", 1)
+_OTHER = aliased(Expense)
+_NAMED = select(Category.id).where(Category.name_key == "food")
+UNOWNED: dict[str, Executable] = {
+    "a row": select(Expense.amount).where(Expense.id == _THIS),
+    "an entity": select(Expense),
+    "an alias": select(_OTHER.id),
+    "a count": select(func.count()).select_from(Category),
+    "a trashed row": select(TrashedExpense.id),
+    "a tombstone": select(Tombstone.row_id),
+    "a session": select(Session.id).where(Session.sid == "0" * 32),
+    "a ledger": select(LedgerState.revision),
+    "a join": select(User.username).join(Session, Session.owner_id == User.id),
+    "an outer join": select(User.username).outerjoin(Expense, Expense.owner_id == User.id),
+    "a subquery": select(select(Expense.id).subquery()),
+    "a common table": select(select(Expense.id).cte()),
+    "a condition": select(User.username).where(User.id.in_(select(Expense.owner_id))),
+    "an existence": select(User.username).where(exists().where(Expense.owner_id == User.id)),
+    "a column": select(User.username, select(func.count(Expense.id)).scalar_subquery()),
+    "a union": union_all(select(Expense.id), select(Category.id)),
+    "an update": update(Expense).values(amount=1).where(Expense.id == _THIS),
+    "an update by a condition": update(User).values(currency="EUR").where(User.id.in_(select(Expense.owner_id))),
+    "a deletion": delete(Expense).where(Expense.category_id.in_(_NAMED)),
+    "a copy": insert(TrashedExpense).from_select(["id"], select(Expense.id)),
+}
+
+
+@pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
+@pytest.mark.parametrize("statement", UNOWNED.values(), ids=UNOWNED)
+async def test_a_statement_that_does_not_say_whose_is_refused(app: FastAPI, statement: Executable, engine: int) -> None:
+    async with app.state.database.engines[engine].connect() as connection:
+        with pytest.raises(UnownedStatement):
+            await connection.execute(statement)
+
+
+async def test_a_refused_statement_stays_refused(app: FastAPI) -> None:
+    async with app.state.database.engines[1].connect() as connection:
+        with pytest.raises(UnownedStatement):
+            await connection.execute(select(Expense.id))
+        with pytest.raises(UnownedStatement):
+            await connection.execute(select(Expense.id))
+
+
+OWNED: dict[str, Executable] = {
+    "one's own": select(Expense.id).where(Expense.owner_id == bindparam("owner", 1)),
+    "users": select(User.id).where(User.id == 1),
+    "nothing": text("SELECT 1"),
+}
+
+
+@pytest.mark.parametrize("statement", OWNED.values(), ids=OWNED)
+async def test_a_statement_that_says_whose_is_not(app: FastAPI, statement: Executable) -> None:
+    async with app.state.database.engines[1].connect() as connection:
+        assert await connection.execute(statement)
