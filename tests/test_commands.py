@@ -17,6 +17,9 @@ from servers import INHERITED, ROOT
 import migrations
 from config import Settings
 
+# Each command is a process that starts anew: what does not depend on the database is tried on one.
+on_sqlite: Final = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 NEW: Final = "a boat beyond the bay"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -100,6 +103,7 @@ async def test_the_new_password_replaces_the_forgotten_one(run: Run, person: Per
     assert answer.status_code == codes.UNAUTHORIZED
 
 
+@on_sqlite
 async def test_the_sessions_of_that_account_end(run: Run, person: Person, stranger: Person, database_url: str) -> None:
     run(database_url, "password", person.user["username"], typed=f"{NEW}\n")
 
@@ -107,6 +111,7 @@ async def test_the_sessions_of_that_account_end(run: Run, person: Person, strang
     assert (await stranger.get("/users/me")).status_code == codes.OK
 
 
+@on_sqlite
 async def test_the_account_may_be_named_by_its_email(run: Run, person: Person, database_url: str) -> None:
     done = run(database_url, "password", person.user["email"].upper(), typed="cafe\u0301 au lait\r\n")
     assert done.returncode == 0, done.stderr
@@ -115,6 +120,7 @@ async def test_the_account_may_be_named_by_its_email(run: Run, person: Person, d
     await person.sign_in()
 
 
+@on_sqlite
 @pytest.mark.parametrize("typed", [b"password123\n", b"\xff is no text in UTF-8\n"])
 async def test_what_registration_refuses_is_refused(run: Run, person: Person, database_url: str, typed: bytes) -> None:
     done = run(database_url, "password", person.user["username"], typed=os.fsdecode(typed))
@@ -123,12 +129,14 @@ async def test_what_registration_refuses_is_refused(run: Run, person: Person, da
     assert (await person.get("/users/me")).status_code == codes.OK
 
 
+@on_sqlite
 def test_the_own_email_is_refused_however_the_account_was_named(run: Run, person: Person, database_url: str) -> None:
     done = run(database_url, "password", person.user["username"], typed=f"{person.user['email']}\n")
 
     assert (done.returncode, done.stderr) == (1, "The password must not be your own name or e-mail.\n")
 
 
+@on_sqlite
 def test_an_unknown_account_is_a_sentence(run: Run, database_url: str) -> None:
     done = run(database_url, "password", "nobody.at.all", typed=f"{NEW}\n")
 
@@ -195,6 +203,7 @@ def _read_until(terminal: int, prompt: str | None) -> str:
     return shown
 
 
+@on_sqlite
 async def test_a_terminal_is_asked_twice_and_shows_nothing(talk: Talk, person: Person) -> None:
     code, shown = talk(NEW, NEW)
     assert (code, shown.count(": "), NEW in shown) == (0, 2, False)
@@ -203,6 +212,7 @@ async def test_a_terminal_is_asked_twice_and_shows_nothing(talk: Talk, person: P
     await person.sign_in()
 
 
+@on_sqlite
 async def test_two_different_passwords_change_nothing(talk: Talk, person: Person) -> None:
     code, shown = talk(NEW, "a boat before the bay")
 
