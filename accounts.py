@@ -1,5 +1,6 @@
 """Accounts: registering, signing in, the profile, the password, and the end of it all."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
@@ -98,8 +99,9 @@ class Accounts:
         wanted = change.given()
         given = wanted.pop("current_password", None)
         verified = None
-        if "username" in wanted or "email" in wanted:
+        if given is not None or "username" in wanted or "email" in wanted:
             verified = await self._verified(unit, caller, given)
+        _refuse_own_password(given or "", wanted)
         connection = await unit.begin()
         user = await _still(connection, caller.id, verified, InvalidToken())
         values = {name: value for name, value in wanted.items() if value != getattr(user, name)}
@@ -163,6 +165,12 @@ class Accounts:
             raise ValidationFailed(errors=[at(pointer, refused.type, refused.message())]) from None
 
 
+def _refuse_own_password(password: str, wanted: Mapping[str, Any]) -> None:
+    taken = [name for name in ("username", "email") if name in wanted and name_key(wanted[name]) == name_key(password)]
+    if taken:
+        raise ValidationFailed(errors=[at(f"/{name}", "not_allowed", "This is your password.") for name in taken])
+
+
 async def find(unit: UnitOfWork, name: str) -> Row[*tuple[Any, ...]]:
     """Return the account of this user name or e-mail, with its password hash; raise NotFound where there is none."""
     user = (await (await unit.reader()).execute(_BY_NAME, {"key": name_key(name.strip())})).one_or_none()
@@ -186,7 +194,9 @@ async def _still(
     A sign-in shares the lock, as every foreign key to the row does, and so never waits for the user's own import.
     """
     user = (await connection.execute(_SECRETS.with_for_update(read=shared), {"user_id": user_id})).one_or_none()
-    if user is None or (verified is not None and user.password_hash != verified):
+    if user is None:
+        raise InvalidToken
+    if verified is not None and user.password_hash != verified:
         raise otherwise
     return user
 

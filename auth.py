@@ -42,7 +42,7 @@ HEADER_KEYS: Final = frozenset({"alg", "typ", "kid"})
 _REQUIRED: Final = {f"require_{claim}": True for claim in ("aud", "iat", "exp", "iss", "sub", "jti")}
 
 COMMON_PASSWORDS: Final = 3_000
-HASH_QUEUE: Final = 200
+HASH_QUEUE: Final = 64
 HASH_NICENESS: Final = 10
 
 

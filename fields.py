@@ -24,6 +24,7 @@ T = TypeVar("T")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
 # JSON can spell half of a character; UTF-8 cannot, and so neither can the database.
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
+COMPOSED: Final = 4
 SHORTEST_PASSWORD: Final = 8
 LONGEST_PASSWORD: Final = 128
 _USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
@@ -59,7 +60,10 @@ def text(shortest: int, longest: int, key: Callable[[str], str] | None = None) -
     """Make the validator of a text: trimmed, in NFC, of so many characters, with a `key` that its column can hold."""
 
     def read(value: str) -> str:
-        trimmed = unicodedata.normalize("NFC", _unicode(value)).strip()
+        # Normalising takes the square of the length, and at most four characters compose to one.
+        if len(value.strip()) > longest * COMPOSED:
+            raise refusal("too_long", f"Send at most {longest} characters.")
+        trimmed = unicodedata.normalize("NFC", _unicode(value).strip()).strip()
         if _CONTROLS.search(value):
             raise refusal("malformed", "Leave out control characters.")
         if len(trimmed) < shortest:
@@ -90,15 +94,17 @@ def _normal_password(value: str) -> str:
 
 def new_password(value: str) -> str:
     """Return a password as it is hashed (NFKC), or refuse its length; auth.check_password says which are too common."""
-    password = _normal_password(value)
+    password = _normal_password(value[: LONGEST_PASSWORD * COMPOSED + 1])
     if len(password) < SHORTEST_PASSWORD:
         raise refusal("too_short", f"Send at least {SHORTEST_PASSWORD} characters.")
-    if len(password) > LONGEST_PASSWORD:
+    if len(value) > LONGEST_PASSWORD * COMPOSED or len(password) > LONGEST_PASSWORD:
         raise refusal("too_long", f"Send at most {LONGEST_PASSWORD} characters.")
     return password
 
 
 def _email(value: str) -> str:
+    if len(value) > EMAIL_LENGTH * COMPOSED:
+        raise refusal("malformed", "This is not an e-mail address.")
     try:
         email = validate_email(_unicode(value), check_deliverability=False).normalized
     except EmailNotValidError:

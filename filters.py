@@ -13,7 +13,6 @@ from fields import (
     CategoryName,
     Currency,
     Day,
-    ExternalId,
     Flag,
     Given,
     WholeNumber,
@@ -21,7 +20,7 @@ from fields import (
     refusing,
     text,
 )
-from models import DESCRIPTION_LENGTH, Category, Expense, name_key, text_key
+from models import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, Category, Expense, name_key, text_key
 from periods import Span
 from schemas import Shape
 
@@ -35,6 +34,7 @@ def _period(value: str) -> str:
 
 
 Period = Annotated[str, Field(max_length=32), AfterValidator(_period)]
+ItsId = Annotated[str, AfterValidator(text(1, EXTERNAL_ID_LENGTH))]
 Words = Annotated[str, AfterValidator(text(1, DESCRIPTION_LENGTH))]
 
 
@@ -57,7 +57,7 @@ class ExpenseFilter(Shape):
     currency: Given[Currency] = Field(default=None, description="ISO 4217 code.")
     min_amount: Given[AmountBound] = Field(default=None, description="At least this number, whatever the currency.")
     max_amount: Given[AmountBound] = Field(default=None, description="At most this number, whatever the currency.")
-    external_id: Given[ExternalId] = Field(default=None, description="Your own id of it.")
+    external_id: Given[ItsId] = Field(default=None, description="Your own id of it.")
     q: Given[Words] = Field(
         default=None, description="Words that the description holds, each anywhere in it, without regard to case."
     )

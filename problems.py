@@ -228,11 +228,13 @@ _DETAILS: Final = {
     "model_type": "Send a JSON object.",
 }
 NAME_SHOWN: Final = 64
+# A batch of a thousand operations may be wrong in each; six thousand made-up keys need not all be told.
+MOST_ENTRIES: Final = 1_000
 
 
 def entries(error: RequestValidationError) -> list[Entry]:
     """Return what FastAPI refused as entries, without echoing any value."""
-    return [_entry(refusal) for refusal in error.errors()]
+    return [_entry(refusal) for refusal in error.errors()[:MOST_ENTRIES]]
 
 
 def _entry(refusal: Mapping[str, Any]) -> Entry:
@@ -255,7 +257,7 @@ def _place(where: str, path: Sequence[str | int]) -> Mapping[str, str]:
     names = [str(part)[:NAME_SHOWN].encode("utf-8", "replace").decode() for part in path]
     if where == "body":
         return {"pointer": "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)}
-    return {"header" if where == "header" else "parameter": ".".join(names)}
+    return {"header" if where == "header" else "parameter": names[0] if names else ""}
 
 
 def problem_of(error: Exception) -> Problem:

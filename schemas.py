@@ -159,16 +159,17 @@ class AccountDeletion(Shape):
 
 
 class SignIn(Shape):
-    """The password form of OAuth2 (RFC 6749 section 4.3); its other fields are ignored."""
+    """The password form of OAuth2 (RFC 6749 section 4.3); every other field is ignored, as its section 3.2 says.
+
+    To name an unknown one would echo what was sent: the rest of a password with an unescaped `&`, or a body in JSON.
+    """
 
     username: Annotated[str, Field(max_length=254, description="The user name or the e-mail.")]
     password: GivenPassword
-    grant_type: SkipJsonSchema[str | None] = None
-    scope: SkipJsonSchema[str | None] = None
-    client_id: SkipJsonSchema[str | None] = None
-    client_secret: SkipJsonSchema[str | None] = None
 
-    model_config = ConfigDict(json_schema_extra={"example": {"username": "ada", "password": "correct horse battery"}})
+    model_config = ConfigDict(
+        extra="ignore", json_schema_extra={"example": {"username": "ada", "password": "correct horse battery"}}
+    )
 
 
 class Token(Answer):

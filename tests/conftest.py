@@ -170,7 +170,7 @@ class Person(httpx.AsyncClient):
 
     async def register(self, **overrides: object) -> None:
         """Register under a name that nobody has, or as `overrides` say."""
-        name = f"user-{next(numbers)}"
+        name = f"person-{next(numbers):04}"
         fields = {"username": name, "email": f"{name}@example.com", "password": "a walk along the sea"} | overrides
         answer = await self.post("/users/register", json=fields)
         assert answer.status_code == httpx.codes.CREATED, answer.text

@@ -193,3 +193,14 @@ def test_an_id_is_a_plain_number(text: str, row_id: int) -> None:
 def test_what_is_no_id_is_no_row(text: str) -> None:
     with pytest.raises(NotFound):
         TypeAdapter(RowId).validate_python(text)
+
+
+@pytest.mark.parametrize("field", ["username", "email", "password"])
+def test_a_text_far_too_long_is_refused_before_it_is_normalised(field: str) -> None:
+    # Marks in the wrong order take the square of their number to sort.
+    assert set(blamed(UserCreate, **USER | {field: "\u0315\u0300" * 1_000_000})) == {field}
+
+
+@pytest.mark.parametrize("field", ["description", "category", "external_id"])
+def test_an_expenses_text_far_too_long_is_refused_before_it_is_normalised(field: str) -> None:
+    assert blamed(ExpenseCreate, **EXPENSE, **{field: "\u0315\u0300" * 1_000_000}) == {field: "too_long"}
