@@ -42,6 +42,7 @@ HEADER_KEYS: Final = frozenset({"alg", "typ", "kid"})
 _REQUIRED: Final = {f"require_{claim}": True for claim in ("aud", "iat", "exp", "iss", "sub", "jti")}
 
 COMMON_PASSWORDS: Final = 3_000
+# What two cores hash in ten seconds; who comes later is told to come again.
 HASH_QUEUE: Final = 64
 HASH_NICENESS: Final = 10
 

@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     """Seconds that a request waits for a connection before it is a 503."""
 
     queue_limit: int = Field(default=200, ge=1)
-    """Writers that may wait for one ledger in one process before the next is a 503."""
+    """Writers that may wait for one ledger (on SQLite: for the file) in one process before the next is a 503."""
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -57,7 +57,7 @@ def fault_of(error: BaseException) -> Fault | None:
 
 def is_refused_commit(error: BaseException) -> bool:
     """Tell whether a failed COMMIT surely did not happen: the database said so, over a connection that lives."""
-    return fault_of(error) in {Fault.AGAIN, Fault.UNAVAILABLE} and _number(error) != _ERROR_DURING_COMMIT
+    return fault_of(error) in {Fault.AGAIN, Fault.UNAVAILABLE} and _number(error) not in {None, _ERROR_DURING_COMMIT}
 
 
 def cannot_serve(error: BaseException) -> bool:

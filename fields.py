@@ -24,7 +24,9 @@ T = TypeVar("T")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
 # JSON can spell half of a character; UTF-8 cannot, and so neither can the database.
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
-COMPOSED: Final = 4
+# At most so many code points compose to one, so a text that is longer still is too long whatever it normalises to;
+# it is refused first, because normalising takes the square of the length.
+MOST_COMPOSED: Final = 4
 SHORTEST_PASSWORD: Final = 8
 LONGEST_PASSWORD: Final = 128
 _USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
@@ -60,8 +62,7 @@ def text(shortest: int, longest: int, key: Callable[[str], str] | None = None) -
     """Make the validator of a text: trimmed, in NFC, of so many characters, with a `key` that its column can hold."""
 
     def read(value: str) -> str:
-        # Normalising takes the square of the length, and at most four characters compose to one.
-        if len(value.strip()) > longest * COMPOSED:
+        if len(value.strip()) > longest * MOST_COMPOSED:
             raise refusal("too_long", f"Send at most {longest} characters.")
         trimmed = unicodedata.normalize("NFC", _unicode(value).strip()).strip()
         if _CONTROLS.search(value):
@@ -94,16 +95,16 @@ def _normal_password(value: str) -> str:
 
 def new_password(value: str) -> str:
     """Return a password as it is hashed (NFKC), or refuse its length; auth.check_password says which are too common."""
-    password = _normal_password(value[: LONGEST_PASSWORD * COMPOSED + 1])
+    password = _normal_password(value[: LONGEST_PASSWORD * MOST_COMPOSED + 1])
     if len(password) < SHORTEST_PASSWORD:
         raise refusal("too_short", f"Send at least {SHORTEST_PASSWORD} characters.")
-    if len(value) > LONGEST_PASSWORD * COMPOSED or len(password) > LONGEST_PASSWORD:
+    if len(value) > LONGEST_PASSWORD * MOST_COMPOSED or len(password) > LONGEST_PASSWORD:
         raise refusal("too_long", f"Send at most {LONGEST_PASSWORD} characters.")
     return password
 
 
 def _email(value: str) -> str:
-    if len(value) > EMAIL_LENGTH * COMPOSED:
+    if len(value) > EMAIL_LENGTH * MOST_COMPOSED:
         raise refusal("malformed", "This is not an e-mail address.")
     try:
         email = validate_email(_unicode(value), check_deliverability=False).normalized

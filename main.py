@@ -101,7 +101,7 @@ async def migrate(settings: Settings) -> None:
     try:
         await asyncio.to_thread(migrations.upgrade, settings.url)
     except CommandError as error:
-        raise WrongSchema(WrongSchema.__doc__) from error
+        raise WrongSchema("The database is newer than this code: deploy the newer code.") from error
 
 
 async def refuse_another_schema(database: Database) -> None:
@@ -118,13 +118,11 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     return render(request, problem)
 
 
-app = create_app(read_settings())
+settings = read_settings()
+app = create_app(settings)
 
 if __name__ == "__main__":
-    chosen = read_settings()
     # uvicorn ends in order and then raises the signal again, which would make an orderly end look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # The access log would hold the words that people search their expenses for.
-    uvicorn.run(
-        "main:app", host=chosen.host, port=chosen.port, server_header=False, proxy_headers=False, access_log=False
-    )
+    uvicorn.run(app, host=settings.host, port=settings.port, server_header=False, proxy_headers=False, access_log=False)

@@ -1,6 +1,6 @@
 """Money is exact: whole thousandths inside, a decimal string with the currency's own decimals outside, never a float.
 
-What may be written, and what is refused, is the "Money" paragraph of the API; nothing here rounds.
+Nothing here rounds: what does not fit is refused.
 """
 
 import math

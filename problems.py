@@ -191,9 +191,7 @@ _ENTRY_CODES: Final = {
     "missing": "required",
     "extra_forbidden": "unknown",
     "string_too_short": "too_short",
-    "too_short": "too_short",
     "string_too_long": "too_long",
-    "too_long": "too_long",
     "greater_than": "out_of_range",
     "greater_than_equal": "out_of_range",
     "less_than": "out_of_range",
@@ -228,7 +226,7 @@ _DETAILS: Final = {
     "model_type": "Send a JSON object.",
 }
 NAME_SHOWN: Final = 64
-# A batch of a thousand operations may be wrong in each; six thousand made-up keys need not all be told.
+# A body can hold six thousand made-up keys; not all of them need be told.
 MOST_ENTRIES: Final = 1_000
 
 
@@ -296,10 +294,10 @@ def render(request: Request, problem: Problem) -> Response:
 
 
 def _oauth_members(problem: Problem) -> dict[str, str]:
-    # RFC 6749 section 5.2; Swagger's Authorize shows these two and nothing else.
-    kinds = {InvalidCredentials.code: "invalid_grant", Unavailable.code: "temporarily_unavailable"}
+    # RFC 6749 sections 5.2 and 4.1.2.1; Swagger's Authorize shows these two and nothing else.
+    kinds = {401: "invalid_grant", 500: "server_error", 503: "temporarily_unavailable"}
     described = " ".join([problem.detail, *(f"{_named(entry)}: {entry.detail}" for entry in problem.errors)])
-    return {"error": kinds.get(problem.code, "invalid_request"), "error_description": described}
+    return {"error": kinds.get(problem.status, "invalid_request"), "error_description": described}
 
 
 def _named(entry: Entry) -> str:

@@ -263,7 +263,7 @@ class _ExpenseFields(Shape):
     category: Optional[CategoryName] = None
     description: Optional[Description] = None
 
-    @field_validator("amount", check_fields=False)
+    @field_validator("amount")
     @classmethod
     def _fits_the_currency(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
         currency = cls._currency(info.data)

@@ -1,7 +1,9 @@
 """The database's schema in dated revisions, and what brings a database to the newest."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,7 @@ def downgrade(url: str | URL, revision: str) -> None:
         command.downgrade(config, revision)
 
 
+@cache
 def head() -> str | None:
     """Return the newest revision that the code knows."""
     return ScriptDirectory.from_config(_configured()).get_current_head()
@@ -74,9 +77,11 @@ def _file_lock(connection: Connection, url: URL) -> Iterator[None]:
 
 
 @contextmanager
-def _server_lock(connection: Connection, _: URL) -> Iterator[None]:
-    # The lock is the session's own: it ends with the connection, however that ends.
-    if not connection.scalar(text("SELECT GET_LOCK('expense_tracker.migrate', :seconds)"), {"seconds": LOCK_SECONDS}):
+def _server_lock(connection: Connection, url: URL) -> Iterator[None]:
+    # The lock is the session's own: it ends with the connection, however that ends. Its name is known to the whole
+    # server, so it says which database is meant, in no more than the 64 characters that MySQL allows.
+    name = f"migrate {hashlib.blake2s(str(url.database).encode(), digest_size=16).hexdigest()}"
+    if not connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_SECONDS}):
         raise TimeoutError("Another process has been migrating this database for a minute.")
     connection.commit()
     yield

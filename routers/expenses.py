@@ -82,5 +82,5 @@ async def change_expense(ledger: Writer, expense_id: RowId, change: ExpenseUpdat
     responses=documented([NotFound]),
 )
 async def delete_expense(ledger: Writer, expense_id: RowId) -> None:
-    """Move the expense to the trash, where it is kept for a while."""
+    """Delete the expense; its `external_id` stays taken, so that a script that sends it again brings nothing back."""
     await crud.delete_expense(ledger, expense_id)

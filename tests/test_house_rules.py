@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median, quantiles
@@ -12,7 +13,7 @@ from typing import Final
 import pytest
 from servers import ROOT
 
-from config import Settings
+from config import VERSION, Settings
 
 LAYERS: Final = (
     {"config", "faults", "money", "periods"},
@@ -244,3 +245,9 @@ def test_the_example_sets_nothing_by_itself() -> None:
 
 def _written(default: object) -> str:
     return "" if default in (None, ()) else str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert project["version"] == VERSION
