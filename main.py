@@ -12,7 +12,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 import migrations
 from accounts import Accounts
@@ -23,7 +22,7 @@ from documents import TITLE, describe, mount_pages, name_operation
 from problems import MethodNotAllowed, Problem, problem_of, render
 from routers import categories, expenses, system, users
 from routers.edge import allow
-from routers.envelope import Envelope, LastResort
+from routers.envelope import Cors, Envelope, LastResort
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?"
 EXPOSED = [
@@ -86,7 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
 def cors(settings: Settings) -> Middleware:
     """Return who may call from a browser: an allow-list, with bearer tokens and never with credentials."""
     return Middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.cors_origins,
         allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGINS,
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],

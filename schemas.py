@@ -88,7 +88,7 @@ class UserCreate(Shape):
             "example": {
                 "username": "ada",
                 "email": "ada@example.com",
-                "password": "correct horse battery",
+                "password": "a walk along the sea",
                 "currency": "EUR",
                 "timezone": "Europe/London",
             }
@@ -106,7 +106,7 @@ class UserUpdate(Shape):
     month_start_day: Given[MonthStartDay] = None
     current_password: Given[GivenPassword] = None
 
-    model_config = ConfigDict(json_schema_extra={"example": {"currency": "EUR", "month_start_day": 25}})
+    model_config = ConfigDict(json_schema_extra={"example": {"currency": "EUR", "timezone": "Europe/London"}})
 
 
 class User(Answer):
@@ -145,7 +145,7 @@ class PasswordChange(Shape):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {"current_password": "correct horse battery", "new_password": "staple of the horse"}
+            "example": {"current_password": "a walk along the sea", "new_password": "a walk in the mountains"}
         }
     )
 
@@ -155,7 +155,7 @@ class AccountDeletion(Shape):
 
     current_password: GivenPassword
 
-    model_config = ConfigDict(json_schema_extra={"example": {"current_password": "correct horse battery"}})
+    model_config = ConfigDict(json_schema_extra={"example": {"current_password": "a walk along the sea"}})
 
 
 class SignIn(Shape):
@@ -168,7 +168,7 @@ class SignIn(Shape):
     password: GivenPassword
 
     model_config = ConfigDict(
-        extra="ignore", json_schema_extra={"example": {"username": "ada", "password": "correct horse battery"}}
+        extra="ignore", json_schema_extra={"example": {"username": "ada", "password": "a walk along the sea"}}
     )
 
 

@@ -88,7 +88,7 @@ class StrictRequest(Request):
         if not self._body:
             return
         if "content-encoding" in self.headers or self._media_type() != media_type:
-            raise UnsupportedMediaType("Send a form: username=…&password=…" if media_type == FORM else "")
+            raise UnsupportedMediaType(f"Send a form as {FORM}: username=…&password=…" if media_type == FORM else "")
         if media_type == JSON:
             self._json = strict_json(self._body)
         else:

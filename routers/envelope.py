@@ -3,12 +3,15 @@
 import logging
 import re
 import secrets
+from http import HTTPStatus
 from typing import Final
 
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from problems import problem_of, render
+from problems import Entry, ValidationFailed, problem_of, render
 
 logger = logging.getLogger("expense_tracker")
 
@@ -73,6 +76,29 @@ def _merged(present: list[Header], added: list[Header]) -> list[Header]:
     kept = [header for header in present if header[0] not in names]
     policy = [] if any(name == POLICY[0] for name, _ in kept) else [POLICY]
     return [*kept, *added, *policy]
+
+
+class Cors(CORSMiddleware):
+    """CORS whose refusals are problems, like every other error."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        if scope.get("method") == "OPTIONS" and {"origin", "access-control-request-method"} <= set(headers):
+            answer = self.preflight_response(headers)
+            if answer.status_code != HTTPStatus.OK:
+                kept = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+                answer = render(Request(scope), ValidationFailed(errors=[self._blamed(headers)], headers=kept))
+            await answer(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def _blamed(self, headers: Headers) -> Entry:
+        if not self.is_allowed_origin(headers["origin"]):
+            return Entry({"header": "Origin"}, "not_allowed", "Pages of this origin may not call: see CORS_ORIGINS.")
+        if headers["access-control-request-method"] not in self.allow_methods:
+            return Entry({"header": "Access-Control-Request-Method"}, "not_allowed", "No address takes this method.")
+        return Entry({"header": "Access-Control-Request-Headers"}, "not_allowed", "Pages may not send all of these.")
 
 
 class LastResort:

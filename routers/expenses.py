@@ -30,7 +30,8 @@ async def create_expense(ledger: Writer, response: Response, data: ExpenseCreate
     deleted or not: a script may send everything every night.
     """
     expense, is_new = await crud.create_expense(ledger, data)
-    response.headers["Location"] = f"/expenses/{expense.id}"
+    if expense.deleted_at is None:
+        response.headers["Location"] = f"/expenses/{expense.id}"
     response.status_code = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     return expense
 

@@ -363,6 +363,7 @@ async def test_what_was_deleted_stays_deleted_however_often_it_is_sent(person: P
     again = await person.post("/expenses", json={"amount": "12.50", "external_id": "bank-1"})
 
     assert (again.status_code, again.json()["id"], again.json()["deleted_at"] is None) == (200, there["id"], False)
+    assert "Location" not in again.headers
 
 
 async def test_what_was_sent_again_from_the_trash_is_not_listed(person: Person) -> None:

@@ -336,6 +336,28 @@ async def test_another_pages_preflight_is_not_let_in(client: httpx.AsyncClient, 
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
+async def test_a_refused_preflight_is_a_problem_like_every_error(client: httpx.AsyncClient) -> None:
+    answer = await client.options("/expenses", headers=PREFLIGHT | {"Origin": "https://evil.example"})
+
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("refused", "header"),
+    [
+        ({"Origin": "https://evil.example"}, "Origin"),
+        ({"Access-Control-Request-Method": "TRACE"}, "Access-Control-Request-Method"),
+        ({"Access-Control-Request-Headers": "X-Evil"}, "Access-Control-Request-Headers"),
+    ],
+)
+async def test_a_refused_preflight_names_the_header(
+    client: httpx.AsyncClient, refused: dict[str, str], header: str
+) -> None:
+    answer = await client.options("/expenses", headers=PREFLIGHT | refused)
+
+    assert (answer.status_code, [entry["header"] for entry in answer.json()["errors"]]) == (422, [header])
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", ["/expenses", "/expenses/1", "/users/me", "/users/token", "/nowhere"])
 async def test_a_preflight_allows_every_method(client: httpx.AsyncClient, path: str, method: str) -> None:
@@ -356,7 +378,7 @@ async def test_a_preflight_allows_the_headers_of_the_contract(client: httpx.Asyn
 async def test_a_preflight_allows_no_other_header(client: httpx.AsyncClient) -> None:
     answer = await client.options("/expenses", headers=PREFLIGHT | {"Access-Control-Request-Headers": "x-admin"})
 
-    assert answer.status_code == 400
+    assert answer.status_code == 422
 
 
 async def test_a_preflight_is_kept_for_two_hours(client: httpx.AsyncClient) -> None:
