@@ -8,21 +8,12 @@ from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import sessions
-from auth import AccessTokens, Caller, Passwords, check_password
-from config import Settings
+from auth import AccessTokens, Caller
 from database import Base, UnitOfWork, inserted_id, now
-from fields import new_password
 from models import Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User, name_key
-from problems import (
-    AlreadyExists,
-    Entry,
-    InvalidCredentials,
-    InvalidToken,
-    NotFound,
-    ValidationFailed,
-    WrongPassword,
-    at,
-)
+from passwords import Passwords, check, sized
+from problems import AlreadyExists, InvalidCredentials, InvalidToken, NotFound, ValidationFailed, WrongPassword
+from refusals import Entry, at, refused_at
 from schemas import AccountDeletion, PasswordChange, SignIn, Token, UserCreate, UserUpdate
 from schemas import User as UserAnswer
 
@@ -52,10 +43,9 @@ _OWNED: Final[tuple[type[Base], ...]] = (TrashedExpense, Expense, Category, Tomb
 class Accounts:
     """What can be done with accounts; hashing holds no connection and no lock, and goes on only if nothing moved."""
 
-    def __init__(self, settings: Settings, passwords: Passwords, tokens: AccessTokens) -> None:
-        self._settings = settings
+    def __init__(self, passwords: Passwords, shortest_password: int) -> None:
         self._passwords = passwords
-        self._tokens = tokens
+        self._shortest = shortest_password
 
     async def register(self, unit: UnitOfWork, data: UserCreate) -> UserAnswer:
         """Open an account; raise AlreadyExists with a pointer for each of name and e-mail that is taken."""
@@ -70,12 +60,11 @@ class Accounts:
         await connection.execute(insert(LedgerState), {"owner_id": user_id, "revision": 0, "expense_count": 0})
         return await _profile(connection, user_id)
 
-    async def sign_in(self, unit: UnitOfWork, form: SignIn) -> Token:
+    async def sign_in(self, unit: UnitOfWork, form: SignIn, tokens: AccessTokens) -> Token:
         """Open a session and return its access token; raise InvalidCredentials, after one hash, whoever it was."""
-        reading = await unit.reader()
-        user = (await reading.execute(_BY_NAME, {"key": name_key(form.username.strip())})).one_or_none()
+        user = await _named(unit, form.username)
         await unit.release()
-        if not await self._passwords.verify(form.password, user and user.password_hash) or user is None:
+        if not await self._passwords.verify(form.password, user.password_hash if user else None) or user is None:
             raise InvalidCredentials
         outdated = self._passwords.is_outdated(user.password_hash)
         renewed = await self._passwords.hash(form.password) if outdated else None
@@ -83,16 +72,12 @@ class Accounts:
         await _still(connection, user.id, user.password_hash, InvalidCredentials(), shared=not renewed)
         if renewed:
             await connection.execute(update(User).where(User.id == user.id).values(password_hash=renewed))
-        sid = await sessions.open_session(connection, user.id, self._tokens.seconds)
-        return Token(
-            access_token=self._tokens.issue(user.id, sid),
-            token_type="bearer",  # noqa: S106
-            expires_in=self._tokens.seconds,
-        )
+        sid = await sessions.open_session(connection, user.id, tokens.seconds)
+        return Token(access_token=tokens.issue(user.id, sid), token_type="bearer", expires_in=tokens.seconds)  # noqa: S106
 
     async def profile(self, unit: UnitOfWork, caller: Caller) -> UserAnswer:
         """Return the caller's account."""
-        return await _profile(await unit.reader(), caller.id)
+        return await _profile(await unit.connection(), caller.id)
 
     async def change_profile(self, unit: UnitOfWork, caller: Caller, change: UserUpdate) -> UserAnswer:
         """Change the fields sent; a new name or e-mail needs the current password."""
@@ -150,7 +135,7 @@ class Accounts:
         if password is None:
             entry = at("/current_password", "required", "Send your current password to change the name or the e-mail.")
             raise ValidationFailed(errors=[entry])
-        user = (await (await unit.reader()).execute(_SECRETS, {"user_id": caller.id})).one_or_none()
+        user = (await (await unit.connection()).execute(_SECRETS, {"user_id": caller.id})).one_or_none()
         await unit.release()
         if user is None:
             raise InvalidToken
@@ -160,9 +145,9 @@ class Accounts:
 
     def _check_new_password(self, pointer: str, password: str, *own_names: str) -> None:
         try:
-            check_password(new_password(password), self._settings.password_min_length, *own_names)
+            check(sized(password), self._shortest, *own_names)
         except PydanticCustomError as refused:
-            raise ValidationFailed(errors=[at(pointer, refused.type, refused.message())]) from None
+            raise ValidationFailed(errors=[refused_at(pointer, refused)]) from None
 
 
 def _refuse_own_password(password: str, wanted: Mapping[str, Any]) -> None:
@@ -173,10 +158,15 @@ def _refuse_own_password(password: str, wanted: Mapping[str, Any]) -> None:
 
 async def find(unit: UnitOfWork, name: str) -> Row[*tuple[Any, ...]]:
     """Return the account of this user name or e-mail, with its password hash; raise NotFound where there is none."""
-    user = (await (await unit.reader()).execute(_BY_NAME, {"key": name_key(name.strip())})).one_or_none()
+    user = await _named(unit, name)
     if user is None:
         raise NotFound("There is no account with this user name or e-mail.")
     return user
+
+
+async def _named(unit: UnitOfWork, name: str) -> Row[*tuple[Any, ...]] | None:
+    connection = await unit.connection()
+    return (await connection.execute(_BY_NAME, {"key": name_key(name.strip())})).one_or_none()
 
 
 async def _profile(connection: AsyncConnection, user_id: int) -> UserAnswer:

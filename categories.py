@@ -1,5 +1,6 @@
 """Categories: the names that a user sorts expenses under."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -9,7 +10,8 @@ from database import now
 from ledger import Ledger
 from models import Category, Expense, Tombstone, TrashedExpense, name_key
 from prepared import Prepared
-from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed, at, at_parameter
+from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed
+from refusals import at, at_parameter
 from schemas import Category as CategoryAnswer
 from schemas import CategoryCreate, CategoryUpdate, CategoryWithUsage
 
@@ -72,7 +74,7 @@ async def change_category(ledger: Ledger, category_id: int, change: CategoryUpda
     if "name" in values:
         await _refuse_taken(ledger, values["name"], but=category_id)
         values["name_key"] = name_key(values["name"])
-        await _move(ledger, category_id, category_id)
+        await _touch_expenses(ledger, category_id, {})
     values |= {"revision": await ledger.next_revision(), "updated_at": now()}
     await ledger.execute(update(Category).where(_MINE, Category.id == category_id).values(values))
     return await read_category(ledger, category_id)
@@ -84,7 +86,7 @@ async def delete_category(ledger: Ledger, category_id: int, *, move_to: str | No
     target = await _target(ledger, category_id, move_to) if move_to is not None else None
     if target is None and not uncategorized and await ledger.row(_IN_USE, row_id=category_id):
         raise CategoryInUse
-    await _move(ledger, category_id, target)
+    await _touch_expenses(ledger, category_id, {"category_id": target})
     trashed = TrashedExpense.owner_id == bindparam("owner"), TrashedExpense.category_id == category_id
     await ledger.execute(update(TrashedExpense).where(*trashed).values(category_id=target))
     await ledger.execute(delete(Category).where(_MINE, Category.id == category_id))
@@ -134,9 +136,8 @@ async def _target(ledger: Ledger, category_id: int, move_to: str) -> int:
     return int(target[0])
 
 
-async def _move(ledger: Ledger, category_id: int, target: int | None) -> None:
-    await ledger.execute(
-        update(Expense)
-        .where(Expense.owner_id == bindparam("owner"), Expense.category_id == category_id)
-        .values(category_id=target, revision=await ledger.next_revision(), updated_at=now())
-    )
+async def _touch_expenses(ledger: Ledger, category_id: int, changed: Mapping[str, int | None]) -> None:
+    """Give every expense of a category the transaction's revision, as it reads anew, and the values that changed."""
+    touched = {"revision": await ledger.next_revision(), "updated_at": now()}
+    its_expenses = Expense.owner_id == bindparam("owner"), Expense.category_id == category_id
+    await ledger.execute(update(Expense).where(*its_expenses).values({**changed, **touched}))

@@ -14,11 +14,11 @@ from sqlalchemy.pool import NullPool
 
 import migrations
 from accounts import Accounts, find
-from auth import AccessTokens, Passwords
 from config import Settings, read_settings
 from database import Database
+from migrations import Condition
+from passwords import Passwords
 from problems import Problem
-from routers import system
 
 
 class Refused(Exception):
@@ -89,7 +89,7 @@ def reset_password(settings: Settings, name: str) -> None:
 
 async def _reset(settings: Settings, name: str) -> None:
     database, passwords = Database(settings), Passwords(settings.bcrypt_rounds)
-    accounts = Accounts(settings, passwords, AccessTokens(settings.signing_key(), settings.access_token_minutes))
+    accounts = Accounts(passwords, settings.password_min_length)
     try:
         await _refuse_unready(settings, database)
         async with database.unit() as unit:
@@ -103,10 +103,10 @@ async def _reset(settings: Settings, name: str) -> None:
 
 
 async def _refuse_unready(settings: Settings, database: Database) -> None:
-    checks = await system.check(database)
-    if checks["database"] != "ok":
+    condition = await migrations.condition(database)
+    if condition is Condition.NO_ANSWER:
         raise Refused(f"{_where(settings)} does not answer.")
-    if checks["migrations"] != "ok":
+    if condition is Condition.ANOTHER_SCHEMA:
         raise Refused(f"{_where(settings)} has another schema than this code: run `make migrate`.")
 
 

@@ -17,7 +17,8 @@ from ledger import Ledger
 from models import Category, Expense, Tombstone, TrashedExpense, text_key
 from pagination import Cursor, fingerprint, read_cursor
 from prepared import Line, Prepared
-from problems import AlreadyExists, NotFound, PreconditionFailed, ValidationFailed, at
+from problems import AlreadyExists, NotFound, PreconditionFailed, ValidationFailed
+from refusals import at
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Hashable
 from datetime import UTC, date, datetime
 from typing import Any, Final, Self
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 import pymysql.converters
 from pymysql.constants import FIELD_TYPE
@@ -15,11 +15,10 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.sql.compiler import Compiled
-from sqlalchemy.sql.util import find_tables
 
 from config import Settings
 from faults import CommitLost, QueueFull, cannot_serve, is_refused_commit
+from ownership import refuse_unowned_once
 
 LOCK_WAIT_SECONDS: Final = 5
 # A thread that waits for a SQLite file cannot be called back, so it waits for less, and the edge tries again.
@@ -159,7 +158,7 @@ class UnitOfWork:
                 self._turn.release()
                 self._turn = None
 
-    async def reader(self) -> AsyncConnection:
+    async def connection(self) -> AsyncConnection:
         """Return the connection for reads: in autocommit before the transaction begins, the transaction's own after."""
         if self._writing is not None:
             return self._writing
@@ -208,35 +207,6 @@ async def _end(connection: AsyncConnection) -> None:
         await connection.close()
 
 
-class UnownedStatement(RuntimeError):
-    """A statement reaches into a table of owned rows without saying whose."""
-
-
-# Compiled statements are cached by SQLAlchemy and seen again; each is looked at once.
-_owned: WeakSet[Compiled] = WeakSet()
-
-
-def refuse_unowned(compiled: Compiled) -> None:
-    """Raise UnownedStatement where a statement reaches owned rows and does not bind their owner."""
-    if not _says_whose(compiled):
-        raise UnownedStatement(UnownedStatement.__doc__)
-
-
-def _says_whose(compiled: Compiled) -> bool:
-    if compiled.statement is None:
-        return True
-    tables = find_tables(compiled.statement, include_joins=True, include_selects=True, include_crud=True)
-    is_owned = any("owner_id" in getattr(table, "c", ()) for table in tables)
-    return not is_owned or not {"owner", "owner_id"}.isdisjoint(getattr(compiled, "binds", ()))
-
-
-def _look_once(*event_arguments: Any) -> None:
-    compiled = event_arguments[4].compiled
-    if compiled is not None and compiled not in _owned:
-        refuse_unowned(compiled)
-        _owned.add(compiled)
-
-
 def _engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
     options: dict[str, Any] = {
         "pool_size": settings.pool_size,
@@ -251,7 +221,7 @@ def _engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
     engine = create_async_engine(
         settings.url, pool_reset_on_return=None, hide_parameters=True, connect_args=connect_args, **options
     )
-    event.listen(engine.sync_engine, "before_cursor_execute", _look_once)
+    event.listen(engine.sync_engine, "before_cursor_execute", refuse_unowned_once)
     if settings.embedded:
         _listen_on_sqlite(engine, autocommit=autocommit)
     else:

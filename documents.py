@@ -12,23 +12,14 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import schemas
-from problems import (
-    MEDIA_TYPE,
-    BodyTooLarge,
-    InvalidToken,
-    MalformedBody,
-    NotAuthenticated,
-    Problem,
-    TokenExpired,
-    UnsupportedMediaType,
-    ValidationFailed,
-    documented,
-)
+from problems import MEDIA_TYPE
+from shapes import Problem
 
 ASSETS: Final = "/assets"
 FILES: Final = files("fastapi_offline") / "static"
@@ -119,9 +110,9 @@ def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
         if app.openapi_schema is None:
             made = get_openapi(title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
             components = made["components"]["schemas"]
-            components["Problem"] = schemas.Problem.model_json_schema(mode="serialization")
+            components |= _components(Problem)
             for name, component in components.items():
-                _restore_example(component, getattr(schemas, name))
+                _restore_example(name, component)
             for path in made["paths"].values():
                 for operation in path.values():
                     operation["responses"] = _complete(operation)
@@ -131,20 +122,23 @@ def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
     return document
 
 
-def _restore_example(component: dict[str, Any], shape: type) -> None:
+def _components(shape: type[BaseModel]) -> dict[str, Any]:
+    """Return a shape that no operation names itself, and all that it is made of, as components."""
+    described = shape.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    return {shape.__name__: described, **described.pop("$defs", {})}
+
+
+def _restore_example(name: str, component: dict[str, Any]) -> None:
     # On its way here an example was sorted by its keys, and lost those that are null.
     if "example" in component:
-        config: dict[str, Any] = vars(shape).get("model_config") or vars(shape)["__pydantic_config__"]
+        shape = vars(getattr(schemas, name))
+        config: dict[str, Any] = shape.get("model_config") or shape["__pydantic_config__"]
         component["example"] = config["json_schema_extra"]["example"]
 
 
 def _complete(operation: dict[str, Any]) -> dict[str, Any]:
-    """Return an operation's responses in order, with those that follow from its body and its lock, and with headers."""
+    """Return an operation's responses in order and with their headers."""
     responses: dict[str, Any] = operation["responses"]
-    for status, usual in documented(_usual(operation)).items():
-        response = responses.setdefault(str(status), usual)
-        examples = response["content"][MEDIA_TYPE]["examples"]
-        response["content"][MEDIA_TYPE]["examples"] = usual["content"][MEDIA_TYPE]["examples"] | examples
     for status, response in responses.items():
         if response["description"] == "Successful Response":
             response["description"] = HTTPStatus(int(status)).phrase
@@ -166,15 +160,6 @@ def _headers(operation: dict[str, Any], status: str, response: dict[str, Any]) -
 
 def _header(name: str, description: str, *, required: bool = True) -> tuple[str, dict[str, Any]]:
     return name, {"description": description, "required": required, "schema": {"type": "string"}}
-
-
-def _usual(operation: dict[str, Any]) -> Iterator[type[Problem]]:
-    if "422" in operation["responses"]:
-        yield ValidationFailed
-    if "security" in operation:
-        yield from (NotAuthenticated, InvalidToken, TokenExpired)
-    if "requestBody" in operation:
-        yield from (MalformedBody, BodyTooLarge, UnsupportedMediaType)
 
 
 def _without_null_defaults(node: Any) -> Any:  # noqa: ANN401

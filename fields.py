@@ -10,13 +10,14 @@ from typing import Annotated, Any, Final, TypeVar
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema
 
 import money
 import periods
 from database import LARGEST_ID
 from models import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH, name_key, text_key
 from problems import NotFound
+from refusals import refusal
 
 T = TypeVar("T")
 
@@ -27,17 +28,10 @@ _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 # At most so many code points compose to one, so a text that is longer still is too long whatever it normalises to;
 # it is refused first, because normalising takes the square of the length.
 MOST_COMPOSED: Final = 4
-SHORTEST_PASSWORD: Final = 8
-LONGEST_PASSWORD: Final = 128
 _USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 _ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 _WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,15}")
-
-
-def refusal(code: str, detail: str) -> PydanticCustomError:
-    """Return what a validator raises to become one entry of the problem."""
-    return PydanticCustomError(code, "{detail}", {"detail": detail})
 
 
 def refusing(read: Callable[[Any], T]) -> Callable[[Any], T]:
@@ -52,7 +46,8 @@ def refusing(read: Callable[[Any], T]) -> Callable[[Any], T]:
     return reading
 
 
-def _unicode(value: str) -> str:
+def whole_characters(value: str) -> str:
+    """Return a text as it is, or refuse one with half of a character in it."""
     if _SURROGATES.search(value):
         raise refusal("malformed", "This is no valid Unicode text.")
     return value
@@ -64,7 +59,7 @@ def text(shortest: int, longest: int, key: Callable[[str], str] | None = None) -
     def read(value: str) -> str:
         if len(value.strip()) > longest * MOST_COMPOSED:
             raise refusal("too_long", f"Send at most {longest} characters.")
-        trimmed = unicodedata.normalize("NFC", _unicode(value).strip()).strip()
+        trimmed = unicodedata.normalize("NFC", whole_characters(value).strip()).strip()
         if _CONTROLS.search(value):
             raise refusal("malformed", "Leave out control characters.")
         if len(trimmed) < shortest:
@@ -89,25 +84,11 @@ def _color(value: str) -> str:
     return value.lower()
 
 
-def _normal_password(value: str) -> str:
-    return unicodedata.normalize("NFKC", _unicode(value))
-
-
-def new_password(value: str) -> str:
-    """Return a password as it is hashed (NFKC), or refuse its length; auth.check_password says which are too common."""
-    password = _normal_password(value[: LONGEST_PASSWORD * MOST_COMPOSED + 1])
-    if len(password) < SHORTEST_PASSWORD:
-        raise refusal("too_short", f"Send at least {SHORTEST_PASSWORD} characters.")
-    if len(value) > LONGEST_PASSWORD * MOST_COMPOSED or len(password) > LONGEST_PASSWORD:
-        raise refusal("too_long", f"Send at most {LONGEST_PASSWORD} characters.")
-    return password
-
-
 def _email(value: str) -> str:
     if len(value) > EMAIL_LENGTH * MOST_COMPOSED:
         raise refusal("malformed", "This is not an e-mail address.")
     try:
-        email = validate_email(_unicode(value), check_deliverability=False).normalized
+        email = validate_email(whole_characters(value), check_deliverability=False).normalized
     except EmailNotValidError:
         # The library's own sentences quote the address.
         raise refusal("malformed", "This is not an e-mail address.") from None
@@ -206,16 +187,6 @@ Username = Annotated[
     Field(min_length=3, max_length=NAME_LENGTH),
     AfterValidator(_username),
     Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]+$"}),
-]
-NewPassword = Annotated[
-    str,
-    AfterValidator(new_password),
-    WithJsonSchema(
-        {"type": "string", "format": "password", "minLength": SHORTEST_PASSWORD, "maxLength": LONGEST_PASSWORD}
-    ),
-]
-GivenPassword = Annotated[
-    str, Field(max_length=1024, json_schema_extra={"format": "password"}), AfterValidator(_normal_password)
 ]
 Ignored = Annotated[Any, Field(description="Ignored.")]
 MonthStartDay = Annotated[int, Field(ge=1, le=28, description="The day on which the user's months begin.")]

@@ -16,13 +16,13 @@ from fields import (
     Flag,
     Given,
     WholeNumber,
-    refusal,
     refusing,
     text,
 )
 from models import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, Category, Expense, name_key, text_key
 from periods import Span
-from schemas import Shape
+from refusals import refusal
+from shapes import Shape
 
 ANY_DAY = date(2026, 1, 1)
 

@@ -56,23 +56,23 @@ class Ledger:
 
     async def lines(self, read: Prepared, **parameters: object) -> list[Line]:
         """Return the rows of a prepared read."""
-        return await read.rows(await self._unit.reader(), {"owner": self.owner.id, **parameters})
+        return await read.rows(await self._unit.connection(), {"owner": self.owner.id, **parameters})
 
     async def line(self, read: Prepared, **parameters: object) -> Line | None:
         """Return the one row of a prepared read, or None."""
-        return await read.row(await self._unit.reader(), {"owner": self.owner.id, **parameters})
+        return await read.row(await self._unit.connection(), {"owner": self.owner.id, **parameters})
 
     async def write(self, prepared: Prepared, **parameters: object) -> int:
         """Run a prepared INSERT or UPDATE and return the id of the row inserted."""
         self._refuse_unlocked()
-        connection = await self._unit.reader()
+        connection = await self._unit.connection()
         return await prepared.write(connection, {"owner": self.owner.id, "owner_id": self.owner.id, **parameters})
 
     async def execute(self, statement: Executable, **parameters: object) -> CursorResult[Any]:
         """Run a statement on the owner's rows; it says where the owner goes with `:owner`."""
         if statement.is_dml:
             self._refuse_unlocked()
-        connection = await self._unit.reader()
+        connection = await self._unit.connection()
         return await connection.execute(statement, {"owner": self.owner.id, **parameters})
 
     async def rows(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
@@ -86,7 +86,7 @@ class Ledger:
     async def insert(self, table: type[Owned], **values: object) -> int:
         """Insert one row of the owner's and return its id."""
         self._refuse_unlocked()
-        connection = await self._unit.reader()
+        connection = await self._unit.connection()
         result = await connection.execute(insert(table), {"owner_id": self.owner.id, **values})
         return inserted_id(result)
 

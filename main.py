@@ -15,10 +15,12 @@ from starlette.middleware import Middleware
 
 import migrations
 from accounts import Accounts
-from auth import AccessTokens, Passwords
+from auth import AccessTokens
 from config import VERSION, Settings, read_settings
 from database import Database
 from documents import TITLE, describe, mount_pages, name_operation
+from migrations import Condition
+from passwords import Passwords
 from problems import MethodNotAllowed, Problem, problem_of, render
 from routers import categories, expenses, system, users
 from routers.edge import allow
@@ -54,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         state.database = Database(settings)
         state.tokens = AccessTokens(settings.signing_key(), settings.access_token_minutes)
         passwords = Passwords(settings.bcrypt_rounds)
-        state.accounts = Accounts(settings, passwords, state.tokens)
+        state.accounts = Accounts(passwords, settings.password_min_length)
         try:
             await refuse_another_schema(state.database)
             yield
@@ -105,7 +107,7 @@ async def migrate(settings: Settings) -> None:
 
 async def refuse_another_schema(database: Database) -> None:
     """Raise WrongSchema where the database answers with another schema; one that does not answer may come later."""
-    if (await system.check(database))["migrations"] == "another schema":
+    if await migrations.condition(database) is Condition.ANOTHER_SCHEMA:
         raise WrongSchema(WrongSchema.__doc__)
 
 

@@ -12,7 +12,8 @@ from starlette.datastructures import QueryParams
 
 from database import LARGEST_ID
 from periods import Span
-from problems import ValidationFailed, at_parameter
+from problems import ValidationFailed
+from refusals import at_parameter
 
 CURSOR_LENGTH: Final = 256
 

@@ -258,11 +258,6 @@ def span(period: str, today: date, month_start_day: int = 1) -> Span:
     return clipped(named_span(period, month_start_day))
 
 
-def is_relative(period: str) -> bool:
-    """Tell whether the days that a period means depend on today."""
-    return period in WORDS or COUNTED.fullmatch(period) is not None
-
-
 def counted_span(digits: str, unit: str, today: date, start_day: int) -> Span:
     """Give the last so many days or months, the current one counted; raises PeriodOutOfRange if they are too many."""
     most, rule = COUNTS[unit]

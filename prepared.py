@@ -9,8 +9,8 @@ from sqlalchemy import Dialect, Insert, Select, Update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from database import refuse_unowned
 from faults import Fault, fault_of
+from ownership import refuse_unowned
 
 T = TypeVar("T")
 Line = tuple[Any, ...]

@@ -12,32 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from refusals import Entry, entries
+
 MEDIA_TYPE: Final = "application/problem+json"
 TOKEN_PATH: Final = "/users/token"  # noqa: S105
 RETRY_SECONDS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One field that is to blame: where it is, a code for programs, a sentence for people."""
-
-    place: Mapping[str, str]
-    code: str
-    detail: str
-
-    def as_json(self) -> dict[str, str]:
-        """Return the entry as a member of `errors`."""
-        return {**self.place, "code": self.code, "detail": self.detail}
-
-
-def at(pointer: str, code: str, detail: str) -> Entry:
-    """Blame a field of the body, by JSON Pointer (RFC 6901)."""
-    return Entry({"pointer": pointer}, code, detail)
-
-
-def at_parameter(name: str, code: str, detail: str) -> Entry:
-    """Blame a parameter of the query."""
-    return Entry({"parameter": name}, code, detail)
+SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
 
 
 @dataclass(eq=False)
@@ -60,7 +40,7 @@ class Problem(Exception):
         self.detail = self.detail or sentence(type(self))
 
 
-def title(problem: "Problem | type[Problem]") -> str:
+def title(problem: Problem) -> str:
     """Return the name of a problem's status as RFC 9110 has it; older Pythons know two of them by older names."""
     return {413: "Content Too Large", 422: "Unprocessable Content"}.get(problem.status, problem.status.phrase)
 
@@ -186,78 +166,6 @@ class OutcomeUnknown(Unavailable):
     """The connection to the database was lost during the commit, so it may have happened: look before you repeat it."""
 
 
-# What pydantic and FastAPI call a refusal, in the words of ours; what is not here keeps its own.
-_ENTRY_CODES: Final = {
-    "missing": "required",
-    "extra_forbidden": "unknown",
-    "string_too_short": "too_short",
-    "string_too_long": "too_long",
-    "greater_than": "out_of_range",
-    "greater_than_equal": "out_of_range",
-    "less_than": "out_of_range",
-    "less_than_equal": "out_of_range",
-    "literal_error": "not_allowed",
-    "enum": "not_allowed",
-    "string_pattern_mismatch": "malformed",
-    "string_unicode": "malformed",
-    "value_error": "malformed",
-    "json_invalid": "malformed",
-}
-OWN_CODES: Final = frozenset(
-    {
-        "required",
-        "unknown",
-        "wrong_type",
-        "malformed",
-        "too_short",
-        "too_long",
-        "out_of_range",
-        "not_allowed",
-        "already_exists",
-        "not_found",
-        "precondition_failed",
-    }
-)
-_DETAILS: Final = {
-    "required": "This is required.",
-    "unknown": "There is no such field.",
-    "string_unicode": "This is no valid Unicode text.",
-    "model_attributes_type": "Send a JSON object.",
-    "model_type": "Send a JSON object.",
-}
-NAME_SHOWN: Final = 64
-# A body can hold six thousand made-up keys; not all of them need be told.
-MOST_ENTRIES: Final = 1_000
-
-
-def entries(error: RequestValidationError) -> list[Entry]:
-    """Return what FastAPI refused as entries, without echoing any value."""
-    return [_entry(refusal) for refusal in error.errors()[:MOST_ENTRIES]]
-
-
-def _entry(refusal: Mapping[str, Any]) -> Entry:
-    where, *path = refusal["loc"]
-    kind = refusal["type"]
-    if where == "query" and len(path) == 1 and isinstance(refusal.get("input"), list) and kind != "extra_forbidden":
-        return Entry(_place(where, path), "not_allowed", "Give this once.")
-    code = kind if kind in OWN_CODES else _ENTRY_CODES.get(kind, "wrong_type")
-    return Entry(_place(where, path), code, _detail(kind, code, where, refusal["msg"]))
-
-
-def _detail(kind: str, code: str, where: str, message: str) -> str:
-    if code == "unknown" and where == "query":
-        return "There is no such parameter here."
-    return _DETAILS.get(kind) or _DETAILS.get(code) or message
-
-
-def _place(where: str, path: Sequence[str | int]) -> Mapping[str, str]:
-    # A name that the client made up may be anything: shown short and printable, as JSON cannot carry lone surrogates.
-    names = [str(part)[:NAME_SHOWN].encode("utf-8", "replace").decode() for part in path]
-    if where == "body":
-        return {"pointer": "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)}
-    return {"header" if where == "header" else "parameter": names[0] if names else ""}
-
-
 def problem_of(error: Exception) -> Problem:
     """Return the problem that an error is: one of ours, one of the framework's, or what nobody expected."""
     if isinstance(error, Problem):
@@ -275,22 +183,26 @@ def problem_of(error: Exception) -> Problem:
 
 def render(request: Request, problem: Problem) -> Response:
     """Return the answer that a problem is."""
+    body = as_json(problem, request.scope.get("request_id", ""))
+    if request.scope["path"] == TOKEN_PATH:
+        body |= _oauth_members(problem)
+    return Response(
+        json.dumps(body, ensure_ascii=False, separators=(",", ":")), problem.status, dict(problem.headers), MEDIA_TYPE
+    )
+
+
+def as_json(problem: Problem, request_id: str) -> dict[str, Any]:
+    """Return the members of a problem (RFC 9457 section 3.1, and our own)."""
     body = {
         "type": "about:blank",
         "title": title(problem),
         "status": problem.status.value,
         "detail": problem.detail,
         "code": problem.code,
-        "request_id": request.scope.get("request_id", ""),
+        "request_id": request_id,
         **problem.members,
     }
-    if problem.errors:
-        body["errors"] = [entry.as_json() for entry in problem.errors]
-    if request.scope["path"] == TOKEN_PATH:
-        body |= _oauth_members(problem)
-    return Response(
-        json.dumps(body, ensure_ascii=False, separators=(",", ":")), problem.status, dict(problem.headers), MEDIA_TYPE
-    )
+    return body | {"errors": [entry.as_json() for entry in problem.errors]} if problem.errors else body
 
 
 def _oauth_members(problem: Problem) -> dict[str, str]:
@@ -304,24 +216,19 @@ def _named(entry: Entry) -> str:
     return next(iter(entry.place.values())).lstrip("/")
 
 
-def documented(problems: Iterable[type[Problem]]) -> dict[int | str, dict[str, Any]]:
-    """Return the problems as responses of an OpenAPI operation, one example each."""
-    responses: dict[int | str, dict[str, Any]] = {}
+Responses = dict[int | str, dict[str, Any]]
+
+
+def documented(problems: Iterable[Problem], beside: Responses | None = None) -> Responses:
+    """Return the problems as responses of an OpenAPI operation, an example each, beside those that it has already."""
+    responses: Responses = {}
     for problem in problems:
+        example = {"summary": sentence(type(problem)), "value": as_json(problem, "0b8ff8cd7e6e4a1f")}
         response = responses.setdefault(problem.status.value, {"description": title(problem), "content": {}})
-        content = response["content"].setdefault(
-            MEDIA_TYPE, {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
-        )
-        content["examples"][problem.code] = {"summary": sentence(problem), "value": _example(problem)}
+        content = response["content"].setdefault(MEDIA_TYPE, {"schema": SCHEMA, "examples": {}})
+        content["examples"][problem.code] = example
+    for status, response in (beside or {}).items():
+        usual = responses.setdefault(status, response)
+        if usual is not response and MEDIA_TYPE in response.get("content", {}):
+            usual["content"][MEDIA_TYPE]["examples"] |= response["content"][MEDIA_TYPE]["examples"]
     return responses
-
-
-def _example(problem: type[Problem]) -> dict[str, Any]:
-    return {
-        "type": "about:blank",
-        "title": title(problem),
-        "status": problem.status.value,
-        "detail": sentence(problem),
-        "code": problem.code,
-        "request_id": "0b8ff8cd7e6e4a1f",
-    }

@@ -5,9 +5,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 import money
@@ -20,55 +20,19 @@ from fields import (
     Description,
     Email,
     ExternalId,
+    Flag,
     Given,
-    GivenPassword,
     Ignored,
     Money,
     MonthStartDay,
-    NewPassword,
     Optional,
     Timezone,
     Username,
     refusing,
 )
-
-
-class Shape(BaseModel):
-    """What a client sends: types are strict and unknown fields are refused."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
-
-    def given(self) -> dict[str, Any]:
-        """Return just the fields that were sent."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
-
-
-class Answer(BaseModel):
-    """What a client gets: every field is always there."""
-
-    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
-
-
-SOME_LEFT_OUT: Final = ConfigDict(json_schema_serialization_defaults_required=False)
-"""For an answer whose fields with a default are there only when asked for."""
-
-
-class Problem(Answer):
-    """What went wrong, as RFC 9457 says it; `code` is for programs, `detail` for people."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
-    errors: list[dict[str, str]] | SkipJsonSchema[None] = Field(
-        default=None,
-        description="Each field to blame: a JSON `pointer`, a `parameter` or a `header`; a `code`; a `detail`.",
-    )
-
-    model_config = SOME_LEFT_OUT
-
+from passwords import GivenPassword, NewPassword
+from refusals import refusal
+from shapes import SOME_LEFT_OUT, Answer, Shape, example
 
 # --- Users ------------------------------------------------------------------------------------------------------------
 
@@ -83,16 +47,12 @@ class UserCreate(Shape):
     timezone: Timezone = "UTC"
     month_start_day: MonthStartDay = 1
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "username": "ada",
-                "email": "ada@example.com",
-                "password": "a walk along the sea",
-                "currency": "EUR",
-                "timezone": "Europe/London",
-            }
-        }
+    model_config = example(
+        username="ada",
+        email="ada@example.com",
+        password="a walk along the sea",  # noqa: S106
+        currency="EUR",
+        timezone="Europe/London",
     )
 
 
@@ -106,7 +66,7 @@ class UserUpdate(Shape):
     month_start_day: Given[MonthStartDay] = None
     current_password: Given[GivenPassword] = None
 
-    model_config = ConfigDict(json_schema_extra={"example": {"currency": "EUR", "timezone": "Europe/London"}})
+    model_config = example(currency="EUR", timezone="Europe/London")
 
 
 class User(Answer):
@@ -121,19 +81,15 @@ class User(Answer):
     created_at: datetime
     updated_at: datetime
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "id": 1,
-                "username": "ada",
-                "email": "ada@example.com",
-                "currency": "EUR",
-                "timezone": "Europe/London",
-                "month_start_day": 1,
-                "created_at": "2026-11-22T13:23:00Z",
-                "updated_at": "2026-11-22T13:23:00Z",
-            }
-        }
+    model_config = example(
+        id=1,
+        username="ada",
+        email="ada@example.com",
+        currency="EUR",
+        timezone="Europe/London",
+        month_start_day=1,
+        created_at="2026-11-22T13:23:00Z",
+        updated_at="2026-11-22T13:23:00Z",
     )
 
 
@@ -143,11 +99,7 @@ class PasswordChange(Shape):
     current_password: GivenPassword
     new_password: NewPassword
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {"current_password": "a walk along the sea", "new_password": "a walk in the mountains"}
-        }
-    )
+    model_config = example(current_password="a walk along the sea", new_password="a walk in the mountains")  # noqa: S106
 
 
 class AccountDeletion(Shape):
@@ -155,7 +107,7 @@ class AccountDeletion(Shape):
 
     current_password: GivenPassword
 
-    model_config = ConfigDict(json_schema_extra={"example": {"current_password": "a walk along the sea"}})
+    model_config = example(current_password="a walk along the sea")  # noqa: S106
 
 
 class SignIn(Shape):
@@ -164,12 +116,10 @@ class SignIn(Shape):
     To name an unknown one would echo what was sent: the rest of a password with an unescaped `&`, or a body in JSON.
     """
 
-    username: Annotated[str, Field(max_length=254, description="The user name or the e-mail.")]
-    password: GivenPassword
+    username: Annotated[str, Field(max_length=254, description="The user name or the e-mail.", examples=["ada"])]
+    password: Annotated[GivenPassword, Field(examples=["a walk along the sea"])]
 
-    model_config = ConfigDict(
-        extra="ignore", json_schema_extra={"example": {"username": "ada", "password": "a walk along the sea"}}
-    )
+    model_config = ConfigDict(extra="ignore") | example(username="ada", password="a walk along the sea")  # noqa: S106
 
 
 class Token(Answer):
@@ -189,7 +139,7 @@ class CategoryCreate(Shape):
     name: CategoryName
     color: Optional[Color] = None
 
-    model_config = ConfigDict(json_schema_extra={"example": {"name": "Groceries", "color": "#2a9d8f"}})
+    model_config = example(name="Travel", color="#2a9d8f")
 
 
 class CategoryUpdate(Shape):
@@ -199,7 +149,7 @@ class CategoryUpdate(Shape):
     color: Optional[Color] = None
     archived: Given[bool] = None
 
-    model_config = ConfigDict(json_schema_extra={"example": {"color": "#e76f51"}})
+    model_config = example(color="#e76f51")
 
 
 class Category(Answer):
@@ -213,18 +163,14 @@ class Category(Answer):
     created_at: datetime
     updated_at: datetime
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "id": 3,
-                "name": "Groceries",
-                "color": "#2a9d8f",
-                "archived": False,
-                "revision": 12,
-                "created_at": "2026-11-22T13:23:00Z",
-                "updated_at": "2026-11-22T13:23:00Z",
-            }
-        }
+    model_config = example(
+        id=3,
+        name="Groceries",
+        color="#2a9d8f",
+        archived=False,
+        revision=12,
+        created_at="2026-11-22T13:23:00Z",
+        updated_at="2026-11-22T13:23:00Z",
     )
 
 
@@ -244,6 +190,26 @@ class CategoryList(Answer):
 
     items: list[CategoryWithUsage]
     next_cursor: None = None
+
+
+class CategoryQuery(Shape):
+    """What else to say of each category."""
+
+    with_usage: Flag = Field(default=False, description="Add `expense_count` and `last_used`.")
+
+
+class Heir(Shape):
+    """Where a deleted category's expenses go."""
+
+    move_to: Given[CategoryName] = Field(default=None, description="The name of the category they go to.")
+    uncategorized: Flag = Field(default=False, description="Let them have none.")
+
+    @field_validator("uncategorized")
+    @classmethod
+    def _instead_of_a_name(cls, uncategorized: bool, info: ValidationInfo) -> bool:  # noqa: FBT001
+        if uncategorized and info.data.get("move_to") is not None:
+            raise refusal("not_allowed", "Give either move_to or uncategorized.")
+        return uncategorized
 
 
 # --- Expenses ---------------------------------------------------------------------------------------------------------
@@ -288,16 +254,8 @@ class ExpenseCreate(_ExpenseFields):
 
     date: Given[Day] = None
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "amount": "12.50",
-                "currency": "EUR",
-                "date": "2026-11-22",
-                "category": "Groceries",
-                "description": "Apples and bread",
-            }
-        }
+    model_config = example(
+        amount="12.50", currency="EUR", date="2026-11-22", category="Groceries", description="Apples and bread"
     )
 
 
@@ -324,11 +282,7 @@ class ExpenseReplace(_ReadBack, _ExpenseFields):
     amount: Amount
     date: Day
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {"amount": "13.00", "currency": "EUR", "date": "2026-11-22", "category": "Groceries"}
-        }
-    )
+    model_config = example(amount="13.00", currency="EUR", date="2026-11-22", category="Groceries")
 
 
 class ExpenseUpdate(_ReadBack, _ExpenseFields):
@@ -337,7 +291,7 @@ class ExpenseUpdate(_ReadBack, _ExpenseFields):
     amount: Given[Amount] = None  # type: ignore[assignment]  # here it may be left out
     date: Given[Day] = None
 
-    model_config = ConfigDict(json_schema_extra={"example": {"amount": "13.00"}})
+    model_config = example(amount="13.00")
 
 
 @dataclass(slots=True)
@@ -345,24 +299,19 @@ class Expense:
     """An expense; a negative amount is a refund."""
 
     # A dataclass, because a page makes up to 200 of these: a model takes eight times as long to make.
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
-        json_schema_serialization_defaults_required=True,
-        json_schema_extra={
-            "example": {
-                "id": 7,
-                "amount": "12.50",
-                "currency": "EUR",
-                "date": "2026-11-22",
-                "category": "Groceries",
-                "description": "Apples and bread",
-                "external_id": None,
-                "revision": 31,
-                "created_at": "2026-11-22T13:23:00Z",
-                "updated_at": "2026-11-22T13:23:00Z",
-                "deleted_at": None,
-            }
-        },
-    )
+    __pydantic_config__: ClassVar[ConfigDict] = example(
+        id=7,
+        amount="12.50",
+        currency="EUR",
+        date="2026-11-22",
+        category="Groceries",
+        description="Apples and bread",
+        external_id=None,
+        revision=31,
+        created_at="2026-11-22T13:23:00Z",
+        updated_at="2026-11-22T13:23:00Z",
+        deleted_at=None,
+    ) | ConfigDict(json_schema_serialization_defaults_required=True)
 
     id: int
     amount: Money
@@ -385,42 +334,3 @@ class ExpenseList(Answer):
     count: int | SkipJsonSchema[None] = Field(default=None, description="All that match; only with `with_count=true`.")
 
     model_config = SOME_LEFT_OUT
-
-
-# --- The service ------------------------------------------------------------------------------------------------------
-
-
-class CurrencyInfo(Answer):
-    """A currency and how many decimals its amounts are written with."""
-
-    code: str
-    decimals: int
-
-
-class CurrencyList(Answer):
-    """Every currency that an expense can be in."""
-
-    items: list[CurrencyInfo]
-    next_cursor: None = None
-
-
-class Service(Answer):
-    """What answers here, and where its documentation is."""
-
-    service: str
-    version: str
-    docs: str
-    openapi: str
-
-
-class Health(Answer):
-    """That the process lives."""
-
-    status: str
-
-
-class Readiness(Answer):
-    """Whether the service can do its work, check by check."""
-
-    status: str
-    checks: dict[str, str]

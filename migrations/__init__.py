@@ -1,8 +1,10 @@
 """The database's schema in dated revisions, and what brings a database to the newest."""
 
+import asyncio
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -15,7 +17,11 @@ from filelock import FileLock
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
+from database import Database
+from faults import fault_of
+
 LOCK_SECONDS: Final = 60
+ANSWER_SECONDS: Final = 5
 SYNC_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "mysql": "mysql+pymysql"}
 
 
@@ -40,6 +46,31 @@ def head() -> str | None:
 def current(connection: Connection) -> str | None:
     """Return the revision that a database is at, or None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+class Condition(Enum):
+    """How a database stands to this code."""
+
+    READY = auto()
+    """It answers, with the schema that the code is written for."""
+
+    ANOTHER_SCHEMA = auto()
+    """It answers, and was never migrated, or not far enough, or too far."""
+
+    NO_ANSWER = auto()
+    """It does not answer, or not in time."""
+
+
+async def condition(database: Database) -> Condition:
+    """Ask a database for its revision and return what that means."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS), database.unit() as unit:
+            revision = await (await unit.connection()).run_sync(current)
+    except Exception as error:
+        if fault_of(error) is None:
+            raise
+        return Condition.NO_ANSWER
+    return Condition.READY if revision == head() else Condition.ANOTHER_SCHEMA
 
 
 def sync_url(url: URL) -> URL:

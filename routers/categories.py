@@ -4,35 +4,14 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field, ValidationInfo, field_validator
 
 import categories
-from fields import CategoryName, Flag, Given, RowId, refusal
+from fields import RowId
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, documented
 from routers.edge import LedgerRoute, Reader, Writer, takes_long
-from schemas import Category, CategoryCreate, CategoryList, CategoryUpdate, Shape
+from schemas import Category, CategoryCreate, CategoryList, CategoryQuery, CategoryUpdate, Heir
 
 router = APIRouter(prefix="/categories", tags=["categories"], route_class=LedgerRoute)
-
-
-class CategoryQuery(Shape):
-    """What else to say of each category."""
-
-    with_usage: Flag = Field(default=False, description="Add `expense_count` and `last_used`.")
-
-
-class Heir(Shape):
-    """Where a deleted category's expenses go."""
-
-    move_to: Given[CategoryName] = Field(default=None, description="The name of the category they go to.")
-    uncategorized: Flag = Field(default=False, description="Let them have none.")
-
-    @field_validator("uncategorized")
-    @classmethod
-    def _instead_of_a_name(cls, uncategorized: bool, info: ValidationInfo) -> bool:  # noqa: FBT001
-        if uncategorized and info.data.get("move_to") is not None:
-            raise refusal("not_allowed", "Give either move_to or uncategorized.")
-        return uncategorized
 
 
 @router.get("", summary="List categories", response_model_exclude_unset=True)
@@ -45,7 +24,7 @@ async def list_categories(ledger: Reader, query: Annotated[CategoryQuery, Query(
     "",
     status_code=HTTPStatus.CREATED,
     summary="Make a category",
-    responses=documented([AlreadyExists, TooMany]),
+    responses=documented([AlreadyExists(), TooMany()]),
 )
 async def create_category(ledger: Writer, response: Response, data: CategoryCreate) -> Category:
     """Make a category ahead of its first expense; an expense with a new category's name makes it too."""
@@ -54,13 +33,13 @@ async def create_category(ledger: Writer, response: Response, data: CategoryCrea
     return category
 
 
-@router.get("/{category_id}", summary="Read a category", responses=documented([NotFound]))
+@router.get("/{category_id}", summary="Read a category", responses=documented([NotFound()]))
 async def read_category(ledger: Reader, category_id: RowId) -> Category:
     """Return one category."""
     return await categories.read_category(ledger, category_id)
 
 
-@router.patch("/{category_id}", summary="Change a category", responses=documented([NotFound, AlreadyExists]))
+@router.patch("/{category_id}", summary="Change a category", responses=documented([NotFound(), AlreadyExists()]))
 @takes_long
 async def change_category(ledger: Writer, category_id: RowId, change: CategoryUpdate) -> Category:
     """Change the fields you send; a new name is read on all its expenses."""
@@ -71,7 +50,7 @@ async def change_category(ledger: Writer, category_id: RowId, change: CategoryUp
     "/{category_id}",
     status_code=HTTPStatus.NO_CONTENT,
     summary="Delete or merge a category",
-    responses=documented([NotFound, CategoryInUse]),
+    responses=documented([NotFound(), CategoryInUse()]),
 )
 @takes_long
 async def delete_category(ledger: Writer, category_id: RowId, heir: Annotated[Heir, Query()]) -> None:

@@ -1,11 +1,10 @@
-"""The edge: one route class that reads strictly, runs a request as one unit of work, and commits before it answers."""
+"""The edge: one route class that runs a request as one unit of work and commits before it answers; and who may."""
 
 import asyncio
 import inspect
-import json
 import random
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPMethod
 from typing import Annotated, Any, Final, TypeVar
 
@@ -14,11 +13,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
-from starlette.datastructures import FormData, QueryParams
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import HTTPConnection
 
-from auth import Caller, Claims, caller_of
+from accounts import Accounts
+from auth import AccessTokens, Caller, Claims, caller_of
 from database import Database, UnitOfWork
 from faults import CommitLost, Fault, fault_of
 from ledger import Ledger
@@ -26,22 +24,21 @@ from problems import (
     TOKEN_PATH,
     BodyTooLarge,
     InternalError,
+    InvalidToken,
     MalformedBody,
     NotAuthenticated,
     OutcomeUnknown,
     Problem,
+    TokenExpired,
     Unavailable,
     UnsupportedMediaType,
     ValidationFailed,
     documented,
 )
-from schemas import Shape
-
-JSON: Final = "application/json"
-FORM: Final = "application/x-www-form-urlencoded"
-MOST_BYTES: Final = 64 * 1024
-DEEPEST: Final = 32
-LONGEST_NUMBER: Final = 40
+from refusals import at, at_parameter
+from routers.intake import FORM, FORM_WANTED, JSON, StrictRequest
+from schemas import callers_currency
+from shapes import Shape
 
 TRIES: Final = {Fault.AGAIN: 4, Fault.LOST: 2}
 READ_SECONDS: Final = 5
@@ -50,119 +47,6 @@ LONG_SECONDS: Final = 60
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
-
-
-# --- Reading strictly -------------------------------------------------------------------------------------------------
-
-
-class _Once:
-    """Makes what is given twice a list, and so of the wrong type wherever one value is wanted."""
-
-    def get(self, key: str, default: object = None) -> object:
-        """Return the value, or all of them."""
-        values = self.getlist(key)  # type: ignore[attr-defined]  # of the multidict that this is mixed into
-        return values if len(values) > 1 else values[0] if values else default
-
-
-class StrictQuery(_Once, QueryParams):  # type: ignore[misc]  # a list is what `get` does not say it returns
-    """A query that shows when a parameter is given twice."""
-
-
-class StrictForm(_Once, FormData):  # type: ignore[misc]  # as above
-    """A form that shows when a field is given twice."""
-
-
-class StrictRequest(Request):
-    """A request whose body was read within bounds, and whose JSON means the same to every reader."""
-
-    @property
-    def query_params(self) -> QueryParams:
-        """Return the query."""
-        if not hasattr(self, "_query_params"):
-            self._query_params = StrictQuery(self.scope["query_string"])
-        return self._query_params
-
-    async def read(self, media_type: str) -> None:
-        """Read the body, which must be of this media type, before anything else happens."""
-        self._body = await self._bytes()
-        if not self._body:
-            return
-        if "content-encoding" in self.headers or self._media_type() != media_type:
-            raise UnsupportedMediaType(f"Send a form as {FORM}: username=…&password=…" if media_type == FORM else "")
-        if media_type == JSON:
-            self._json = strict_json(self._body)
-        else:
-            await self._read_form()
-
-    async def _read_form(self) -> None:
-        try:
-            await super().form()
-        except HTTPException:
-            raise MalformedBody("The form cannot be read: send username=…&password=…") from None
-
-    async def form(self, **limits: Any) -> FormData:  # type: ignore[override]
-        """Return the form."""
-        return StrictForm((await super().form(**limits)).multi_items())
-
-    async def _bytes(self) -> bytes:
-        length = self.headers.get("content-length", "0")
-        if length.isdecimal() and int(length[:12]) > MOST_BYTES:
-            raise BodyTooLarge
-        chunks, size = [], 0
-        try:
-            async for chunk in self.stream():
-                size += len(chunk)
-                if size > MOST_BYTES:
-                    raise BodyTooLarge
-                chunks.append(chunk)
-        except ClientDisconnect:
-            raise MalformedBody("The body ended too early.") from None
-        return b"".join(chunks)
-
-    def _media_type(self) -> str:
-        media_type, _, parameters = self.headers.get("content-type", "").partition(";")
-        charset = parameters.strip().lower().replace('"', "")
-        return media_type.strip().lower() if charset in {"", "charset=utf-8", "charset=utf8"} else ""
-
-
-def strict_json(body: bytes) -> object:
-    """Parse JSON (RFC 8259) as I-JSON (RFC 7493) wants it; raise MalformedBody.
-
-    Refused are other encodings than UTF-8, a key given twice, NaN and Infinity, and nesting deeper than 32.
-    """
-    try:
-        value = _DECODER.decode(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise MalformedBody from None
-    if _is_deeper(value, DEEPEST):
-        raise MalformedBody(f"The body is nested too deeply: at most {DEEPEST} levels.")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise MalformedBody("The body has a key twice.")
-    return members
-
-
-def _whole(digits: str) -> int | float:
-    # Python refuses to read thousands of digits; as a double such a number is out of anybody's range, and says so.
-    return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
-
-
-def _no_constant(_: str) -> None:
-    raise MalformedBody("NaN and Infinity are not JSON.")
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_whole, parse_constant=_no_constant)
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
 
 
 class NoParameters(Shape):
@@ -191,20 +75,27 @@ class LedgerRoute(APIRoute):
     """Runs an endpoint as one unit of work: commits before the answer leaves, and runs it again after a lost race."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        """Refuse unknown query parameters too where the endpoint takes none, and document what every route can say."""
+        """Refuse unknown query parameters too where the endpoint takes none, and document what such a route can say."""
         if not _takes_query(endpoint):
             options["dependencies"] = [*(options.get("dependencies") or ()), Depends(refuse_parameters)]
-        options["responses"] = documented(self._problems(endpoint)) | (options.get("responses") or {})
         super().__init__(path, endpoint, **options)
+        self.responses = documented(self._usual(), beside=self.responses)
+
+    @property
+    def media_type(self) -> str | None:
+        """The type of the body that the endpoint takes, or None."""
+        field = self.body_field
+        return None if field is None else FORM if isinstance(field.field_info, params.Form) else JSON
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing."""
+        return self.methods == {HTTPMethod.GET}
 
     def get_route_handler(self) -> Answer:
         """Wrap FastAPI's own handler."""
-        handle = super().get_route_handler()
-        field = self.body_field
-        media_type = None if field is None else FORM if isinstance(field.field_info, params.Form) else JSON
-
-        is_read = self.methods == {HTTPMethod.GET}
-        seconds = getattr(self.endpoint, "seconds", READ_SECONDS if is_read else WRITE_SECONDS)
+        handle, media_type = super().get_route_handler(), self.media_type
+        seconds = getattr(self.endpoint, "seconds", READ_SECONDS if self.is_read else WRITE_SECONDS)
 
         async def answer(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
@@ -218,11 +109,22 @@ class LedgerRoute(APIRoute):
 
         return answer
 
-    @staticmethod
-    def _problems(endpoint: Callable[..., Any]) -> list[type[Problem]]:
-        annotations = [parameter.annotation for parameter in inspect.signature(endpoint).parameters.values()]
-        signed_in = any(annotation is door for annotation in annotations for door in (Reader, Writer, SignedIn))
-        return [*([NotAuthenticated] if signed_in else []), ValidationFailed, InternalError, Unavailable]
+    def _usual(self) -> Iterator[Problem]:
+        """Yield an example of each problem that every operation of this kind can meet."""
+        annotations = [parameter.annotation for parameter in inspect.signature(self.endpoint).parameters.values()]
+        if any(annotation is door for annotation in annotations for door in (Reader, Writer, SignedIn)):
+            yield from (NotAuthenticated(), InvalidToken(), TokenExpired())
+        if self.media_type == FORM:
+            yield from (MalformedBody(FORM_WANTED), BodyTooLarge(), UnsupportedMediaType(FORM_WANTED))
+            yield ValidationFailed(errors=[at("/password", "required", "This is required.")])
+        elif self.media_type == JSON:
+            yield from (MalformedBody(), BodyTooLarge(), UnsupportedMediaType())
+            yield ValidationFailed(errors=[at("/tpyo", "unknown", "There is no such field.")])
+        else:
+            yield ValidationFailed(errors=[at_parameter("tpyo", "unknown", "There is no such parameter here.")])
+        yield from (InternalError(), Unavailable())
+        if not self.is_read:
+            yield OutcomeUnknown()
 
 
 async def _run(handle: Answer, request: StrictRequest, database: Database) -> Response:
@@ -280,7 +182,7 @@ class Door(OAuth2PasswordBearer):
 
 
 async def _to_read(claims: Claims, unit: UnitOfWork) -> Ledger:
-    return Ledger(await caller_of(await unit.reader(), claims), unit)
+    return Ledger(await caller_of(await unit.connection(), claims), unit)
 
 
 async def _to_write(claims: Claims, unit: UnitOfWork) -> Ledger:
@@ -288,17 +190,31 @@ async def _to_write(claims: Claims, unit: UnitOfWork) -> Ledger:
     connection = await unit.begin(claims.user_id)
     ledger = Ledger(await caller_of(connection, claims), unit)
     await ledger.lock()
+    # FastAPI reads the body next; what its amount must fit is then known.
+    callers_currency.set(ledger.owner.currency)
     return ledger
 
 
 async def _to_know(claims: Claims, unit: UnitOfWork) -> Caller:
-    return await caller_of(await unit.reader(), claims)
+    return await caller_of(await unit.connection(), claims)
 
 
 async def unit_of_work(request: Request) -> UnitOfWork:
     """Return the request's unit of work."""
     unit: UnitOfWork = request.scope["unit"]
     return unit
+
+
+async def the_accounts(request: Request) -> Accounts:
+    """Return what the application does with accounts."""
+    accounts: Accounts = request.app.state.accounts
+    return accounts
+
+
+async def the_tokens(request: Request) -> AccessTokens:
+    """Return what issues the application's access tokens."""
+    tokens: AccessTokens = request.app.state.tokens
+    return tokens
 
 
 Reader = Annotated[Ledger, Security(Door(_to_read))]
@@ -309,3 +225,7 @@ SignedIn = Annotated[Caller, Security(Door(_to_know))]
 """The caller."""
 Unit = Annotated[UnitOfWork, Depends(unit_of_work)]
 """The request's unit of work, for what belongs to no ledger."""
+TheAccounts = Annotated[Accounts, Depends(the_accounts)]
+"""What the application does with accounts."""
+TheTokens = Annotated[AccessTokens, Depends(the_tokens)]
+"""What issues the application's access tokens."""

@@ -11,7 +11,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from problems import Entry, ValidationFailed, problem_of, render
+from problems import ValidationFailed, problem_of, render
+from refusals import Entry
 
 logger = logging.getLogger("expense_tracker")
 

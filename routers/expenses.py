@@ -20,7 +20,7 @@ router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRout
     "",
     status_code=HTTPStatus.CREATED,
     summary="Record an expense",
-    responses=documented([TooMany])
+    responses=documented([TooMany()])
     | {HTTPStatus.OK.value: {"model": Expense, "description": "An expense with this `external_id` is there already."}},
 )
 async def create_expense(ledger: Writer, response: Response, data: ExpenseCreate) -> Expense:
@@ -50,7 +50,7 @@ async def list_expenses(
     return page
 
 
-@router.get("/{expense_id}", summary="Read an expense", responses=documented([NotFound]))
+@router.get("/{expense_id}", summary="Read an expense", responses=documented([NotFound()]))
 async def read_expense(ledger: Reader, expense_id: RowId) -> Expense:
     """Return one expense."""
     return await crud.read_expense(ledger, expense_id)
@@ -59,7 +59,7 @@ async def read_expense(ledger: Reader, expense_id: RowId) -> Expense:
 @router.put(
     "/{expense_id}",
     summary="Replace an expense",
-    responses=documented([NotFound, AlreadyExists, PreconditionFailed]),
+    responses=documented([NotFound(), AlreadyExists(), PreconditionFailed()]),
 )
 async def replace_expense(ledger: Writer, expense_id: RowId, whole: ExpenseReplace) -> Expense:
     """Replace the whole expense: what you leave out becomes null. What you read can be sent back."""
@@ -69,7 +69,7 @@ async def replace_expense(ledger: Writer, expense_id: RowId, whole: ExpenseRepla
 @router.patch(
     "/{expense_id}",
     summary="Change an expense",
-    responses=documented([NotFound, AlreadyExists, PreconditionFailed]),
+    responses=documented([NotFound(), AlreadyExists(), PreconditionFailed()]),
 )
 async def change_expense(ledger: Writer, expense_id: RowId, change: ExpenseUpdate) -> Expense:
     """Change the fields you send; leave the rest alone. What you read can be sent back."""
@@ -80,7 +80,7 @@ async def change_expense(ledger: Writer, expense_id: RowId, change: ExpenseUpdat
     "/{expense_id}",
     status_code=HTTPStatus.NO_CONTENT,
     summary="Delete an expense",
-    responses=documented([NotFound]),
+    responses=documented([NotFound()]),
 )
 async def delete_expense(ledger: Writer, expense_id: RowId) -> None:
     """Delete the expense; its `external_id` stays taken, so that a script that sends it again brings nothing back."""

@@ -3,27 +3,17 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form
 
-from accounts import Accounts
-from problems import AlreadyExists, InvalidCredentials, UnsupportedMediaType, WrongPassword, documented
-from routers.edge import LedgerRoute, SignedIn, Unit, takes_long
+from problems import AlreadyExists, InvalidCredentials, WrongPassword, documented
+from routers.edge import LedgerRoute, SignedIn, TheAccounts, TheTokens, Unit, takes_long
 from schemas import AccountDeletion, PasswordChange, SignIn, Token, User, UserCreate, UserUpdate
 
 router = APIRouter(prefix="/users", tags=["users"], route_class=LedgerRoute)
 
 
-async def accounts_of(request: Request) -> Accounts:
-    """Return what the application does with accounts."""
-    accounts: Accounts = request.app.state.accounts
-    return accounts
-
-
-TheAccounts = Annotated[Accounts, Depends(accounts_of)]
-
-
 @router.post(
-    "/register", status_code=HTTPStatus.CREATED, summary="Open an account", responses=documented([AlreadyExists])
+    "/register", status_code=HTTPStatus.CREATED, summary="Open an account", responses=documented([AlreadyExists()])
 )
 @takes_long
 async def register(accounts: TheAccounts, unit: Unit, data: UserCreate) -> User:
@@ -34,14 +24,15 @@ async def register(accounts: TheAccounts, unit: Unit, data: UserCreate) -> User:
     return await accounts.register(unit, data)
 
 
-@router.post("/token", summary="Sign in", responses=documented([InvalidCredentials, UnsupportedMediaType]))
+@router.post("/token", summary="Sign in", responses=documented([InvalidCredentials()]))
 @takes_long
-async def sign_in(accounts: TheAccounts, unit: Unit, form: Annotated[SignIn, Form()]) -> Token:
+async def sign_in(accounts: TheAccounts, tokens: TheTokens, unit: Unit, form: Annotated[SignIn, Form()]) -> Token:
     """Exchange the user name, or the e-mail, and the password for an access token.
 
     Send a form (`username=…&password=…`), not JSON; then put `Authorization: Bearer <access_token>` on every request.
+    A problem says itself in OAuth2's words too: `error` and `error_description` (RFC 6749 section 5.2).
     """
-    return await accounts.sign_in(unit, form)
+    return await accounts.sign_in(unit, form, tokens)
 
 
 @router.get("/me", summary="Read your account")
@@ -50,7 +41,7 @@ async def read_me(accounts: TheAccounts, unit: Unit, caller: SignedIn) -> User:
     return await accounts.profile(unit, caller)
 
 
-@router.patch("/me", summary="Change your account", responses=documented([AlreadyExists, WrongPassword]))
+@router.patch("/me", summary="Change your account", responses=documented([AlreadyExists(), WrongPassword()]))
 @takes_long
 async def change_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, change: UserUpdate) -> User:
     """Change the fields you send; a new `username` or `email` also needs `current_password`."""
@@ -61,7 +52,7 @@ async def change_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, change:
     "/me/password",
     status_code=HTTPStatus.NO_CONTENT,
     summary="Change your password",
-    responses=documented([WrongPassword]),
+    responses=documented([WrongPassword()]),
 )
 @takes_long
 async def change_password(accounts: TheAccounts, unit: Unit, caller: SignedIn, change: PasswordChange) -> None:
@@ -70,7 +61,7 @@ async def change_password(accounts: TheAccounts, unit: Unit, caller: SignedIn, c
 
 
 @router.delete(
-    "/me", status_code=HTTPStatus.NO_CONTENT, summary="Delete your account", responses=documented([WrongPassword])
+    "/me", status_code=HTTPStatus.NO_CONTENT, summary="Delete your account", responses=documented([WrongPassword()])
 )
 @takes_long
 async def delete_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, data: AccountDeletion) -> None:

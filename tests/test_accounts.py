@@ -556,7 +556,7 @@ async def rows_left(app: FastAPI, owner_id: int) -> dict[str, int]:
         return int((await connection.execute(statement, {"owner": owner_id})).scalar_one())
 
     async with app.state.database.unit() as unit:
-        connection = await unit.reader()
+        connection = await unit.connection()
         return {table.name: await count(connection, table) for table in OWNED_TABLES}
 
 

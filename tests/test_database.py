@@ -39,7 +39,7 @@ from database import now
 from faults import Fault
 from main import create_app
 from models import Category, LedgerState, User
-from routers import edge, system
+from routers import edge
 
 on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 GOOD_SECRET = SecretStr("5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718")
@@ -71,7 +71,7 @@ async def test_an_instant_comes_back_in_utc_to_the_second(
         await connection.execute(update(User).where(me).values(updated_at=written))
         await unit.commit()
     async with app.state.database.unit() as unit:
-        stored: datetime = (await (await unit.reader()).execute(select(User.updated_at).where(me))).scalar_one()
+        stored: datetime = (await (await unit.connection()).execute(select(User.updated_at).where(me))).scalar_one()
         assert stored.isoformat() == read
 
 
@@ -143,7 +143,7 @@ async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
     """The ledger's revision, and how many expenses it says that it holds."""
     mine = select(LedgerState.revision, LedgerState.expense_count).where(LedgerState.owner_id == bindparam("owner"))
     async with app.state.database.unit() as unit:
-        row = (await (await unit.reader()).execute(mine, {"owner": person.user["id"]})).one()
+        row = (await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).one()
         return row.revision, row.expense_count
 
 
@@ -165,14 +165,14 @@ async def test_what_was_not_committed_did_not_happen(app: FastAPI, person: Perso
 
 async def test_a_unit_reads_its_own_writes(app: FastAPI, person: Person) -> None:
     async with app.state.database.unit() as unit:
-        assert await unit.reader() is not await unit.begin(person.user["id"])
-        assert await unit.reader() is await unit.begin(person.user["id"])
+        assert await unit.connection() is not await unit.begin(person.user["id"])
+        assert await unit.connection() is await unit.begin(person.user["id"])
 
 
 async def test_committing_nothing_is_fine(app: FastAPI) -> None:
     async with app.state.database.unit() as unit:
         await unit.commit()
-        await unit.reader()
+        await unit.connection()
         await unit.commit()
 
 
@@ -483,7 +483,7 @@ async def test_an_empty_pool_is_a_503_and_health_stays_well(database_url: str, s
     app = await start(database_url, pool_size=1, pool_timeout=0.1)
     person = await join(app)
     async with app.state.database.unit() as other:
-        await other.reader()
+        await other.connection()
         assert_unavailable(await person.get("/expenses"))
         assert (await person.get("/health")).status_code == 200
         assert (await person.get("/ready")).status_code == 503
@@ -629,7 +629,7 @@ def frozen(frail: PrivateMariaDB) -> Iterator[Callable[[], None]]:
 @pytest.fixture
 def _short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge, "READ_SECONDS", 0.5)
-    monkeypatch.setattr(system, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(migrations, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(edge, "WRITE_SECONDS", 0.5)
     monkeypatch.setattr(database, "CONNECT_SECONDS", 0.5)
 

@@ -19,7 +19,7 @@ from test_problems import JSON, advice, blamed
 
 import main
 from problems import MalformedBody
-from routers.edge import strict_json
+from routers.intake import strict_json
 
 MOST_BYTES = 64 * 1024
 WITHOUT_STRICT_QUERIES = {"/", "/health", "/ready"}

@@ -97,40 +97,6 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     assert blamed(UserCreate, **USER | {"email": address}) == {"email": "malformed"}
 
 
-@pytest.mark.parametrize(
-    ("password", "kept"),
-    [
-        ("8 chars!", "8 chars!"),
-        pytest.param("p" * 128, "p" * 128, id="128"),
-        ("пароль из слов", "пароль из слов"),
-        ("🔑🔑🔑🔑🔑🔑🔑🔑", "🔑🔑🔑🔑🔑🔑🔑🔑"),
-        ("  spaces are kept  ", "  spaces are kept  "),
-        ("nul\x00 and bell\x07", "nul\x00 and bell\x07"),
-        ("ｆｕｌｌｗｉｄｔｈ", "fullwidth"),
-        ("ﬃﬃﬃ", "ffiffiffi"),  # three ligatures are nine letters (NFKC)
-        ("cafe\u0301cafe\u0301", "cafécafé"),
-    ],
-)
-def test_a_password_may_be_of_any_characters_and_is_kept_in_nfkc(password: str, kept: str) -> None:
-    assert taken(UserCreate, **USER | {"password": password})["password"] == kept
-
-
-@pytest.mark.parametrize(
-    ("password", "code"),
-    [
-        ("", "too_short"),
-        ("7 chars", "too_short"),
-        ("e\u0301" * 7, "too_short"),  # fourteen code points, seven characters
-        pytest.param("p" * 129, "too_long", id="129"),
-        ("\ufdfa" * 8, "too_long"),  # 144 characters in NFKC
-        (12345678, "wrong_type"),
-        (None, "wrong_type"),
-    ],
-)
-def test_a_password_is_counted_after_nfkc(password: object, code: str) -> None:
-    assert blamed(UserCreate, **USER | {"password": password}) == {"password": code}
-
-
 @pytest.mark.parametrize(("sent", "kept"), [("#2a9d8f", "#2a9d8f"), ("#2A9D8F", "#2a9d8f"), (None, None)])
 def test_a_colour_is_six_digits_or_none(sent: str | None, kept: str | None) -> None:
     assert taken(CategoryCreate, name="Food", color=sent)["color"] == kept

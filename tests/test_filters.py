@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from test_crud import spend
-from test_problems import any_text, blamed, refused
+from test_problems import blamed
+from test_refusals import any_text, refused
 
 from filters import ExpenseFilter, ExpenseQuery
 from periods import Span

@@ -16,10 +16,11 @@ from servers import ROOT
 from config import VERSION, Settings
 
 LAYERS: Final = (
-    {"config", "faults", "money", "periods"},
+    {"config", "faults", "money", "ownership", "periods", "refusals"},
     {"database", "problems"},
     {"models", "prepared", "migrations"},
     {"fields"},
+    {"passwords", "shapes"},
     {"schemas"},
     {"auth", "sessions", "pagination", "filters"},
     {"ledger"},

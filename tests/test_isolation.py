@@ -7,25 +7,15 @@ import pytest
 from conftest import Person
 from fastapi import FastAPI
 from sqlalchemy import (
-    BindParameter,
-    Executable,
-    bindparam,
     delete,
-    exists,
-    func,
     insert,
-    select,
-    text,
-    union_all,
-    update,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import aliased
 
 from config import Settings
-from database import LARGEST_ID, UnownedStatement, now
+from database import LARGEST_ID, now
 from main import create_app
-from models import Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User
+from models import Category, Expense, TrashedExpense, User
 
 Operation = tuple[str, str]
 
@@ -251,61 +241,3 @@ async def test_an_owner_cannot_go_while_there_are_rows(app: FastAPI, person: Per
         connection = await unit.begin(person.user["id"])
         with pytest.raises(IntegrityError):
             await connection.execute(delete(User).where(User.id == person.user["id"]))
-
-
-# --- a statement that does not say whose ------------------------------------------------------------------------------
-
-_THIS: BindParameter[int] = bindparam("row_id", 1)
-_OTHER = aliased(Expense)
-_NAMED = select(Category.id).where(Category.name_key == "food")
-UNOWNED: dict[str, Executable] = {
-    "a row": select(Expense.amount).where(Expense.id == _THIS),
-    "an entity": select(Expense),
-    "an alias": select(_OTHER.id),
-    "a count": select(func.count()).select_from(Category),
-    "a trashed row": select(TrashedExpense.id),
-    "a tombstone": select(Tombstone.row_id),
-    "a session": select(Session.id).where(Session.sid == "0" * 32),
-    "a ledger": select(LedgerState.revision),
-    "a join": select(User.username).join(Session, Session.owner_id == User.id),
-    "an outer join": select(User.username).outerjoin(Expense, Expense.owner_id == User.id),
-    "a subquery": select(select(Expense.id).subquery()),
-    "a common table": select(select(Expense.id).cte()),
-    "a condition": select(User.username).where(User.id.in_(select(Expense.owner_id))),
-    "an existence": select(User.username).where(exists().where(Expense.owner_id == User.id)),
-    "a column": select(User.username, select(func.count(Expense.id)).scalar_subquery()),
-    "a union": union_all(select(Expense.id), select(Category.id)),
-    "an update": update(Expense).values(amount=1).where(Expense.id == _THIS),
-    "an update by a condition": update(User).values(currency="EUR").where(User.id.in_(select(Expense.owner_id))),
-    "a deletion": delete(Expense).where(Expense.category_id.in_(_NAMED)),
-    "a copy": insert(TrashedExpense).from_select(["id"], select(Expense.id)),
-}
-
-
-@pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
-@pytest.mark.parametrize("statement", UNOWNED.values(), ids=UNOWNED)
-async def test_a_statement_that_does_not_say_whose_is_refused(app: FastAPI, statement: Executable, engine: int) -> None:
-    async with app.state.database.engines[engine].connect() as connection:
-        with pytest.raises(UnownedStatement):
-            await connection.execute(statement)
-
-
-async def test_a_refused_statement_stays_refused(app: FastAPI) -> None:
-    async with app.state.database.engines[1].connect() as connection:
-        with pytest.raises(UnownedStatement):
-            await connection.execute(select(Expense.id))
-        with pytest.raises(UnownedStatement):
-            await connection.execute(select(Expense.id))
-
-
-OWNED: dict[str, Executable] = {
-    "one's own": select(Expense.id).where(Expense.owner_id == bindparam("owner", 1)),
-    "users": select(User.id).where(User.id == 1),
-    "nothing": text("SELECT 1"),
-}
-
-
-@pytest.mark.parametrize("statement", OWNED.values(), ids=OWNED)
-async def test_a_statement_that_says_whose_is_not(app: FastAPI, statement: Executable) -> None:
-    async with app.state.database.engines[1].connect() as connection:
-        assert await connection.execute(statement)

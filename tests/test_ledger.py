@@ -43,7 +43,7 @@ async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
     statement = select(LedgerState.revision, LedgerState.expense_count)
     async with app.state.database.unit() as unit:
         mine = statement.where(LedgerState.owner_id == bindparam("owner"))
-        row = (await (await unit.reader()).execute(mine, {"owner": person.user["id"]})).one()
+        row = (await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).one()
         return row.revision, row.expense_count
 
 
@@ -117,7 +117,7 @@ async def test_a_deleted_row_leaves_a_tombstone_of_the_deletions_revision(app: F
     mine = Tombstone.owner_id == bindparam("owner")
     async with app.state.database.unit() as unit:
         found = select(Tombstone.kind, Tombstone.row_id, Tombstone.revision).where(mine)
-        rows = (await (await unit.reader()).execute(found, {"owner": person.user["id"]})).all()
+        rows = (await (await unit.connection()).execute(found, {"owner": person.user["id"]})).all()
     assert [tuple(row) for row in rows] == [("expense", expense["id"], 2)]
 
 

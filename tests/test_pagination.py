@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 from test_crud import spend
-from test_problems import any_text, blamed
+from test_problems import blamed
+from test_refusals import any_text
 
 from database import LARGEST_ID
 from pagination import Cursor, fingerprint, next_link, read_cursor

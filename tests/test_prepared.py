@@ -8,8 +8,9 @@ from fastapi import FastAPI
 from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from database import UnitOfWork, UnownedStatement
+from database import UnitOfWork
 from models import Expense, Tombstone, User
+from ownership import UnownedStatement
 from prepared import Prepared
 
 MINE = select(Expense.id, Expense.spent_on, Expense.created_at, Expense.amount).where(
@@ -25,7 +26,7 @@ async def unit(app: FastAPI) -> AsyncIterator[UnitOfWork]:
 
 @pytest.fixture
 async def reading(unit: UnitOfWork) -> AsyncConnection:
-    return await unit.reader()
+    return await unit.connection()
 
 
 async def spend(person: Person, *amounts: str) -> dict[str, int]:

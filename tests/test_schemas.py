@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
-from test_problems import SHAPES, any_body, any_json, refused
+from test_refusals import SHAPES, any_body, any_json, refused
 
 from problems import problem_of
 from schemas import (

@@ -29,7 +29,7 @@ async def open_sessions(app: FastAPI, owner_id: int, number: int, *, expires_in:
 async def sessions_of(app: FastAPI, owner_id: int) -> int:
     count = select(func.count()).select_from(Session).where(Session.owner_id == bindparam("owner"))
     async with app.state.database.unit() as unit:
-        return int((await (await unit.reader()).execute(count, {"owner": owner_id})).scalar_one())
+        return int((await (await unit.connection()).execute(count, {"owner": owner_id})).scalar_one())
 
 
 def bearer(token: str) -> dict[str, str]:

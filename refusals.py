@@ -1,0 +1,105 @@
+"""What was refused of a request: entries that each name one field to blame, and how validation tells of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import PydanticCustomError
+
+EntryCode = Literal[
+    "required",
+    "unknown",
+    "wrong_type",
+    "malformed",
+    "too_short",
+    "too_long",
+    "out_of_range",
+    "not_allowed",
+    "already_exists",
+    "not_found",
+    "precondition_failed",
+]
+"""What may be wrong with a field; a client may switch on these and no others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One field that is to blame: where it is, a code for programs, a sentence for people."""
+
+    place: Mapping[str, str]
+    code: str
+    detail: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return the entry as a member of `errors`."""
+        return {**self.place, "code": self.code, "detail": self.detail}
+
+
+def at(pointer: str, code: str, detail: str) -> Entry:
+    """Blame a field of the body, by JSON Pointer (RFC 6901)."""
+    return Entry({"pointer": pointer}, code, detail)
+
+
+def at_parameter(name: str, code: str, detail: str) -> Entry:
+    """Blame a parameter of the query."""
+    return Entry({"parameter": name}, code, detail)
+
+
+def refusal(code: str, detail: str) -> PydanticCustomError:
+    """Return what a validator raises to become one entry of the problem."""
+    return PydanticCustomError(code, "{detail}", {"detail": detail})
+
+
+def refused_at(pointer: str, refused: PydanticCustomError) -> Entry:
+    """Blame a field of the body for what a validator of ours raised elsewhere than in a shape."""
+    return at(pointer, refused.type, refused.message())
+
+
+# What pydantic and FastAPI call a refusal: our code for it, and our sentence with the bound that was passed.
+_KINDS: Final[Mapping[str, tuple[EntryCode, str]]] = {
+    "missing": ("required", "This is required."),
+    "extra_forbidden": ("unknown", "There is no such field."),
+    "string_type": ("wrong_type", "Send a text."),
+    "string_unicode": ("malformed", "This is no valid Unicode text."),
+    "string_too_short": ("too_short", "Send at least {min_length} characters."),
+    "string_too_long": ("too_long", "Send at most {max_length} characters."),
+    "too_long": ("too_long", "Give at most {max_length} of these."),
+    "bool_type": ("wrong_type", "Send true or false."),
+    "bool_parsing": ("wrong_type", "Send true or false."),
+    "int_type": ("wrong_type", "Send a whole number."),
+    "greater_than_equal": ("out_of_range", "Send at least {ge}."),
+    "less_than_equal": ("out_of_range", "Send at most {le}."),
+    "literal_error": ("not_allowed", "Send one of {expected}."),
+    "model_type": ("wrong_type", "Send a JSON object."),
+    "model_attributes_type": ("wrong_type", "Send a JSON object."),
+}
+NAME_SHOWN: Final = 64
+# A body can hold six thousand made-up keys; not all of them need be told.
+MOST_ENTRIES: Final = 1_000
+
+
+def entries(error: RequestValidationError) -> list[Entry]:
+    """Return what FastAPI refused as entries, without echoing any value."""
+    return [_entry(refusal) for refusal in error.errors()[:MOST_ENTRIES]]
+
+
+def _entry(refused: Mapping[str, Any]) -> Entry:
+    where, *path = refused["loc"]
+    kind, place = refused["type"], _place(where, path)
+    if where == "query" and len(path) == 1 and isinstance(refused.get("input"), list) and kind != "extra_forbidden":
+        return Entry(place, "not_allowed", "Give this once.")
+    if where == "query" and kind == "extra_forbidden":
+        return Entry(place, "unknown", "There is no such parameter here.")
+    if own := refused.get("ctx", {}).get("detail"):
+        return Entry(place, kind, own)
+    code, sentence = _KINDS.get(kind, ("wrong_type", "Send another kind of value."))
+    return Entry(place, code, sentence.format_map(refused.get("ctx", {})))
+
+
+def _place(where: str, path: Sequence[str | int]) -> Mapping[str, str]:
+    # A name that the client made up may be anything: shown short and printable, as JSON cannot carry lone surrogates.
+    names = [str(part)[:NAME_SHOWN].encode("utf-8", "replace").decode() for part in path]
+    if where == "body":
+        return {"pointer": "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)}
+    return {"header" if where == "header" else "parameter": names[0] if names else ""}

@@ -1,0 +1,132 @@
+"""The intake: how a request is read, strictly and within bounds, so that it means the same to every reader."""
+
+import json
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from starlette.datastructures import FormData, QueryParams
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
+
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+MOST_BYTES: Final = 64 * 1024
+DEEPEST: Final = 32
+LONGEST_NUMBER: Final = 40
+FORM_WANTED: Final = f"Send a form, with the header Content-Type: {FORM}: username=…&password=…"
+
+
+class _Once:
+    """Makes what is given twice a list, and so of the wrong type wherever one value is wanted."""
+
+    def get(self, key: str, default: object = None) -> object:
+        """Return the value, or all of them."""
+        values = self.getlist(key)  # type: ignore[attr-defined]  # of the multidict that this is mixed into
+        return values if len(values) > 1 else values[0] if values else default
+
+
+class StrictQuery(_Once, QueryParams):  # type: ignore[misc]  # a list is what `get` does not say it returns
+    """A query that shows when a parameter is given twice."""
+
+
+class StrictForm(_Once, FormData):  # type: ignore[misc]  # as above
+    """A form that shows when a field is given twice."""
+
+
+class StrictRequest(Request):
+    """A request whose body was read within bounds, and whose JSON means the same to every reader."""
+
+    @property
+    def query_params(self) -> QueryParams:
+        """Return the query."""
+        if not hasattr(self, "_query_params"):
+            # What is no UTF-8 becomes half a character, which every text refuses, and not a mark of replacement.
+            written = self.scope["query_string"].decode(errors="surrogateescape")
+            pairs = parse_qsl(written, keep_blank_values=True, errors="surrogateescape")
+            self._query_params = StrictQuery(pairs)
+        return self._query_params
+
+    async def read(self, media_type: str) -> None:
+        """Read the body, which must be of this media type, before anything else happens."""
+        self._body = await self._bytes()
+        if not self._body:
+            return
+        if "content-encoding" in self.headers or self._media_type() != media_type:
+            raise UnsupportedMediaType(FORM_WANTED if media_type == FORM else "")
+        if media_type == JSON:
+            self._json = strict_json(self._body)
+        else:
+            await self._read_form()
+
+    async def _read_form(self) -> None:
+        try:
+            await super().form()
+        except HTTPException:
+            raise MalformedBody(FORM_WANTED) from None
+
+    async def form(self, **limits: Any) -> FormData:  # type: ignore[override]
+        """Return the form."""
+        return StrictForm((await super().form(**limits)).multi_items())
+
+    async def _bytes(self) -> bytes:
+        length = self.headers.get("content-length", "0")
+        if length.isdecimal() and int(length[:12]) > MOST_BYTES:
+            raise BodyTooLarge
+        chunks, size = [], 0
+        try:
+            async for chunk in self.stream():
+                size += len(chunk)
+                if size > MOST_BYTES:
+                    raise BodyTooLarge
+                chunks.append(chunk)
+        except ClientDisconnect:
+            raise MalformedBody("The body ended too early.") from None
+        return b"".join(chunks)
+
+    def _media_type(self) -> str:
+        media_type, _, parameters = self.headers.get("content-type", "").partition(";")
+        charset = parameters.strip().lower().replace('"', "")
+        return media_type.strip().lower() if charset in {"", "charset=utf-8", "charset=utf8"} else ""
+
+
+def strict_json(body: bytes) -> object:
+    """Parse JSON (RFC 8259) as I-JSON (RFC 7493) wants it; raise MalformedBody.
+
+    Refused are other encodings than UTF-8, a key given twice, NaN and Infinity, and nesting deeper than 32.
+    """
+    try:
+        value = _DECODER.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise MalformedBody from None
+    if _is_deeper(value, DEEPEST):
+        raise MalformedBody(f"The body is nested too deeply: at most {DEEPEST} levels.")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise MalformedBody("The body has a key twice.")
+    return members
+
+
+def _whole(digits: str) -> int | float:
+    # Python refuses to read thousands of digits; as a double such a number is out of anybody's range, and says so.
+    return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
+
+
+def _no_constant(_: str) -> None:
+    raise MalformedBody("NaN and Infinity are not JSON.")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_whole, parse_constant=_no_constant)
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
