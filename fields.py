@@ -147,7 +147,13 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Amount = Annotated[
     Decimal,
     BeforeValidator(refusing(money.read_amount)),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _DECIMAL}, {"type": "number"}], "examples": ["12.50"]}),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": _DECIMAL}, {"type": "number"}],
+            "description": "Not zero, with at most the currency's decimals; a negative one is a refund.",
+            "examples": ["12.50"],
+        }
+    ),
 ]
 AmountBound = Annotated[int, BeforeValidator(refusing(_bound)), WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
 """A filter's bound, in thousandths."""
@@ -157,7 +163,11 @@ Currency = Annotated[
     BeforeValidator(refusing(money.read_currency)),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "description": "ISO 4217 code, in any case."}),
 ]
-Day = Annotated[date, BeforeValidator(refusing(periods.read_day)), WithJsonSchema({"type": "string", "format": "date"})]
+Day = Annotated[
+    date,
+    BeforeValidator(refusing(periods.read_day)),
+    WithJsonSchema({"type": "string", "format": "date", "description": "A day from 1900-01-01 to 2199-12-31."}),
+]
 Email = Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email", "maxLength": 254})]
 Timezone = Annotated[
     str,
@@ -168,6 +178,13 @@ CategoryName = Annotated[
     str,
     AfterValidator(text(1, NAME_LENGTH, name_key)),
     Field(json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH}),
+]
+UniqueName = Annotated[
+    CategoryName,
+    Field(
+        description="One of a kind in your account, whatever its case and the form of its letters (Unicode NFKC, to "
+        "which ² is 2); an accent makes another name."
+    ),
 ]
 Description = Annotated[
     str,
@@ -189,4 +206,15 @@ Username = Annotated[
     Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]+$"}),
 ]
 Ignored = Annotated[Any, Field(description="Ignored.")]
-MonthStartDay = Annotated[int, Field(ge=1, le=28, description="The day on which the user's months begin.")]
+MonthStartDay = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=28,
+        description="The day on which your months begin; weeks, quarters and years stay the calendar's.",
+    ),
+]
+RevisionNumber = Annotated[
+    int, Field(description="The number of the change that touched it last, counted over the whole account.")
+]
+Archived = Annotated[bool, Field(description="A mark for pickers to leave it out; it changes nothing else.")]

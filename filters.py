@@ -34,8 +34,16 @@ def _period(value: str) -> str:
 
 
 Period = Annotated[str, Field(max_length=32), AfterValidator(_period)]
-ItsId = Annotated[str, AfterValidator(text(1, EXTERNAL_ID_LENGTH))]
-Words = Annotated[str, AfterValidator(text(1, DESCRIPTION_LENGTH))]
+ItsId = Annotated[
+    str,
+    AfterValidator(text(1, EXTERNAL_ID_LENGTH)),
+    Field(json_schema_extra={"minLength": 1, "maxLength": EXTERNAL_ID_LENGTH}),
+]
+Words = Annotated[
+    str,
+    AfterValidator(text(1, DESCRIPTION_LENGTH)),
+    Field(json_schema_extra={"minLength": 1, "maxLength": DESCRIPTION_LENGTH}),
+]
 
 
 class ExpenseFilter(Shape):
@@ -47,8 +55,8 @@ class ExpenseFilter(Shape):
         default=None,
         description="Instead of `from` and `to`: `2026`, `2026-Q4`, `2026-11`, `2026-W47`, `2026-11-22`, `today`, "
         "`this-week`, `this-month`, `this-quarter`, `this-year`, `last-week`, `last-month`, `last-quarter`, "
-        "`last-year`, `month-to-date`, `year-to-date`, `last-N-days`, `last-N-months`. "
-        "Months are your own (`month_start_day`).",
+        "`last-year`, `month-to-date`, `year-to-date`, `last-N-days`, `last-N-months` (both count the current one). "
+        "Months are your own (`month_start_day`); weeks, quarters and years are the calendar's.",
     )
     category: list[CategoryName] = Field(
         default=[], max_length=100, description="A category's name; may be given several times."

@@ -1,4 +1,4 @@
-"""The Ledger: one user's rows, and the only door to them."""
+"""The Ledger: one user's expenses and categories, and the way to them."""
 
 from collections.abc import Sequence
 from datetime import date

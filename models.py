@@ -48,7 +48,7 @@ class Identified:
 
 
 class Owned:
-    """A row that belongs to one user; it names its table to the Ledger, which alone opens it."""
+    """A row that belongs to one user; `ownership` sends no statement on it that does not say whose."""
 
     @declared_attr
     def owner_id(cls) -> Mapped[int]:  # noqa: N805

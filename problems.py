@@ -223,7 +223,7 @@ def documented(problems: Iterable[Problem], beside: Responses | None = None) -> 
     """Return the problems as responses of an OpenAPI operation, an example each, beside those that it has already."""
     responses: Responses = {}
     for problem in problems:
-        example = {"summary": sentence(type(problem)), "value": as_json(problem, "0b8ff8cd7e6e4a1f")}
+        example = {"summary": problem.detail, "value": as_json(problem, "0b8ff8cd7e6e4a1f")}
         response = responses.setdefault(problem.status.value, {"description": title(problem), "content": {}})
         content = response["content"].setdefault(MEDIA_TYPE, {"schema": SCHEMA, "examples": {}})
         content["examples"][problem.code] = example

@@ -13,6 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 import money
 from fields import (
     Amount,
+    Archived,
     CategoryName,
     Color,
     Currency,
@@ -26,7 +27,9 @@ from fields import (
     Money,
     MonthStartDay,
     Optional,
+    RevisionNumber,
     Timezone,
+    UniqueName,
     Username,
     refusing,
 )
@@ -111,10 +114,9 @@ class AccountDeletion(Shape):
 
 
 class SignIn(Shape):
-    """The password form of OAuth2 (RFC 6749 section 4.3); every other field is ignored, as its section 3.2 says.
+    """The password form of OAuth2 (RFC 6749 section 4.3); every other field is ignored, as its section 3.2 says."""
 
-    To name an unknown one would echo what was sent: the rest of a password with an unescaped `&`, or a body in JSON.
-    """
+    # To name an unknown one would echo what was sent: the rest of a password with an unescaped `&`, or a body in JSON.
 
     username: Annotated[str, Field(max_length=254, description="The user name or the e-mail.", examples=["ada"])]
     password: Annotated[GivenPassword, Field(examples=["a walk along the sea"])]
@@ -136,7 +138,7 @@ class Token(Answer):
 class CategoryCreate(Shape):
     """A new category."""
 
-    name: CategoryName
+    name: UniqueName
     color: Optional[Color] = None
 
     model_config = example(name="Travel", color="#2a9d8f")
@@ -145,9 +147,9 @@ class CategoryCreate(Shape):
 class CategoryUpdate(Shape):
     """What may change of a category; a new name is read on all its expenses."""
 
-    name: Given[CategoryName] = None
+    name: Given[UniqueName] = None
     color: Optional[Color] = None
-    archived: Given[bool] = None
+    archived: Given[Archived] = None
 
     model_config = example(color="#e76f51")
 
@@ -158,8 +160,8 @@ class Category(Answer):
     id: int
     name: str
     color: str | None
-    archived: bool
-    revision: int
+    archived: Archived
+    revision: RevisionNumber
     created_at: datetime
     updated_at: datetime
 
@@ -216,47 +218,52 @@ class Heir(Shape):
 
 
 callers_currency: ContextVar[str | None] = ContextVar("callers_currency", default=None)
-"""What a new expense is in that names no currency, so that its amount is judged together with the rest of the body."""
+"""What a new expense is in that names no currency: the edge says it of each writer, before the body is looked at.
+
+Validators see nothing but the body, and without it a wrong amount would be told only after all else was mended.
+"""
 
 
 class _ExpenseFields(Shape):
-    is_new: ClassVar[bool] = False
-
     # These two come first, so that they are known when the amount is looked at.
     currency: Given[Currency] = None
-    external_id: Optional[ExternalId] = None
+    external_id: Optional[ExternalId] = Field(
+        default=None, description="Your own id of it, one of a kind in your account; empty is null."
+    )
     amount: Amount
-    category: Optional[CategoryName] = None
-    description: Optional[Description] = None
+    category: Optional[CategoryName] = Field(
+        default=None, description="A category's name; a new one makes the category; empty is null."
+    )
+    description: Optional[Description] = Field(default=None, description="Empty is null.")
 
     @field_validator("amount")
     @classmethod
     def _fits_the_currency(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
-        currency = cls._currency(info.data)
-        if currency is not None:
+        # Of a currency that was refused nothing more is said.
+        currency = info.data.get("currency") or ("currency" in info.data and cls._implied_currency(info.data))
+        if currency:
             refusing(lambda value: money.thousandths(value, currency))(amount)
         return amount
 
     @classmethod
-    def _currency(cls, sent: Mapping[str, Any]) -> str | None:
-        """Return the currency that the amount is in, as far as it is known already."""
-        named: str | None = sent.get("currency")
-        # Of a currency that was refused nothing more is said. One that is already there under its own id may be in
-        # what was the caller's currency then.
-        implied = cls.is_new and "currency" in sent and sent.get("external_id") is None
-        return callers_currency.get() if named is None and implied else named
+    def _implied_currency(cls, sent: Mapping[str, Any]) -> str | None:  # noqa: ARG003
+        """Return the currency of an amount that was sent without one, where it is known already."""
+        return None
 
 
 class ExpenseCreate(_ExpenseFields):
     """A new expense; without a currency it is in the user's, without a date it is today's."""
-
-    is_new: ClassVar[bool] = True
 
     date: Given[Day] = None
 
     model_config = example(
         amount="12.50", currency="EUR", date="2026-11-22", category="Groceries", description="Apples and bread"
     )
+
+    @classmethod
+    def _implied_currency(cls, sent: Mapping[str, Any]) -> str | None:
+        # One that is already there under its own id may be in what was the caller's currency then.
+        return None if sent.get("external_id") else callers_currency.get()
 
 
 class _ReadBack(Shape):
@@ -320,7 +327,7 @@ class Expense:
     category: str | None
     description: str | None
     external_id: str | None
-    revision: int
+    revision: RevisionNumber
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None

@@ -215,6 +215,15 @@ async def stranger(sign_up: SignUp) -> Person:
     return await sign_up()
 
 
+@pytest.fixture(scope="module")
+async def somebody(app: FastAPI) -> AsyncIterator[Person]:
+    """A user for the tests that look at nothing but what they sent: one for all of them, because signing up costs."""
+    async with Person(transport=_visitor(app), base_url="http://testserver") as somebody:
+        await somebody.register()
+        await somebody.sign_in()
+        yield somebody
+
+
 # --- what the database is asked ---------------------------------------------------------------------------------------
 
 Statements = Callable[[], AbstractContextManager[list[str]]]

@@ -23,14 +23,19 @@ START_SECONDS: Final = 60
 STOP_SECONDS: Final = 20
 # A normal user's PATH on Debian lacks the first, where mariadbd lives.
 PROGRAM_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/libexec")
-# What the service's process needs of ours; coverage measures it too.
-INHERITED: Final = ("PATH", "HOME", "LANG", "LC_", "TMPDIR", "COVERAGE_", "PYTHON")
+# What another process needs of our environment; coverage is not measured there, since it would double the time.
+INHERITED: Final = ("PATH", "HOME", "LANG", "LC_", "TMPDIR", "PYTHON")
 # Ends the child and removes its folder once our end of the pipe is closed, however we came to our end (SIGKILL too).
 GUARD: Final = 'read -r _; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 
 
 class NoServer(Exception):
     """There is no such server on this machine, or it does not start."""
+
+
+def inherited() -> dict[str, str]:
+    """Return the environment of another process: not the developer's whole one, whose database no test may touch."""
+    return {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
 
 
 def free_port() -> int:
@@ -351,5 +356,4 @@ class Service:
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
     # Not the developer's whole environment: a DATABASE_URL exported there must not be touched by a test.
-    inherited = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
-    return inherited | {"BCRYPT_ROUNDS": "4", "SECRET_KEY": secrets.token_hex(32)} | dict(given)
+    return inherited() | {"BCRYPT_ROUNDS": "4", "SECRET_KEY": secrets.token_hex(32)} | dict(given)

@@ -1,90 +1,110 @@
-"""What an operator runs, run as an operator does: as a process, with a terminal or without."""
+"""What an operator runs: as a process and at a terminal where that matters, else as what the process calls."""
 
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+import anyio
 import pytest
 from conftest import Person
 from httpx import codes
-from servers import INHERITED, ROOT
+from servers import ROOT, inherited
 
+import commands
 import migrations
 from config import Settings
 
-# Each command is a process that starts anew: what does not depend on the database is tried on one.
+# What does not depend on the database is tried on one.
 on_sqlite: Final = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 NEW: Final = "a boat beyond the bay"
-Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Awaitable[Done]]
 
 
 @pytest.fixture
 def environment() -> dict[str, str]:
     """The environment of the command: nothing of the developer's own settings."""
-    inherited = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
-    return inherited | {"PYTHONPATH": str(ROOT), "BCRYPT_ROUNDS": "4", "SECRET_KEY": "0123456789abcdef" * 4}
+    return inherited() | {"PYTHONPATH": str(ROOT), "BCRYPT_ROUNDS": "4", "SECRET_KEY": "0123456789abcdef" * 4}
 
 
 @pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Run a command in a folder of its own: `run(url, "password", "ada", typed="…")`."""
+def run(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Run:
+    """Run a command in a folder and a thread of its own: `await run(url, "password", "ada", typed=b"…")`."""
 
-    def run(url: str, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "commands", *arguments],
-            cwd=tmp_path,
-            env=environment | {"DATABASE_URL": url},
-            input=typed,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=60,
-            check=False,
-        )
+    async def run(url: str, *arguments: str, typed: bytes = b"") -> Done:
+        monkeypatch.setattr(os, "environ", environment | {"DATABASE_URL": url})
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(typed)))
+        monkeypatch.chdir(tmp_path)
+        code = await anyio.to_thread.run_sync(_exit_code, arguments)
+        return Done(code, *capfd.readouterr())
 
     return run
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    try:
+        return commands.main(arguments)
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            return ended.code
+        sys.stderr.write(f"{ended.code}\n")
+        return 1
 
 
 # --- migrate ----------------------------------------------------------------------------------------------------------
 
 
-def test_migrate_says_from_where_to_where(run: Run, empty_database_url: str) -> None:
-    first, second = run(empty_database_url, "migrate"), run(empty_database_url, "migrate")
+def test_migrate_says_from_where_to_where(environment: dict[str, str], empty_database_url: str, tmp_path: Path) -> None:
+    def migrate() -> str:
+        own = environment | {"DATABASE_URL": empty_database_url}
+        command = [sys.executable, "-m", "commands", "migrate"]
+        return subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, check=True).stdout
 
-    assert (first.returncode, first.stderr) == (0, "")
-    assert first.stdout.endswith(f": empty → {migrations.head()}\n")
-    assert second.stdout.endswith(f": {migrations.head()} → {migrations.head()} (nothing to do)\n")
-
-
-def test_migrate_ends_with_a_sentence_where_nobody_answers(run: Run) -> None:
-    done = run("mysql://ada:hunter2@127.0.0.1:1/expenses", "migrate")
-
-    assert done.returncode == 1
-    assert done.stderr.startswith("mysql+aiomysql://ada:***@127.0.0.1:1/expenses was not migrated: ")
-    assert len(done.stderr.splitlines()) == 1
+    assert migrate().endswith(f": empty → {migrations.head()}\n")
+    assert migrate().endswith(f": {migrations.head()} → {migrations.head()} (nothing to do)\n")
 
 
-def test_a_wrong_setting_is_named(run: Run, environment: dict[str, str]) -> None:
+async def test_migrate_ends_with_a_sentence_where_nobody_answers(run: Run) -> None:
+    done = await run("mysql://ada:hunter2@127.0.0.1:1/expenses", "migrate")
+
+    assert done.code == 1
+    assert done.err.startswith("mysql+aiomysql://ada:***@127.0.0.1:1/expenses was not migrated: ")
+    assert len(done.err.splitlines()) == 1
+
+
+async def test_a_wrong_setting_is_named(run: Run, environment: dict[str, str]) -> None:
     environment["SECRET_KEY"] = "short"
 
-    done = run("sqlite:///expenses.db", "migrate")
+    done = await run("sqlite:///expenses.db", "migrate")
 
-    assert done.returncode == 1
-    assert "SECRET_KEY" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 1
+    assert "SECRET_KEY" in done.err
+    assert "Traceback" not in done.err
 
 
-def test_a_misspelt_command_is_explained(run: Run, sqlite_url: str) -> None:
-    done = run(sqlite_url, "pasword", "ada")
+async def test_a_misspelt_command_is_explained(run: Run, sqlite_url: str) -> None:
+    done = await run(sqlite_url, "pasword", "ada")
 
-    assert done.returncode == 2
-    assert "usage: python -m commands" in done.stderr
+    assert done.code == 2
+    assert "usage: python -m commands" in done.err
 
 
 # --- password ---------------------------------------------------------------------------------------------------------
@@ -93,10 +113,10 @@ def test_a_misspelt_command_is_explained(run: Run, sqlite_url: str) -> None:
 async def test_the_new_password_replaces_the_forgotten_one(run: Run, person: Person, database_url: str) -> None:
     name, forgotten = person.user["username"], person.password
 
-    done = run(database_url, "password", name, typed=f"{NEW}\n")
+    done = await run(database_url, "password", name, typed=f"{NEW}\n".encode())
 
     sentence = f"The password of {name} is new, and every session of the account has ended.\n"
-    assert (done.returncode, done.stdout, done.stderr) == (0, sentence, "")
+    assert (done.code, done.out, done.err) == (0, sentence, "")
     person.password = NEW
     await person.sign_in()
     answer = await person.post("/users/token", data={"username": name, "password": forgotten})
@@ -105,7 +125,7 @@ async def test_the_new_password_replaces_the_forgotten_one(run: Run, person: Per
 
 @on_sqlite
 async def test_the_sessions_of_that_account_end(run: Run, person: Person, stranger: Person, database_url: str) -> None:
-    run(database_url, "password", person.user["username"], typed=f"{NEW}\n")
+    await run(database_url, "password", person.user["username"], typed=f"{NEW}\n".encode())
 
     assert (await person.get("/users/me")).status_code == codes.UNAUTHORIZED
     assert (await stranger.get("/users/me")).status_code == codes.OK
@@ -113,8 +133,8 @@ async def test_the_sessions_of_that_account_end(run: Run, person: Person, strang
 
 @on_sqlite
 async def test_the_account_may_be_named_by_its_email(run: Run, person: Person, database_url: str) -> None:
-    done = run(database_url, "password", person.user["email"].upper(), typed="cafe\u0301 au lait\r\n")
-    assert done.returncode == 0, done.stderr
+    done = await run(database_url, "password", person.user["email"].upper(), typed="cafe\u0301 au lait\r\n".encode())
+    assert done.code == 0, done.err
 
     person.password = "caf\u00e9 au lait"
     await person.sign_in()
@@ -123,40 +143,42 @@ async def test_the_account_may_be_named_by_its_email(run: Run, person: Person, d
 @on_sqlite
 @pytest.mark.parametrize("typed", [b"password123\n", b"\xff is no text in UTF-8\n"])
 async def test_what_registration_refuses_is_refused(run: Run, person: Person, database_url: str, typed: bytes) -> None:
-    done = run(database_url, "password", person.user["username"], typed=os.fsdecode(typed))
+    done = await run(database_url, "password", person.user["username"], typed=typed)
 
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
     assert (await person.get("/users/me")).status_code == codes.OK
 
 
 @on_sqlite
-def test_the_own_email_is_refused_however_the_account_was_named(run: Run, person: Person, database_url: str) -> None:
-    done = run(database_url, "password", person.user["username"], typed=f"{person.user['email']}\n")
+async def test_the_own_email_is_refused_however_the_account_was_named(
+    run: Run, person: Person, database_url: str
+) -> None:
+    done = await run(database_url, "password", person.user["username"], typed=f"{person.user['email']}\n".encode())
 
-    assert (done.returncode, done.stderr) == (1, "The password must not be your own name or e-mail.\n")
+    assert (done.code, done.err) == (1, "The password must not be your own name or e-mail.\n")
 
 
 @on_sqlite
-def test_an_unknown_account_is_a_sentence(run: Run, database_url: str) -> None:
-    done = run(database_url, "password", "nobody.at.all", typed=f"{NEW}\n")
+async def test_an_unknown_account_is_a_sentence(run: Run, database_url: str) -> None:
+    done = await run(database_url, "password", "nobody.at.all", typed=f"{NEW}\n".encode())
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "There is no account with this user name or e-mail.\n"
-
-
-def test_a_missing_database_is_not_made(run: Run, empty_sqlite_url: str, tmp_path: Path) -> None:
-    done = run(empty_sqlite_url, "password", "ada", typed=f"{NEW}\n")
-
-    assert done.returncode == 1
-    assert "There is no database" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "There is no account with this user name or e-mail.\n"
 
 
-def test_an_empty_database_asks_for_its_migration(run: Run, empty_mysql_url: str) -> None:
-    done = run(empty_mysql_url, "password", "ada", typed=f"{NEW}\n")
+async def test_a_missing_database_is_not_made(run: Run, empty_sqlite_url: str, tmp_path: Path) -> None:
+    done = await run(empty_sqlite_url, "password", "ada", typed=f"{NEW}\n".encode())
 
-    assert done.returncode == 1
-    assert "make migrate" in done.stderr
+    assert done.code == 1
+    assert "There is no database" in done.err
+    assert [file async for file in anyio.Path(tmp_path).iterdir()] == []
+
+
+async def test_an_empty_database_asks_for_its_migration(run: Run, empty_mysql_url: str) -> None:
+    done = await run(empty_mysql_url, "password", "ada", typed=f"{NEW}\n".encode())
+
+    assert done.code == 1
+    assert "make migrate" in done.err
 
 
 # --- at a terminal ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from threading import Barrier
 
 import pytest
 from pydantic import SecretStr, ValidationError
-from servers import ROOT
+from servers import ROOT, inherited
 
 from config import SAMPLE_SECRETS, Settings, embedded_secret
 
@@ -172,7 +172,7 @@ def test_processes_that_start_together_agree_on_the_secret(tmp_path: Path) -> No
         subprocess.Popen(
             [sys.executable, "-c", program],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=inherited() | {"PYTHONPATH": str(ROOT)},
             stdin=gate,
             stdout=subprocess.PIPE,
             text=True,
@@ -201,7 +201,7 @@ def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, ROOT / "main.py"],
         cwd=folder,
-        env=os.environ | environment,
+        env=inherited() | environment,
         capture_output=True,
         text=True,
         timeout=30,

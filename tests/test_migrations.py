@@ -11,7 +11,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from pydantic import SecretStr
-from servers import ROOT
+from servers import ROOT, inherited
 from sqlalchemy import Connection, NullPool, create_engine, inspect, make_url, text
 
 import migrations
@@ -101,7 +101,7 @@ def test_alembics_own_command_finds_the_configured_database(empty_sqlite_url: st
     ended = subprocess.run(
         [sys.executable, "-m", "alembic", "check"],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": empty_sqlite_url, "SECRET_KEY": ""},
+        env=inherited() | {"DATABASE_URL": empty_sqlite_url, "SECRET_KEY": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -119,6 +119,7 @@ def test_two_processes_that_start_at_once_migrate_once(empty_database_url: str, 
         subprocess.Popen(
             [sys.executable, "-W", "error", "-c", program, empty_database_url],
             cwd=ROOT,
+            env=inherited(),
             stdin=gate,
             stderr=subprocess.PIPE,
             text=True,
@@ -159,7 +160,8 @@ migrations.upgrade(sys.argv[1])
 
 
 def test_a_migration_that_was_killed_half_way_can_be_run_again(empty_database_url: str, outside: Connection) -> None:
-    ended = subprocess.run([sys.executable, "-c", KILLED_HALF_WAY, empty_database_url], cwd=ROOT, check=False)
+    command = [sys.executable, "-c", KILLED_HALF_WAY, empty_database_url]
+    ended = subprocess.run(command, cwd=ROOT, env=inherited(), check=False)
     assert ended.returncode == -signal.SIGKILL
     migrations.upgrade(empty_database_url)
     assert tables(outside) == TABLES

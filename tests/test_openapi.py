@@ -15,7 +15,7 @@ import jsonschema_rs
 import pytest
 from conftest import Person
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
-from servers import Service
+from servers import Service, inherited
 
 from config import Settings
 from main import create_app
@@ -146,6 +146,27 @@ def test_an_error_has_an_example_that_is_a_problem() -> None:
     ]
 
     assert [wrong for example in examples for wrong in _wrong({"$ref": "#/components/schemas/Problem"}, example)] == []
+
+
+def test_the_example_of_a_refusal_says_which_field_is_to_blame() -> None:
+    examples = {
+        name: response["content"][PROBLEM]["examples"]["validation_failed"]["value"]
+        for name, status, response in _responses()
+        if status == "422"
+    }
+
+    assert [name for name, example in examples.items() if not example.get("errors")] == []
+
+
+@pytest.mark.parametrize("status", ["400", "415"])
+def test_the_sign_in_advises_a_form_and_no_json(status: str) -> None:
+    examples = OPERATIONS["sign_in"]["responses"][status]["content"][PROBLEM]["examples"]
+
+    assert ["username=…&password=…" in example["value"]["detail"] for example in examples.values()] == [True]
+
+
+def test_the_codes_of_entries_are_listed() -> None:
+    assert {"required", "unknown", "out_of_range"} <= set(SCHEMAS["ProblemEntry"]["properties"]["code"]["enum"])
 
 
 @pytest.mark.parametrize("status", ["400", "413", "415", "422"])
@@ -350,7 +371,13 @@ def test_made_up_requests_are_answered_as_documented(
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "-H", header]
         options = f"--phases {phase} --max-examples 6 --seed 1 --checks {CHECKS} --continue-on-failure".split()
         run = subprocess.run(
-            [*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+            [*command, *options],
+            cwd=tmp_path,
+            env=inherited(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
 
     assert run.returncode == 0, run.stdout + run.stderr

@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 import pytest
-from servers import INHERITED, ROOT, Process, free_port
+from servers import ROOT, Process, free_port, inherited
 
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESS: Final = "http://localhost:8000"
@@ -59,9 +59,7 @@ class Reader:
 
     def __init__(self, checkout: Path, block: str, url: str) -> None:
         self.port = free_port()
-        own = [name for name in INHERITED if name != "COVERAGE_"]
-        inherited = {name: value for name, value in os.environ.items() if name.startswith(tuple(own))}
-        self._environment = inherited | {
+        self._environment = inherited() | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PORT": str(self.port),
             "BCRYPT_ROUNDS": "4",

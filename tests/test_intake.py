@@ -1,0 +1,548 @@
+"""The intake reads strictly: what cannot be parsed, is too large or is misspelt never reaches a ledger."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+from conftest import Person
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import Message
+from test_crud import spend
+from test_envelope import exchange
+from test_problems import JSON, advice, blamed
+
+import main
+from problems import MalformedBody
+from routers.intake import StrictRequest, strict_json
+
+MOST_BYTES = 64 * 1024
+WITHOUT_STRICT_QUERIES = {"/", "/health", "/ready"}
+
+OPERATIONS = [
+    (method.upper(), path.replace("{expense_id}", "1").replace("{category_id}", "1"), described)
+    for path, methods in main.app.openapi()["paths"].items()
+    for method, described in methods.items()
+    if path not in WITHOUT_STRICT_QUERIES
+]
+OPERATION_NAMES = [described["operationId"] for _, _, described in OPERATIONS]
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**38), 10**38) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+def padded(body: bytes, size: int) -> bytes:
+    """Make a JSON text exactly so many bytes long; white space means nothing in it."""
+    return body.ljust(size)
+
+
+async def in_pieces(body: bytes, size: int = 1_000) -> AsyncIterator[bytes]:
+    """Send a body chunked, and so without a Content-Length."""
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+
+
+async def endless() -> AsyncIterator[bytes]:
+    """Send and never stop."""
+    while True:
+        yield b" " * 1_000
+
+
+# What is JSON
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b"{}", {}),
+        (b' \t\r\n{"a": [1, 2]} \n', {"a": [1, 2]}),
+        ('{"café": "🍎"}'.encode(), {"café": "🍎"}),
+        (b'"\\ud83c\\udf4e"', "🍎"),
+        (b'"\\u0000"', "\x00"),
+        (b"-0", 0),
+        (b"12.50", 12.5),
+        (b"8.4299999999999997", 8.43),
+        (b"1E400", float("inf")),
+        (b"9" * 40, 10**40 - 1),
+        (b"9" * 5_000, float("inf")),
+        (b"[" * 32 + b"]" * 32, json.loads("[" * 32 + "]" * 32)),
+    ],
+    ids=lambda it: str(it)[:20],
+)
+def test_json_is_read(body: bytes, value: object) -> None:
+    assert strict_json(body) == value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"}",
+        b'{"amount": "12.50"',
+        b'{"amount": "12.50"}}',
+        b'{"amount": "12.50"} {"amount": "12.50"}',
+        b'{"amount": "12.50"};',
+        b'{"amount": "12.50",}',
+        b"{'amount': '12.50'}",
+        b'{amount: "12.50"}',
+        b'{1: "12.50"}',
+        b'{"amount" "12.50"}',
+        b'{"amount": }',
+        b'{"amount": 012.50}',
+        b'{"amount": +12.50}',
+        b'{"amount": .50}',
+        b'{"amount": 12.}',
+        b'{"amount": 1e}',
+        b'{"amount": 0x10}',
+        b'{"amount": 1_000}',
+        b'{"amount": 1,000}',
+        b'{"amount": True}',
+        b'{"amount": None}',
+        b'{"amount": undefined}',
+        b'{"amount": "12.50" // a comment\n}',
+        b'{"amount": "12.50" /* a comment */}',
+        b'{"description": "a raw\nnewline"}',
+        b'{"description": "a raw\ttab"}',
+        b'{"description": "a raw \x00"}',
+        b'{"description": "a raw \x1f"}',
+        b'{"description": "\\x41"}',
+        b'{"description": "\\u12"}',
+        b'{"description": "no end}',
+        b"amount=12.50",
+        b"<amount>12.50</amount>",
+        b"\x00",
+        b"\x80\x04N.",
+        b"[1,]",
+        b"NaN",
+        b"Infinity",
+        b"-Infinity",
+        b'{"amount": NaN}',
+        b'{"amount": [{"deep": -Infinity}]}',
+    ],
+)
+def test_what_is_not_json_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedBody):
+        strict_json(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param('{"a": 1}'.encode("utf-16"), id="UTF-16"),
+        pytest.param('{"a": 1}'.encode("utf-16-le"), id="UTF-16 LE"),
+        pytest.param('{"a": 1}'.encode("utf-16-be"), id="UTF-16 BE"),
+        pytest.param('{"a": 1}'.encode("utf-32"), id="UTF-32"),
+        pytest.param('{"a": 1}'.encode("utf-32-le"), id="UTF-32 LE"),
+        pytest.param(b'\xef\xbb\xbf{"a": 1}', id="byte order mark"),
+        pytest.param('{"a": "café"}'.encode("latin-1"), id="Latin-1"),
+        pytest.param(b'{"a": "\xff"}', id="FF"),
+        pytest.param(b'{"a": "\xc0\xaf"}', id="overlong slash"),
+        pytest.param(b'{"a": "\xc0\x80"}', id="overlong NUL"),
+        pytest.param(b'{"a": "\xed\xa0\x80"}', id="half a character"),
+        pytest.param(b'{"a": "\xed\xa0\xbc\xed\xbd\x8e"}', id="CESU-8"),
+        pytest.param(b'{"a": "\xf4\x90\x80\x80"}', id="beyond U+10FFFF"),
+        pytest.param(b'{"a": "\xe2\x82"}', id="cut off"),
+        pytest.param(b'{"\xff": 1}', id="in a key"),
+        pytest.param(b'{"a": 1}\xff', id="after the end"),
+    ],
+)
+def test_what_is_not_utf_8_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedBody):
+        strict_json(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": 1, "a": 2}',
+        b'{"a": 1, "a": 1}',
+        b'{"a": 1, "\\u0061": 2}',
+        b'{"a": 1, "b": 2, "a": null}',
+        b'{"": 1, "": 2}',
+        b'[{"in": {"the": {"a": 1, "a": 2}}}]',
+    ],
+)
+def test_a_key_given_twice_is_refused_and_said(body: bytes) -> None:
+    with pytest.raises(MalformedBody, match="a key twice"):
+        strict_json(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[" * 33 + b"]" * 33, id="33 lists"),
+        pytest.param(b'{"a":' * 33 + b"1" + b"}" * 33, id="33 objects"),
+        pytest.param(b'[{"a":' * 17 + b"1" + b"}]" * 17, id="34 of both"),
+        pytest.param(b'{"flat": 1, "deep": ' + b"[" * 32 + b"]" * 32 + b"}", id="a list of 32 in an object"),
+        pytest.param(b"[" * 2_000 + b"]" * 2_000, id="2,000 lists"),
+        pytest.param(b"[" * MOST_BYTES, id="64 Ki brackets"),
+        pytest.param(b'{"":' * (MOST_BYTES // 4), id="64 KiB of objects"),
+        pytest.param(b"[" * 32_768 + b"]" * 32_768, id="32 Ki brackets, closed"),
+    ],
+)
+def test_what_is_nested_deeper_than_32_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedBody):
+        strict_json(body)
+
+
+@given(json_values)
+def test_whatever_is_written_as_json_is_read_as_it_was(value: object) -> None:
+    with suppress(MalformedBody):  # nested too deeply, or infinite
+        assert strict_json(json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+@given(st.binary(max_size=60) | st.text('{}[]",:0123456789eE+-.\\ untrefalsNI', max_size=60).map(str.encode))
+def test_no_bytes_whatever_do_more_than_be_refused(body: bytes) -> None:
+    with suppress(MalformedBody):
+        strict_json(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b'{"amount": 1, "amount": 2}',
+        b'{"amount": NaN}',
+        b"\xff",
+        '{"amount": 1}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"amount": 1}',
+        b"[" * 33 + b"]" * 33,
+        pytest.param(b"[" * MOST_BYTES, id="64 Ki brackets"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/users/register", "/expenses", "/categories"])
+async def test_what_cannot_be_parsed_is_a_malformed_body(somebody: Person, path: str, body: bytes) -> None:
+    answer = await somebody.post(path, content=body, headers=JSON)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+
+
+# How much
+
+
+async def test_a_body_of_64_kib_is_read(somebody: Person) -> None:
+    body = padded(b'{"amount": "12.50"}', MOST_BYTES)
+
+    assert (await somebody.post("/expenses", content=body, headers=JSON)).status_code == 201
+
+
+async def test_a_chunked_body_of_64_kib_is_read(somebody: Person) -> None:
+    body = padded(b'{"amount": "12.50"}', MOST_BYTES)
+
+    assert (await somebody.post("/expenses", content=in_pieces(body), headers=JSON)).status_code == 201
+
+
+async def test_a_byte_more_is_too_large(somebody: Person) -> None:
+    body = padded(b'{"amount": "12.50"}', MOST_BYTES + 1)
+
+    assert (await somebody.post("/expenses", content=body, headers=JSON)).status_code == 413
+
+
+async def test_a_chunked_byte_more_is_too_large(somebody: Person) -> None:
+    body = padded(b'{"amount": "12.50"}', MOST_BYTES + 1)
+
+    assert (await somebody.post("/expenses", content=in_pieces(body), headers=JSON)).status_code == 413
+
+
+async def test_a_body_without_an_end_is_refused_before_it_ends(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/users/register", content=endless(), headers=JSON)
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("length", ["65537", "99999999999999999999", "9" * 5_000])
+async def test_a_length_that_is_too_large_is_refused_before_the_body_comes(
+    client: httpx.AsyncClient, length: str
+) -> None:
+    answer = await client.post("/users/register", content=b"", headers=JSON | {"Content-Length": length})
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("length", ["1", "0", "-1", "+5", "x", "", "1e9", "²", "0000000000000000019"])
+async def test_a_length_that_lies_lets_nothing_larger_in(somebody: Person, length: str) -> None:
+    body = padded(b'{"amount": "12.50"}', MOST_BYTES + 1)
+
+    answer = await somebody.post("/expenses", content=body, headers=JSON | {"Content-Length": length.encode()})  # type: ignore[arg-type]
+
+    assert answer.status_code == 413
+
+
+async def test_a_form_has_the_same_bound(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/users/token", data={"username": "ada", "password": "p" * MOST_BYTES})
+
+    assert answer.status_code == 413
+
+
+async def test_a_client_that_goes_away_in_the_middle_is_no_error_of_ours(
+    app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    half: Message = {"type": "http.request", "body": b'{"amount": "12.', "more_body": True}
+
+    sent = await exchange(app, "POST", "/expenses", half, {"type": "http.disconnect"})
+
+    assert ([it["status"] for it in sent if it.get("status", 0) >= 500], caplog.text) == ([], "")
+
+
+async def test_too_large_a_body_leaves_nothing_behind(person: Person) -> None:
+    await person.post("/expenses", content=padded(b'{"amount": "12.50"}', MOST_BYTES + 1), headers=JSON)
+
+    assert (await person.get("/expenses")).json()["items"] == []
+
+
+# Of what type
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json",
+        "APPLICATION/JSON",
+        "application/json;charset=utf-8",
+        'application/json; charset="UTF-8"',
+        "application/json ; charset=utf8",
+    ],
+)
+async def test_json_is_taken_under_each_of_its_names(somebody: Person, media_type: str) -> None:
+    answer = await somebody.post("/expenses", content=b'{"amount": "12.50"}', headers={"Content-Type": media_type})
+
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "",
+        "json",
+        "text/json",
+        "text/plain",
+        "text/plain;application/json",
+        "application/jsonp",
+        "application/x-json",
+        "application/merge-patch+json",
+        "application/json, text/plain",
+        "application/json; charset=utf-16",
+        "application/json; charset=iso-8859-1",
+        "application/xml",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "multipart/form-data",
+        "*/*",
+    ],
+)
+async def test_a_body_of_another_type_is_refused(somebody: Person, media_type: str) -> None:
+    answer = await somebody.post("/expenses", content=b'{"amount": "12.50"}', headers={"Content-Type": media_type})
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+async def test_a_body_of_no_type_is_refused(somebody: Person) -> None:
+    answer = await somebody.post("/expenses", content=b'{"amount": "12.50"}')
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd", "identity", "utf-8", ""])
+async def test_a_body_in_any_encoding_is_refused(somebody: Person, encoding: str) -> None:
+    headers = JSON | {"Content-Encoding": encoding}
+
+    answer = await somebody.post("/expenses", content=gzip.compress(b'{"amount": "12.50"}'), headers=headers)
+
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"])
+async def test_a_sign_in_is_a_form_and_nothing_else(client: httpx.AsyncClient, media_type: str) -> None:
+    form = b"username=ada&password=a+walk+along+the+sea"
+
+    answer = await client.post("/users/token", content=form, headers={"Content-Type": media_type})
+
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"username=%00&password=%00",
+        b"username=%ff%fe&password=%ed%a0%80",
+        b"username=\xff\xfe&password=\x00",
+        b"username=%&password=%zz",
+        b"username=%F0%9F%8D%8E&password=%F0%9F%94%91",
+        b"username=" + b"%EF%B7%BA" * 254 + b"&password=x",
+    ],
+    ids=lambda it: str(it)[:24],
+)
+async def test_a_hostile_sign_in_is_just_wrong(client: httpx.AsyncClient, form: bytes) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answer = await client.post("/users/token", content=form, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+
+
+async def test_a_field_of_the_form_that_is_given_twice_is_refused(client: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answer = await client.post("/users/token", content=b"username=a&username=b&password=x", headers=headers)
+
+    assert set(blamed(answer)) == {"/username"}
+
+
+# The query
+
+
+@pytest.mark.parametrize(("method", "path", "_described"), OPERATIONS, ids=OPERATION_NAMES)
+async def test_no_operation_takes_a_parameter_that_is_not_there(
+    somebody: Person, method: str, path: str, _described: dict[str, Any]
+) -> None:
+    answer = await somebody.request(method, path, params={"surprise": "1"})
+
+    assert blamed(answer)["surprise"] == "unknown"
+
+
+PARAMETERS = [
+    (method, path, parameter["name"])
+    for method, path, described in OPERATIONS
+    for parameter in described.get("parameters", [])
+    if parameter["in"] == "query" and parameter["schema"].get("type") != "array"
+]
+VALID = {
+    "from": "2026-11-22",
+    "to": "2026-11-22",
+    "period": "2026",
+    "uncategorized": "true",
+    "currency": "EUR",
+    "min_amount": "1",
+    "max_amount": "1",
+    "external_id": "1",
+    "q": "milk",
+    "sort": "date",
+    "limit": "1",
+    "cursor": "x",
+    "with_count": "true",
+    "with_usage": "true",
+    "move_to": "Food",
+}
+
+
+@pytest.mark.parametrize(("method", "path", "name"), PARAMETERS)
+async def test_a_parameter_given_twice_is_told_to_come_once(
+    somebody: Person, method: str, path: str, name: str
+) -> None:
+    answer = await somebody.request(method, path, params={name: [VALID[name], VALID[name]]})
+
+    assert (blamed(answer), advice(answer, name)) == ({name: "not_allowed"}, "Give this once.")
+
+
+@pytest.mark.parametrize("limit", ["1", "200"])
+async def test_a_limit_is_from_1_to_200(somebody: Person, limit: str) -> None:
+    assert (await somebody.get(f"/expenses?limit={limit}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [
+        ("0", "out_of_range"),
+        ("-1", "out_of_range"),
+        ("201", "out_of_range"),
+        ("999999999999999", "out_of_range"),
+        ("9" * 5_000, "wrong_type"),
+        ("", "wrong_type"),
+        ("abc", "wrong_type"),
+        ("%2B5", "wrong_type"),
+        ("+5", "wrong_type"),
+        ("5+", "wrong_type"),
+        ("05", "wrong_type"),
+        ("-0", "wrong_type"),
+        ("1_0", "wrong_type"),
+        ("1,0", "wrong_type"),
+        ("5.0", "wrong_type"),
+        ("1e1", "wrong_type"),
+        ("0x5", "wrong_type"),
+        ("5%0a", "wrong_type"),
+        ("5%00", "wrong_type"),
+        ("%d9%a5", "wrong_type"),  # an Arabic 5
+        ("%ef%bc%95", "wrong_type"),  # a full-width 5
+        ("true", "wrong_type"),
+        ("null", "wrong_type"),
+        ("[5]", "wrong_type"),
+    ],
+    ids=lambda it: it[:20],
+)
+async def test_another_limit_is_refused(somebody: Person, limit: str, code: str) -> None:
+    assert blamed(await somebody.get(f"/expenses?limit={limit}")) == {"limit": code}
+
+
+@pytest.mark.parametrize(
+    "truth", ["", "1", "0", "yes", "no", "on", "off", "t", "True", "TRUE", "False", "%20true", "true%00", "null"]
+)
+@pytest.mark.parametrize(
+    ("path", "name"), [("/expenses", "with_count"), ("/expenses", "uncategorized"), ("/categories", "with_usage")]
+)
+async def test_true_and_false_are_spelt_so(somebody: Person, path: str, name: str, truth: str) -> None:
+    assert blamed(await somebody.get(f"{path}?{name}={truth}")) == {name: "wrong_type"}
+
+
+@pytest.mark.parametrize("truth", ["true", "false"])
+async def test_true_and_false_are_taken(somebody: Person, truth: str) -> None:
+    answer = await somebody.get(f"/expenses?with_count={truth}&uncategorized={truth}")
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit", "limit=", "Limit=5", "LIMIT=5", "limit%00=5", "%20limit=5", "limit[]=5", "from_=2026-11-22"],
+)
+async def test_a_parameter_is_spelt_as_it_is_named(somebody: Person, query: str) -> None:
+    assert (await somebody.get(f"/expenses?{query}")).status_code == 422
+
+
+@pytest.mark.parametrize("text", ["%ff", "caf%e9", "%c0%af", "%ed%a0%80", "tea%f0%9f"])
+@pytest.mark.parametrize("name", ["q", "category", "external_id"])
+async def test_a_text_that_is_no_utf_8_is_refused_and_not_mended(somebody: Person, name: str, text: str) -> None:
+    assert list(blamed(await somebody.get(f"/expenses?{name}={text}")).values()) == ["malformed"]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"), [("q=café 🍎".encode(), "café 🍎"), (b"q=caf%C3%A9", "café"), (b"q=caf\xe9", "caf\udce9")]
+)
+def test_a_text_need_not_be_escaped(query: bytes, text: str) -> None:
+    assert StrictRequest({"type": "http", "query_string": query}).query_params["q"] == text
+
+
+async def test_a_semicolon_separates_nothing(somebody: Person) -> None:
+    assert blamed(await somebody.get("/expenses?limit=5;with_count=true")) == {"limit": "wrong_type"}
+
+
+async def test_a_typo_beside_a_deletion_deletes_nothing(person: Person) -> None:
+    there = await spend(person)
+
+    await person.delete(f"/expenses/{there['id']}?dry_rum=true")
+
+    assert (await person.get(f"/expenses/{there['id']}")).status_code == 200
+
+
+async def test_a_typo_beside_a_merge_keeps_the_category(person: Person) -> None:
+    category = (await person.post("/categories", json={"name": "Food"})).json()
+
+    await person.delete(f"/categories/{category['id']}?moveto=Groceries&uncategorized=true")
+
+    assert (await person.get(f"/categories/{category['id']}")).status_code == 200
+
+
+async def test_a_parameter_beside_a_new_expense_records_nothing(person: Person) -> None:
+    await person.post("/expenses?currency=JPY", json={"amount": "12.50"})
+
+    assert (await person.get("/expenses")).json()["items"] == []
