@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 import schemas
 from problems import MEDIA_TYPE
@@ -52,10 +53,19 @@ def name_operation(route: APIRoute) -> str:
     return route.name
 
 
+class Assets(StaticFiles):
+    """The files of the pages, always whole: a range that cannot be met would be an error in plain text."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one file, whatever range is asked for (RFC 9110 section 14.2 lets a server ignore it)."""
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
 def mount_pages(app: FastAPI) -> None:
     """Serve /docs and /redoc without any other host."""
     app.add_route(f"{ASSETS}/redoc.standalone.js", _redoc_bundle, include_in_schema=False)
-    app.mount(ASSETS, StaticFiles(directory=str(FILES)), "assets")
+    app.mount(ASSETS, Assets(directory=str(FILES)), "assets")
 
     async def docs(_: Request) -> HTMLResponse:
         """Show Swagger UI."""

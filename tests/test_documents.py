@@ -50,6 +50,15 @@ async def test_every_file_of_a_page_is_there(client: httpx.AsyncClient, path: st
     assert [file for file in files if (await client.get(file)).status_code != HTTPStatus.OK] == []
 
 
+@pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=999999999-", "bytes=9-1", "lines=1-2", "bytes=", "x"])
+async def test_a_file_is_sent_whole_whatever_range_is_asked_for(client: httpx.AsyncClient, asked: str) -> None:
+    whole = await client.get("/assets/swagger-ui.css")
+
+    answer = await client.get("/assets/swagger-ui.css", headers={"Range": asked})
+
+    assert (answer.status_code, len(answer.content)) == (HTTPStatus.OK, len(whole.content))
+
+
 async def test_the_bundle_of_redoc_asks_for_no_foreign_image(client: httpx.AsyncClient) -> None:
     assert "cdn.redoc.ly" not in (await client.get("/assets/redoc.standalone.js")).text
 
