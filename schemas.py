@@ -131,6 +131,8 @@ class Token(Answer):
     token_type: str
     expires_in: int
 
+    model_config = example(access_token="eyJhbGciOiJIUzI1NiIs…", token_type="bearer", expires_in=900)  # noqa: S106
+
 
 # --- Categories -------------------------------------------------------------------------------------------------------
 
