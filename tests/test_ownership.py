@@ -10,6 +10,8 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    not_,
+    or_,
     select,
     text,
     union_all,
@@ -22,6 +24,8 @@ from ownership import UnownedStatement
 
 _THIS: BindParameter[int] = bindparam("row_id", 1)
 _OTHER = aliased(Expense)
+_OWNER: BindParameter[int] = bindparam("owner", 1)
+_MINE = Expense.owner_id == _OWNER
 _NAMED = select(Category.id).where(Category.name_key == "food")
 UNOWNED: dict[str, Executable] = {
     "a row": select(Expense.amount).where(Expense.id == _THIS),
@@ -44,6 +48,21 @@ UNOWNED: dict[str, Executable] = {
     "an update by a condition": update(User).values(currency="EUR").where(User.id.in_(select(Expense.owner_id))),
     "a deletion": delete(Expense).where(Expense.category_id.in_(_NAMED)),
     "a copy": insert(TrashedExpense).from_select(["id"], select(Expense.id)),
+    "a copy of another's": insert(TrashedExpense).from_select(["owner_id"], select(Expense.owner_id)),
+    "a condition on another's": select(Expense.id).where(_MINE, Expense.category_id.in_(_NAMED)),
+    "a table beside one's own": select(Expense.id).where(
+        Category.owner_id == _OWNER, Category.id == Expense.category_id
+    ),
+    "a join by the id alone": select(Expense.id).join(Category, Category.id == Expense.category_id).where(_MINE),
+    "an id that is called owner": select(Expense.id).where(Expense.id == _OWNER),
+    "one's own or another's": select(Expense.id).where(or_(_MINE, Expense.amount > 0)),
+    "not one's own": select(Expense.id).where(not_(_MINE)),
+    "all but one's own": select(Expense.id).where(Expense.owner_id != _OWNER),
+    "an alias beside one's own": select(_OTHER.id).where(_MINE, _OTHER.id == Expense.id),
+    "an update of another's": update(Category).values(archived=True).where(exists().where(_MINE)),
+    "an update by another table": update(Category)
+    .values(archived=True)
+    .where(Category.owner_id == _OWNER, Category.id == Expense.category_id),
 }
 
 
@@ -65,6 +84,15 @@ async def test_a_refused_statement_stays_refused(app: FastAPI) -> None:
 
 OWNED: dict[str, Executable] = {
     "one's own": select(Expense.id).where(Expense.owner_id == bindparam("owner", 1)),
+    "a join by the owner": select(Expense.id).outerjoin(Category, Category.owner_id == Expense.owner_id).where(_MINE),
+    "an alias": select(_OTHER.id).where(_OTHER.owner_id == _OWNER),
+    "a condition": select(User.id).where(User.id.in_(select(Expense.owner_id).where(_MINE))),
+    "a chain": select(Expense.id)
+    .join(Category, Category.owner_id == Expense.owner_id)
+    .join(Session, Session.owner_id == Category.owner_id)
+    .where(Session.owner_id == _OWNER),
+    "a deletion": delete(Expense).where(_MINE, Expense.id == 0),
+    "a subquery": select(select(Expense.owner_id, Expense.id).where(_MINE).subquery()),
     "users": select(User.id).where(User.id == 1),
     "nothing": text("SELECT 1"),
 }
