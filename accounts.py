@@ -88,7 +88,7 @@ class Accounts:
             verified = await self._verified(unit, caller, given)
         _refuse_own_password(given or "", wanted)
         connection = await unit.begin()
-        user = await _still(connection, caller.id, verified, InvalidToken())
+        user = await _still(connection, caller.id, verified, _wrong_password())
         values = {name: value for name, value in wanted.items() if value != getattr(user, name)}
         if {"username", "email"} & values.keys():
             await _refuse_taken(connection, values.get("username"), values.get("email"), but=caller.id)
@@ -104,7 +104,7 @@ class Accounts:
         verified = await self._verified(unit, caller, change.current_password)
         password_hash = await self._passwords.hash(change.new_password)
         connection = await unit.begin()
-        await _still(connection, caller.id, verified, WrongPassword())
+        await _still(connection, caller.id, verified, _wrong_password())
         await connection.execute(update(User).where(User.id == caller.id).values(password_hash=password_hash))
         await sessions.end_sessions(connection, caller.id, but=caller.sid)
 
@@ -112,7 +112,7 @@ class Accounts:
         """Delete the account and every row of it."""
         verified = await self._verified(unit, caller, data.current_password)
         connection = await unit.begin(caller.id)
-        await _still(connection, caller.id, verified, WrongPassword())
+        await _still(connection, caller.id, verified, _wrong_password())
         locked = select(LedgerState.revision).where(LedgerState.owner_id == bindparam("owner")).with_for_update()
         await connection.execute(locked, {"owner": caller.id})
         for table in _OWNED:
@@ -140,7 +140,7 @@ class Accounts:
         if user is None:
             raise InvalidToken
         if not await self._passwords.verify(password, user.password_hash):
-            raise WrongPassword(errors=[at("/current_password", "not_allowed", "This is not your current password.")])
+            raise _wrong_password()
         return str(user.password_hash)
 
     def _check_new_password(self, pointer: str, password: str, *own_names: str) -> None:
@@ -148,6 +148,10 @@ class Accounts:
             check(sized(password), self._shortest, *own_names)
         except PydanticCustomError as refused:
             raise ValidationFailed(errors=[refused_at(pointer, refused)]) from None
+
+
+def _wrong_password() -> WrongPassword:
+    return WrongPassword(errors=[at("/current_password", "not_allowed", "This is not your current password.")])
 
 
 def _refuse_own_password(password: str, wanted: Mapping[str, Any]) -> None:

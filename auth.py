@@ -5,6 +5,7 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,13 +41,10 @@ class Claims:
 
 
 class AccessTokens:
-    """Issues and reads the access tokens: JWT (RFC 7519) under RFC 8725's advice.
-
-    The one place that knows the JOSE library: another one would change `issue` and `_verify` and nothing else.
-    """
+    """Issues and reads the access tokens: JWT (RFC 7519) under RFC 8725's advice."""
 
     def __init__(self, key: str, minutes: int) -> None:
-        self._key = jwk.construct(key, ALGORITHM)
+        self._key = _prepared(key)
         self.seconds = minutes * 60
 
     def issue(self, user_id: int, sid: str) -> str:
@@ -61,7 +59,7 @@ class AccessTokens:
             "exp": issued + self.seconds,
             "jti": secrets.token_hex(16),
         }
-        return str(jwt.encode(claims, self._key, algorithm=ALGORITHM))
+        return _signed(claims, self._key)
 
     def read(self, token: str) -> Claims:
         """Return what a token says; raise TokenExpired or InvalidToken.
@@ -70,29 +68,38 @@ class AccessTokens:
         """
         if len(token) > TOKEN_LENGTH or not token.isascii():
             raise InvalidToken
-        try:
-            claims = self._verify(token)
-            issued, expires, user_id, sid = claims["iat"], claims["exp"], claims["sub"], claims["sid"]
-        except ExpiredSignatureError:
-            raise TokenExpired from None
-        except (JOSEError, RecursionError, ValueError, KeyError, TypeError, AttributeError):
-            raise InvalidToken from None
-        sane = (
-            type(issued) is int
-            and type(expires) is int
-            and isinstance(sid, str)
-            and _SID.fullmatch(sid)
-            and _USER_ID.fullmatch(user_id)
-        )
-        if not sane or issued > time.time() + CLOCK_SKEW or expires - issued > self.seconds:
+        claims = _verified(token, self._key)
+        issued, expires, user_id, sid = (claims.get(name) for name in ("iat", "exp", "sub", "sid"))
+        if not (type(issued) is int and type(expires) is int and isinstance(user_id, str) and isinstance(sid, str)):
+            raise InvalidToken
+        if not (_SID.fullmatch(sid) and _USER_ID.fullmatch(user_id)):
+            raise InvalidToken
+        if issued > time.time() + CLOCK_SKEW or expires - issued > self.seconds:
             raise InvalidToken
         return Claims(int(user_id), sid)
 
-    def _verify(self, token: str) -> dict[str, Any]:
+
+# --- The JOSE library, which these three alone know -------------------------------------------------------------------
+
+
+def _prepared(key: str) -> Any:  # noqa: ANN401
+    return jwk.construct(key, ALGORITHM)
+
+
+def _signed(claims: Mapping[str, Any], key: Any) -> str:  # noqa: ANN401
+    return str(jwt.encode(dict(claims), key, algorithm=ALGORITHM))
+
+
+def _verified(token: str, key: Any) -> dict[str, Any]:  # noqa: ANN401
+    try:
         header = json.loads(base64.urlsafe_b64decode(token.split(".", 1)[0] + "=="))
         if not HEADER_KEYS.issuperset(header):
             raise InvalidToken
-        return jwt.decode(token, self._key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED)
+        return jwt.decode(token, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED)
+    except ExpiredSignatureError:
+        raise TokenExpired from None
+    except (JOSEError, RecursionError, ValueError, TypeError, AttributeError):
+        raise InvalidToken from None
 
 
 # --- Who is calling ---------------------------------------------------------------------------------------------------

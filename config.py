@@ -1,6 +1,7 @@
 """Every setting of the service, read once from the environment and `.env`."""
 
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ SAMPLE_SECRETS: Final = frozenset(
         "your-256-bit-secret-your-256-bit-secret",
     }
 )
+ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
@@ -91,8 +93,16 @@ class Settings(BaseSettings):
     @classmethod
     def _split_origins(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+            return tuple(origin.strip().rstrip("/").lower() for origin in value.split(",") if origin.strip())
         return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        # Any other would be compared with what a browser sends, and never be equal.
+        if not all(ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("CORS_ORIGINS takes origins like https://app.example.com, separated by commas")
+        return origins
 
     @model_validator(mode="after")
     def _good_secret(self) -> Self:
@@ -153,4 +163,5 @@ def read_settings() -> Settings:
 
 def _wrong(error: ErrorDetails) -> str:
     variable = ".".join(map(str, error["loc"])).upper()
-    return f"{variable} {error['msg'].removeprefix('Value error, ')}".strip()
+    said = error["msg"].removeprefix("Value error, ")
+    return said if said.startswith(variable) else f"{variable}: {said}"

@@ -77,7 +77,7 @@ _SAME_NAME: Final = (
 # Each order is an index with the owner first and the id last, read from one end or the other. The position after a
 # cursor has this one form because both databases walk the index for it: an OR alone scans on SQLite, a row constructor
 # on MySQL, and without the equality MySQL skips the rows of the cursor's own day one by one. MySQL is told the index,
-# because deep in a ledger its optimizer takes to reading and sorting all of it.
+# because deep in a ledger its optimizer takes to reading and sorting all of it; save where another index may say more.
 _VALUE: Final[BindParameter[Any]] = bindparam("value")
 _ID: Final[BindParameter[Any]] = bindparam("row_id")
 _LIMIT: Final = bindparam("limit", type_=Integer)
@@ -144,9 +144,7 @@ async def _page(
     kind = query.sort, cursor is not None
     if not clauses:
         return await ledger.lines(_UNFILTERED[kind], **parameters)
-    # A category, and an id of the client's own, have indexes that say more than the order does.
-    is_narrow = query.category or query.uncategorized or query.external_id is not None
-    pages = _PAGES if is_narrow else _WALKED
+    pages = _PAGES if query.is_narrowed else _WALKED
     return [tuple(row) for row in await ledger.rows(pages[kind].where(*clauses), **parameters)]
 
 
@@ -276,6 +274,7 @@ def _money_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[st
 
 async def _free_external_id(ledger: Ledger, current: str | None, wanted: str | None) -> str | None:
     if wanted not in {None, current} and (existing := await _with_external_id(ledger, str(wanted))):
-        entry = at("/external_id", "already_exists", "Another expense of yours has this id.")
+        holder = "Another" if existing.deleted_at is None else "A deleted"
+        entry = at("/external_id", "already_exists", f"{holder} expense of yours has this id.")
         raise AlreadyExists(errors=[entry], members={"existing_id": existing.id})
     return wanted

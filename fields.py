@@ -174,16 +174,15 @@ Timezone = Annotated[
     BeforeValidator(refusing(periods.read_timezone)),
     WithJsonSchema({"type": "string", "description": "IANA time zone name."}),
 ]
-CategoryName = Annotated[
-    str,
-    AfterValidator(text(1, NAME_LENGTH, name_key)),
-    Field(json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH}),
-]
+_CATEGORY_NAME = AfterValidator(text(1, NAME_LENGTH, name_key))
+CategoryName = Annotated[str, _CATEGORY_NAME, Field(json_schema_extra={"maxLength": NAME_LENGTH})]
 UniqueName = Annotated[
-    CategoryName,
+    str,
+    _CATEGORY_NAME,
     Field(
         description="One of a kind in your account, whatever its case and the form of its letters (Unicode NFKC, to "
-        "which ² is 2); an accent makes another name."
+        "which ² is 2); an accent makes another name.",
+        json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH},
     ),
 ]
 Description = Annotated[

@@ -56,7 +56,8 @@ class ExpenseFilter(Shape):
         description="Instead of `from` and `to`: `2026`, `2026-Q4`, `2026-11`, `2026-W47`, `2026-11-22`, `today`, "
         "`this-week`, `this-month`, `this-quarter`, `this-year`, `last-week`, `last-month`, `last-quarter`, "
         "`last-year`, `month-to-date`, `year-to-date`, `last-N-days`, `last-N-months` (both count the current one). "
-        "Months are your own (`month_start_day`); weeks, quarters and years are the calendar's.",
+        "Months are your own: each begins on your `month_start_day` and bears the name of the month it begins in. "
+        "Weeks, quarters and years are the calendar's.",
     )
     category: list[CategoryName] = Field(
         default=[], max_length=100, description="A category's name; may be given several times."
@@ -140,6 +141,14 @@ class ExpenseQuery(ExpenseFilter):
     limit: WholeNumber = Field(default=50, ge=1, le=200, description="Rows of a page.")
     cursor: Given[str] = Field(default=None, description="`next_cursor` of the page before, with the same filters.")
     with_count: Flag = Field(default=False, description="Also count all that match.")
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether a filter is answered from another index than the sort's, which may leave fewer rows to look at."""
+        by_day = self.period is not None or self.from_ is not None or self.to is not None
+        by_amount = self.min_amount is not None or self.max_amount is not None
+        by_another = by_amount if self.sort in {"date", "-date"} else by_day
+        return bool(self.category or self.uncategorized or self.external_id is not None or by_another)
 
     def asked(self) -> dict[str, Any]:
         """Return the filters and the sort, which a cursor belongs to."""

@@ -98,7 +98,7 @@ class MethodNotAllowed(Problem):
 
 
 class AlreadyExists(Problem):
-    """Something of this name is there already."""
+    """Something like this is there already."""
 
     status = HTTPStatus.CONFLICT
 
@@ -116,7 +116,7 @@ class PreconditionFailed(Problem):
 
 
 class BodyTooLarge(Problem):
-    """The body is too large for this address."""
+    """The body is too large: this address takes at most 64 KiB."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 

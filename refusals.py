@@ -66,7 +66,6 @@ _KINDS: Final[Mapping[str, tuple[EntryCode, str]]] = {
     "string_too_long": ("too_long", "Send at most {max_length} characters."),
     "too_long": ("too_long", "Give at most {max_length} of these."),
     "bool_type": ("wrong_type", "Send true or false."),
-    "bool_parsing": ("wrong_type", "Send true or false."),
     "int_type": ("wrong_type", "Send a whole number."),
     "greater_than_equal": ("out_of_range", "Send at least {ge}."),
     "less_than_equal": ("out_of_range", "Send at most {le}."),
@@ -81,7 +80,7 @@ MOST_ENTRIES: Final = 1_000
 
 def entries(error: RequestValidationError) -> list[Entry]:
     """Return what FastAPI refused as entries, without echoing any value."""
-    return [_entry(refusal) for refusal in error.errors()[:MOST_ENTRIES]]
+    return [_entry(refused) for refused in error.errors()[:MOST_ENTRIES]]
 
 
 def _entry(refused: Mapping[str, Any]) -> Entry:
@@ -93,6 +92,8 @@ def _entry(refused: Mapping[str, Any]) -> Entry:
         return Entry(place, "unknown", "There is no such parameter here.")
     if own := refused.get("ctx", {}).get("detail"):
         return Entry(place, kind, own)
+    if kind == "missing" and not path:
+        return Entry(place, "required", "Send a JSON object as the body.")
     code, sentence = _KINDS.get(kind, ("wrong_type", "Send another kind of value."))
     return Entry(place, code, sentence.format_map(refused.get("ctx", {})))
 

@@ -102,7 +102,7 @@ class PasswordChange(Shape):
     current_password: GivenPassword
     new_password: NewPassword
 
-    model_config = example(current_password="a walk along the sea", new_password="a walk in the mountains")  # noqa: S106
+    model_config = example(current_password="your current password", new_password="a walk in the mountains")  # noqa: S106
 
 
 class AccountDeletion(Shape):
@@ -110,7 +110,7 @@ class AccountDeletion(Shape):
 
     current_password: GivenPassword
 
-    model_config = example(current_password="a walk along the sea")  # noqa: S106
+    model_config = example(current_password="your current password")  # noqa: S106
 
 
 class SignIn(Shape):

@@ -51,7 +51,10 @@ class Envelope:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = _merged(message["headers"], added)
+                # FastAPI names the type of a body also where there is none.
+                is_empty = message["status"] == HTTPStatus.NO_CONTENT
+                present = [header for header in message["headers"] if not (is_empty and header[0] == b"content-type")]
+                message["headers"] = _merged(present, added)
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)

@@ -59,7 +59,7 @@ async def read_expense(ledger: Reader, expense_id: RowId) -> Expense:
 @router.put(
     "/{expense_id}",
     summary="Replace an expense",
-    responses=documented([NotFound(), AlreadyExists(), PreconditionFailed()]),
+    responses=documented([NotFound(), AlreadyExists(), PreconditionFailed(), TooMany()]),
 )
 async def replace_expense(ledger: Writer, expense_id: RowId, whole: ExpenseReplace) -> Expense:
     """Replace the whole expense: what you leave out becomes null. What you read can be sent back."""
@@ -69,7 +69,7 @@ async def replace_expense(ledger: Writer, expense_id: RowId, whole: ExpenseRepla
 @router.patch(
     "/{expense_id}",
     summary="Change an expense",
-    responses=documented([NotFound(), AlreadyExists(), PreconditionFailed()]),
+    responses=documented([NotFound(), AlreadyExists(), PreconditionFailed(), TooMany()]),
 )
 async def change_expense(ledger: Writer, expense_id: RowId, change: ExpenseUpdate) -> Expense:
     """Change the fields you send; leave the rest alone. What you read can be sent back."""

@@ -1,12 +1,13 @@
 """The intake: how a request is read, strictly and within bounds, so that it means the same to every reader."""
 
+import asyncio
 import json
+from codecs import BOM_UTF8
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import Request
 from starlette.datastructures import FormData, QueryParams
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
@@ -14,6 +15,7 @@ from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 MOST_BYTES: Final = 64 * 1024
+BODY_SECONDS: Final = 30
 DEEPEST: Final = 32
 LONGEST_NUMBER: Final = 40
 FORM_WANTED: Final = f"Send a form, with the header Content-Type: {FORM}: username=…&password=…"
@@ -43,10 +45,7 @@ class StrictRequest(Request):
     def query_params(self) -> QueryParams:
         """Return the query."""
         if not hasattr(self, "_query_params"):
-            # What is no UTF-8 becomes half a character, which every text refuses, and not a mark of replacement.
-            written = self.scope["query_string"].decode(errors="surrogateescape")
-            pairs = parse_qsl(written, keep_blank_values=True, errors="surrogateescape")
-            self._query_params = StrictQuery(pairs)
+            self._query_params = StrictQuery(pairs(self.scope["query_string"]))
         return self._query_params
 
     async def read(self, media_type: str) -> None:
@@ -58,18 +57,10 @@ class StrictRequest(Request):
             raise UnsupportedMediaType(FORM_WANTED if media_type == FORM else "")
         if media_type == JSON:
             self._json = strict_json(self._body)
-        else:
-            await self._read_form()
 
-    async def _read_form(self) -> None:
-        try:
-            await super().form()
-        except HTTPException:
-            raise MalformedBody(FORM_WANTED) from None
-
-    async def form(self, **limits: Any) -> FormData:  # type: ignore[override]
-        """Return the form."""
-        return StrictForm((await super().form(**limits)).multi_items())
+    async def form(self, **_: Any) -> FormData:  # type: ignore[override]
+        """Return the form that was read; unlike Starlette's, letters beyond ASCII need not be escaped."""
+        return StrictForm([*pairs(self._body)])
 
     async def _bytes(self) -> bytes:
         length = self.headers.get("content-length", "0")
@@ -77,13 +68,16 @@ class StrictRequest(Request):
             raise BodyTooLarge
         chunks, size = [], 0
         try:
-            async for chunk in self.stream():
-                size += len(chunk)
-                if size > MOST_BYTES:
-                    raise BodyTooLarge
-                chunks.append(chunk)
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in self.stream():
+                    size += len(chunk)
+                    if size > MOST_BYTES:
+                        raise BodyTooLarge
+                    chunks.append(chunk)
         except ClientDisconnect:
             raise MalformedBody("The body ended too early.") from None
+        except TimeoutError:
+            raise MalformedBody(f"The body did not come within {BODY_SECONDS} seconds.") from None
         return b"".join(chunks)
 
     def _media_type(self) -> str:
@@ -92,11 +86,23 @@ class StrictRequest(Request):
         return media_type.strip().lower() if charset in {"", "charset=utf-8", "charset=utf8"} else ""
 
 
+def pairs(written: bytes) -> list[tuple[str, str]]:
+    """Parse a query or a form (application/x-www-form-urlencoded) into its names and values.
+
+    What is no UTF-8 becomes half a character, which every text refuses, and not a mark of replacement.
+    """
+    return parse_qsl(
+        written.decode(errors="surrogateescape"), keep_blank_values=True, encoding="utf-8", errors="surrogateescape"
+    )
+
+
 def strict_json(body: bytes) -> object:
     """Parse JSON (RFC 8259) as I-JSON (RFC 7493) wants it; raise MalformedBody.
 
     Refused are other encodings than UTF-8, a key given twice, NaN and Infinity, and nesting deeper than 32.
     """
+    if body.startswith(BOM_UTF8):
+        raise MalformedBody("Leave out the byte order mark before the JSON.")
     try:
         value = _DECODER.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -114,7 +120,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int | float:
-    # Python refuses to read thousands of digits; as a double such a number is out of anybody's range, and says so.
+    # Python refuses to read thousands of digits; as a double such a number is refused by every field all the same.
     return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
 
 

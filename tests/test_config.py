@@ -79,6 +79,18 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert read().cors_origins == ("https://a.example", "https://b.example")
 
 
+def test_an_origin_is_compared_as_browsers_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", "HTTPS://App.Example")
+    assert read().cors_origins == ("https://app.example",)
+
+
+@pytest.mark.parametrize(
+    "origins", ["app.example", "*", "https://app.example/page", "https://a.example https://b.example"]
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origins: str) -> None:
+    assert "CORS_ORIGINS" in refusal(cors_origins=origins)
+
+
 def test_settings_are_frozen() -> None:
     settings = read()
     with pytest.raises(ValidationError, match="frozen"):

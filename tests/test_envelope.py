@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from conftest import Person, _visitor
@@ -86,7 +87,10 @@ async def exchange(app: FastAPI, method: str, path: str, *coming: Message) -> li
     sent: list[Message] = []
 
     async def receive() -> Message:
-        return next(arriving)
+        for message in arriving:
+            return message
+        await anyio.sleep_forever()
+        raise AssertionError
 
     async def send(message: Message) -> None:
         sent.append(message)

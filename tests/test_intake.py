@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Person
+from conftest import Person, SignUp
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +19,7 @@ from test_problems import JSON, advice, blamed
 
 import main
 from problems import MalformedBody
+from routers import intake
 from routers.intake import StrictRequest, strict_json
 
 MOST_BYTES = 64 * 1024
@@ -375,8 +376,6 @@ async def test_a_sign_in_is_a_form_and_nothing_else(client: httpx.AsyncClient, m
     "form",
     [
         b"username=%00&password=%00",
-        b"username=%ff%fe&password=%ed%a0%80",
-        b"username=\xff\xfe&password=\x00",
         b"username=%&password=%zz",
         b"username=%F0%9F%8D%8E&password=%F0%9F%94%91",
         b"username=" + b"%EF%B7%BA" * 254 + b"&password=x",
@@ -389,6 +388,41 @@ async def test_a_hostile_sign_in_is_just_wrong(client: httpx.AsyncClient, form: 
     answer = await client.post("/users/token", content=form, headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+
+
+@pytest.mark.parametrize("name", [b"%ff%fe", b"\xff\xfe", b"%ed%a0%80"])
+async def test_a_form_that_is_no_utf_8_is_refused(client: httpx.AsyncClient, name: bytes) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answer = await client.post("/users/token", content=b"username=" + name + b"&password=x", headers=headers)
+
+    assert (answer.status_code, blamed(answer)) == (422, {"/username": "malformed"})
+
+
+async def test_a_form_need_not_be_escaped_as_curl_does_not(sign_up: SignUp) -> None:
+    person = await sign_up(password="größenwahn über alles")
+    form = f"username={person.user['username']}&password=größenwahn über alles".encode()
+
+    answer = await person.post(
+        "/users/token", content=form, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+
+    assert answer.status_code == 200
+
+
+async def test_a_byte_order_mark_is_named(somebody: Person) -> None:
+    answer = await somebody.post("/expenses", content=b'\xef\xbb\xbf{"amount": "1"}', headers=JSON)
+
+    assert (answer.status_code, "byte order mark" in answer.json()["detail"]) == (400, True)
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "BODY_SECONDS", 0.05)
+    beginning: Message = {"type": "http.request", "body": b'{"amount": ', "more_body": True}
+
+    sent = await exchange(app, "POST", "/expenses", beginning)
+
+    assert next(it["status"] for it in sent if "status" in it) == 400
 
 
 async def test_a_field_of_the_form_that_is_given_twice_is_refused(client: httpx.AsyncClient) -> None:
