@@ -17,7 +17,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from config import Settings
-from faults import CommitLost, QueueFull, cannot_serve, is_refused_commit
+from faults import CommitLost, QueueFull, cannot_serve, described, is_refused_commit
 from ownership import refuse_unowned_once
 
 LOCK_WAIT_SECONDS: Final = 5
@@ -193,7 +193,7 @@ class UnitOfWork:
             await self._writing.invalidate()
             if is_refused_commit(error):
                 raise
-            raise CommitLost from error
+            raise CommitLost(described(error)) from error
 
 
 async def _end(connection: AsyncConnection) -> None:

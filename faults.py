@@ -35,10 +35,18 @@ _AGAIN: Final = {1213, 1205, 1020}
 _LOST: Final = {2003, 2006, 2013, 2014, 4031}
 _CANNOT_SERVE: Final = {1290, 1792, 1836, 1047}
 _ERROR_DURING_COMMIT: Final = 1180
-_UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 3100}
-# SQLite's primary result codes: busy and locked; then read-only, I/O, corrupt, full, cannot open, not a database.
+_UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 1698, 3100}
+# SQLite's primary result codes: busy and locked; then read-only, interrupted, I/O, corrupt, full, cannot open, not a
+# database.
 _SQLITE_AGAIN: Final = {5, 6}
-_SQLITE_UNAVAILABLE: Final = {8, 10, 11, 13, 14, 26}
+# What a rival may have broken in between: a unique key, a row that others refer to, or one that this refers to.
+_RIVALS: Final = {1062, 1451, 1452}
+_SQLITE_RIVALS: Final = {
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
+}
+_SQLITE_UNAVAILABLE: Final = {8, 9, 10, 11, 13, 14, 26}
 
 
 def fault_of(error: BaseException) -> Fault | None:
@@ -49,7 +57,7 @@ def fault_of(error: BaseException) -> Fault | None:
     if isinstance(error, PoolTimeout | TimeoutError | QueueFull):
         return Fault.UNAVAILABLE
     if isinstance(error, IntegrityError | pymysql.err.IntegrityError | sqlite3.IntegrityError):
-        return Fault.AGAIN
+        return Fault.AGAIN if _is_rivals(error) else None
     if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
         return _fault_of_number(error) or Fault.LOST
     return _fault_of_number(error) if isinstance(error, DBAPIError | pymysql.err.MySQLError | sqlite3.Error) else None
@@ -60,9 +68,21 @@ def is_refused_commit(error: BaseException) -> bool:
     return fault_of(error) in {Fault.AGAIN, Fault.UNAVAILABLE} and _number(error) not in {None, _ERROR_DURING_COMMIT}
 
 
+def described(error: BaseException) -> str:
+    """Return what a log may say of a failure: its kind and number, without the server's text, which quotes values."""
+    original = getattr(error, "orig", None) or error
+    code = getattr(original, "sqlite_errorname", None) or _number(error)
+    return type(original).__name__ + (f" {code}" if code is not None else "")
+
+
 def cannot_serve(error: BaseException) -> bool:
     """Tell whether the server behind a connection takes no work, though it answers (read-only, or cut off)."""
     return _number(error) in _CANNOT_SERVE
+
+
+def _is_rivals(error: BaseException) -> bool:
+    code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
+    return code in _SQLITE_RIVALS if code is not None else _number(error) in _RIVALS
 
 
 def _fault_of_number(error: BaseException) -> Fault | None:

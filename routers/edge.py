@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import random
 import re
 from collections.abc import Callable, Coroutine, Iterator
@@ -18,7 +19,7 @@ from starlette.requests import HTTPConnection
 from accounts import Accounts
 from auth import AccessTokens, Caller, Claims, caller_of
 from database import Database, UnitOfWork
-from faults import CommitLost, Fault, fault_of
+from faults import CommitLost, Fault, described, fault_of
 from ledger import Ledger
 from problems import (
     TOKEN_PATH,
@@ -39,6 +40,8 @@ from refusals import at, at_parameter
 from routers.intake import FORM, FORM_WANTED, JSON, StrictRequest
 from schemas import callers_currency
 from shapes import Shape
+
+logger = logging.getLogger("expense_tracker")
 
 TRIES: Final = {Fault.AGAIN: 4, Fault.LOST: 2}
 READ_SECONDS: Final = 5
@@ -105,6 +108,7 @@ class LedgerRoute(APIRoute):
                 async with asyncio.timeout(seconds):
                     return await _run(handle, strict, request.app.state.database)
             except TimeoutError:
+                logger.warning("request %s was not done within %s seconds", request.scope["request_id"], seconds)
                 raise Unavailable from None
 
         return answer
@@ -138,6 +142,7 @@ async def _run(handle: Answer, request: StrictRequest, database: Database) -> Re
                 await unit.commit()
                 return response
         except CommitLost as lost:
+            logger.warning("request %s may have happened: %s", request.scope["request_id"], lost)
             raise OutcomeUnknown from lost
         except (Problem, RequestValidationError):
             raise
@@ -146,6 +151,7 @@ async def _run(handle: Answer, request: StrictRequest, database: Database) -> Re
             if fault is None:
                 raise
             if tries >= TRIES.get(fault, 1):
+                logger.warning("request %s gave up: %s", request.scope["request_id"], described(error))
                 raise Unavailable from error
         await asyncio.sleep(random.uniform(0, 0.02) * 2**tries)  # noqa: S311
 

@@ -7,11 +7,17 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from faults import Fault, QueueFull, fault_of
+from faults import Fault, QueueFull, described, fault_of
 
 
 def by_mysql(number: int, kind: type[DBAPIError] = OperationalError, *, is_gone: bool = False) -> DBAPIError:
     return kind("SELECT 1", {}, pymysql.err.OperationalError(number, "…"), connection_invalidated=is_gone)
+
+
+def constraint_of_sqlite(code: int) -> DBAPIError:
+    error = sqlite3.IntegrityError("…")
+    error.sqlite_errorcode = code
+    return IntegrityError("INSERT", {}, error)
 
 
 def by_sqlite(code: int, kind: type[DBAPIError] = OperationalError) -> DBAPIError:
@@ -57,7 +63,16 @@ CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
     "SQLite busy": (by_sqlite(sqlite3.SQLITE_BUSY), Fault.AGAIN),
     "SQLite busy with its snapshot": (by_sqlite(sqlite3.SQLITE_BUSY_SNAPSHOT), Fault.AGAIN),
     "SQLite locked": (by_sqlite(sqlite3.SQLITE_LOCKED), Fault.AGAIN),
-    "SQLite constraint": (by_sqlite(sqlite3.SQLITE_CONSTRAINT_UNIQUE, IntegrityError), Fault.AGAIN),
+    "SQLite duplicate": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_UNIQUE), Fault.AGAIN),
+    "SQLite duplicate key": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY), Fault.AGAIN),
+    "SQLite refers to nothing": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY), Fault.AGAIN),
+    "SQLite, a null of ours": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_NOTNULL), None),
+    "SQLite, a check": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_CHECK), None),
+    "SQLite interrupted": (by_sqlite(sqlite3.SQLITE_INTERRUPT), Fault.UNAVAILABLE),
+    "a null of ours": (by_mysql(1048, IntegrityError), None),
+    "a check": (by_mysql(4025, IntegrityError), None),
+    "access denied": (by_mysql(1045), Fault.UNAVAILABLE),
+    "access denied to the socket's root": (by_mysql(1698), Fault.UNAVAILABLE),
     "SQLite read-only": (by_sqlite(sqlite3.SQLITE_READONLY_DBMOVED), Fault.UNAVAILABLE),
     "SQLite full": (by_sqlite(sqlite3.SQLITE_FULL), Fault.UNAVAILABLE),
     "SQLite I/O": (by_sqlite(sqlite3.SQLITE_IOERR_WRITE), Fault.UNAVAILABLE),
@@ -71,3 +86,16 @@ CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
 @pytest.mark.parametrize(("error", "fault"), CLASSES.values(), ids=CLASSES)
 def test_a_failure_asks_for_what_its_class_says(error: BaseException, fault: Fault | None) -> None:
     assert fault_of(error) is fault
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (by_mysql(1062, IntegrityError), "OperationalError 1062"),
+        (pymysql.err.OperationalError(2013, "Lost connection to hunter2"), "OperationalError 2013"),
+        (PoolTimeout("hunter2"), "TimeoutError"),
+        (KeyError("hunter2"), "KeyError"),
+    ],
+)
+def test_a_log_names_the_kind_and_the_number_and_no_value(error: BaseException, said: str) -> None:
+    assert described(error) == said
