@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 import sessions
 from auth import AccessTokens, Caller
 from database import Base, UnitOfWork, inserted_id, now
+from fields import plain_address
 from models import Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User, name_key
 from passwords import Passwords, check, sized
 from problems import AlreadyExists, InvalidCredentials, InvalidToken, NotFound, ValidationFailed, WrongPassword
@@ -155,7 +156,8 @@ def _wrong_password() -> WrongPassword:
 
 
 def _refuse_own_password(password: str, wanted: Mapping[str, Any]) -> None:
-    taken = [name for name in ("username", "email") if name in wanted and name_key(wanted[name]) == name_key(password)]
+    key = name_key(plain_address(password))
+    taken = [name for name in ("username", "email") if name in wanted and name_key(wanted[name]) == key]
     if taken:
         raise ValidationFailed(errors=[at(f"/{name}", "not_allowed", "This is your password.") for name in taken])
 
@@ -170,7 +172,7 @@ async def find(unit: UnitOfWork, name: str) -> Row[*tuple[Any, ...]]:
 
 async def _named(unit: UnitOfWork, name: str) -> Row[*tuple[Any, ...]] | None:
     connection = await unit.connection()
-    return (await connection.execute(_BY_NAME, {"key": name_key(name.strip())})).one_or_none()
+    return (await connection.execute(_BY_NAME, {"key": name_key(plain_address(name.strip()))})).one_or_none()
 
 
 async def _profile(connection: AsyncConnection, user_id: int) -> UserAnswer:

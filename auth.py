@@ -23,6 +23,8 @@ ISSUER: Final = "expense-tracker"
 AUDIENCE: Final = "expense-tracker-api"
 TOKEN_LENGTH: Final = 1024
 CLOCK_SKEW: Final = 30
+# Header, claims and 32 bytes of signature in base64url without padding, whose last letter has no bits to spare.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _SID: Final = re.compile("[0-9a-f]{32}")
 _USER_ID: Final = re.compile("[1-9][0-9]{0,17}")
 HEADER_KEYS: Final = frozenset({"alg", "typ", "kid"})
@@ -66,7 +68,7 @@ class AccessTokens:
 
         The library lets pass what RFC 8725 does not: unknown critical headers, a future `iat`, an `exp` as text.
         """
-        if len(token) > TOKEN_LENGTH or not token.isascii():
+        if len(token) > TOKEN_LENGTH or not _TOKEN.fullmatch(token):
             raise InvalidToken
         claims = _verified(token, self._key)
         issued, expires, user_id, sid = (claims.get(name) for name in ("iat", "exp", "sub", "sid"))

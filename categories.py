@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, func, select, update
 
 from database import now
 from ledger import Ledger
-from models import Category, Expense, Tombstone, TrashedExpense, name_key
+from models import MOST_CATEGORIES, Category, Expense, Tombstone, TrashedExpense, name_key
 from prepared import Prepared
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed
 from refusals import at, at_parameter
 from schemas import Category as CategoryAnswer
 from schemas import CategoryCreate, CategoryUpdate, CategoryWithUsage
-
-MOST_CATEGORIES: Final = 1_000
 
 _COLUMNS = (
     Category.id,
@@ -62,7 +60,7 @@ async def read_category(ledger: Ledger, category_id: int) -> CategoryAnswer:
 async def create_category(ledger: Ledger, data: CategoryCreate) -> CategoryAnswer:
     """Make a category; raise AlreadyExists where the name is taken."""
     await _refuse_taken(ledger, data.name)
-    return await read_category(ledger, await _insert(ledger, data.name, data.color))
+    return await read_category(ledger, await _insert(ledger, data.name, data.color, "/name"))
 
 
 async def change_category(ledger: Ledger, category_id: int, change: CategoryUpdate) -> CategoryAnswer:
@@ -99,7 +97,7 @@ async def category_named(ledger: Ledger, name: str | None) -> tuple[int | None, 
     if name is None:
         return None, None
     found = await ledger.line(_BY_NAME, key=name_key(name))
-    return (found[0], found[1]) if found else (await _insert(ledger, name, None), name)
+    return (found[0], found[1]) if found else (await _insert(ledger, name, None, "/category"), name)
 
 
 def _usage(expense_count: int, last_used: date | None) -> dict[str, Any]:
@@ -120,9 +118,10 @@ async def _refuse_taken(ledger: Ledger, name: str, *, but: int | None = None) ->
         raise AlreadyExists(errors=[entry], members={"existing_id": taken[0]})
 
 
-async def _insert(ledger: Ledger, name: str, color: str | None) -> int:
+async def _insert(ledger: Ledger, name: str, color: str | None, pointer: str) -> int:
     if (await ledger.execute(_COUNT)).scalar_one() >= MOST_CATEGORIES:
-        raise TooMany(f"An account holds at most {MOST_CATEGORIES:,} categories.")
+        detail = f"An account holds at most {MOST_CATEGORIES:,} categories."
+        raise TooMany(detail, errors=[at(pointer, "not_allowed", detail)])
     revision = await ledger.next_revision()
     return await ledger.insert(Category, name=name, name_key=name_key(name), color=color, revision=revision)
 

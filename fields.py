@@ -31,7 +31,7 @@ MOST_COMPOSED: Final = 4
 _USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 _ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
-_WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,15}")
+_WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,39}")
 
 
 def refusing(read: Callable[[Any], T]) -> Callable[[Any], T]:
@@ -64,9 +64,11 @@ def text(shortest: int, longest: int, key: Callable[[str], str] | None = None) -
             raise refusal("malformed", "Leave out control characters.")
         if len(trimmed) < shortest:
             raise refusal("too_short", f"Send at least {shortest} character{'s' * (shortest > 1)}.")
-        # A few characters fold to as many as eighteen: a text of them has no key that its column could hold.
-        if len(trimmed) > longest or (key and len(key(trimmed)) > longest * KEY_GROWTH):
+        if len(trimmed) > longest:
             raise refusal("too_long", f"Send at most {longest} characters.")
+        # A few characters fold to as many as eighteen: a text of them has no key that its column could hold.
+        if key and len(key(trimmed)) > longest * KEY_GROWTH:
+            raise refusal("too_long", "Send fewer characters: some of these stand for many letters each.")
         return trimmed
 
     return read
@@ -82,6 +84,14 @@ def _color(value: str) -> str:
     if not _COLOR.fullmatch(value):
         raise refusal("malformed", "Write a colour like #2a9d8f.")
     return value.lower()
+
+
+def plain_address(text: str) -> str:
+    """Return an e-mail address in the one spelling that is stored (RFC 5891), and any other text as it is."""
+    try:
+        return str(validate_email(text, check_deliverability=False).normalized)
+    except EmailNotValidError:
+        return text
 
 
 def _email(value: str) -> str:

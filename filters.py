@@ -19,17 +19,19 @@ from fields import (
     refusing,
     text,
 )
-from models import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, Category, Expense, name_key, text_key
+from models import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, MOST_CATEGORIES, Category, Expense, name_key, text_key
 from periods import Span
-from refusals import refusal
+from problems import ValidationFailed
+from refusals import at_parameter, refusal
 from shapes import Shape
 
 ANY_DAY = date(2026, 1, 1)
+LATEST_START_DAY = 28
 
 
 def _period(value: str) -> str:
-    # Only its spelling is looked at here; what it means depends on the user's today.
-    refusing(lambda period: periods.span(period, ANY_DAY))(value)
+    # Its spelling is looked at here; what it means depends on the user's today, and on the day their months begin.
+    refusing(lambda period: periods.span(period, ANY_DAY, LATEST_START_DAY))(value)
     return value
 
 
@@ -60,7 +62,7 @@ class ExpenseFilter(Shape):
         "Weeks, quarters and years are the calendar's.",
     )
     category: list[CategoryName] = Field(
-        default=[], max_length=100, description="A category's name; may be given several times."
+        default=[], max_length=MOST_CATEGORIES, description="A category's name; may be given several times."
     )
     uncategorized: Flag = Field(default=False, description="Those without a category, beside those of `category`.")
     currency: Given[Currency] = Field(default=None, description="ISO 4217 code.")
@@ -95,9 +97,12 @@ class ExpenseFilter(Shape):
         return most
 
     def span(self, today: date, month_start_day: int) -> Span | None:
-        """Return the days asked for, or None for all of them."""
+        """Return the days asked for, or None for all; raise ValidationFailed where the user's month has none."""
         if self.period is not None:
-            return periods.span(self.period, today, month_start_day)
+            try:
+                return periods.span(self.period, today, month_start_day)
+            except periods.PeriodError as error:
+                raise ValidationFailed(errors=[at_parameter("period", error.code, str(error))]) from None
         if self.from_ is None and self.to is None:
             return None
         return Span(self.from_ or periods.EARLIEST, self.to or periods.LATEST)

@@ -30,6 +30,7 @@ DESCRIPTION_LENGTH = 500
 EXTERNAL_ID_LENGTH = 64
 # Folding case and normalising make a text at most three times as long, save for a few ligatures, which are refused.
 KEY_GROWTH = 3
+MOST_CATEGORIES = 1_000
 
 Id = Annotated[int, mapped_column(BigId, primary_key=True, sort_order=-2)]
 CurrencyCode = Annotated[str, mapped_column(String(3))]

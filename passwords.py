@@ -15,7 +15,7 @@ from passlib.context import CryptContext
 from pydantic import AfterValidator, Field, WithJsonSchema
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from fields import MOST_COMPOSED, whole_characters
+from fields import MOST_COMPOSED, plain_address, whole_characters
 from models import name_key
 from problems import Unavailable
 from refusals import refusal
@@ -59,7 +59,7 @@ def check(password: str, shortest: int, *own_names: str) -> None:
         raise refusal("too_short", f"Send at least {shortest} characters.")
     if password.casefold() in _common(shortest):
         raise refusal("not_allowed", "This is one of the most common passwords; choose another.")
-    if name_key(password) in map(name_key, own_names):
+    if name_key(plain_address(password)) in map(name_key, own_names):
         raise refusal("not_allowed", "The password must not be your own name or e-mail.")
 
 

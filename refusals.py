@@ -86,10 +86,10 @@ def entries(error: RequestValidationError) -> list[Entry]:
 def _entry(refused: Mapping[str, Any]) -> Entry:
     where, *path = refused["loc"]
     kind, place = refused["type"], _place(where, path)
-    if where == "query" and len(path) == 1 and isinstance(refused.get("input"), list) and kind != "extra_forbidden":
-        return Entry(place, "not_allowed", "Give this once.")
     if where == "query" and kind == "extra_forbidden":
         return Entry(place, "unknown", "There is no such parameter here.")
+    if where == "query" and len(path) == 1 and isinstance(refused.get("input"), list) and kind != "too_long":
+        return Entry(place, "not_allowed", "Give this once.")
     if own := refused.get("ctx", {}).get("detail"):
         return Entry(place, kind, own)
     if kind == "missing" and not path:

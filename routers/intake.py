@@ -57,6 +57,8 @@ class StrictRequest(Request):
             raise UnsupportedMediaType(FORM_WANTED if media_type == FORM else "")
         if media_type == JSON:
             self._json = strict_json(self._body)
+        else:
+            refuse_other_encodings(self._body)
 
     async def form(self, **_: Any) -> FormData:  # type: ignore[override]
         """Return the form that was read; unlike Starlette's, letters beyond ASCII need not be escaped."""
@@ -94,6 +96,14 @@ def pairs(written: bytes) -> list[tuple[str, str]]:
     return parse_qsl(
         written.decode(errors="surrogateescape"), keep_blank_values=True, encoding="utf-8", errors="surrogateescape"
     )
+
+
+def refuse_other_encodings(form: bytes) -> None:
+    """Raise MalformedBody where a form is not written in UTF-8."""
+    try:
+        form.decode()
+    except UnicodeDecodeError:
+        raise MalformedBody(f"The form is not in UTF-8. {FORM_WANTED}") from None
 
 
 def strict_json(body: bytes) -> object:

@@ -58,6 +58,25 @@ async def test_registering_answers_with_the_account(client: httpx.AsyncClient, f
     }
 
 
+@pytest.mark.parametrize("spelt", ["ada-{n}@exämple.com", "ada-{n}@xn--exmple-cua.com", "ADA-{n}@XN--EXMPLE-CUA.COM"])
+@pytest.mark.parametrize("registered", ["ada-{n}@exämple.com", "ada-{n}@xn--exmple-cua.com"])
+async def test_an_address_signs_in_however_its_domain_is_spelt(
+    sign_up: SignUp, client: httpx.AsyncClient, registered: str, spelt: str
+) -> None:
+    number = next(numbers)
+    person = await sign_up(email=registered.format(n=number))
+
+    assert (await token_for(client, spelt.format(n=number), person.password)).status_code == 200
+
+
+async def test_ones_own_address_is_no_password_however_its_domain_is_spelt(
+    client: httpx.AsyncClient, form: dict[str, str]
+) -> None:
+    own = {"email": "ada@exämple.com", "password": "ada@xn--exmple-cua.com"}
+
+    assert places(await client.post("/users/register", json=form | own)) == {"/password": "not_allowed"}
+
+
 async def test_registering_takes_currency_time_zone_and_salary_day(sign_up: SignUp) -> None:
     person = await sign_up(currency="jpy", timezone="Asia/Tokyo", month_start_day=25)
     assert person.user["currency"] == "JPY"

@@ -247,3 +247,14 @@ async def test_without_a_bearer_token_the_answer_asks_to_sign_in(
 async def test_a_token_in_the_query_does_not_let_in(client: httpx.AsyncClient, person: Person) -> None:
     answer = await client.get("/users/me", params={"access_token": person.token})
     assert answer.status_code == 401
+
+
+async def test_a_token_is_spelt_in_one_way(person: Person) -> None:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    # The last letter's two lowest bits say nothing: another one would be the same signature to a lenient reader.
+    last = letters.index(person.token[-1])
+    spellings = [person.token[:-1] + letters[last + 1], f"{person.token}=", f"{person.token}=="]
+
+    answers = [await bearing(person, token) for token in spellings]
+
+    assert [answer.status_code for answer in answers] == [401, 401, 401]

@@ -594,3 +594,27 @@ async def test_what_sorts_alike_stands_in_the_order_of_recording(person: Person,
     listed = [it["id"] for it in (await person.get("/expenses", params={"sort": sort})).json()["items"]]
 
     assert listed == sorted(recorded, reverse=newest_first)
+
+
+@pytest.mark.parametrize(("number", "status"), [(101, 200), (1_000, 200), (1_001, 422)])
+async def test_as_many_categories_may_be_asked_for_as_an_account_holds(
+    person: Person, number: int, status: int
+) -> None:
+    answer = await person.get("/expenses", params={"category": [f"c{at}" for at in range(number)]})
+
+    assert answer.status_code == status
+
+
+async def test_too_many_categories_are_not_told_to_come_once(person: Person) -> None:
+    answer = await person.get("/expenses", params={"category": [f"c{at}" for at in range(1_001)]})
+
+    assert blamed(answer) == {"category": "too_long"}
+
+
+@pytest.mark.parametrize(("start_day", "status"), [(28, 200), (2, 200), (1, 422)])
+async def test_a_users_month_that_sticks_out_at_the_edge_is_clipped(
+    sign_up: SignUp, start_day: int, status: int
+) -> None:
+    person = await sign_up(month_start_day=start_day)
+
+    assert (await person.get("/expenses?period=1899-12")).status_code == status

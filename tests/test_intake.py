@@ -390,11 +390,19 @@ async def test_a_hostile_sign_in_is_just_wrong(client: httpx.AsyncClient, form: 
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
 
 
-@pytest.mark.parametrize("name", [b"%ff%fe", b"\xff\xfe", b"%ed%a0%80"])
-async def test_a_form_that_is_no_utf_8_is_refused(client: httpx.AsyncClient, name: bytes) -> None:
+async def test_a_form_that_is_no_utf_8_is_refused(client: httpx.AsyncClient) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
-    answer = await client.post("/users/token", content=b"username=" + name + b"&password=x", headers=headers)
+    answer = await client.post("/users/token", content=b"username=\xff\xfe&password=x", headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+
+
+@pytest.mark.parametrize("name", ["%ff%fe", "%ed%a0%80"])
+async def test_a_field_of_a_form_that_is_no_utf_8_is_refused(client: httpx.AsyncClient, name: str) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answer = await client.post("/users/token", content=f"username={name}&password=x", headers=headers)
 
     assert (answer.status_code, blamed(answer)) == (422, {"/username": "malformed"})
 

@@ -228,6 +228,20 @@ async def test_a_range_of_amounts_is_a_stretch_of_the_index_by_amount(planner: P
     assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
 
 
+@pytest.mark.parametrize("sort", ["-amount", "amount"])
+async def test_a_day_in_the_order_of_amounts_reads_the_rows_of_that_day(planner: Planner, sort: str) -> None:
+    plan = await planner.plan(f"/expenses?period=2024-06-15&sort={sort}&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_DATE
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+@pytest.mark.parametrize("sort", ["-date", "date"])
+async def test_a_rare_amount_in_the_order_of_dates_reads_the_rows_of_that_amount(planner: Planner, sort: str) -> None:
+    plan = await planner.plan(f"/expenses?min_amount=500.9&sort={sort}&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_AMOUNT
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
 async def test_an_external_id_is_looked_up(planner: Planner) -> None:
     plan = await planner.plan("/expenses?external_id=x4711")
     assert plan.indexes["expenses"] == BY_EXTERNAL_ID
