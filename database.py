@@ -1,30 +1,20 @@
 """The database: declarative base, column types, the two engines, and the unit of work."""
 
 import asyncio
-import time
 from collections.abc import Callable, Hashable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 from weakref import WeakValueDictionary
 
-import pymysql.converters
-from pymysql.constants import FIELD_TYPE
-from sqlalchemy import BigInteger, CursorResult, DateTime, Dialect, Integer, MetaData, TypeDecorator, event
-from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import BigInteger, CursorResult, DateTime, Dialect, Integer, MetaData, TypeDecorator
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from config import Settings
-from faults import CommitLost, QueueFull, cannot_serve, described, is_refused_commit
-from ownership import refuse_unowned_once
+from engines import make_engine
+from faults import CommitLost, QueueFull, described, is_refused_commit
 
-LOCK_WAIT_SECONDS: Final = 5
-# A thread that waits for a SQLite file cannot be called back, so it waits for less, and the edge tries again.
-BUSY_SECONDS: Final = 2
-CONNECT_SECONDS: Final = 3
-IDLE_SECONDS: Final = 5
 LARGEST_ID: Final = 2**63 - 1
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -111,8 +101,8 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self.embedded = settings.embedded
-        self._work = _engine(settings, autocommit=False)
-        self._read = _engine(settings, autocommit=True)
+        self._work = make_engine(settings, autocommit=False)
+        self._read = make_engine(settings, autocommit=True)
         self._queue = WriterQueue(settings.queue_limit)
 
     @property
@@ -120,9 +110,9 @@ class Database:
         """The engine of the units of work and that of the reads."""
         return self._work, self._read
 
-    def unit(self) -> "UnitOfWork":
-        """Return a unit of work, to be used with `async with`."""
-        return UnitOfWork(self._work, self._read, self._queue, one_writer=self.embedded)
+    def unit(self, until: float | None = None) -> "UnitOfWork":
+        """Return a unit of work, to be used with `async with`; what it still does at `until` (loop time) is stopped."""
+        return UnitOfWork(self._work, self._read, self._queue, one_writer=self.embedded, until=until)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -133,21 +123,32 @@ class Database:
 class UnitOfWork:
     """What one request asks of the database: reads in autocommit, then at most one transaction, committed once."""
 
-    def __init__(self, work: AsyncEngine, read: AsyncEngine, queue: WriterQueue, *, one_writer: bool) -> None:
+    def __init__(
+        self, work: AsyncEngine, read: AsyncEngine, queue: WriterQueue, *, one_writer: bool, until: float | None
+    ) -> None:
         self._work = work
         self._read = read
         self._queue = queue
         self._one_writer = one_writer
+        self._until = until
+        self._alarm: asyncio.TimerHandle | None = None
+        self._interruptions: list[asyncio.Task[None]] = []
         self._reading: AsyncConnection | None = None
         self._writing: AsyncConnection | None = None
         self._turn: asyncio.Lock | None = None
 
     async def __aenter__(self) -> Self:
         """Open it; nothing is taken before it is needed."""
+        # A server ends a statement that takes too long by itself. SQLite works in a thread, which no cancellation
+        # reaches, and a connection is not closed before its statement has ended.
+        if self._until is not None and self._one_writer:
+            self._alarm = asyncio.get_running_loop().call_at(self._until, self._interrupt)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Roll back what was not committed and give everything back."""
+        if self._alarm is not None:
+            self._alarm.cancel()
         try:
             await self.release()
             if self._writing is not None:
@@ -157,6 +158,12 @@ class UnitOfWork:
             if self._turn is not None:
                 self._turn.release()
                 self._turn = None
+
+    def _interrupt(self) -> None:
+        for connection in (self._reading, self._writing):
+            if connection is not None and not connection.closed and not connection.invalidated:
+                driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
+                self._interruptions.append(asyncio.create_task(driver.interrupt()))  # type: ignore[union-attr]  # aiosqlite's
 
     async def connection(self) -> AsyncConnection:
         """Return the connection for reads: in autocommit before the transaction begins, the transaction's own after."""
@@ -205,80 +212,3 @@ async def _end(connection: AsyncConnection) -> None:
         await connection.invalidate()
     finally:
         await connection.close()
-
-
-def _engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
-    options: dict[str, Any] = {
-        "pool_size": settings.pool_size,
-        "max_overflow": 0,
-        "pool_timeout": settings.pool_timeout,
-    }
-    if autocommit:
-        options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-    elif not settings.embedded:
-        options |= {"isolation_level": "READ COMMITTED"}
-    connect_args = {"isolation_level": None} if settings.embedded else _mysql_arguments()
-    engine = create_async_engine(
-        settings.url, pool_reset_on_return=None, hide_parameters=True, connect_args=connect_args, **options
-    )
-    event.listen(engine.sync_engine, "before_cursor_execute", refuse_unowned_once)
-    if settings.embedded:
-        _listen_on_sqlite(engine, autocommit=autocommit)
-    else:
-        _listen_on_mysql(engine)
-    return engine
-
-
-def _read_instant(text: str) -> datetime:
-    return datetime.fromisoformat(f"{text}+00:00")
-
-
-def _mysql_arguments() -> dict[str, Any]:
-    return {
-        "charset": "utf8mb4",
-        "connect_timeout": CONNECT_SECONDS,
-        "init_command": (
-            f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, time_zone = '+00:00', "
-            "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
-        ),
-        # The driver's own decoders match regular expressions; a page of 50 rows holds 150 dates.
-        "conv": pymysql.converters.conversions
-        | {FIELD_TYPE.DATE: date.fromisoformat, FIELD_TYPE.DATETIME: _read_instant},
-    }
-
-
-def _listen_on_sqlite(engine: AsyncEngine, *, autocommit: bool) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        for pragma in ("foreign_keys = ON", "journal_mode = WAL", f"busy_timeout = {BUSY_SECONDS * 1000}"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    if not autocommit:
-        # A deferred transaction that turns into a writer fails at once with "database is locked".
-        @event.listens_for(engine.sync_engine, "begin")
-        def begin(connection: Any) -> None:  # noqa: ANN401
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _listen_on_mysql(engine: AsyncEngine) -> None:
-    dialect = engine.sync_engine.dialect
-
-    @event.listens_for(engine.sync_engine, "handle_error")
-    def drop_a_server_that_cannot_serve(context: ExceptionContext) -> None:
-        if cannot_serve(context.original_exception):
-            context.is_disconnect = True
-
-    @event.listens_for(engine.sync_engine, "checkin")
-    def note_the_time(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-        record.info["idle_since"] = time.monotonic()
-
-    # A ping at every checkout costs 50 µs; one that rested for a while may have been closed by the server.
-    @event.listens_for(engine.sync_engine, "checkout")
-    def ping_after_a_rest(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
-        if time.monotonic() - record.info.get("idle_since", time.monotonic()) > IDLE_SECONDS:
-            try:
-                dialect.do_ping(connection)
-            except Exception as error:
-                raise DisconnectionError from error

@@ -1,5 +1,6 @@
 """Hot statements: compiled once by SQLAlchemy, then run by the driver itself."""
 
+import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
@@ -93,7 +94,7 @@ async def _sent(
     text: _Text,
     parameters: Mapping[str, Any],
 ) -> T:
-    """Send a statement; a connection on which that fails is thrown away, save after a lost race."""
+    """Send a statement; a connection on which that fails is thrown away, save after a lost race, and on SQLite."""
     driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
     try:
         return await send(driver, text.sql, text.values(parameters))
@@ -103,7 +104,7 @@ async def _sent(
             # Let SQLAlchemy see for itself: it then throws away the whole pool, which is as dead as this one.
             with suppress(DBAPIError):
                 await connection.exec_driver_sql("SELECT 1")
-        if fault is not Fault.AGAIN:
+        if fault is not Fault.AGAIN and not isinstance(error, sqlite3.Error):
             await connection.invalidate()
         raise
 

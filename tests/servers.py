@@ -176,7 +176,8 @@ class PrivateMariaDB(MySQL):
     It can be stopped, killed, frozen and started again, on the same port and the same data, by the test that owns it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self._own_options = options
         self._folder = TemporaryDirectory(prefix="expenses-mariadb-", ignore_cleanup_errors=True)
         self._path = Path(self._folder.name)
         self._process: Process | None = None
@@ -263,6 +264,7 @@ class PrivateMariaDB(MySQL):
             "--innodb-doublewrite=0",
             "--innodb-fast-shutdown=2",
             "--loose-mysqlx=OFF",
+            *self._own_options,
         ]
 
     def _answers(self) -> bool:

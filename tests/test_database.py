@@ -31,8 +31,9 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.exc import OperationalError
 
-import database
+import engines
 import migrations
 from config import Settings
 from database import now
@@ -78,49 +79,6 @@ async def test_an_instant_comes_back_in_utc_to_the_second(
 def test_now_is_a_whole_second_of_utc() -> None:
     assert now().tzinfo is UTC
     assert now().microsecond == 0
-
-
-# --- what every connection is told ------------------------------------------------------------------------------------
-
-
-async def asked(app: FastAPI, engine: int, question: str) -> object:
-    async with app.state.database.engines[engine].connect() as connection:
-        return (await connection.exec_driver_sql(question)).scalar_one()
-
-
-@on_mysql
-async def test_units_of_work_read_what_is_committed(app: FastAPI, person: Person) -> None:
-    assert person.token
-    async with app.state.database.engines[0].connect() as connection:
-        assert await connection.get_isolation_level() == "READ COMMITTED"
-
-
-@on_mysql
-@pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("innodb_lock_wait_timeout", 5),
-        ("time_zone", "+00:00"),
-        ("sql_mode", "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"),
-        ("character_set_connection", "utf8mb4"),
-    ],
-)
-async def test_every_connection_to_mysql_is_told(app: FastAPI, engine: int, variable: str, value: object) -> None:
-    assert await asked(app, engine, f"SELECT @@{variable}") == value
-
-
-@on_mysql
-@pytest.mark.parametrize(("engine", "value"), [(0, 0), (1, 1)], ids=["to write", "to read"])
-async def test_only_reads_commit_by_themselves(app: FastAPI, engine: int, value: int) -> None:
-    assert await asked(app, engine, "SELECT @@autocommit") == value
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
-@pytest.mark.parametrize(("pragma", "value"), [("foreign_keys", 1), ("journal_mode", "wal"), ("busy_timeout", 2000)])
-async def test_every_connection_to_sqlite_is_told(app: FastAPI, engine: int, pragma: str, value: object) -> None:
-    assert await asked(app, engine, f"PRAGMA {pragma}") == value
 
 
 # --- the unit of work -------------------------------------------------------------------------------------------------
@@ -267,8 +225,8 @@ def join(visit: Callable[[FastAPI], Person]) -> Join:
 @pytest.fixture
 async def hasty(database_url: str, start: Start, join: Join, monkeypatch: pytest.MonkeyPatch) -> Running:
     """An app that does not wait for a lock, so that it loses every race at once."""
-    monkeypatch.setattr(database, "LOCK_WAIT_SECONDS", 0)
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(engines, "LOCK_WAIT_SECONDS", 0)
+    monkeypatch.setattr(engines, "BUSY_SECONDS", 0)
     app = await start(database_url)
     return Running(app, await join(app))
 
@@ -506,6 +464,28 @@ async def test_a_write_beyond_its_deadline_is_a_503_and_leaves_no_lock(
     assert taken(app) == [0, 0]
 
 
+ENDLESS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) SELECT max(n) FROM numbers"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_statement_of_sqlite_ends_with_its_deadline(app: FastAPI) -> None:
+    until = asyncio.get_running_loop().time() + 0.1
+    with pytest.raises(OperationalError, match="interrupted"):
+        async with app.state.database.unit(until) as unit:
+            await (await unit.connection()).exec_driver_sql(ENDLESS)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_transaction_whose_statement_was_ended_leaves_no_lock(app: FastAPI) -> None:
+    until = asyncio.get_running_loop().time() + 0.1
+    with pytest.raises(OperationalError, match="interrupted"):
+        async with app.state.database.unit(until) as unit:
+            await (await unit.begin()).exec_driver_sql(ENDLESS)
+    async with app.state.database.unit() as unit:
+        assert (await (await unit.begin()).exec_driver_sql("SELECT 1")).scalar_one() == 1
+    assert taken(app) == [0, 0]
+
+
 # --- a database that goes away ----------------------------------------------------------------------------------------
 
 
@@ -562,7 +542,7 @@ async def test_killed_connections_are_replaced_before_anybody_sees(
 async def test_a_connection_that_rested_is_pinged_first(
     frail: PrivateMariaDB, shaky: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "IDLE_SECONDS", -1)
+    monkeypatch.setattr(engines, "IDLE_SECONDS", -1)
     monkeypatch.setitem(edge.TRIES, Fault.LOST, 1)
     kill_connections(frail)
     assert (await shaky.person.get("/expenses")).status_code == 200
@@ -631,7 +611,7 @@ def _short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge, "READ_SECONDS", 0.5)
     monkeypatch.setattr(migrations, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(edge, "WRITE_SECONDS", 0.5)
-    monkeypatch.setattr(database, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(engines, "CONNECT_SECONDS", 0.5)
 
 
 @pytest.mark.usefixtures("_short_deadlines")

@@ -17,6 +17,7 @@ from config import VERSION, Settings
 
 LAYERS: Final = (
     {"config", "faults", "money", "ownership", "periods", "refusals"},
+    {"engines"},
     {"database", "problems"},
     {"models", "prepared", "migrations"},
     {"fields"},
