@@ -11,12 +11,13 @@ import sessions
 from auth import AccessTokens, Caller
 from database import Base, UnitOfWork, inserted_id, now
 from fields import plain_address
-from models import Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User, name_key
+from models import Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User
 from passwords import Passwords, check, sized
 from problems import AlreadyExists, InvalidCredentials, InvalidToken, NotFound, ValidationFailed, WrongPassword
 from refusals import Entry, at, refused_at
 from schemas import AccountDeletion, PasswordChange, SignIn, Token, UserCreate, UserUpdate
 from schemas import User as UserAnswer
+from texts import name_key
 
 _COLUMNS: Final = (
     User.id,
@@ -121,10 +122,11 @@ class Accounts:
             await connection.execute(delete(table).where(owned), {"owner": caller.id})
         await connection.execute(delete(User).where(User.id == caller.id))
 
-    async def reset_password(self, unit: UnitOfWork, name: str, password: str) -> None:
-        """Set a forgotten password and end every session; for the operator, who has made sure who is asking."""
-        user = await find(unit, name)
-        await unit.release()
+    async def reset_password(self, unit: UnitOfWork, user: Row[*tuple[Any, ...]], password: str) -> None:
+        """Set the forgotten password of an account that was found, and end every session of it.
+
+        For the operator, who has made sure who is asking.
+        """
         self._check_new_password("/new_password", password, user.username, user.email)
         password_hash = await self._passwords.hash(password)
         connection = await unit.begin()

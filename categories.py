@@ -6,14 +6,15 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, func, select, update
 
-from database import now
+from database import inserted_id, now
 from ledger import Ledger
-from models import MOST_CATEGORIES, Category, Expense, Tombstone, TrashedExpense, name_key
+from models import MOST_CATEGORIES, Category, Expense, Tombstone, TrashedExpense
 from prepared import Prepared
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed
 from refusals import at, at_parameter
 from schemas import Category as CategoryAnswer
 from schemas import CategoryCreate, CategoryUpdate, CategoryWithUsage
+from texts import name_key
 
 _COLUMNS = (
     Category.id,
@@ -123,7 +124,8 @@ async def _insert(ledger: Ledger, name: str, color: str | None, pointer: str) ->
         detail = f"An account holds at most {MOST_CATEGORIES:,} categories."
         raise TooMany(detail, errors=[at(pointer, "not_allowed", detail)])
     revision = await ledger.next_revision()
-    return await ledger.insert(Category, name=name, name_key=name_key(name), color=color, revision=revision)
+    made = await ledger.insert(Category, name=name, name_key=name_key(name), color=color, revision=revision)
+    return inserted_id(made)
 
 
 async def _target(ledger: Ledger, category_id: int, move_to: str) -> int:

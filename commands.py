@@ -16,6 +16,7 @@ import migrations
 from accounts import Accounts, find
 from config import Settings, read_settings
 from database import Database
+from faults import CommitLost, described, fault_of
 from migrations import Condition
 from passwords import Passwords
 from problems import Problem
@@ -84,6 +85,12 @@ def reset_password(settings: Settings, name: str) -> None:
         asyncio.run(_reset(settings, name))
     except Problem as problem:
         raise Refused(problem.errors[0].detail if problem.errors else problem.detail) from None
+    except CommitLost:
+        raise Refused("The connection was lost during the commit: try to sign in with the new password.") from None
+    except Exception as error:
+        if fault_of(error) is None:
+            raise
+        raise Refused(f"{_where(settings)} cannot do this now ({described(error)}); nothing was changed.") from None
     print(f"The password of {name} is new, and every session of the account has ended.")
 
 
@@ -93,9 +100,9 @@ async def _reset(settings: Settings, name: str) -> None:
     try:
         await _refuse_unready(settings, database)
         async with database.unit() as unit:
-            await find(unit, name)
+            user = await find(unit, name)
             await unit.release()
-            await accounts.reset_password(unit, name, _ask())
+            await accounts.reset_password(unit, user, _ask())
             await unit.commit()
     finally:
         passwords.close()

@@ -14,13 +14,14 @@ from categories import category_named
 from database import now
 from filters import ExpenseQuery
 from ledger import Ledger
-from models import Category, Expense, Tombstone, TrashedExpense, text_key
+from models import Category, Expense, Tombstone, TrashedExpense
 from pagination import Cursor, fingerprint, read_cursor
 from prepared import Line, Prepared
 from problems import AlreadyExists, NotFound, PreconditionFailed, ValidationFailed
 from refusals import at
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
+from texts import text_key
 
 EDITABLE: Final = {"amount", "currency", "date", "category", "description", "external_id"}
 

@@ -63,9 +63,11 @@ def now() -> datetime:
 
 
 def inserted_id(result: CursorResult[Any]) -> int:
-    """Return the id of the one row that was inserted."""
+    """Return the id of the one row that was inserted, into a table that numbers its rows."""
     key = result.inserted_primary_key
-    return int(key[0]) if key else 0
+    if key is None or len(key) != 1:
+        raise TypeError("this table does not number its rows")
+    return int(key[0])
 
 
 class _Turn(asyncio.Lock):

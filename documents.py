@@ -43,6 +43,14 @@ TAGS: Final = [
     {"name": "categories", "description": "The names that you sort expenses under."},
     {"name": "service", "description": "What answers here, and whether it can."},
 ]
+# On its way into the document an example is sorted by its keys, and loses those that are null.
+EXAMPLES: Final = {
+    name: config["json_schema_extra"]["example"]
+    for name, shape in vars(schemas).items()
+    if isinstance(shape, type)
+    for config in (vars(shape).get("model_config") or vars(shape).get("__pydantic_config__") or {},)
+    if "example" in config.get("json_schema_extra", {})
+}
 # An image of another host, which the bundle would ask for on every visit.
 _FOREIGN_LOGO: Final = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 _SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -121,8 +129,8 @@ def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
             made = get_openapi(title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
             components = made["components"]["schemas"]
             components |= _components(Problem)
-            for name, component in components.items():
-                _restore_example(name, component)
+            for name in components.keys() & EXAMPLES.keys():
+                components[name]["example"] = EXAMPLES[name]
             for path in made["paths"].values():
                 for operation in path.values():
                     operation["responses"] = _complete(operation)
@@ -136,14 +144,6 @@ def _components(shape: type[BaseModel]) -> dict[str, Any]:
     """Return a shape that no operation names itself, and all that it is made of, as components."""
     described = shape.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     return {shape.__name__: described, **described.pop("$defs", {})}
-
-
-def _restore_example(name: str, component: dict[str, Any]) -> None:
-    # On its way here an example was sorted by its keys, and lost those that are null.
-    if "example" in component:
-        shape = vars(getattr(schemas, name))
-        config: dict[str, Any] = shape.get("model_config") or shape["__pydantic_config__"]
-        component["example"] = config["json_schema_extra"]["example"]
 
 
 def _complete(operation: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from pydantic_core import CoreSchema
 import money
 import periods
 from database import LARGEST_ID
-from models import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH, name_key, text_key
 from problems import NotFound
 from refusals import refusal
+from texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH, name_key, text_key
 
 T = TypeVar("T")
 

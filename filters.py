@@ -19,11 +19,12 @@ from fields import (
     refusing,
     text,
 )
-from models import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, MOST_CATEGORIES, Category, Expense, name_key, text_key
+from models import MOST_CATEGORIES, Category, Expense
 from periods import Span
 from problems import ValidationFailed
 from refusals import at_parameter, refusal
 from shapes import Shape
+from texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, name_key, text_key
 
 ANY_DAY = date(2026, 1, 1)
 LATEST_START_DAY = 28

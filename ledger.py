@@ -8,7 +8,7 @@ from sqlalchemy import CursorResult, Executable, Row, bindparam, insert, select,
 
 import periods
 from auth import Caller
-from database import UnitOfWork, inserted_id, now
+from database import UnitOfWork, now
 from models import LedgerState, Owned
 from prepared import Line, Prepared
 from problems import InvalidToken, TooMany
@@ -63,7 +63,7 @@ class Ledger:
         return await read.row(await self._unit.connection(), {"owner": self.owner.id, **parameters})
 
     async def write(self, prepared: Prepared, **parameters: object) -> int:
-        """Run a prepared INSERT or UPDATE and return the id of the row inserted."""
+        """Run a prepared INSERT or UPDATE and return the id of the row inserted, if one was."""
         self._refuse_unlocked()
         connection = await self._unit.connection()
         return await prepared.write(connection, {"owner": self.owner.id, "owner_id": self.owner.id, **parameters})
@@ -83,12 +83,11 @@ class Ledger:
         """Return the one row that a statement finds, or None."""
         return (await self.execute(statement, **parameters)).one_or_none()
 
-    async def insert(self, table: type[Owned], **values: object) -> int:
-        """Insert one row of the owner's and return its id."""
+    async def insert(self, table: type[Owned], **values: object) -> CursorResult[Any]:
+        """Insert one row of the owner's; `inserted_id` knows the number that it was given, if it was."""
         self._refuse_unlocked()
         connection = await self._unit.connection()
-        result = await connection.execute(insert(table), {"owner_id": self.owner.id, **values})
-        return inserted_id(result)
+        return await connection.execute(insert(table), {"owner_id": self.owner.id, **values})
 
     async def next_revision(self, *, expenses: int = 0) -> int:
         """Take the transaction's revision, once, and count `expenses` live ones more (or fewer).

@@ -1,6 +1,5 @@
 """The tables. Every row but a user's own belongs to exactly one user, its owner."""
 
-import unicodedata
 from datetime import date, datetime
 from typing import Annotated
 
@@ -18,18 +17,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from database import Base, BigId, Instant, now
+from texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH
 
 # One binary collation everywhere: what must be searched or unique without regard to case has a normalised key column.
 MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 # SQLite gives the id of a deleted last row to the next one otherwise.
 NUMBERED = MYSQL | {"sqlite_autoincrement": True}
 
-NAME_LENGTH = 50
-EMAIL_LENGTH = 254
-DESCRIPTION_LENGTH = 500
-EXTERNAL_ID_LENGTH = 64
-# Folding case and normalising make a text at most three times as long, save for a few ligatures, which are refused.
-KEY_GROWTH = 3
 MOST_CATEGORIES = 1_000
 
 Id = Annotated[int, mapped_column(BigId, primary_key=True, sort_order=-2)]
@@ -177,13 +171,3 @@ class Tombstone(Owned, Base):
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
     row_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     revision: Mapped[Revision]
-
-
-def text_key(text: str) -> str:
-    """Return what a text is searched by: NFC, without regard to case (Unicode 3.13, D145 caseless matching)."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-
-
-def name_key(name: str) -> str:
-    """Return what makes a name unique: as text_key, and letters that only look alike in form are one (NFKC)."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

@@ -16,9 +16,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from fields import MOST_COMPOSED, plain_address, whole_characters
-from models import name_key
 from problems import Unavailable
 from refusals import refusal
+from texts import name_key
 
 T = TypeVar("T")
 
@@ -27,8 +27,10 @@ LONGEST: Final = 128
 # Longer than any password that was ever accepted, in whatever form it is typed now.
 LONGEST_ATTEMPT: Final = 1024
 COMMON_PASSWORDS: Final = 3_000
-# What two cores hash in ten seconds; who comes later is told to come again.
-HASH_QUEUE: Final = 64
+# Who would wait longer than so many seconds for a hash is told to come again; one of cost 12 takes a quarter of one.
+HASH_PATIENCE: Final = 10
+HASH_SECONDS: Final = 0.25
+HASH_COST: Final = 12
 HASH_NICENESS: Final = 10
 
 
@@ -93,8 +95,10 @@ class Passwords:
             bcrypt_sha256__rounds=rounds,
             bcrypt__rounds=rounds,
         )
-        self._threads = ThreadPoolExecutor(os.cpu_count(), "hash", initializer=_be_nice)
+        cores = os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(cores, "hash", initializer=_be_nice)
         self._waiting = 0
+        self._most_waiting = most_waiting(cores, rounds)
         self._nobody = self._context.hash(secrets.token_hex(16))
 
     async def hash(self, password: str) -> str:
@@ -125,13 +129,18 @@ class Passwords:
             return False
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._waiting >= HASH_QUEUE:
+        if self._waiting >= self._most_waiting:
             raise Unavailable
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._waiting -= 1
+
+
+def most_waiting(cores: int, rounds: int) -> int:
+    """Return how many hashes of this cost may be under way or wait, so that the last has not long to wait."""
+    return max(cores, int(cores * HASH_PATIENCE / (HASH_SECONDS * 2 ** (rounds - HASH_COST))))
 
 
 def _be_nice() -> None:

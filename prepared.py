@@ -44,7 +44,7 @@ class Prepared:
         return rows[0] if rows else None
 
     async def write(self, connection: AsyncConnection, parameters: Mapping[str, Any]) -> int:
-        """Run an INSERT or an UPDATE and return the id of the row that was inserted last."""
+        """Run an INSERT or an UPDATE and return the id of the row that was inserted, or 0."""
         return await _sent(connection, store, self._text(connection.dialect), parameters)
 
     def _text(self, dialect: Dialect) -> "_Text":
@@ -120,9 +120,10 @@ async def fetch(driver: Any, sql: str, values: Sequence[Any]) -> Sequence[Line]:
 
 
 async def store(driver: Any, sql: str, values: Sequence[Any]) -> int:  # noqa: ANN401
-    """Run an INSERT or an UPDATE on a connection of aiomysql or aiosqlite and return the last inserted id."""
-    cursor = await (driver.execute(sql, values) if isinstance(driver, aiosqlite.Connection) else driver.cursor())
-    async with cursor:
-        if not isinstance(driver, aiosqlite.Connection):
-            await cursor.execute(sql, values)
+    """Run an INSERT or an UPDATE on a connection of aiomysql or aiosqlite and return the id inserted, or 0."""
+    if isinstance(driver, aiosqlite.Connection):
+        async with driver.execute(sql, values) as cursor:
+            return int(cursor.lastrowid or 0)
+    async with driver.cursor() as cursor:
+        await cursor.execute(sql, values)
         return int(cursor.lastrowid or 0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -13,12 +14,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from filelock import FileLock
 from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from config import Settings
 from database import Database
-from faults import fault_of
+from faults import described, fault_of
+
+logger = logging.getLogger("expense_tracker")
 
 LOCK_SECONDS: Final = 60
 ANSWER_SECONDS: Final = 5
@@ -48,6 +54,30 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+class SchemaError(Exception):
+    """The database has another schema than this code: run `make migrate`."""
+
+
+async def migrate_at_start(settings: Settings) -> None:
+    """Bring the database up where the settings say so; raise SchemaError, with what to do, where that cannot be."""
+    if not (settings.embedded or settings.auto_migrate):
+        return
+    try:
+        await asyncio.to_thread(upgrade, settings.url)
+    except CommandError as error:
+        raise SchemaError("The database is newer than this code: deploy the newer code.") from error
+    except DBAPIError as error:
+        if fault_of(error) is None:
+            raise
+        raise SchemaError(f"The database cannot be migrated now ({described(error)}): start again.") from None
+
+
+async def refuse_another_schema(database: Database) -> None:
+    """Raise SchemaError where the database answers with another schema; one that does not answer may come later."""
+    if await condition(database) is Condition.ANOTHER_SCHEMA:
+        raise SchemaError(SchemaError.__doc__)
+
+
 class Condition(Enum):
     """How a database stands to this code."""
 
@@ -69,6 +99,7 @@ async def condition(database: Database) -> Condition:
     except Exception as error:
         if fault_of(error) is None:
             raise
+        logger.warning("the database does not answer: %s", described(error))
         return Condition.NO_ANSWER
     return Condition.READY if revision == head() else Condition.ANOTHER_SCHEMA
 

@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import logging
 import random
-import re
 from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPMethod
 from typing import Annotated, Any, Final, TypeVar
@@ -155,17 +154,6 @@ async def _run(handle: Answer, request: StrictRequest, database: Database, until
                 logger.warning("request %s gave up: %s", request.scope["request_id"], described(error))
                 raise Unavailable from error
         await asyncio.sleep(random.uniform(0, 0.02) * 2**tries)  # noqa: S311
-
-
-def allow(request: Request) -> dict[str, str]:
-    """Return the Allow header of the request's path: the methods of all its routes, not just the first's."""
-    methods: set[str] = set()
-    for template, operations in request.app.openapi()["paths"].items():
-        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), request.scope["path"]):
-            methods |= {method.upper() for method in operations}
-    if "GET" in methods:
-        methods.add("HEAD")
-    return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 
 # --- Who may ----------------------------------------------------------------------------------------------------------

@@ -7,11 +7,14 @@ from http import HTTPStatus
 from typing import Final
 
 from starlette.datastructures import Headers
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from problems import ValidationFailed, problem_of, render
+from config import Settings
+from problems import MethodNotAllowed, ValidationFailed, problem_of, render
 from refusals import Entry
 
 logger = logging.getLogger("expense_tracker")
@@ -22,6 +25,20 @@ ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b
 NEVER_STORED: Final = (b"cache-control", b"no-store")
 TO_REVALIDATE: Final = (b"cache-control", b"private, no-cache")
 VARIES: Final = (b"vary", b"Authorization, Origin")
+
+LOCAL_ORIGINS: Final = r"https?://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?"
+EXPOSED: Final = [
+    "Location",
+    "Link",
+    "ETag",
+    "X-Request-ID",
+    "WWW-Authenticate",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "Content-Disposition",
+]
+ALLOWED: Final = ["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-ID"]
+PREFLIGHT_SECONDS: Final = 2 * 60 * 60
 
 Header = tuple[bytes, bytes]
 
@@ -105,6 +122,19 @@ class Cors(CORSMiddleware):
         return Entry({"header": "Access-Control-Request-Headers"}, "not_allowed", "Pages may not send all of these.")
 
 
+def cors(settings: Settings) -> Middleware:
+    """Return who may call from a browser: an allow-list, with bearer tokens and never with credentials."""
+    return Middleware(
+        Cors,
+        allow_origins=settings.cors_origins,
+        allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGINS,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=ALLOWED,
+        expose_headers=EXPOSED,
+        max_age=PREFLIGHT_SECONDS,
+    )
+
+
 class LastResort:
     """Turns what nobody expected into a problem, inside CORS, so that a browser's page can read it."""
 
@@ -127,3 +157,22 @@ class LastResort:
                 raise
             logger.exception("request %s met what nobody expected", scope["request_id"])
             await render(Request(scope), problem_of(error))(scope, receive, send)
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """Answer with the problem that an error is."""
+    problem = problem_of(error)
+    if isinstance(problem, MethodNotAllowed):
+        problem.headers = {**problem.headers, **_allow(request)}
+    return render(request, problem)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """Return the Allow header of the request's path: the methods of all its routes, not just the first's."""
+    methods: set[str] = set()
+    for template, operations in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), request.scope["path"]):
+            methods |= {method.upper() for method in operations}
+    if "GET" in methods:
+        methods.add("HEAD")
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}

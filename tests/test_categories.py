@@ -13,7 +13,8 @@ from sqlalchemy import insert
 from test_crud import change, read, spend
 from test_problems import blamed
 
-from models import Category, name_key
+from models import Category
+from texts import name_key
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 from test_schemas import EXPENSE, USER, blamed, taken
 
 from fields import RowId
-from models import DESCRIPTION_LENGTH, EMAIL_LENGTH, KEY_GROWTH, NAME_LENGTH, name_key, text_key
 from problems import NotFound
 from schemas import CategoryCreate, ExpenseCreate, UserCreate
+from texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, KEY_GROWTH, NAME_LENGTH, name_key, text_key
 
 
 @given(st.text(max_size=NAME_LENGTH))

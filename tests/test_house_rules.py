@@ -16,7 +16,7 @@ from servers import ROOT
 from config import VERSION, Settings
 
 LAYERS: Final = (
-    {"config", "faults", "money", "ownership", "periods", "refusals"},
+    {"config", "faults", "money", "ownership", "periods", "refusals", "texts"},
     {"engines"},
     {"database", "problems"},
     {"models", "prepared", "migrations"},

@@ -15,7 +15,9 @@ def test_two_applications_share_nothing(tmp_path: object) -> None:
     one, other = (
         create_app(Settings(database_url=f"sqlite:///{tmp_path}/{name}.db", _env_file=None)) for name in ("a", "b")
     )
-    assert one.state is not other.state
+    one.state.mark = "one"
+    assert not hasattr(other.state, "mark")
+    assert one.openapi() is not other.openapi()
 
 
 def test_building_the_application_opens_nothing() -> None:

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, NullPool, create_engine, inspect, make_url, t
 import migrations
 from config import Settings
 from database import Base
-from main import WrongSchema, create_app
+from main import create_app
+from migrations import SchemaError
 
 TABLES = set(Base.metadata.tables)
 GOOD_SECRET = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
@@ -182,7 +183,7 @@ async def test_an_embedded_database_is_migrated_at_start(empty_sqlite_url: str) 
 
 
 async def test_on_mysql_an_empty_database_is_refused_with_what_to_run(empty_mysql_url: str) -> None:
-    with pytest.raises(WrongSchema, match="make migrate"):
+    with pytest.raises(SchemaError, match="make migrate"):
         await start(app_on(empty_mysql_url))
 
 
@@ -198,5 +199,5 @@ async def test_a_newer_schema_is_refused_with_a_sentence(empty_database_url: str
     migrations.upgrade(empty_database_url)
     outside.execute(text("UPDATE alembic_version SET version_num = 'fromthefuture'"))
     outside.commit()
-    with pytest.raises(WrongSchema):
+    with pytest.raises(SchemaError):
         await start(app_on(empty_database_url))

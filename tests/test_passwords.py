@@ -17,11 +17,10 @@ from passlib.hash import bcrypt_sha256
 from sqlalchemy import select, update
 from test_schemas import USER, blamed, taken
 
-import passwords
 from config import Settings
 from main import create_app
 from models import User
-from passwords import Passwords
+from passwords import Passwords, most_waiting
 from schemas import UserCreate
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
@@ -280,8 +279,15 @@ async def test_an_invalid_registration_costs_no_hash(client: httpx.AsyncClient, 
     assert costs == []
 
 
-async def test_too_many_waiting_hashes_are_refused_for_now(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASH_QUEUE", 0)
+@pytest.mark.parametrize(("cores", "rounds", "most"), [(2, 12, 80), (2, 13, 40), (2, 16, 5), (8, 16, 20), (4, 20, 4)])
+def test_no_more_hashes_wait_than_are_done_in_ten_seconds(cores: int, rounds: int, most: int) -> None:
+    assert most_waiting(cores, rounds) == most
+
+
+async def test_too_many_waiting_hashes_are_refused_for_now(
+    app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.state.accounts._passwords, "_most_waiting", 0)
     answer = await try_to_sign_in(person, person.password)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["error"] == "temporarily_unavailable"

@@ -11,7 +11,6 @@ from sqlalchemy import bindparam, func, insert, select
 
 from database import now
 from models import Session
-from sessions import MOST_SESSIONS
 
 
 async def open_sessions(app: FastAPI, owner_id: int, number: int, *, expires_in: timedelta) -> None:
@@ -51,10 +50,6 @@ async def test_every_sign_in_is_a_session_of_its_own(app: FastAPI, person: Perso
 async def test_a_failed_sign_in_opens_no_session(app: FastAPI, person: Person) -> None:
     await person.post("/users/token", data={"username": person.user["username"], "password": "not the password"})
     assert await sessions_of(app, person.user["id"]) == 1
-
-
-async def test_a_user_has_at_most_a_hundred_sessions() -> None:
-    assert MOST_SESSIONS == 100
 
 
 @pytest.mark.parametrize(("more", "first_lives"), [(98, True), (99, False), (150, False)])
