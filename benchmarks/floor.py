@@ -9,7 +9,6 @@ Dates stay the text that the driver received; whoever counts microseconds would 
 import base64
 import json
 import os
-import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 
 import aiomysql
 import pymysql.converters
-from jose import jwt
+from jose import jwk, jwt
 from jose.exceptions import JOSEError
 from pymysql.constants import FIELD_TYPE
 from starlette.applications import Starlette
@@ -27,10 +26,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import money
+from texts import name_key, text_key
 
 Row = Sequence[Any]
 
-KEY: Final = os.environ["SECRET_KEY"]
+KEY: Final = jwk.construct(os.environ["SECRET_KEY"], "HS256")
 CLAIMS: Final = {f"require_{claim}": True for claim in ("aud", "iat", "exp", "iss", "sub", "jti")}
 TEXT_DATES: Final = {
     kind: convert
@@ -144,20 +144,15 @@ async def create_expense(request: Request) -> JSONResponse:
         owner = await caller(request, cursor)
         await cursor.execute(LOCK, (owner,))
         revision, count = await cursor.fetchone()
-        await cursor.execute(CATEGORY, (owner, key(data["category"])))
+        await cursor.execute(CATEGORY, (owner, name_key(data["category"])))
         category_id, category = await cursor.fetchone()
         await cursor.execute(ADVANCE, (revision + 1, count + 1, owner))
-        values = (amount, currency, spent_on, description, key(description), None, revision + 1, instant, instant)
+        values = (amount, currency, spent_on, description, text_key(description), None, revision + 1, instant, instant)
         await cursor.execute(INSERT, (owner, category_id, *values))
         number = cursor.lastrowid
         await connection.commit()
     row = (number, amount, currency, spent_on, category, description, None, revision + 1, instant, instant)
     return JSONResponse(expense(row), 201, {"Location": f"/expenses/{number}"})
-
-
-def key(text: str) -> str:
-    """Return what a text is found by."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 async def pool(*, autocommit: bool) -> aiomysql.Pool:

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -179,6 +180,21 @@ async def test_an_empty_database_asks_for_its_migration(run: Run, empty_mysql_ur
 
     assert done.code == 1
     assert "make migrate" in done.err
+
+
+@on_sqlite
+async def test_a_database_that_is_busy_is_a_sentence(
+    run: Run, person: Person, sqlite_url: str, settings: Settings
+) -> None:
+    assert settings.embedded
+    file = sqlite3.connect(str(settings.url.database), isolation_level=None)
+    file.execute("BEGIN IMMEDIATE")
+
+    done = await run(sqlite_url, "password", person.user["username"], typed=f"{NEW}\n".encode())
+
+    file.close()
+    assert (done.code, len(done.err.splitlines())) == (1, 1)
+    assert "nothing was changed" in done.err
 
 
 # --- at a terminal ----------------------------------------------------------------------------------------------------

@@ -55,6 +55,13 @@ def test_another_schema_is_refused_with_what_to_run(empty_mysql_url: str) -> Non
         Service({"DATABASE_URL": empty_mysql_url})
 
 
+def test_a_start_that_should_migrate_what_does_not_answer_is_refused_with_a_reason() -> None:
+    nowhere = {"DATABASE_URL": "mysql://ada:hunter2@127.0.0.1:1/expenses", "AUTO_MIGRATE": "true"}
+    with pytest.raises(NoServer, match="cannot be migrated now") as refused:
+        Service(nowhere)
+    assert "hunter2" not in str(refused.value)
+
+
 # --- many at once -----------------------------------------------------------------------------------------------------
 
 
