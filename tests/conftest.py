@@ -6,7 +6,7 @@ Every test signs up its own users and commits for real; nothing is rolled back, 
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from ipaddress import IPv4Address
 from itertools import count
 from pathlib import Path
@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
 from servers import MySQL, NoServer, open_mysql
-from sqlalchemy import event
+from sqlalchemy import Connection, NullPool, create_engine, event, make_url, text
 
 import migrations
 import prepared
@@ -28,6 +28,7 @@ from config import Settings
 from main import create_app
 
 KINDS: Final = ("sqlite", "mysql")
+GOOD_SECRET: Final = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
 WITHOUT_MYSQL: Final = pytest.StashKey[str]()
 
 numbers: Final = count(1)
@@ -189,16 +190,22 @@ class Person(httpx.AsyncClient):
 SignUp = Callable[..., Awaitable[Person]]
 
 
+@asynccontextmanager
+async def signed_up(app: FastAPI, **overrides: object) -> AsyncIterator[Person]:
+    """Somebody who has signed up with an app, and signed in."""
+    async with Person(transport=_visitor(app), base_url="http://testserver") as person:
+        await person.register(**overrides)
+        await person.sign_in()
+        yield person
+
+
 @pytest.fixture
 async def sign_up(app: FastAPI) -> AsyncIterator[SignUp]:
     """Sign up one more user: `await sign_up(currency="JPY")`."""
     async with AsyncExitStack() as people:
 
         async def sign_up(**overrides: object) -> Person:
-            person = await people.enter_async_context(Person(transport=_visitor(app), base_url="http://testserver"))
-            await person.register(**overrides)
-            await person.sign_in()
-            return person
+            return await people.enter_async_context(signed_up(app, **overrides))
 
         yield sign_up
 
@@ -218,10 +225,24 @@ async def stranger(sign_up: SignUp) -> Person:
 @pytest.fixture(scope="module")
 async def somebody(app: FastAPI) -> AsyncIterator[Person]:
     """A user for the tests that look at nothing but what they sent: one for all of them, because signing up costs."""
-    async with Person(transport=_visitor(app), base_url="http://testserver") as somebody:
-        await somebody.register()
-        await somebody.sign_in()
+    async with signed_up(app) as somebody:
         yield somebody
+
+
+# --- past the app -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def outside(database_url: str) -> Iterator[Connection]:
+    """A connection of another process: what it locks is locked for the app."""
+    engine = create_engine(migrations.sync_url(make_url(database_url)), poolclass=NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+def hold(outside: Connection, person: Person) -> None:
+    """Lock a ledger as another process's writer does; on SQLite that is the whole file."""
+    outside.execute(text("UPDATE ledgers SET revision = revision WHERE owner_id = :id"), {"id": person.user["id"]})
 
 
 # --- what the database is asked ---------------------------------------------------------------------------------------

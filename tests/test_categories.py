@@ -1,13 +1,13 @@
 """Categories are names of the user's own: made by use, one whatever the case, renamed, merged and deleted with care."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 import time_machine
-from conftest import Person, _visitor
+from conftest import Person
 from fastapi import FastAPI
 from sqlalchemy import insert
 from test_crud import change, read, spend
@@ -60,15 +60,6 @@ def noon() -> Iterator[time_machine.Traveller]:
     """It is 22 November 2026, 12:00 UTC, and stays so."""
     with time_machine.travel(NOON, tick=False) as traveller:
         yield traveller
-
-
-@pytest.fixture(scope="module")
-async def somebody(app: FastAPI) -> AsyncIterator[Person]:
-    """A user for the tests that look at nothing but what they sent: one for all of them, because signing up costs."""
-    async with Person(transport=_visitor(app), base_url="http://testserver") as somebody:
-        await somebody.register()
-        await somebody.sign_in()
-        yield somebody
 
 
 async def create(person: Person, name: str, **fields: object) -> dict[str, Any]:

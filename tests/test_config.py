@@ -10,13 +10,13 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from conftest import GOOD_SECRET
 from pydantic import SecretStr, ValidationError
 from servers import ROOT, inherited
 
 from config import SAMPLE_SECRETS, Settings, embedded_secret
 
 MYSQL_URL = "mysql+aiomysql://app:hunter2@db.example/expenses"
-GOOD_SECRET = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
 FASTAPI_SECRET = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"
 WEAK_SECRETS = {
     "unset": None,

@@ -1,27 +1,17 @@
 """Expenses through the API: recorded, read, replaced, changed and deleted, and nothing lost on the way."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import time_machine
-from conftest import Person, SignUp, _visitor
-from fastapi import FastAPI
+from conftest import Person, SignUp
 from test_problems import JSON, blamed
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-async def somebody(app: FastAPI) -> AsyncIterator[Person]:
-    """A user for the tests that look at nothing but what they sent: one for all of them, because signing up costs."""
-    async with Person(transport=_visitor(app), base_url="http://testserver") as somebody:
-        await somebody.register()
-        await somebody.sign_in()
-        yield somebody
 
 
 async def spend(person: Person, **fields: object) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import anyio
 import httpx
 import pymysql
 import pytest
-from conftest import Person, Statements, _visitor
+from conftest import GOOD_SECRET, Person, Statements, _visitor, hold
 from fastapi import FastAPI
 from pydantic import SecretStr
 from servers import MySQL, NoServer, PrivateMariaDB
@@ -26,7 +26,6 @@ from sqlalchemy import (
     create_engine,
     event,
     insert,
-    make_url,
     select,
     text,
     update,
@@ -43,7 +42,6 @@ from models import Category, LedgerState, User
 from routers import edge
 
 on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
-GOOD_SECRET = SecretStr("5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718")
 
 
 def assert_unavailable(answer: httpx.Response, code: str = "unavailable") -> None:
@@ -82,19 +80,6 @@ def test_now_is_a_whole_second_of_utc() -> None:
 
 
 # --- the unit of work -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def outside(database_url: str) -> Iterator[Connection]:
-    """A connection of another process: what it locks is locked for the app."""
-    engine = create_engine(migrations.sync_url(make_url(database_url)), poolclass=NullPool)
-    with engine.connect() as connection:
-        yield connection
-
-
-def hold(outside: Connection, person: Person) -> None:
-    """Lock a ledger as another process's writer does; on SQLite that is the whole file."""
-    outside.execute(text("UPDATE ledgers SET revision = revision WHERE owner_id = :id"), {"id": person.user["id"]})
 
 
 async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
@@ -183,7 +168,9 @@ async def start() -> AsyncIterator[Start]:
     async with AsyncExitStack() as apps:
 
         async def start(url: str, **knobs: Any) -> FastAPI:
-            settings = Settings(database_url=url, secret_key=GOOD_SECRET, bcrypt_rounds=4, _env_file=None, **knobs)
+            settings = Settings(
+                database_url=url, secret_key=SecretStr(GOOD_SECRET), bcrypt_rounds=4, _env_file=None, **knobs
+            )
             app = create_app(settings)
             await apps.enter_async_context(app.router.lifespan_context(app))
             return app

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Person, _visitor
+from conftest import Person, signed_up
 from fastapi import FastAPI
 from test_crud import spend
 from test_problems import JSON
@@ -14,9 +14,7 @@ from test_problems import JSON
 @pytest.fixture(scope="module")
 async def theirs(app: FastAPI) -> AsyncIterator[Person]:
     """Another user, with one expense under one category."""
-    async with Person(transport=_visitor(app), base_url="http://testserver") as stranger:
-        await stranger.register()
-        await stranger.sign_in()
+    async with signed_up(app) as stranger:
         await spend(stranger, category="Theirs")
         yield stranger
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Person
+from conftest import GOOD_SECRET, Person
 from fastapi import FastAPI
 from servers import MySQL, NoServer, PrivateMariaDB
 from sqlalchemy import make_url
@@ -14,8 +14,6 @@ from sqlalchemy.exc import DBAPIError
 import migrations
 from config import Settings
 from database import Database
-
-GOOD_SECRET = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
 
 on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from conftest import Person, _visitor
+from conftest import Person
 from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
@@ -48,15 +48,6 @@ TO_READ = [
     "/users/register",
     "/assets/swagger-ui.css",
 ]
-
-
-@pytest.fixture(scope="module")
-async def somebody(app: FastAPI) -> AsyncIterator[Person]:
-    """A user for the tests that look at nothing but an answer's headers: one for all of them."""
-    async with Person(transport=_visitor(app), base_url="http://testserver") as somebody:
-        await somebody.register()
-        await somebody.sign_in()
-        yield somebody
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from conftest import Person, SignUp, _visitor
+from conftest import Person, SignUp, signed_up
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,9 +33,7 @@ def on_a_sunday() -> Iterator[time_machine.Traveller]:
 @pytest.fixture(scope="module")
 async def shopper(app: FastAPI) -> AsyncIterator[Person]:
     """A user with expenses of every sort, which no test of this file changes."""
-    async with Person(transport=_visitor(app), base_url="http://testserver") as shopper:
-        await shopper.register()
-        await shopper.sign_in()
+    async with signed_up(app) as shopper:
         await spend(shopper, description="apples", amount="3.20", date="2026-11-01", category="Groceries")
         await spend(shopper, description="Brötchen", amount="0.95", date="2026-11-02", category="Bakery")
         await spend(
@@ -122,9 +120,7 @@ DIARY = (
 @pytest.fixture(scope="module")
 async def diarist(app: FastAPI) -> AsyncIterator[Person]:
     """A user with an expense on the first and the last day of many periods, which no test of this file changes."""
-    async with Person(transport=_visitor(app), base_url="http://testserver") as diarist:
-        await diarist.register()
-        await diarist.sign_in()
+    async with signed_up(app) as diarist:
         await keep_a_diary(diarist, *DIARY)
         yield diarist
 
@@ -325,9 +321,7 @@ DESCRIPTIONS = (
 @pytest.fixture(scope="module")
 async def writer(app: FastAPI) -> AsyncIterator[Person]:
     """A user with many descriptions, which no test of this file changes."""
-    async with Person(transport=_visitor(app), base_url="http://testserver") as writer:
-        await writer.register()
-        await writer.sign_in()
+    async with signed_up(app) as writer:
         for description in DESCRIPTIONS:
             await spend(writer, description=description)
         await spend(writer, category="sushi", external_id="sushi")

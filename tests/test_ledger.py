@@ -2,18 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import httpx
 import pytest
-from conftest import Person, SignUp, Statements, _visitor
+from conftest import Person, SignUp, Statements, hold, signed_up
 from fastapi import FastAPI
-from sqlalchemy import Connection, NullPool, bindparam, create_engine, make_url, select, text
+from sqlalchemy import Connection, bindparam, select, text
 
 import categories
 import ledger
-import migrations
 from auth import Caller
 from config import Settings
 from ledger import Ledger
@@ -23,19 +22,6 @@ from models import Category, LedgerState, Tombstone
 Write = Coroutine[Any, Any, httpx.Response]
 
 on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
-
-
-@pytest.fixture
-def outside(database_url: str) -> Iterator[Connection]:
-    """A connection of another process: what it locks is locked for the app."""
-    engine = create_engine(migrations.sync_url(make_url(database_url)), poolclass=NullPool)
-    with engine.connect() as connection:
-        yield connection
-
-
-def hold(outside: Connection, person: Person) -> None:
-    """Lock a ledger as another process's writer does; on SQLite that is the whole file."""
-    outside.execute(text("UPDATE ledgers SET revision = revision WHERE owner_id = :id"), {"id": person.user["id"]})
 
 
 async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
@@ -332,9 +318,7 @@ async def narrow(settings: Settings) -> AsyncIterator[FastAPI]:
 
 
 async def test_writers_beyond_the_queue_are_told_to_come_back(narrow: FastAPI, outside: Connection) -> None:
-    async with Person(transport=_visitor(narrow), base_url="http://testserver") as person:
-        await person.register()
-        await person.sign_in()
+    async with signed_up(narrow) as person:
         hold(outside, person)
         sent = [asyncio.create_task(person.post("/expenses", json={"amount": "1.00"})) for _ in range(10)]
         done = asyncio.as_completed(sent, timeout=4)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
+from conftest import GOOD_SECRET
 from fastapi import FastAPI
 from pydantic import SecretStr
 from servers import ROOT, inherited
@@ -21,7 +22,6 @@ from main import create_app
 from migrations import SchemaError
 
 TABLES = set(Base.metadata.tables)
-GOOD_SECRET = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 import time_machine
-from conftest import Person, SignUp, _visitor
+from conftest import Person, SignUp, signed_up
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,9 +42,7 @@ SORTS = pytest.mark.parametrize("sort", ["-date", "date", "-amount", "amount"])
 @pytest.fixture(scope="module")
 async def reader(app: FastAPI) -> AsyncIterator[Person]:
     """A user with a few expenses, which the tests of broken cursors only read."""
-    async with Person(transport=_visitor(app), base_url="http://testserver") as reader:
-        await reader.register()
-        await reader.sign_in()
+    async with signed_up(app) as reader:
         await spend_on(reader, "2026-11-01", "2026-11-02")
         await spend(reader, category="A")
         await spend(reader, category="A")

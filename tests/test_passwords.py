@@ -11,7 +11,7 @@ import anyio
 import bcrypt
 import httpx
 import pytest
-from conftest import Person, SignUp, Statements, _visitor
+from conftest import Person, SignUp, Statements, _visitor, signed_up
 from fastapi import FastAPI
 from passlib.hash import bcrypt_sha256
 from sqlalchemy import select, update
@@ -330,18 +330,14 @@ async def narrow(settings: Settings) -> AsyncIterator[FastAPI]:
 @pytest.fixture
 async def reader(narrow: FastAPI) -> AsyncIterator[Person]:
     """Somebody who wants to read."""
-    async with Person(transport=_visitor(narrow), base_url="http://testserver") as person:
-        await person.register()
-        await person.sign_in()
+    async with signed_up(narrow) as person:
         yield person
 
 
 @pytest.fixture
 async def hasher(narrow: FastAPI) -> AsyncIterator[Person]:
     """Somebody who does what needs a hash."""
-    async with Person(transport=_visitor(narrow), base_url="http://testserver") as person:
-        await person.register()
-        await person.sign_in()
+    async with signed_up(narrow) as person:
         yield person
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiomysql
 import pytest
-from conftest import Person, _visitor
+from conftest import GOOD_SECRET, Person, _visitor
 from pydantic import SecretStr
 from servers import MySQL
 from sqlalchemy import Connection, NullPool, create_engine, insert, make_url, select, update
@@ -18,7 +18,6 @@ from database import Base, now
 from main import create_app
 from models import Category, Expense, LedgerState
 
-GOOD_SECRET = SecretStr("5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718")
 MINE, THEIRS = 20_000, 2_000
 PAGE = 50
 BY_DATE = "ix_expenses_owner_id_spent_on_id"
@@ -115,7 +114,7 @@ async def planner(mysql_server: MySQL) -> AsyncIterator[Planner]:
     """Somebody with twenty thousand expenses, among others who have theirs."""
     with mysql_server.fresh_database() as url:
         migrations.upgrade(url)
-        app = create_app(Settings(database_url=url, secret_key=GOOD_SECRET, bcrypt_rounds=4, _env_file=None))
+        app = create_app(Settings(database_url=url, secret_key=SecretStr(GOOD_SECRET), bcrypt_rounds=4, _env_file=None))
         engine = create_engine(migrations.sync_url(make_url(url)), poolclass=NullPool, isolation_level="AUTOCOMMIT")
         async with app.router.lifespan_context(app), Person(transport=_visitor(app), base_url="http://t") as person:
             with engine.connect() as connection, pytest.MonkeyPatch.context() as patch:
