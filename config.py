@@ -23,6 +23,7 @@ SAMPLE_SECRETS: Final = frozenset(
         "your-256-bit-secret-your-256-bit-secret",
     }
 )
+_NAME: Final = re.compile("[^@/#?]+")
 ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -45,6 +46,9 @@ def _known_database(url: str) -> str:
         raise ValueError("DATABASE_URL names another database; use mysql+aiomysql://… or sqlite+aiosqlite:///file")
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError("DATABASE_URL names no database: append /name, or a file for SQLite")
+    # An unescaped password ends where it should not, and its rest would be shown as the name of a host or a database.
+    if parsed.get_backend_name() != "sqlite" and (url.count("@") > 1 or not _NAME.fullmatch(parsed.database)):
+        raise ValueError("DATABASE_URL cannot be read: write @ as %40, / as %2F, # as %23 and % as %25 in the password")
     return parsed.set(drivername=DRIVERS[parsed.drivername]).render_as_string(hide_password=False)
 
 

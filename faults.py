@@ -5,6 +5,7 @@ from enum import Enum, auto
 from typing import Final
 
 import pymysql.err
+from pymysql.constants import CR, ER
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -34,6 +35,12 @@ class Fault(Enum):
 _AGAIN: Final = {1213, 1205, 1020}
 _LOST: Final = {2003, 2006, 2013, 2014, 4031}
 _CANNOT_SERVE: Final = {1290, 1792, 1836, 1047}
+_MYSQL_NAMES: Final = {
+    number: f"{number} {name}"
+    for constants in (ER, CR)
+    for name, number in vars(constants).items()
+    if name.isupper() and isinstance(number, int)
+}
 _ERROR_DURING_COMMIT: Final = 1180
 _UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 1698, 3100}
 # SQLite's primary result codes: busy and locked; then read-only, interrupted, I/O, corrupt, full, cannot open, not a
@@ -71,7 +78,8 @@ def is_refused_commit(error: BaseException) -> bool:
 def described(error: BaseException) -> str:
     """Return what a log may say of a failure: its kind and number, without the server's text, which quotes values."""
     original = getattr(error, "orig", None) or error
-    code = getattr(original, "sqlite_errorname", None) or _number(error)
+    number = _number(error)
+    code = getattr(original, "sqlite_errorname", None) or _MYSQL_NAMES.get(number or 0, number)
     return type(original).__name__ + (f" {code}" if code is not None else "")
 
 

@@ -92,7 +92,7 @@ class TooManyDecimals(AmountError):
 
 
 class UnknownCurrency(AmountError):
-    """Send an ISO 4217 code, like EUR; GET /currencies lists them."""
+    """Send the ISO 4217 code of a currency in use, like EUR; GET /currencies lists them."""
 
     code = "not_allowed"
 

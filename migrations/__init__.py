@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from config import Settings
 from database import Database
-from faults import described, fault_of
+from faults import Fault, described, fault_of
 
 logger = logging.getLogger("expense_tracker")
 
@@ -69,7 +69,9 @@ async def migrate_at_start(settings: Settings) -> None:
     except DBAPIError as error:
         if fault_of(error) is None:
             raise
-        raise SchemaError(f"The database cannot be migrated now ({described(error)}): start again.") from None
+        raise SchemaError(
+            f"The database cannot be migrated now ({described(error)}): mend that, and start again."
+        ) from None
 
 
 async def refuse_another_schema(database: Database) -> None:
@@ -94,14 +96,25 @@ class Condition(Enum):
 async def condition(database: Database) -> Condition:
     """Ask a database for its revision and return what that means."""
     try:
-        async with asyncio.timeout(ANSWER_SECONDS), database.unit() as unit:
-            revision = await (await unit.connection()).run_sync(current)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            revision = await _revision(database)
     except Exception as error:
         if fault_of(error) is None:
             raise
-        logger.warning("the database does not answer: %s", described(error))
+        logger.warning("the database cannot be used: %s", described(error))
         return Condition.NO_ANSWER
     return Condition.READY if revision == head() else Condition.ANOTHER_SCHEMA
+
+
+async def _revision(database: Database, tries: int = 2) -> str | None:
+    try:
+        async with database.unit() as unit:
+            return await (await unit.connection()).run_sync(current)
+    except Exception as error:
+        # A connection that was lost while it rested says nothing about the database.
+        if fault_of(error) is not Fault.LOST or tries == 1:
+            raise
+        return await _revision(database, tries - 1)
 
 
 def sync_url(url: URL) -> URL:

@@ -79,6 +79,18 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert read().cors_origins == ("https://a.example", "https://b.example")
 
 
+@pytest.mark.parametrize("password", ["p@hunter2", "p@ss/w#hunter2%1", "@hunter2"])
+def test_a_password_that_is_not_escaped_is_refused_and_not_shown(password: str) -> None:
+    said = refusal(database_url=f"mysql://app:{password}@db/expenses", secret_key=GOOD_SECRET)
+    assert "DATABASE_URL" in said
+    assert "hunter2" not in said
+
+
+def test_a_password_that_is_escaped_reaches_the_driver() -> None:
+    settings = read(database_url="mysql://app:p%40ss%2Fw%23rd%25@db/expenses", secret_key=GOOD_SECRET)
+    assert settings.url.password == "p@ss/w#rd%"
+
+
 def test_an_origin_is_compared_as_browsers_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORS_ORIGINS", "HTTPS://App.Example")
     assert read().cors_origins == ("https://app.example",)

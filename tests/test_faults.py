@@ -91,8 +91,8 @@ def test_a_failure_asks_for_what_its_class_says(error: BaseException, fault: Fau
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (by_mysql(1062, IntegrityError), "OperationalError 1062"),
-        (pymysql.err.OperationalError(2013, "Lost connection to hunter2"), "OperationalError 2013"),
+        (by_mysql(1062, IntegrityError), "OperationalError 1062 DUP_ENTRY"),
+        (pymysql.err.OperationalError(2013, "Lost connection to hunter2"), "OperationalError 2013 CR_SERVER_LOST"),
         (PoolTimeout("hunter2"), "TimeoutError"),
         (KeyError("hunter2"), "KeyError"),
     ],
