@@ -24,6 +24,7 @@ SAMPLE_SECRETS: Final = frozenset(
     }
 )
 _NAME: Final = re.compile("[^@/#?]+")
+TLS: Final = {"ssl_ca", "ssl_cert", "ssl_key"}
 ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -46,6 +47,11 @@ def _known_database(url: str) -> str:
         raise ValueError("DATABASE_URL names another database; use mysql+aiomysql://… or sqlite+aiosqlite:///file")
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError("DATABASE_URL names no database: append /name, or a file for SQLite")
+    asked = {name for name in parsed.query if name.startswith("ssl")}
+    if asked and ("ssl_ca" not in asked or asked - TLS):
+        raise ValueError(
+            "DATABASE_URL asks for TLS with ssl_ca=…, and ssl_cert=…&ssl_key=… beside it, and nothing else"
+        )
     # An unescaped password ends where it should not, and its rest would be shown as the name of a host or a database.
     if parsed.get_backend_name() != "sqlite" and (url.count("@") > 1 or not _NAME.fullmatch(parsed.database)):
         raise ValueError("DATABASE_URL cannot be read: write @ as %40, / as %2F, # as %23 and % as %25 in the password")

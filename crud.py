@@ -145,7 +145,7 @@ async def _page(
     kind = query.sort, cursor is not None
     if not clauses:
         return await ledger.lines(_UNFILTERED[kind], **parameters)
-    pages = _PAGES if query.is_narrowed else _WALKED
+    pages = _PAGES if query.is_narrowed(deep=cursor is not None) else _WALKED
     return [tuple(row) for row in await ledger.rows(pages[kind].where(*clauses), **parameters)]
 
 

@@ -15,6 +15,7 @@ from config import Settings
 from engines import make_engine
 from faults import CommitLost, QueueFull, described, is_refused_commit
 
+INTERRUPTED_EVERY: Final = 0.1
 LARGEST_ID: Final = 2**63 - 1
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -141,7 +142,7 @@ class UnitOfWork:
 
     async def __aenter__(self) -> Self:
         """Open it; nothing is taken before it is needed."""
-        # A server ends a statement that takes too long by itself. SQLite works in a thread, which no cancellation
+        # MySQL ends a statement that takes too long by itself. SQLite works in a thread, which no cancellation
         # reaches, and a connection is not closed before its statement has ended.
         if self._until is not None and self._one_writer:
             self._alarm = asyncio.get_running_loop().call_at(self._until, self._interrupt)
@@ -162,6 +163,8 @@ class UnitOfWork:
                 self._turn = None
 
     def _interrupt(self) -> None:
+        # Once more in a moment: it may have come between two statements.
+        self._alarm = asyncio.get_running_loop().call_later(INTERRUPTED_EVERY, self._interrupt)
         for connection in (self._reading, self._writing):
             if connection is not None and not connection.closed and not connection.invalidated:
                 driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open

@@ -6,7 +6,8 @@ from datetime import date, datetime
 from typing import Any, Final
 
 import pymysql.converters
-from pymysql.constants import FIELD_TYPE
+from pymysql.constants import CR, FIELD_TYPE
+from pymysql.err import OperationalError
 from sqlalchemy import URL, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
@@ -52,6 +53,8 @@ def make_engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
         _listen_on_sqlite(made, autocommit=autocommit)
     else:
         _listen_on_mysql(made)
+        if "ssl_ca" in settings.url.query:
+            event.listen(made.sync_engine, "connect", refuse_plain_text)
     return made
 
 
@@ -65,7 +68,8 @@ def _mysql_arguments(url: URL, seconds: int) -> dict[str, Any]:
         "time_zone = '+00:00'",
         "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
     ]
-    # A statement beyond its request's deadline ends by itself: MariaDB reads the one comment, MySQL the other.
+    # Whatever becomes of its request, no statement outlives the longest deadline of its engine's requests: MariaDB
+    # reads the one comment, MySQL the other, which holds for SELECT alone.
     limit = f" /*M!100100 , max_statement_time = {seconds} */ /*!80000 , max_execution_time = {seconds * 1000} */"
     arguments = {
         "charset": "utf8mb4",
@@ -87,6 +91,16 @@ def _tls(url: URL) -> ssl.SSLContext:
     if "ssl_cert" in url.query:
         context.load_cert_chain(str(url.query["ssl_cert"]), url.query.get("ssl_key"))  # type: ignore[arg-type]  # given once
     return context
+
+
+def refuse_plain_text(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """Raise OperationalError on a connection without TLS: the driver goes on without where the server offers none."""
+    cursor = connection.cursor()
+    cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    row = cursor.fetchone()
+    cursor.close()
+    if row is None or not row[1]:
+        raise OperationalError(CR.CR_SSL_CONNECTION_ERROR, "the server offers no TLS")
 
 
 def _listen_on_sqlite(engine: AsyncEngine, *, autocommit: bool) -> None:

@@ -42,7 +42,7 @@ _MYSQL_NAMES: Final = {
     if name.isupper() and isinstance(number, int)
 }
 _ERROR_DURING_COMMIT: Final = 1180
-_UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 1698, 3100}
+_UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 1698, 2026, 3100}
 # SQLite's primary result codes: busy and locked; then read-only, interrupted, I/O, corrupt, full, cannot open, not a
 # database.
 _SQLITE_AGAIN: Final = {5, 6}

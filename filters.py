@@ -148,13 +148,15 @@ class ExpenseQuery(ExpenseFilter):
     cursor: Given[str] = Field(default=None, description="`next_cursor` of the page before, with the same filters.")
     with_count: Flag = Field(default=False, description="Also count all that match.")
 
-    @property
-    def is_narrowed(self) -> bool:
-        """Whether a filter is answered from another index than the sort's, which may leave fewer rows to look at."""
+    def is_narrowed(self, *, deep: bool) -> bool:
+        """Whether a filter is answered from another index than the sort's, which leaves fewer rows to look at.
+
+        Days and amounts may, at the beginning of a list; deep in one there are many that match, and walking finds them.
+        """
         by_day = self.period is not None or self.from_ is not None or self.to is not None
         by_amount = self.min_amount is not None or self.max_amount is not None
         by_another = by_amount if self.sort in {"date", "-date"} else by_day
-        return bool(self.category or self.uncategorized or self.external_id is not None or by_another)
+        return bool(self.category or self.uncategorized or self.external_id is not None or (by_another and not deep))
 
     def asked(self) -> dict[str, Any]:
         """Return the filters and the sort, which a cursor belongs to."""

@@ -1,6 +1,7 @@
 """Ownership: a statement on owned rows says whose they are, or it is not sent."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -9,22 +10,25 @@ from sqlalchemy import (
     BinaryExpression,
     BindParameter,
     BooleanClauseList,
-    ClauseElement,
     ColumnClause,
     Delete,
-    FromClause,
     Insert,
     Join,
     Select,
     TableClause,
     Update,
 )
-from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import Compiled
 from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.sql.selectable import AliasedReturnsRows
+from sqlalchemy.sql.visitors import ExternallyTraversible
 
 OWNER: Final = "owner_id"
 BOUND_AS: Final = frozenset({"owner", OWNER})
+
+Tables = frozenset[object]
+NONE: Final[Tables] = frozenset()
 
 
 class UnownedStatement(RuntimeError):
@@ -36,10 +40,11 @@ _looked_at: WeakSet[Compiled] = WeakSet()
 
 
 def refuse_unowned(compiled: Compiled) -> None:
-    """Raise UnownedStatement where a statement reaches owned rows and does not say whose, table by table.
+    """Raise UnownedStatement where a statement reaches owned rows and does not say whose.
 
-    A table says it by `owner_id = :owner` among the conditions that must all hold, or by `owner_id` being that of
-    another table which does; an INSERT by the value that it binds, or by the column that it copies.
+    Each SELECT, UPDATE and DELETE in it answers for the tables that it brings in itself: by `owner_id = :owner` among
+    its conditions that must all hold, or by `owner_id` being that of a table which is known to be the owner's. An
+    INSERT says it by the value that it binds, or by the column that it copies.
     """
     statement = compiled.statement
     if statement is not None and not _says_whose(statement, compiled):
@@ -54,66 +59,102 @@ def refuse_unowned_once(*event_arguments: Any) -> None:
         _looked_at.add(compiled)
 
 
-def _says_whose(statement: ClauseElement, compiled: Compiled) -> bool:
-    reached: set[FromClause] = set()
-    known: set[FromClause] = set()
-    links: list[tuple[FromClause, FromClause]] = []
-    for element in visitors.iterate(statement):
-        if isinstance(element, Insert):
-            if OWNER in element.table.c and not _inserts_owner(element, compiled):
-                return False
-        elif isinstance(element, ColumnClause):
-            reached.update(_owned([element.table]))
-        elif isinstance(element, Select | Update | Delete):
-            froms = element.get_final_froms() if isinstance(element, Select) else [element.table]
-            reached.update(_owned(froms))
-            for left, right in _equalities(element.whereclause, *_joined_on(froms)):
-                if isinstance(right, BindParameter) and right.key in BOUND_AS:
-                    known.update(_owned_by(left))
-                links.extend((one, other) for one in _owned_by(left) for other in _owned_by(right))
-    return reached <= _connected(known, links)
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What a statement inside of another can refer to: the tables around it, and which are known to be the owner's."""
+
+    tables: Tables = NONE
+    known: Tables = NONE
+
+
+def _says_whose(statement: ExternallyTraversible, compiled: Compiled) -> bool:
+    if isinstance(statement, Insert) and OWNER in statement.table.c and not _inserts_owner(statement, compiled):
+        return False
+    return _is_owned(statement, _Scope())
 
 
 def _inserts_owner(statement: Insert, compiled: Compiled) -> bool:
     if statement.select is not None:
         return OWNER in statement.select.selected_columns
-    return any(name.startswith(OWNER) for name in getattr(compiled, "binds", ()))
+    return any(name in BOUND_AS or name.startswith(OWNER) for name in getattr(compiled, "binds", ()))
 
 
-def _owned(froms: Iterable[object]) -> Iterator[FromClause]:
-    """Yield the tables of owned rows, and their aliases; what selects from them is looked at by itself."""
+def _is_owned(element: ExternallyTraversible, around: _Scope) -> bool:
+    if isinstance(element, Select | Update | Delete):
+        inner = _scope(element, around)
+        if inner is None:
+            return False
+        around = inner
+    elif isinstance(element, AliasedReturnsRows):
+        # What is selected from stands by itself: it sees nothing of the statement around it.
+        around = _Scope()
+    return all(_is_owned(child, around) for child in element.get_children())
+
+
+def _scope(statement: "Select[Any] | Update | Delete", around: _Scope) -> _Scope | None:
+    """Return what the statement knows, or None where it brings in a table of owned rows and does not say whose."""
+    froms = statement.get_final_froms() if isinstance(statement, Select) else [statement.table]
+    tables = frozenset(_tables(froms)) | (NONE if isinstance(statement, Select) else _mentioned(statement))
+    # A table of the statement around it is that very row, as long as there is another one to select from.
+    outer = tables & around.tables if tables - around.tables else NONE
+    links = [*_links(statement.whereclause), *_joined(froms)]
+    known = _connected(around.known & outer, links)
+    if any(OWNER in table.c and table not in known for table in tables - outer):  # type: ignore[attr-defined]  # a table
+        return None
+    return _Scope(around.tables | tables, around.known | known)
+
+
+def _tables(froms: Iterable[object]) -> Iterator[object]:
+    """Yield the tables, and their aliases, that rows come from; a subquery is looked at by itself."""
     for it in froms:
         if isinstance(it, Join):
-            yield from _owned([it.left, it.right])
-        elif isinstance(it, TableClause | Alias) and OWNER in it.c:
+            yield from _tables([it.left, it.right])
+        elif isinstance(it, TableClause | Alias):
             yield it
 
 
-def _joined_on(froms: Iterable[object]) -> Iterator[ClauseElement | None]:
+def _mentioned(element: ExternallyTraversible) -> Tables:
+    """Return the tables whose columns an UPDATE or a DELETE names outside of its subqueries."""
+    if isinstance(element, ColumnClause):
+        return frozenset(_tables([element.table]))
+    inner = (child for child in element.get_children() if not isinstance(child, Select))
+    return NONE.union(*(_mentioned(child) for child in inner))
+
+
+def _links(clause: object) -> Iterator[tuple[object, object]]:
+    """Yield what must be equal: the owner (None) or a table whose owner is known, and the table that then is known.
+
+    What stands under an OR or a NOT need not hold.
+    """
+    if isinstance(clause, Grouping):
+        yield from _links(clause.element)
+    elif isinstance(clause, BooleanClauseList) and clause.operator is operators.and_:
+        for part in clause.clauses:
+            yield from _links(part)
+    elif isinstance(clause, BinaryExpression) and clause.operator is operators.eq:
+        for one, other in ((clause.left, clause.right), (clause.right, clause.left)):
+            if _is_owner(one) and isinstance(other, BindParameter) and other.key in BOUND_AS:
+                yield None, one.table
+            elif _is_owner(one) and _is_owner(other):
+                yield other.table, one.table
+
+
+def _is_owner(side: object) -> bool:
+    return getattr(side, "key", None) == OWNER and getattr(side, "table", None) is not None
+
+
+def _joined(froms: Iterable[object]) -> Iterator[tuple[object, object]]:
+    """Yield what joins make equal; an outer one answers only for the side that may be missing."""
     for it in froms:
         if isinstance(it, Join):
-            yield it.onclause
-            yield from _joined_on([it.left, it.right])
+            may_be_missing = frozenset(_tables([it.right]))
+            links = _links(it.onclause)
+            yield from (link for link in links if not (it.isouter or it.full) or link[1] in may_be_missing)
+            yield from _joined([it.left, it.right])
 
 
-def _equalities(*clauses: object) -> Iterator[tuple[object, object]]:
-    """Yield what must be equal, either way round; what stands under an OR or a NOT need not hold."""
-    for clause in clauses:
-        if isinstance(clause, Grouping):
-            yield from _equalities(clause.element)
-        elif isinstance(clause, BooleanClauseList) and clause.operator is operators.and_:
-            yield from _equalities(*clause.clauses)
-        elif isinstance(clause, BinaryExpression) and clause.operator is operators.eq:
-            yield from ((clause.left, clause.right), (clause.right, clause.left))
-
-
-def _owned_by(side: object) -> Iterator[FromClause]:
-    table = getattr(side, "table", None)
-    if getattr(side, "key", None) == OWNER and table is not None:
-        yield table
-
-
-def _connected(known: set[FromClause], links: list[tuple[FromClause, FromClause]]) -> set[FromClause]:
+def _connected(known: Tables, links: Iterable[tuple[object, object]]) -> Tables:
     """Return what is known already, and what is linked to it however indirectly."""
-    more = {other for one, other in links if one in known} - known
+    links = list(links)
+    more = {table for source, table in links if source is None or source in known} - known
     return _connected(known | more, links) if more else known

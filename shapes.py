@@ -60,6 +60,12 @@ class Problem(Answer):
     existing_id: int | SkipJsonSchema[None] = Field(
         default=None, description="With `already_exists`: the row of yours that is in the way."
     )
+    error: str | SkipJsonSchema[None] = Field(
+        default=None, description="At `/users/token` only: the problem in OAuth2's words (RFC 6749 section 5.2)."
+    )
+    error_description: str | SkipJsonSchema[None] = Field(
+        default=None, description="At `/users/token` only: `detail` and `errors` in one sentence."
+    )
 
     model_config = SOME_LEFT_OUT
 

@@ -66,7 +66,7 @@ async def migrate_at_start(settings: Settings) -> None:
         await asyncio.to_thread(upgrade, settings.url)
     except CommandError as error:
         raise SchemaError("The database is newer than this code: deploy the newer code.") from error
-    except DBAPIError as error:
+    except (DBAPIError, TimeoutError) as error:
         if fault_of(error) is None:
             raise
         raise SchemaError(

@@ -1,15 +1,20 @@
 """Categories: the names that expenses are sorted under."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 
 import categories
 from fields import RowId
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, documented
+from refusals import at
 from routers.edge import LedgerRoute, Reader, Writer, takes_long
 from schemas import Category, CategoryCreate, CategoryList, CategoryQuery, CategoryUpdate, Heir
+
+TAKEN: Final = AlreadyExists(
+    errors=[at("/name", "already_exists", "You have a category of this name.")], members={"existing_id": 3}
+)
 
 router = APIRouter(prefix="/categories", tags=["categories"], route_class=LedgerRoute)
 
@@ -24,7 +29,7 @@ async def list_categories(ledger: Reader, query: Annotated[CategoryQuery, Query(
     "",
     status_code=HTTPStatus.CREATED,
     summary="Make a category",
-    responses=documented([AlreadyExists(), TooMany()]),
+    responses=documented([TAKEN, TooMany()]),
 )
 async def create_category(ledger: Writer, response: Response, data: CategoryCreate) -> Category:
     """Make a category ahead of its first expense; an expense with a new category's name makes it too."""
@@ -39,7 +44,7 @@ async def read_category(ledger: Reader, category_id: RowId) -> Category:
     return await categories.read_category(ledger, category_id)
 
 
-@router.patch("/{category_id}", summary="Change a category", responses=documented([NotFound(), AlreadyExists()]))
+@router.patch("/{category_id}", summary="Change a category", responses=documented([NotFound(), TAKEN]))
 @takes_long
 async def change_category(ledger: Writer, category_id: RowId, change: CategoryUpdate) -> Category:
     """Change the fields you send; a new name is read on all its expenses."""

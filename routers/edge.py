@@ -102,7 +102,7 @@ class LedgerRoute(APIRoute):
             strict = StrictRequest(request.scope, request.receive)
             if media_type:
                 await strict.read(media_type)
-            # A statement is stopped a little earlier, so that it fails in order and its connection lives on.
+            # A statement on SQLite is stopped a little earlier, so that it fails in order and its connection lives on.
             until = asyncio.get_running_loop().time() + seconds * STATEMENTS_SHARE
             try:
                 async with asyncio.timeout(seconds):

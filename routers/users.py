@@ -1,20 +1,22 @@
 """Accounts: registering, signing in, the profile, the password, the end."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form
 
 from problems import AlreadyExists, InvalidCredentials, WrongPassword, documented
+from refusals import at
 from routers.edge import LedgerRoute, SignedIn, TheAccounts, TheTokens, Unit, takes_long
 from schemas import AccountDeletion, PasswordChange, SignIn, Token, User, UserCreate, UserUpdate
+
+TAKEN: Final = AlreadyExists(errors=[at("/email", "already_exists", "This e-mail belongs to another account.")])
+WRONG: Final = WrongPassword(errors=[at("/current_password", "not_allowed", "This is not your current password.")])
 
 router = APIRouter(prefix="/users", tags=["users"], route_class=LedgerRoute)
 
 
-@router.post(
-    "/register", status_code=HTTPStatus.CREATED, summary="Open an account", responses=documented([AlreadyExists()])
-)
+@router.post("/register", status_code=HTTPStatus.CREATED, summary="Open an account", responses=documented([TAKEN]))
 @takes_long
 async def register(accounts: TheAccounts, unit: Unit, data: UserCreate) -> User:
     """Register with a user name, an e-mail and a password; then sign in at `POST /users/token`.
@@ -41,7 +43,7 @@ async def read_me(accounts: TheAccounts, unit: Unit, caller: SignedIn) -> User:
     return await accounts.profile(unit, caller)
 
 
-@router.patch("/me", summary="Change your account", responses=documented([AlreadyExists(), WrongPassword()]))
+@router.patch("/me", summary="Change your account", responses=documented([TAKEN, WRONG]))
 @takes_long
 async def change_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, change: UserUpdate) -> User:
     """Change the fields you send; a new `username` or `email` also needs `current_password`."""
@@ -52,7 +54,7 @@ async def change_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, change:
     "/me/password",
     status_code=HTTPStatus.NO_CONTENT,
     summary="Change your password",
-    responses=documented([WrongPassword()]),
+    responses=documented([WRONG]),
 )
 @takes_long
 async def change_password(accounts: TheAccounts, unit: Unit, caller: SignedIn, change: PasswordChange) -> None:
@@ -60,9 +62,7 @@ async def change_password(accounts: TheAccounts, unit: Unit, caller: SignedIn, c
     await accounts.change_password(unit, caller, change)
 
 
-@router.delete(
-    "/me", status_code=HTTPStatus.NO_CONTENT, summary="Delete your account", responses=documented([WrongPassword()])
-)
+@router.delete("/me", status_code=HTTPStatus.NO_CONTENT, summary="Delete your account", responses=documented([WRONG]))
 @takes_long
 async def delete_me(accounts: TheAccounts, unit: Unit, caller: SignedIn, data: AccountDeletion) -> None:
     """Delete the account and everything in it, at once and for good."""

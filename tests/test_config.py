@@ -86,6 +86,13 @@ def test_a_password_that_is_not_escaped_is_refused_and_not_shown(password: str) 
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(
+    "query", ["ssl_cert=c.pem&ssl_key=k.pem", "ssl_ca=ca.pem&ssl_check_hostname=false", "ssl=true"]
+)
+def test_half_of_tls_is_refused(query: str) -> None:
+    assert "ssl_ca=" in refusal(database_url=f"{MYSQL_URL}?{query}", secret_key=GOOD_SECRET)
+
+
 def test_a_password_that_is_escaped_reaches_the_driver() -> None:
     settings = read(database_url="mysql://app:p%40ss%2Fw%23rd%25@db/expenses", secret_key=GOOD_SECRET)
     assert settings.url.password == "p@ss/w#rd%"

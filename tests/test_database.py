@@ -463,6 +463,15 @@ async def test_a_statement_of_sqlite_ends_with_its_deadline(app: FastAPI) -> Non
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_statement_of_sqlite_that_begins_too_late_ends_as_well(app: FastAPI) -> None:
+    async with app.state.database.unit(asyncio.get_running_loop().time() - 1) as unit:
+        connection = await unit.connection()
+        await anyio.lowlevel.checkpoint()
+        with pytest.raises(OperationalError, match="interrupted"):
+            await connection.exec_driver_sql(ENDLESS)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_transaction_whose_statement_was_ended_leaves_no_lock(app: FastAPI) -> None:
     until = asyncio.get_running_loop().time() + 0.1
     with pytest.raises(OperationalError, match="interrupted"):

@@ -125,6 +125,11 @@ async def test_a_server_that_nobody_vouches_for_is_not_spoken_to(guarded: Privat
         await cipher(f"{url}?ssl_ca={another}")
 
 
+async def test_a_server_without_tls_is_not_spoken_to(mysql_server: MySQL, certificate: Path) -> None:
+    with mysql_server.fresh_database() as url, pytest.raises(DBAPIError, match="TLS"):
+        await cipher(f"{url}?ssl_ca={certificate}")
+
+
 def test_migrations_speak_tls_too(guarded: PrivateMariaDB, certificate: Path) -> None:
     with guarded.fresh_database() as url:
         migrations.upgrade(make_url(f"{url}?ssl_ca={certificate}"))

@@ -71,6 +71,7 @@ CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
     "SQLite interrupted": (by_sqlite(sqlite3.SQLITE_INTERRUPT), Fault.UNAVAILABLE),
     "a null of ours": (by_mysql(1048, IntegrityError), None),
     "a check": (by_mysql(4025, IntegrityError), None),
+    "no TLS": (by_mysql(2026), Fault.UNAVAILABLE),
     "access denied": (by_mysql(1045), Fault.UNAVAILABLE),
     "access denied to the socket's root": (by_mysql(1698), Fault.UNAVAILABLE),
     "SQLite read-only": (by_sqlite(sqlite3.SQLITE_READONLY_DBMOVED), Fault.UNAVAILABLE),

@@ -168,6 +168,14 @@ def test_a_migration_that_was_killed_half_way_can_be_run_again(empty_database_ur
     assert tables(outside) == TABLES
 
 
+async def test_a_start_that_waits_too_long_for_another_migration_says_so(
+    empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_SECONDS", 0)
+    with migrations._migrating(make_url(empty_sqlite_url)), pytest.raises(SchemaError, match="start again"):
+        await start(app_on(empty_sqlite_url))
+
+
 # --- another schema ---------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     union_all,
     update,
 )
@@ -60,6 +61,19 @@ UNOWNED: dict[str, Executable] = {
     "all but one's own": select(Expense.id).where(Expense.owner_id != _OWNER),
     "an alias beside one's own": select(_OTHER.id).where(_MINE, _OTHER.id == Expense.id),
     "an update of another's": update(Category).values(archived=True).where(exists().where(_MINE)),
+    "a subquery's own, not the query's": select(
+        Category.name,
+        select(func.count(Expense.id)).where(Expense.owner_id == Category.owner_id, _MINE).scalar_subquery(),
+    ),
+    "the missing side of an outer join": select(Category.name).outerjoin(
+        Expense, (Expense.owner_id == Category.owner_id) & _MINE
+    ),
+    "one half of a union": union_all(select(Expense.id).where(_MINE), select(Expense.id)),
+    "all but one's own, deleted": delete(Expense).where(Expense.id.not_in(select(Expense.id).where(_MINE))),
+    "one's own among everybody's": select(Expense.id).where(_MINE, Expense.id.in_(select(Expense.id))),
+    "a table that everybody's are joined to": select(Expense.id)
+    .join(select(Expense.id).subquery(), true())
+    .where(_MINE),
     "an update by another table": update(Category)
     .values(archived=True)
     .where(Category.owner_id == _OWNER, Category.id == Expense.category_id),
@@ -91,6 +105,14 @@ OWNED: dict[str, Executable] = {
     .join(Category, Category.owner_id == Expense.owner_id)
     .join(Session, Session.owner_id == Category.owner_id)
     .where(Session.owner_id == _OWNER),
+    "a count beside each": select(
+        Category.name,
+        select(func.count(Expense.id)).where(Expense.owner_id == Category.owner_id).scalar_subquery(),
+    ).where(Category.owner_id == _OWNER),
+    "an outer join by the owner": select(Category.name)
+    .outerjoin(Expense, (Expense.owner_id == Category.owner_id) & (Expense.category_id == Category.id))
+    .where(Category.owner_id == _OWNER),
+    "a union": union_all(select(Expense.id).where(_MINE), select(Category.id).where(Category.owner_id == _OWNER)),
     "a deletion": delete(Expense).where(_MINE, Expense.id == 0),
     "a subquery": select(select(Expense.owner_id, Expense.id).where(_MINE).subquery()),
     "users": select(User.id).where(User.id == 1),

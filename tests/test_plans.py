@@ -241,6 +241,18 @@ async def test_a_rare_amount_in_the_order_of_dates_reads_the_rows_of_that_amount
     assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
 
 
+@pytest.mark.parametrize("sort", ["-date", "date"])
+async def test_a_page_far_down_among_amounts_is_walked_to_by_date(planner: Planner, sort: str) -> None:
+    path = f"/expenses?min_amount=300&sort={sort}&limit=200"
+    cursor = ""
+    for _ in range(10):
+        page = await planner.person.get(path + cursor)
+        cursor = f"&cursor={page.json()['next_cursor']}"
+    plan = await planner.plan(path.replace("200", str(PAGE)) + cursor)
+    assert plan.indexes["expenses"] == BY_DATE
+    assert plan.rows_read <= 2 * READS_A_ROW * (PAGE + 1) + 2 * SLACK
+
+
 async def test_an_external_id_is_looked_up(planner: Planner) -> None:
     plan = await planner.plan("/expenses?external_id=x4711")
     assert plan.indexes["expenses"] == BY_EXTERNAL_ID
