@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from jose import jwk, jwt
@@ -92,10 +93,15 @@ def _signed(claims: Mapping[str, Any], key: Any) -> str:  # noqa: ANN401
     return str(jwt.encode(dict(claims), key, algorithm=ALGORITHM))
 
 
+@lru_cache
+def _is_known(header: str) -> bool:
+    # All tokens of ours have one and the same.
+    return HEADER_KEYS.issuperset(json.loads(base64.urlsafe_b64decode(f"{header}==")))
+
+
 def _verified(token: str, key: Any) -> dict[str, Any]:  # noqa: ANN401
     try:
-        header = json.loads(base64.urlsafe_b64decode(token.split(".", 1)[0] + "=="))
-        if not HEADER_KEYS.issuperset(header):
+        if not _is_known(token.split(".", 1)[0]):
             raise InvalidToken
         return jwt.decode(token, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED)
     except ExpiredSignatureError:

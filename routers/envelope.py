@@ -104,8 +104,8 @@ class Cors(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
-        if scope.get("method") == "OPTIONS" and {"origin", "access-control-request-method"} <= set(headers):
+        headers = Headers(scope=scope) if scope.get("method") == "OPTIONS" else Headers()
+        if {"origin", "access-control-request-method"} <= set(headers):
             answer = self.preflight_response(headers)
             if answer.status_code != HTTPStatus.OK:
                 kept = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
