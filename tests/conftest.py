@@ -3,6 +3,7 @@
 Every test signs up its own users and commits for real; nothing is rolled back, since ownership is the isolation.
 """
 
+import gc
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -44,6 +45,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if reason := config.stash.get(WITHOUT_MYSQL, ""):
         terminalreporter.section("NOTHING WAS TESTED ON MYSQL", sep="!", red=True, bold=True)
         terminalreporter.line(f"{reason}\nInstall mariadb-server, or set TEST_MYSQL_URL.", red=True)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what stays to the end: thousands of tests, and all that was imported."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Try what is decided before any database is asked over one of them: its modules are marked `wire`."""
+    if metafunc.definition.get_closest_marker("wire") and "database_url" in metafunc.fixturenames:
+        metafunc.definition.add_marker(
+            pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
+        )
 
 
 # --- the event loop ---------------------------------------------------------------------------------------------------

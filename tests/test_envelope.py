@@ -17,6 +17,8 @@ from test_problems import AS_REFUSED, JSON, Refusal
 from config import Settings
 from main import create_app
 
+pytestmark = pytest.mark.wire
+
 PAGE = "http://localhost:5173"
 PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
 EXPOSED = {

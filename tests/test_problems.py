@@ -31,6 +31,8 @@ from problems import (
     problem_of,
 )
 
+pytestmark = pytest.mark.wire
+
 JSON = {"Content-Type": "application/json"}
 
 # RFC 9110, section 15, whose words are not those of every Python.

@@ -25,6 +25,8 @@ from schemas import (
     UserUpdate,
 )
 
+pytestmark = pytest.mark.wire
+
 # The words of the contract: a client may switch on these and no others.
 ENTRY_CODES = {
     "required",
