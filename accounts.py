@@ -11,7 +11,7 @@ import sessions
 from auth import AccessTokens, Caller
 from database import Base, UnitOfWork, inserted_id, now
 from fields import plain_address
-from models import Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User
+from models import Budget, Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User
 from passwords import Passwords, check, sized
 from problems import AlreadyExists, InvalidCredentials, InvalidToken, NotFound, ValidationFailed, WrongPassword
 from refusals import Entry, at, refused_at
@@ -39,7 +39,7 @@ _TAKEN: Final = select(User.id, User.username_key, User.email_key).where(
     or_(User.username_key == bindparam("username_key"), User.email_key == bindparam("email_key"))
 )
 # Children first: foreign keys only check, so that nothing disappears by a rule that no reader of the code sees.
-_OWNED: Final[tuple[type[Base], ...]] = (TrashedExpense, Expense, Category, Tombstone, Session, LedgerState)
+_OWNED: Final[tuple[type[Base], ...]] = (TrashedExpense, Expense, Budget, Category, Tombstone, Session, LedgerState)
 
 
 class Accounts:

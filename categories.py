@@ -1,14 +1,14 @@
 """Categories: the names that a user sorts expenses under."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, literal, select, update
 
 from database import inserted_id, now
 from ledger import Ledger
-from models import MOST_CATEGORIES, Category, Expense, Tombstone, TrashedExpense
+from models import MOST_CATEGORIES, Budget, Category, Expense, Tombstone, TrashedExpense
 from prepared import Prepared
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed
 from refusals import at, at_parameter
@@ -37,10 +37,12 @@ _USAGE = (
     .where(Expense.owner_id == bindparam("owner"), Expense.category_id.is_not(None))
     .group_by(Expense.category_id)
 )
-_IN_USE = (
-    select(Expense.id)
-    .where(Expense.owner_id == bindparam("owner"), Expense.category_id == bindparam("row_id"))
-    .limit(1)
+_IN_USE = [
+    select(table.id).where(table.owner_id == bindparam("owner"), table.category_id == bindparam("row_id")).limit(1)
+    for table in (Expense, Budget)
+]
+_BUDGETS_OF_BOTH = select(Budget.id, Budget.category_id, Budget.currency, Budget.period).where(
+    Budget.owner_id == bindparam("owner"), Budget.category_id.in_((bindparam("row_id"), bindparam("target")))
 )
 
 
@@ -65,7 +67,7 @@ async def create_category(ledger: Ledger, data: CategoryCreate) -> CategoryAnswe
 
 
 async def change_category(ledger: Ledger, category_id: int, change: CategoryUpdate) -> CategoryAnswer:
-    """Change the fields sent; a new name touches every expense that is read under it."""
+    """Change the fields sent; a new name touches every expense and budget that is read under it."""
     row = await _row(ledger, category_id)
     values = {name: value for name, value in change.given().items() if value != getattr(row, name)}
     if not values:
@@ -73,19 +75,24 @@ async def change_category(ledger: Ledger, category_id: int, change: CategoryUpda
     if "name" in values:
         await _refuse_taken(ledger, values["name"], but=category_id)
         values["name_key"] = name_key(values["name"])
-        await _touch_expenses(ledger, category_id, {})
+        await _touch(ledger, Expense, category_id)
+        await _touch(ledger, Budget, category_id)
     values |= {"revision": await ledger.next_revision(), "updated_at": now()}
     await ledger.execute(update(Category).where(_MINE, Category.id == category_id).values(values))
     return await read_category(ledger, category_id)
 
 
 async def delete_category(ledger: Ledger, category_id: int, *, move_to: str | None, uncategorized: bool) -> None:
-    """Delete a category; its expenses go to the category named, or become uncategorised, or it is CategoryInUse."""
+    """Delete a category; its expenses and budgets go to the one named; or they become uncategorised and these end.
+
+    With neither, one that holds any is CategoryInUse.
+    """
     await _row(ledger, category_id)
     target = await _target(ledger, category_id, move_to) if move_to is not None else None
-    if target is None and not uncategorized and await ledger.row(_IN_USE, row_id=category_id):
-        raise CategoryInUse
-    await _touch_expenses(ledger, category_id, {"category_id": target})
+    if target is None and not uncategorized:
+        await _refuse_in_use(ledger, category_id)
+    await _touch(ledger, Expense, category_id, {"category_id": target})
+    await _settle_budgets(ledger, category_id, target)
     trashed = TrashedExpense.owner_id == bindparam("owner"), TrashedExpense.category_id == category_id
     await ledger.execute(update(TrashedExpense).where(*trashed).values(category_id=target))
     await ledger.execute(delete(Category).where(_MINE, Category.id == category_id))
@@ -137,8 +144,40 @@ async def _target(ledger: Ledger, category_id: int, move_to: str) -> int:
     return int(target[0])
 
 
-async def _touch_expenses(ledger: Ledger, category_id: int, changed: Mapping[str, int | None]) -> None:
-    """Give every expense of a category the transaction's revision, as it reads anew, and the values that changed."""
+async def _refuse_in_use(ledger: Ledger, category_id: int) -> None:
+    for uses in _IN_USE:
+        if await ledger.row(uses, row_id=category_id):
+            raise CategoryInUse
+
+
+async def _touch(
+    ledger: Ledger, table: type[Expense | Budget], category_id: int, changed: Mapping[str, int | None] | None = None
+) -> None:
+    """Give every row of a category the transaction's revision, as it reads anew, and the values that changed."""
     touched = {"revision": await ledger.next_revision(), "updated_at": now()}
-    its_expenses = Expense.owner_id == bindparam("owner"), Expense.category_id == category_id
-    await ledger.execute(update(Expense).where(*its_expenses).values({**changed, **touched}))
+    its_rows = table.owner_id == bindparam("owner"), table.category_id == category_id
+    await ledger.execute(update(table).where(*its_rows).values({**(changed or {}), **touched}))
+
+
+async def _settle_budgets(ledger: Ledger, category_id: int, target: int | None) -> None:
+    """Move a category's budgets to another, and end those in whose place one stands there, or all without another.
+
+    A budget without a category would be for all spending.
+    """
+    budgets = await ledger.rows(_BUDGETS_OF_BOTH, row_id=category_id, target=target)
+    standing = {(it.currency, it.period) for it in budgets if it.category_id == target}
+    own = {it.id: (it.currency, it.period) for it in budgets if it.category_id == category_id}
+    ended = [row_id for row_id, place in own.items() if target is None or place in standing]
+    if moved := own.keys() - set(ended):
+        values = {"category_id": target, "revision": await ledger.next_revision(), "updated_at": now()}
+        await ledger.execute(update(Budget).where(*_these(moved)).values(values))
+    if ended:
+        revision = await ledger.next_revision()
+        left = select(Budget.owner_id, literal("budget"), Budget.id, literal(revision)).where(*_these(ended))
+        into = insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], left)
+        await ledger.execute(into)
+        await ledger.execute(delete(Budget).where(*_these(ended)))
+
+
+def _these(budget_ids: Collection[int]) -> tuple[ColumnElement[bool], ...]:
+    return Budget.owner_id == bindparam("owner"), Budget.id.in_(budget_ids)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, Integer, bindparam, delete, func, insert, literal, select, update
@@ -17,8 +16,9 @@ from ledger import Ledger
 from models import Category, Expense, Tombstone, TrashedExpense
 from pagination import Cursor, fingerprint, read_cursor
 from prepared import Line, Prepared
-from problems import AlreadyExists, NotFound, PreconditionFailed, ValidationFailed
+from problems import AlreadyExists, NotFound
 from refusals import at
+from rows import money_columns, refuse_moved_on, thousandths
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
 from texts import text_key
@@ -162,7 +162,7 @@ async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAn
     if data.external_id is not None and (existing := await _with_external_id(ledger, data.external_id)):
         return existing, False
     currency = data.currency or ledger.owner.currency
-    amount = _thousandths(data.amount, currency)
+    amount = thousandths(data.amount, currency)
     category_id, category = await category_named(ledger, data.category)
     instant = now()
     values = {
@@ -218,13 +218,6 @@ def _answer_of(values: Mapping[str, Any]) -> ExpenseAnswer:
     )
 
 
-def _thousandths(amount: Decimal, currency: str, pointer: str = "/amount") -> int:
-    try:
-        return money.thousandths(amount, currency)
-    except money.TooManyDecimals as error:
-        raise ValidationFailed(errors=[at(pointer, error.code, str(error))]) from None
-
-
 async def _with_external_id(ledger: Ledger, external_id: str) -> ExpenseAnswer | None:
     for read in (_BY_EXTERNAL_ID, _TRASHED_BY_EXTERNAL_ID):
         if row := await ledger.line(read, external_id=external_id):
@@ -237,8 +230,7 @@ async def _change(ledger: Ledger, expense_id: int, fields: dict[str, Any], revis
     if found is None:
         raise NotFound
     row = found._asdict()
-    if revision not in {None, row["revision"]}:
-        raise PreconditionFailed(errors=[at("/revision", "precondition_failed", "The row's revision is another now.")])
+    refuse_moved_on(revision, row["revision"])
     values, category = await _columns(ledger, row, fields)
     changed = {name: value for name, value in values.items() if value != row[name]}
     if changed:
@@ -251,7 +243,7 @@ async def _columns(
     ledger: Ledger, row: Mapping[str, Any], fields: Mapping[str, Any]
 ) -> tuple[dict[str, Any], str | None]:
     """Return the columns that the fields sent ask for, and the name of the category that it then has."""
-    values = _money_columns(row, fields)
+    values = money_columns(row, fields)
     if "date" in fields:
         values["spent_on"] = fields["date"]
     if "description" in fields:
@@ -263,14 +255,6 @@ async def _columns(
         return values, row["category"]
     values["category_id"], category = await category_named(ledger, fields["category"])
     return values, category
-
-
-def _money_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    currency = fields.get("currency", row["currency"])
-    if "amount" in fields:
-        return {"amount": _thousandths(fields["amount"], currency), "currency": currency}
-    kept = Decimal(money.written(row["amount"], row["currency"])).normalize()
-    return {"amount": _thousandths(kept, currency, "/currency"), "currency": currency}
 
 
 async def _free_external_id(ledger: Ledger, current: str | None, wanted: str | None) -> str | None:

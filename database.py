@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 from weakref import WeakValueDictionary
 
-from sqlalchemy import BigInteger, CursorResult, DateTime, Dialect, Integer, MetaData, TypeDecorator
+from sqlalchemy import BigInteger, CursorResult, DateTime, Dialect, Integer, MetaData, String, TypeDecorator
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from config import Settings
 from engines import make_engine
@@ -17,6 +20,8 @@ from faults import CommitLost, QueueFull, described, is_refused_commit
 
 INTERRUPTED_EVERY: Final = 0.1
 LARGEST_ID: Final = 2**63 - 1
+# Splits any amount into two parts of which a million add up to less than 2^63.
+PART: Final = 10**9
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
@@ -56,6 +61,38 @@ class Instant(TypeDecorator[datetime]):
             return instant and instant.replace(tzinfo=UTC)
 
         return aware
+
+
+class _Whole(TypeDecorator[int]):
+    """A whole number of any size, as `exact_sum` returns it."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:  # noqa: ANN401, ARG002
+        """Put together what SQLite returns in two parts; MySQL's is a decimal without decimals."""
+        if isinstance(value, str):
+            high, low = value.split()
+            return int(high) * PART + int(low)
+        return None if value is None else int(value)
+
+
+class exact_sum(FunctionElement[int]):  # noqa: N801  # it reads as what it is in a statement, like `func.sum`
+    """The sum of a column of whole numbers, exact however large: SQLite's own SUM overflows at 2^63."""
+
+    type = _Whole()
+    inherit_cache = True
+
+
+@compiles(exact_sum)
+def _sum(element: exact_sum, compiler: SQLCompiler, **options: Any) -> str:
+    return f"SUM({compiler.process(element.clauses, **options)})"
+
+
+@compiles(exact_sum, "sqlite")
+def _sum_in_parts(element: exact_sum, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    return f"SUM({column} / {PART}) || ' ' || SUM({column} % {PART})"
 
 
 def now() -> datetime:

@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+import analysis
 import schemas
 from problems import MEDIA_TYPE
 from shapes import Problem
@@ -26,7 +27,7 @@ ASSETS: Final = "/assets"
 FILES: Final = files("fastapi_offline") / "static"
 TITLE: Final = "Expense Tracker"
 DESCRIPTION: Final = """\
-Accounts, categories and expenses, exact to the last decimal.
+Accounts, categories, expenses, reports and budgets, exact to the last decimal.
 
 1. Make an account with `POST /users/register`.
 2. In `/docs`, press **Authorize** and sign in with your user name and password, leaving the other fields as they are.
@@ -41,12 +42,14 @@ TAGS: Final = [
     {"name": "users", "description": "Open an account, sign in, change or delete what is yours."},
     {"name": "expenses", "description": "The entries of your ledger."},
     {"name": "categories", "description": "The names that you sort expenses under."},
+    {"name": "reports", "description": "Where the money went."},
+    {"name": "budgets", "description": "What you mean to spend, and how far you are."},
     {"name": "service", "description": "What answers here, and whether it can."},
 ]
 # On its way into the document an example is sorted by its keys, and loses those that are null.
 EXAMPLES: Final = {
     name: config["json_schema_extra"]["example"]
-    for name, shape in vars(schemas).items()
+    for name, shape in (vars(schemas) | vars(analysis)).items()
     if isinstance(shape, type)
     for config in (vars(shape).get("model_config") or vars(shape).get("__pydantic_config__") or {},)
     if "example" in config.get("json_schema_extra", {})

@@ -165,9 +165,26 @@ Amount = Annotated[
         }
     ),
 ]
+Limit = Annotated[
+    Decimal,
+    BeforeValidator(refusing(money.read_limit)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _DECIMAL.replace("-?", "")},
+                {"type": "number", "exclusiveMinimum": 0},
+            ],
+            "description": "More than zero, with at most the currency's decimals.",
+            "examples": ["200.00"],
+        }
+    ),
+]
+"""The amount of a budget."""
 AmountBound = Annotated[int, BeforeValidator(refusing(_bound)), WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
 """A filter's bound, in thousandths."""
 Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
+TotalMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("{1,12}", "+")})]
+"""What amounts add up to, which may have more digits than any of them."""
 Currency = Annotated[
     str,
     BeforeValidator(refusing(money.read_currency)),

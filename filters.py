@@ -20,10 +20,11 @@ from fields import (
     text,
 )
 from models import MOST_CATEGORIES, Category, Expense
-from periods import Span
+from periods import Comparison
 from problems import ValidationFailed
 from refusals import at_parameter, refusal
 from shapes import Shape
+from spans import Span
 from texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, name_key, text_key
 
 ANY_DAY = date(2026, 1, 1)
@@ -37,6 +38,7 @@ def _period(value: str) -> str:
 
 
 Period = Annotated[str, Field(max_length=32), AfterValidator(_period)]
+Dimension = Literal["category", "day", "week", "month", "quarter", "year", "weekday"]
 ItsId = Annotated[
     str,
     AfterValidator(text(1, EXTERNAL_ID_LENGTH)),
@@ -161,3 +163,39 @@ class ExpenseQuery(ExpenseFilter):
     def asked(self) -> dict[str, Any]:
         """Return the filters and the sort, which a cursor belongs to."""
         return self.model_dump(exclude={"limit", "cursor", "with_count"})
+
+
+class SpendingQuery(ExpenseFilter):
+    """What a report adds up, in which buckets, and what it is compared with; without any dates it is this month's."""
+
+    group_by: list[Dimension] = Field(
+        default=[],
+        max_length=2,
+        description="None, one or two of `category`, `day`, `week`, `month`, `quarter`, `year`, `weekday`; at most one "
+        "of them a time.",
+    )
+    compare: Given[Comparison] = Field(
+        default=None,
+        description="`previous`: the span just before, of equal length; before a whole month, quarter, year or "
+        "`last-N-months` as many whole ones, before `month-to-date` and `year-to-date` the same days of the month or "
+        "year before. `last-year`: the same months, week or days a year before.",
+    )
+
+    @field_validator("group_by")
+    @classmethod
+    def _fit_together(cls, group_by: list[str]) -> list[str]:
+        if len(set(group_by)) < len(group_by):
+            raise refusal("not_allowed", "Group by each of these once.", of_several=True)
+        if len(times := set(group_by) - {"category"}) > 1:
+            raise refusal("not_allowed", f"Group by one time only: {' or '.join(sorted(times))}.", of_several=True)
+        return group_by
+
+    @property
+    def time(self) -> str | None:
+        """The unit of time to group by, if there is one."""
+        return next((name for name in self.group_by if name != "category"), None)
+
+    @property
+    def has_open_end(self) -> bool:
+        """Whether one end of the span was given without the other."""
+        return (self.from_ is None) != (self.to is None)

@@ -1,4 +1,4 @@
-"""The Ledger: one user's expenses and categories, and the way to them."""
+"""The Ledger: one user's expenses, categories and budgets, and the way to them."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -29,7 +29,9 @@ _ADVANCE: Final = Prepared(
 
 
 class Ledger:
-    """One user's expenses and categories. Every statement gets the owner; one without a place for it is refused.
+    """One user's expenses, categories and budgets.
+
+    Every statement gets the owner; one without a place for it is refused.
 
     Reads need nothing more. Before the first write comes `lock`: from then on this is the ledger's only writer, and the
     first change takes the next revision.

@@ -19,7 +19,7 @@ from database import Database
 from documents import TITLE, describe, mount_pages, name_operation
 from passwords import Passwords
 from problems import Problem
-from routers import categories, expenses, system, users
+from routers import budgets, categories, expenses, reports, system, users
 from routers.envelope import Envelope, LastResort, answer_problem, cors
 
 
@@ -52,7 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
         middleware=[Middleware(Envelope), cors(settings), Middleware(LastResort)],
     )
     # The busiest first: routes are tried in order.
-    for router in (expenses.router, categories.router, users.router, system.currencies, system.router):
+    nouns = (expenses, categories, reports, budgets, users)
+    for router in (*(noun.router for noun in nouns), system.currencies, system.router):
         app.include_router(router)
     mount_pages(app)
     app.openapi = describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

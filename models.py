@@ -25,6 +25,7 @@ MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engi
 NUMBERED = MYSQL | {"sqlite_autoincrement": True}
 
 MOST_CATEGORIES = 1_000
+MOST_BUDGETS = 1_000
 
 Id = Annotated[int, mapped_column(BigId, primary_key=True, sort_order=-2)]
 CurrencyCode = Annotated[str, mapped_column(String(3))]
@@ -138,6 +139,8 @@ class Expense(ExpenseColumns, Base):
         ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
         UniqueConstraint("owner_id", "external_id"),
         Index(None, "owner_id", "spent_on", "id"),
+        # Covers what reports add up, in the order they group it by.
+        Index(None, "owner_id", "spent_on", "category_id", "currency", "amount"),
         Index(None, "owner_id", "amount", "id"),
         Index(None, "owner_id", "category_id", "spent_on", "id"),
         Index(None, "owner_id", "revision", "id"),
@@ -159,6 +162,25 @@ class TrashedExpense(ExpenseColumns, Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False, sort_order=-2)
     deleted_at: Mapped[datetime] = mapped_column(Instant, sort_order=2)
+
+
+class Budget(Identified, Owned, Timestamped, Base):
+    """How much a user means to spend in each week, month, quarter or year: on one category, or in all."""
+
+    __tablename__ = "budgets"
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
+        # Nulls are no equals here: that there is one budget for all spending is seen to under the ledger's lock.
+        UniqueConstraint("owner_id", "category_id", "currency", "period"),
+        NUMBERED,
+    )
+
+    category_id: Mapped[int | None] = mapped_column(BigId)
+    """The category it is for; null is all spending."""
+    amount: Mapped[Thousandths]
+    currency: Mapped[CurrencyCode]
+    period: Mapped[str] = mapped_column(String(7))
+    revision: Mapped[Revision]
 
 
 class Tombstone(Owned, Base):

@@ -1,6 +1,6 @@
 """Money is exact: whole thousandths inside, a decimal string with the currency's own decimals outside, never a float.
 
-Nothing here rounds: what does not fit is refused.
+What is sent is never rounded: what does not fit is refused. What is divided is, half to even.
 """
 
 import math
@@ -74,6 +74,12 @@ class ZeroAmount(AmountError):
     code = "out_of_range"
 
 
+class NegativeLimit(AmountError):
+    """A budget is more than zero."""
+
+    code = "out_of_range"
+
+
 class AmountTooLarge(AmountError):
     """An amount has at most 12 digits before the decimal point."""
 
@@ -114,6 +120,14 @@ def read_amount(value: object) -> Decimal:
     return amount
 
 
+def read_limit(value: object) -> Decimal:
+    """Read the amount of a budget: as read_amount does, and NegativeLimit if it is one."""
+    amount = read_amount(value)
+    if amount < 0:
+        raise NegativeLimit
+    return amount
+
+
 def read_bound(text: str) -> int:
     """Read a filter's bound into thousandths: written like an amount, zero allowed, whatever the currency."""
     return int(_read_text(text) * SCALE)
@@ -135,6 +149,33 @@ def written(thousandths: int, currency: str) -> str:
         return "-" + written(-thousandths, currency)
     # Endings are looked up because this runs for each row of each page, and formatting them takes twice as long.
     return f"{thousandths // SCALE}{_ENDING[currency][thousandths % SCALE]}"
+
+
+def divided(thousandths: int, divisor: int, currency: str) -> int:
+    """Divide an amount by a positive number, half to even in the currency's smallest unit; in thousandths."""
+    unit = _smallest(currency)
+    return half_even(thousandths, divisor * unit) * unit
+
+
+def divided_down(thousandths: int, divisor: int, currency: str) -> int:
+    """Divide an amount by a positive number, down to the currency's smallest unit; in thousandths."""
+    unit = _smallest(currency)
+    return thousandths // (divisor * unit) * unit
+
+
+def percent(part: int, whole: int) -> float | None:
+    """Tell how many percent of the whole a part is, half to even to one decimal; None if the whole is not positive."""
+    return half_even(1000 * part, whole) / 10 if whole > 0 else None
+
+
+def half_even(numerator: int, denominator: int) -> int:
+    """Divide by a positive number and round half to even (IEEE 754, roundTiesToEven)."""
+    quotient, rest = divmod(numerator, denominator)
+    return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2))
+
+
+def _smallest(currency: str) -> int:
+    return int(10 ** (MAX_DECIMALS - DECIMALS[currency]))
 
 
 def read_currency(value: object) -> str:

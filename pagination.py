@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 
 from database import LARGEST_ID
-from periods import Span
 from problems import ValidationFailed
 from refusals import at_parameter
+from spans import Span
 
 CURSOR_LENGTH: Final = 256
 

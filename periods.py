@@ -1,30 +1,41 @@
 """Days, time zones and periods: what a client writes, read into plain dates.
 
 Pure: today is passed in. Weeks are those of ISO 8601; months are the user's own and may begin on any day from 1 to 28;
-quarters and years are the calendar's. The functions on units know no bounds; `span` keeps to EARLIEST and LATEST.
+quarters and years are the calendar's. Every period lies in EARLIEST..LATEST.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
+
+from spans import (
+    MONTHS_OF_A_YEAR,
+    ONE_DAY,
+    Span,
+    a_year_before,
+    as_many_days_before,
+    day_holding,
+    day_span,
+    just_before,
+    month_holding,
+    month_span,
+    month_start,
+    quarter_holding,
+    quarter_span,
+    same_days,
+    week_holding,
+    week_span,
+    year_holding,
+    year_span,
+)
 
 EARLIEST = date(1900, 1, 1)
 LATEST = date(2199, 12, 31)
 MOST_DAYS = 36_600
 MOST_MONTHS = 1_200
-ONE_DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A run of days; both ends belong to it."""
-
-    first: date
-    last: date
-
 
 Rule = Callable[[date, int], Span]
 """Gives a span from a day and the day on which the user's months begin."""
@@ -134,66 +145,6 @@ def today(now: datetime, timezone: str) -> date:
     return now.astimezone(ZoneInfo(timezone)).date()
 
 
-def day_span(year: int, month: int, day: int) -> Span:
-    """Give a single day; raises ValueError if the calendar has no such day."""
-    the_day = date(year, month, day)
-    return Span(the_day, the_day)
-
-
-def week_span(year: int, week: int) -> Span:
-    """Give a week, Monday to Sunday, of an ISO 8601 week-numbering year; raises ValueError if it has no such week."""
-    monday = date.fromisocalendar(year, week, 1)
-    return Span(monday, monday + timedelta(days=6))
-
-
-def month_start(year: int, month: int, start_day: int = 1) -> date:
-    """Give the first day of a user's month; months count on past 12 and back past 1 into the years around."""
-    years, index = divmod(month - 1, 12)
-    return date(year + years, index + 1, start_day)
-
-
-def month_span(year: int, month: int, start_day: int = 1) -> Span:
-    """Give a user's month, which bears the name of the calendar month in which it begins; counts as month_start."""
-    return Span(month_start(year, month, start_day), month_start(year, month + 1, start_day) - ONE_DAY)
-
-
-def quarter_span(year: int, quarter: int) -> Span:
-    """Give a quarter, 1 to 4, of a calendar year."""
-    return Span(month_start(year, 3 * quarter - 2), month_start(year, 3 * quarter + 1) - ONE_DAY)
-
-
-def year_span(year: int) -> Span:
-    """Give a calendar year."""
-    return Span(date(year, 1, 1), date(year, 12, 31))
-
-
-def day_holding(day: date, _start_day: int = 1) -> Span:
-    """Give the day itself, for tables of units."""
-    return Span(day, day)
-
-
-def week_holding(day: date, _start_day: int = 1) -> Span:
-    """Give the ISO 8601 week that holds a day."""
-    iso = day.isocalendar()
-    return week_span(iso.year, iso.week)
-
-
-def month_holding(day: date, start_day: int = 1) -> Span:
-    """Give the user's month that holds a day."""
-    month = day.month if day.day >= start_day else day.month - 1
-    return month_span(day.year, month, start_day)
-
-
-def quarter_holding(day: date, _start_day: int = 1) -> Span:
-    """Give the calendar quarter that holds a day."""
-    return quarter_span(day.year, (day.month + 2) // 3)
-
-
-def year_holding(day: date, _start_day: int = 1) -> Span:
-    """Give the calendar year that holds a day."""
-    return year_span(day.year)
-
-
 def one_before(holding: Rule) -> Rule:
     """Make the rule for the whole unit before the one that holds today."""
     return lambda today, start_day: holding(holding(today, start_day).first - ONE_DAY, start_day)
@@ -288,3 +239,23 @@ def clipped(reach: Span) -> Span:
     if reach.last < EARLIEST or reach.first > LATEST:
         raise PeriodOutOfRange
     return Span(max(reach.first, EARLIEST), min(reach.last, LATEST))
+
+
+Comparison = Literal["previous", "last-year"]
+TO_DATE = {"month-to-date": 1, "year-to-date": MONTHS_OF_A_YEAR}
+"""Periods that end today, and how many months their unit has."""
+
+
+def compared(reach: Span, comparison: Comparison, period: str | None, start_day: int = 1) -> Span:
+    """Give the span that a report's is compared with, for a user whose months begin on `start_day`.
+
+    `period` is the word that meant the span, if one did: `…-to-date` is compared with the same days of the unit before,
+    and `last-N-days` always with as many days, even when they happen to be a month.
+    """
+    counted = period is not None and COUNTED.fullmatch(period)
+    in_days = period in TO_DATE or (counted and counted[2] == "days")
+    if comparison == "last-year":
+        return same_days(reach, MONTHS_OF_A_YEAR) if in_days else a_year_before(reach, start_day)
+    if period in TO_DATE:
+        return same_days(reach, TO_DATE[period])
+    return as_many_days_before(reach) if in_days else just_before(reach, start_day)

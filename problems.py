@@ -104,7 +104,7 @@ class AlreadyExists(Problem):
 
 
 class CategoryInUse(Problem):
-    """This category still holds expenses: say where they go, with move_to=NAME or uncategorized=true."""
+    """This category still holds expenses or budgets: say where they go, with move_to=NAME or uncategorized=true."""
 
     status = HTTPStatus.CONFLICT
 

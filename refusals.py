@@ -46,9 +46,9 @@ def at_parameter(name: str, code: str, detail: str) -> Entry:
     return Entry({"parameter": name}, code, detail)
 
 
-def refusal(code: str, detail: str) -> PydanticCustomError:
-    """Return what a validator raises to become one entry of the problem."""
-    return PydanticCustomError(code, "{detail}", {"detail": detail})
+def refusal(code: str, detail: str, *, of_several: bool = False) -> PydanticCustomError:
+    """Return what a validator raises to become one entry of the problem; `of_several` values that may be many."""
+    return PydanticCustomError(code, "{detail}", {"detail": detail, "of_several": of_several})
 
 
 def refused_at(pointer: str, refused: PydanticCustomError) -> Entry:
@@ -85,17 +85,18 @@ def entries(error: RequestValidationError) -> list[Entry]:
 
 def _entry(refused: Mapping[str, Any]) -> Entry:
     where, *path = refused["loc"]
-    kind, place = refused["type"], _place(where, path)
+    kind, place, context = refused["type"], _place(where, path), refused.get("ctx", {})
+    of_several = kind == "too_long" or context.get("of_several", False)
     if where == "query" and kind == "extra_forbidden":
         return Entry(place, "unknown", "There is no such parameter here.")
-    if where == "query" and len(path) == 1 and isinstance(refused.get("input"), list) and kind != "too_long":
+    if where == "query" and len(path) == 1 and isinstance(refused.get("input"), list) and not of_several:
         return Entry(place, "not_allowed", "Give this once.")
-    if own := refused.get("ctx", {}).get("detail"):
+    if own := context.get("detail"):
         return Entry(place, kind, own)
     if kind == "missing" and not path:
         return Entry(place, "required", "Send a JSON object as the body.")
     code, sentence = _KINDS.get(kind, ("wrong_type", "Send another kind of value."))
-    return Entry(place, code, sentence.format_map(refused.get("ctx", {})))
+    return Entry(place, code, sentence.format_map(context))
 
 
 def _place(where: str, path: Sequence[str | int]) -> Mapping[str, str]:

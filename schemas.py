@@ -1,16 +1,13 @@
 """What goes over the wire: one family of shapes per noun, strict on the way in, complete on the way out."""
 
-from collections.abc import Collection, Mapping
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
-import money
 from fields import (
     Amount,
     Archived,
@@ -31,11 +28,10 @@ from fields import (
     Timezone,
     UniqueName,
     Username,
-    refusing,
 )
 from passwords import GivenPassword, NewPassword
 from refusals import refusal
-from shapes import SOME_LEFT_OUT, Answer, Shape, example
+from shapes import SOME_LEFT_OUT, Amounted, Answer, ReadBack, Shape, callers_currency, example
 
 # --- Users ------------------------------------------------------------------------------------------------------------
 
@@ -219,14 +215,7 @@ class Heir(Shape):
 # --- Expenses ---------------------------------------------------------------------------------------------------------
 
 
-callers_currency: ContextVar[str | None] = ContextVar("callers_currency", default=None)
-"""What a new expense is in that names no currency: the edge says it of each writer, before the body is looked at.
-
-Validators see nothing but the body, and without it a wrong amount would be told only after all else was mended.
-"""
-
-
-class _ExpenseFields(Shape):
+class _ExpenseFields(Amounted):
     # These two come first, so that they are known when the amount is looked at.
     currency: Given[Currency] = None
     external_id: Optional[ExternalId] = Field(
@@ -237,20 +226,6 @@ class _ExpenseFields(Shape):
         default=None, description="A category's name; a new one makes the category; empty is null."
     )
     description: Optional[Description] = Field(default=None, description="Empty is null.")
-
-    @field_validator("amount")
-    @classmethod
-    def _fits_the_currency(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
-        # Of a currency that was refused nothing more is said.
-        currency = info.data.get("currency") or ("currency" in info.data and cls._implied_currency(info.data))
-        if currency:
-            refusing(lambda value: money.thousandths(value, currency))(amount)
-        return amount
-
-    @classmethod
-    def _implied_currency(cls, sent: Mapping[str, Any]) -> str | None:  # noqa: ARG003
-        """Return the currency of an amount that was sent without one, where it is known already."""
-        return None
 
 
 class ExpenseCreate(_ExpenseFields):
@@ -268,23 +243,13 @@ class ExpenseCreate(_ExpenseFields):
         return None if sent.get("external_id") else callers_currency.get()
 
 
-class _ReadBack(Shape):
-    """What an expense was read with may be sent back: these are ignored, save for a revision that has moved on."""
-
-    id: Ignored = None
-    created_at: Ignored = None
-    updated_at: Ignored = None
+class _ExpenseReadBack(ReadBack):
     deleted_at: Ignored = None
-    revision: Given[Annotated[int, Field(description="If sent, must be the row's, else 412.")]] = None
 
-    ignored: ClassVar[Collection[str]] = frozenset({"id", "created_at", "updated_at", "deleted_at", "revision"})
-
-    def given(self) -> dict[str, Any]:
-        """Return just the fields that were sent and can change."""
-        return {name: value for name, value in super().given().items() if name not in self.ignored}
+    ignored: ClassVar[frozenset[str]] = ReadBack.ignored | {"deleted_at"}
 
 
-class ExpenseReplace(_ReadBack, _ExpenseFields):
+class ExpenseReplace(_ExpenseReadBack, _ExpenseFields):
     """A whole expense; what is left out becomes null."""
 
     currency: Currency
@@ -294,7 +259,7 @@ class ExpenseReplace(_ReadBack, _ExpenseFields):
     model_config = example(amount="13.00", currency="EUR", date="2026-11-22", category="Groceries")
 
 
-class ExpenseUpdate(_ReadBack, _ExpenseFields):
+class ExpenseUpdate(_ExpenseReadBack, _ExpenseFields):
     """The fields to change; null clears `category`, `description` and `external_id`."""
 
     amount: Given[Amount] = None  # type: ignore[assignment]  # here it may be left out

@@ -1,10 +1,15 @@
 """What goes over the wire and belongs to no noun: the bases of all shapes, the problem, the service itself."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from contextvars import ContextVar
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+import money
+from fields import Given, Ignored, refusing
 from refusals import EntryCode
 
 
@@ -21,6 +26,46 @@ class Shape(BaseModel):
     def given(self) -> dict[str, Any]:
         """Return just the fields that were sent."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+callers_currency: ContextVar[str | None] = ContextVar("callers_currency", default=None)
+"""What a new amount is in that names no currency: the edge says it of each writer, before the body is looked at.
+
+Validators see nothing but the body, and without it a wrong amount would be told only after all else was mended.
+"""
+
+
+class Amounted(Shape):
+    """What has an amount and a currency; the currency is declared first, so that it is known by then."""
+
+    @field_validator("amount", check_fields=False)
+    @classmethod
+    def _fits_the_currency(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
+        # Of a currency that was refused nothing more is said.
+        currency = info.data.get("currency") or ("currency" in info.data and cls._implied_currency(info.data))
+        if currency:
+            refusing(lambda value: money.thousandths(value, currency))(amount)
+        return amount
+
+    @classmethod
+    def _implied_currency(cls, sent: Mapping[str, Any]) -> str | None:  # noqa: ARG003
+        """Return the currency of an amount that was sent without one, where it is known already."""
+        return None
+
+
+class ReadBack(Shape):
+    """What a row was read with may be sent back: these are ignored, save for a revision that has moved on."""
+
+    id: Ignored = None
+    created_at: Ignored = None
+    updated_at: Ignored = None
+    revision: Given[Annotated[int, Field(description="If sent, must be the row's, else 412.")]] = None
+
+    ignored: ClassVar[frozenset[str]] = frozenset({"id", "created_at", "updated_at", "revision"})
+
+    def given(self) -> dict[str, Any]:
+        """Return just the fields that were sent and can change."""
+        return {name: value for name, value in super().given().items() if name not in self.ignored}
 
 
 class Answer(BaseModel):

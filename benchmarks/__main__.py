@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from benchmarks import million, signins, throughput
+from benchmarks import million, signins, spending, throughput
 from benchmarks.million import Pages
 from benchmarks.signins import Waits
+from benchmarks.spending import Reports
 from benchmarks.stage import Stage, stage
 from benchmarks.throughput import Throughput, Turns
 
-PARTS: Final = (*throughput.OPERATIONS, "signins", "million")
+PARTS: Final = (*throughput.OPERATIONS, "signins", "million", "reports")
 QUICK_ROWS: Final = 50_000
 # The goals: at least so much of the floor, at least so many times the textbook.
 YARDSTICKS: Final = ("floor", "textbook")
 GOALS: Final = {"page": (0.55, 1.6), "one": (0.47, 2.0), "create": (0.36, 1.8)}
 BUSY: Final = 0.85
 LAST_TO_FIRST: Final = 1.2
+REPORT_TO_BARE: Final = 3.0
+LARGE_TO_SMALL: Final = 1.5
 BUSY_TO_QUIET: Final = 3.0
 HEALTH_SECONDS: Final = 0.050
 
@@ -61,6 +64,9 @@ def report(options: Options, on: Stage) -> Iterator[str]:
     if "million" in options.parts:
         rows = QUICK_ROWS if options.quick else million.ROWS
         yield from million_table(million.measure(on, options.rounds, options.seconds / 2, rows))
+    if "reports" in options.parts:
+        rows = QUICK_ROWS if options.quick else spending.LARGE
+        yield from reports_table(spending.measure(on, options.rounds, options.seconds, rows))
 
 
 def throughput_table(measured: Sequence[Throughput], differences: Sequence[str]) -> Iterator[str]:
@@ -103,6 +109,17 @@ def million_table(pages: Sequence[Pages]) -> Iterator[str]:
     for it in pages:
         ratio = _at_most(it.last / it.first, LAST_TO_FIRST)
         yield f"{f'  GET /expenses?sort={it.sort}':34}{_ms(it.first)}{_ms(it.last)}   {ratio}"
+
+
+def reports_table(reports: Reports) -> Iterator[str]:
+    """Yield what reports cost beside their bare aggregate, and on a large ledger beside a small one."""
+    yield ""
+    yield f"{f'median in ms, {spending.YEAR_ROWS:,} expenses':34}{'bare SQL':>10}{'report':>10}   ratio"
+    year = _at_most(reports.year / reports.bare, REPORT_TO_BARE)
+    yield f"{'  a year by month and category':34}{_ms(reports.bare)}{_ms(reports.year)}   {year}"
+    yield f"{'median in ms, a ledger of':34}{spending.SMALL:>10,}{spending.LARGE:>10,}   ratio"
+    month = _at_most(reports.large / reports.small, LARGE_TO_SMALL)
+    yield f"{'  a month by category':34}{_ms(reports.small)}{_ms(reports.large)}   {month}"
 
 
 def _ms(seconds: float) -> str:

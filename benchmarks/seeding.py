@@ -36,14 +36,14 @@ _EXPENSES: Final = text(f"""
     INSERT INTO expenses (owner_id, category_id, amount, currency, spent_on, description, description_key, revision,
         created_at, updated_at)
     SELECT :owner, category.id, 10 * (1 + (:start + n) * 7919 % 49999), 'EUR',
-        DATE_SUB('{NEWEST}', INTERVAL (:start + n) * 37 % {DAYS} DAY), {_SPOKEN}, LOWER({_SPOKEN}), 1,
+        DATE_SUB(:newest, INTERVAL (:start + n) * 37 % :days DAY), {_SPOKEN}, LOWER({_SPOKEN}), 1,
         DATE_ADD('{NEWEST}', INTERVAL n SECOND), DATE_ADD('{NEWEST}', INTERVAL n * 3 SECOND)
     FROM ({_NUMBERS}) AS numbers
     JOIN (SELECT id, ROW_NUMBER() OVER (ORDER BY id) - 1 AS place FROM categories WHERE owner_id = :owner) AS category
         ON category.place = n % {len(CATEGORIES)}
     WHERE n < :rows ORDER BY n
 """)  # noqa: S608  # of our own numbers and words
-_LEDGER: Final = text("UPDATE ledgers SET revision = 1, expense_count = :rows WHERE owner_id = :owner")
+_LEDGER: Final = text("UPDATE ledgers SET revision = 1, expense_count = expense_count + :rows WHERE owner_id = :owner")
 _NEWEST_ID: Final = text("SELECT id FROM expenses WHERE owner_id = :owner ORDER BY spent_on DESC, id DESC LIMIT 1")
 
 
@@ -65,17 +65,28 @@ def sign_up(url: str, name: str) -> Person:
     return Person(registered.json()["id"], name, signed_in.json()["access_token"])
 
 
-def fill(engine: Engine, person: Person, rows: int) -> None:
-    """Give somebody ten categories and so many expenses, all with a category and a description."""
+def fill(engine: Engine, person: Person, rows: int, days: int = DAYS) -> None:
+    """Give somebody ten categories and so many expenses of the newest days, with a category and a description each."""
     with engine.begin() as connection:
         for name in CATEGORIES:
             connection.execute(_CATEGORY, {"owner": person.id, "name": name, "key": name.casefold()})
-        connection.execute(_LEDGER, {"owner": person.id, "rows": rows})
+    spend(engine, person, rows, NEWEST, days)
+
+
+def spend(engine: Engine, person: Person, rows: int, newest: str, days: int) -> None:
+    """Give somebody who has the categories so many expenses more, of so many days."""
     for start in range(0, rows, CHUNK):
         with engine.begin() as connection:
-            chunk = {"owner": person.id, "start": start, "rows": min(CHUNK, rows - start)}
+            chunk = {
+                "owner": person.id,
+                "start": start,
+                "rows": min(CHUNK, rows - start),
+                "newest": newest,
+                "days": days,
+            }
             connection.execute(_EXPENSES, chunk)
     with engine.begin() as connection:
+        connection.execute(_LEDGER, {"owner": person.id, "rows": rows})
         connection.execute(text("ANALYZE TABLE expenses"))
 
 

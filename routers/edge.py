@@ -38,8 +38,7 @@ from problems import (
 )
 from refusals import at, at_parameter
 from routers.intake import FORM, FORM_WANTED, JSON, StrictRequest
-from schemas import callers_currency
-from shapes import Shape
+from shapes import Shape, callers_currency
 
 logger = logging.getLogger("expense_tracker")
 

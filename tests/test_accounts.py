@@ -583,7 +583,8 @@ async def leave_a_row_everywhere(person: Person) -> None:
     kept = await person.post("/expenses", json={"amount": "12.50", "category": "Groceries"})
     gone = await person.post("/expenses", json={"amount": "3.00", "category": "Groceries"})
     deleted = await person.delete(f"/expenses/{gone.json()['id']}")
-    assert (kept.status_code, deleted.status_code) == (201, 204)
+    budget = await person.post("/budgets", json={"amount": "200.00", "category": "Groceries", "period": "month"})
+    assert (kept.status_code, deleted.status_code, budget.status_code) == (201, 204, 201)
 
 
 async def test_deleting_the_account_leaves_no_row_of_any_table(app: FastAPI, person: Person, stranger: Person) -> None:
@@ -666,7 +667,7 @@ async def change_password(person: Person) -> httpx.Response:
 
 @pytest.mark.parametrize(
     ("do", "number"),
-    [(register_another, 5), (sign_in, 6), (change_name, 7), (change_password, 7), (delete_account, 12)],
+    [(register_another, 5), (sign_in, 6), (change_name, 7), (change_password, 7), (delete_account, 13)],
 )
 async def test_an_account_asks_the_database_no_more_than_it_must(
     person: Person, statements: Statements, do: Do, number: int

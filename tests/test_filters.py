@@ -17,8 +17,8 @@ from test_problems import blamed
 from test_refusals import any_text, refused
 
 from filters import ExpenseFilter, ExpenseQuery
-from periods import Span
 from problems import problem_of
+from spans import Span
 
 SUNDAY = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

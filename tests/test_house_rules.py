@@ -16,17 +16,17 @@ from servers import ROOT
 from config import VERSION, Settings
 
 LAYERS: Final = (
-    {"config", "faults", "money", "ownership", "periods", "refusals", "texts"},
-    {"engines"},
+    {"config", "faults", "money", "ownership", "refusals", "spans", "texts"},
+    {"engines", "periods"},
     {"database", "problems"},
     {"models", "prepared", "migrations"},
     {"fields"},
     {"passwords", "shapes"},
-    {"schemas"},
+    {"analysis", "schemas"},
     {"auth", "sessions", "pagination", "filters"},
     {"ledger"},
-    {"categories"},
-    {"crud", "accounts"},
+    {"rows", "categories", "reports"},
+    {"accounts", "budgets", "crud"},
     {"documents"},
     {"routers"},
     {"main"},

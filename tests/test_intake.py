@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -26,7 +27,7 @@ MOST_BYTES = 64 * 1024
 WITHOUT_STRICT_QUERIES = {"/", "/health", "/ready"}
 
 OPERATIONS = [
-    (method.upper(), path.replace("{expense_id}", "1").replace("{category_id}", "1"), described)
+    (method.upper(), re.sub(r"{\w+}", "1", path), described)
     for path, methods in main.app.openapi()["paths"].items()
     for method, described in methods.items()
     if path not in WITHOUT_STRICT_QUERIES
@@ -475,6 +476,8 @@ VALID = {
     "with_count": "true",
     "with_usage": "true",
     "move_to": "Food",
+    "compare": "previous",
+    "on": "2026-11-22",
 }
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from config import Settings
 from database import LARGEST_ID, now
 from main import create_app
-from models import Category, Expense, TrashedExpense, User
+from models import Budget, Category, Expense, TrashedExpense, User
 
 Operation = tuple[str, str]
 
@@ -110,10 +110,19 @@ async def find_the_category(person: Person) -> int:
     return int(category["id"])
 
 
+async def set_a_budget(person: Person) -> int:
+    answer = await person.post("/budgets", json={"amount": "200.00", "category": "Groceries", "period": "month"})
+    return int(answer.json()["id"])
+
+
 @pytest.fixture
 async def rows(person: Person) -> dict[str, int]:
     """One row of the person's own for each kind that a path can name."""
-    return {"expense_id": await make_an_expense(person), "category_id": await find_the_category(person)}
+    return {
+        "expense_id": await make_an_expense(person),
+        "category_id": await find_the_category(person),
+        "budget_id": await set_a_budget(person),
+    }
 
 
 def row_of(operation: Operation, rows: dict[str, int]) -> int:
@@ -122,8 +131,8 @@ def row_of(operation: Operation, rows: dict[str, int]) -> int:
     return rows[name]
 
 
-async def everything(person: Person) -> tuple[Any, Any]:
-    return (await person.get("/expenses")).json(), (await person.get("/categories")).json()
+async def everything(person: Person) -> list[Any]:
+    return [(await person.get(path)).json() for path in ("/expenses", "/categories", "/budgets")]
 
 
 @pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
@@ -161,11 +170,21 @@ async def test_what_is_no_id_is_no_row(person: Person, operation: Operation, row
         "/expenses?uncategorized=true&category=Groceries",
         "/categories",
         "/categories?with_usage=true",
+        "/budgets",
+        "/budgets/status",
     ],
 )
 async def test_a_strangers_list_is_empty(stranger: Person, rows: dict[str, int], path: str) -> None:
     assert rows
     assert (await stranger.get(path)).json()["items"] == []
+
+
+async def test_a_strangers_report_is_their_own(stranger: Person, rows: dict[str, int]) -> None:
+    assert rows
+    query = {"from": "1900-01-01", "to": "2199-12-31", "group_by": "category", "category": "Groceries"}
+    found = (await stranger.get("/reports/spending", params=query)).json()
+    assert (found["totals"][0]["count"], found["groups"]) == (0, [])
+    assert (await stranger.get("/budgets/status")).json()["unbudgeted"] == []
 
 
 async def test_a_strangers_count_is_their_own(stranger: Person, rows: dict[str, int]) -> None:
@@ -208,23 +227,26 @@ async def test_the_body_does_not_say_whose_a_row_is(person: Person, stranger: Pe
 # --- the database says it again ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("table", [Expense, TrashedExpense])
+@pytest.mark.parametrize("table", [Budget, Expense, TrashedExpense])
 async def test_no_row_can_point_to_another_owners_category(
-    app: FastAPI, stranger: Person, rows: dict[str, int], table: type[Expense | TrashedExpense]
+    app: FastAPI, stranger: Person, rows: dict[str, int], table: type[Budget | Expense | TrashedExpense]
 ) -> None:
     values = {
         "owner_id": stranger.user["id"],
         "category_id": rows["category_id"],
         "amount": 1000,
         "currency": "EUR",
-        "spent_on": now().date(),
         "revision": 1,
     }
-    more = {"id": LARGEST_ID, "deleted_at": now()} if table is TrashedExpense else {}
+    more: dict[type, dict[str, object]] = {
+        Budget: {"period": "month"},
+        Expense: {"spent_on": now().date()},
+        TrashedExpense: {"spent_on": now().date(), "id": LARGEST_ID, "deleted_at": now()},
+    }
     async with app.state.database.unit() as unit:
         connection = await unit.begin(stranger.user["id"])
         with pytest.raises(IntegrityError):
-            await connection.execute(insert(table), values | more)
+            await connection.execute(insert(table), values | more[table])
 
 
 async def test_no_row_can_belong_to_nobody(app: FastAPI) -> None:

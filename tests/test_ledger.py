@@ -373,6 +373,7 @@ async def test_a_blocked_ledger_does_not_keep_its_owner_from_signing_in(person: 
 # --- what a request costs ---------------------------------------------------------------------------------------------
 
 AN_EXPENSE: dict[str, object] = {"amount": "12.50", "date": "2026-11-22"}
+A_BUDGET: dict[str, object] = {"amount": "200.00", "period": "month"}
 COSTS: list[tuple[str, str, dict[str, object] | None, int, int]] = [
     ("GET", "/users/me", None, 200, 2),
     ("GET", "/expenses", None, 200, 2),
@@ -394,9 +395,13 @@ COSTS: list[tuple[str, str, dict[str, object] | None, int, int]] = [
     ("DELETE", "/expenses/{expense}", None, 204, 7),
     ("POST", "/categories", {"name": "Travel"}, 201, 8),
     ("PATCH", "/categories/{category}", {"color": "#2a9d8f"}, 200, 7),
-    ("PATCH", "/categories/{category}", {"name": "Food"}, 200, 9),
-    ("DELETE", "/categories/{category}?uncategorized=true", None, 204, 9),
-    ("DELETE", "/categories/{category}?move_to=Rent", None, 204, 10),
+    ("PATCH", "/categories/{category}", {"name": "Food"}, 200, 10),
+    ("DELETE", "/categories/{category}?uncategorized=true", None, 204, 10),
+    ("DELETE", "/categories/{category}?move_to=Rent", None, 204, 11),
+    ("GET", "/budgets", None, 200, 2),
+    ("GET", "/budgets/status", None, 200, 3),
+    ("POST", "/budgets", A_BUDGET, 201, 8),
+    ("POST", "/budgets", A_BUDGET | {"category": "groceries"}, 201, 9),
     ("PATCH", "/users/me", {"currency": "JPY"}, 200, 5),
 ]
 

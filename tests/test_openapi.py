@@ -19,7 +19,7 @@ from servers import Service, inherited
 
 from config import Settings
 from main import create_app
-from routers import categories, expenses, system, users
+from routers import budgets, categories, expenses, reports, system, users
 
 Node = dict[str, Any]
 
@@ -91,7 +91,7 @@ def test_every_operation_has_a_summary_and_a_description() -> None:
 
 
 def test_an_operation_is_named_after_its_function() -> None:
-    modules = (users, categories, expenses, system)
+    modules = (users, categories, expenses, reports, budgets, system)
 
     assert [name for name in OPERATIONS if not any(callable(getattr(module, name, None)) for module in modules)] == []
 
@@ -288,6 +288,18 @@ async def test_every_answer_of_success_is_as_documented(person: Person, auditor:
     await person.get(category.headers["location"])
     await person.patch(category.headers["location"], json={"archived": True, "color": None})
     await person.delete(category.headers["location"])
+    budget = await person.post("/budgets", json={"amount": 30_000, "category": "Food", "period": "month"})
+    await person.post("/budgets", json={"amount": "200.5", "currency": "EUR", "period": "year"})
+    await person.get("/budgets")
+    await person.get("/budgets/status")
+    await person.get(budget.headers["location"])
+    await person.patch(budget.headers["location"], json=budget.json() | {"period": "week"})
+    await person.get("/reports/spending")
+    await person.get("/reports/spending?from=1899-12-31")
+    grouped = {"to": "2199-12-31", "group_by": ["year", "category"], "compare": "last-year"}
+    await person.get("/reports/spending", params=grouped)
+    await person.get("/reports/spending", params={"group_by": "weekday", "compare": "previous"})
+    await person.delete(budget.headers["location"])
     await person.delete(at)
     await person.put("/users/me/password", json=password | {"new_password": "another walk along the sea"})
     await person.request("DELETE", "/users/me", json={"current_password": "another walk along the sea"})

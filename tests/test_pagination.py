@@ -22,8 +22,9 @@ from test_refusals import any_text
 
 from database import LARGEST_ID
 from pagination import Cursor, fingerprint, next_link, read_cursor
-from periods import EARLIEST, LATEST, Span
+from periods import EARLIEST, LATEST
 from problems import ValidationFailed
+from spans import Span
 
 QUERY = fingerprint({"sort": "-date"})
 NOVEMBER = Span(date(2026, 11, 1), date(2026, 11, 30))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import periods
-from periods import EARLIEST, LATEST, ONE_DAY, Span, read_day, read_timezone, span
+from periods import EARLIEST, LATEST, Comparison, compared, read_day, read_timezone, span
+from spans import ONE_DAY, Span
 
 SUNDAY = date(2026, 11, 22)
 
@@ -444,47 +445,79 @@ def test_last_n_days_are_n_days(today: date, count: int) -> None:
     assert found == Span(today - timedelta(days=count - 1), today)
 
 
-# Units
+# What a report is compared with
 
 
-@given(years, st.integers(1, 12), start_days)
-def test_users_months_abut(year: int, month: int, start_day: int) -> None:
-    one, next_one = periods.month_span(year, month, start_day), periods.month_span(year, month + 1, start_day)
-    assert one.last + ONE_DAY == next_one.first
+@pytest.mark.parametrize(
+    ("period", "previous", "last_year"),
+    [
+        ("2026-11-22", ("2026-11-21", "2026-11-21"), ("2025-11-22", "2025-11-22")),
+        ("2024-02-29", ("2024-02-28", "2024-02-28"), ("2023-02-28", "2023-02-28")),
+        ("2026-W47", ("2026-11-09", "2026-11-15"), ("2025-11-17", "2025-11-23")),
+        ("2026-W53", ("2026-12-21", "2026-12-27"), ("2025-12-22", "2025-12-28")),
+        ("2026-11", ("2026-10-01", "2026-10-31"), ("2025-11-01", "2025-11-30")),
+        ("2024-02", ("2024-01-01", "2024-01-31"), ("2023-02-01", "2023-02-28")),
+        ("2025-02", ("2025-01-01", "2025-01-31"), ("2024-02-01", "2024-02-29")),
+        ("2026-Q1", ("2025-10-01", "2025-12-31"), ("2025-01-01", "2025-03-31")),
+        ("2025", ("2024-01-01", "2024-12-31"), ("2024-01-01", "2024-12-31")),
+        ("last-3-months", ("2026-06-01", "2026-08-31"), ("2025-09-01", "2025-11-30")),
+        ("last-30-days", ("2026-09-24", "2026-10-23"), ("2025-10-24", "2025-11-22")),
+        ("month-to-date", ("2026-10-01", "2026-10-22"), ("2025-11-01", "2025-11-22")),
+        ("year-to-date", ("2025-01-01", "2025-11-22"), ("2025-01-01", "2025-11-22")),
+    ],
+)
+def test_a_period_has_one_before_and_one_last_year(
+    period: str, previous: tuple[str, str], last_year: tuple[str, str]
+) -> None:
+    reach = span(period, SUNDAY)
+    assert compared(reach, "previous", period) == from_to(*previous)
+    assert compared(reach, "last-year", period) == from_to(*last_year)
 
 
-@given(days, start_days)
-def test_every_day_is_in_the_month_that_holds_it_and_in_neither_neighbour(day: date, start_day: int) -> None:
-    month = periods.month_holding(day, start_day)
-    before = periods.month_span(month.first.year, month.first.month - 1, start_day)
-    after = periods.month_span(month.first.year, month.first.month + 1, start_day)
-    assert before.last < month.first <= day <= month.last < after.first
+@pytest.mark.parametrize(
+    ("period", "today", "comparison", "expected"),
+    [
+        ("month-to-date", date(2026, 3, 31), "previous", from_to("2026-02-01", "2026-02-28")),
+        ("month-to-date", date(2026, 2, 28), "previous", from_to("2026-01-01", "2026-01-28")),
+        ("month-to-date", date(2025, 2, 28), "last-year", from_to("2024-02-01", "2024-02-28")),
+        ("year-to-date", date(2024, 2, 29), "previous", from_to("2023-01-01", "2023-02-28")),
+        ("year-to-date", date(2025, 3, 1), "previous", from_to("2024-01-01", "2024-03-01")),
+        ("last-30-days", date(2026, 11, 30), "previous", from_to("2026-10-02", "2026-10-31")),
+        ("last-28-days", date(2025, 2, 28), "last-year", from_to("2024-02-01", "2024-02-28")),
+    ],
+)
+def test_what_ends_today_is_compared_with_the_same_days(
+    period: str, today: date, comparison: Comparison, expected: Span
+) -> None:
+    assert compared(span(period, today), comparison, period) == expected
 
 
-@given(days, start_days)
-def test_a_users_month_bears_the_name_of_the_month_in_which_it_begins(day: date, start_day: int) -> None:
-    month = periods.month_holding(day, start_day)
-    assert span(f"{month.first:%Y-%m}", day, start_day) == periods.clipped(month)
+@pytest.mark.parametrize(
+    ("days_given", "previous"),
+    [
+        (from_to("2026-11-10", "2026-11-19"), from_to("2026-10-31", "2026-11-09")),
+        (from_to("2026-10-25", "2026-11-24"), from_to("2026-09-25", "2026-10-24")),
+        (from_to("2026-07-01", "2026-12-31"), from_to("2026-01-01", "2026-06-30")),
+        (from_to("2026-11-01", "2026-11-30"), from_to("2026-10-02", "2026-10-31")),
+    ],
+    ids=["days", "a salary month", "two quarters", "a month of the calendar, which is not the user's"],
+)
+def test_days_given_are_compared_as_what_they_are(days_given: Span, previous: Span) -> None:
+    assert compared(days_given, "previous", None, 25) == previous
 
 
-@given(days)
-def test_every_day_is_in_the_iso_week_of_its_name(day: date) -> None:
-    week = periods.week_holding(day)
-    assert span(f"{day:%G-W%V}", day) == periods.clipped(week)
-    assert (week.first.isoweekday(), week.last.isoweekday()) == (1, 7)
+def test_a_salary_month_to_date_is_compared_with_the_same_dates() -> None:
+    reach = span("month-to-date", date(2026, 12, 10), 25)
+    assert reach == from_to("2026-11-25", "2026-12-10")
+    assert compared(reach, "previous", "month-to-date", 25) == from_to("2026-10-25", "2026-11-10")
 
 
-@given(days)
-def test_the_quarter_that_holds_a_day_is_three_months_of_its_year(day: date) -> None:
-    quarter = periods.quarter_holding(day)
-    assert quarter.first <= day <= quarter.last
-    assert quarter.last == periods.month_span(day.year, quarter.first.month + 2).last
-
-
-@given(years)
-def test_four_quarters_are_a_year(year: int) -> None:
-    first, last = periods.quarter_span(year, 1), periods.quarter_span(year, 4)
-    assert Span(first.first, last.last) == periods.year_span(year)
+@given(days, st.sampled_from(["month-to-date", "year-to-date"]), start_days)
+def test_the_same_days_before_lie_wholly_before(today: date, period: str, start_day: int) -> None:
+    reach = span(period, today, start_day)
+    before = compared(reach, "previous", period, start_day)
+    assert before.first <= before.last < reach.first
+    assert abs(before.days - reach.days) <= 3
 
 
 # Errors

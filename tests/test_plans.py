@@ -23,6 +23,7 @@ PAGE = 50
 BY_DATE = "ix_expenses_owner_id_spent_on_id"
 BY_AMOUNT = "ix_expenses_owner_id_amount_id"
 BY_CATEGORY = "ix_expenses_owner_id_category_id_spent_on_id"
+BY_REPORT = "ix_expenses_owner_id_spent_on_category_id_currency_amount"
 BY_EXTERNAL_ID = "uq_expenses_owner_id_external_id"
 
 
@@ -277,7 +278,47 @@ async def test_the_use_of_categories_is_read_from_their_index_alone(planner: Pla
     assert plan.indexes["expenses"] == BY_CATEGORY
     assert "Using index" in plan.notes
     assert "temporary" not in plan.notes
+    assert "filesort" not in plan.notes
     assert plan.rows_read <= MINE + SLACK
+
+
+@pytest.mark.parametrize(
+    ("query", "spans"),
+    [
+        ("group_by=day", 1),
+        ("group_by=month&group_by=category", 1),
+        ("group_by=category&compare=last-year", 2),
+        ("", 1),
+        ("currency=EUR&min_amount=1&group_by=week", 1),
+    ],
+)
+async def test_a_report_reads_its_span_of_the_index_that_covers_it(planner: Planner, query: str, spans: int) -> None:
+    plan = await planner.plan(f"/reports/spending?period=2024&{query}")
+    in_span = (await planner.person.get("/reports/spending?period=2024")).json()["totals"][0]["count"]
+    assert plan.indexes["expenses"] == BY_REPORT
+    assert "Using index" in plan.notes
+    # A row of the index is read once, and once more its sum where the groups lie in another order than the index.
+    assert plan.rows_read <= 2.5 * spans * in_span + SLACK
+
+
+async def test_a_report_by_day_and_category_groups_as_the_index_lies(planner: Planner) -> None:
+    plan = await planner.plan("/reports/spending?period=2024&group_by=month&group_by=category")
+    assert "temporary" not in plan.notes
+    assert "filesort" not in plan.notes
+
+
+async def test_the_open_end_of_a_report_is_looked_up(planner: Planner) -> None:
+    planner.sent.clear()
+    await planner.person.get("/reports/spending?from=2024-06-01")
+    [end] = [sent for sent in planner.sent if "LIMIT 1" in sent and "FROM expenses" in sent]
+    assert planner.explain(end).rows_read <= 2
+
+
+async def test_the_status_of_budgets_reads_its_windows_alone(planner: Planner) -> None:
+    await planner.person.post("/budgets", json={"amount": "5.00", "period": "month", "category": "c3"})
+    plan = await planner.plan("/budgets/status?on=2024-06-15")
+    assert plan.indexes["expenses"] == BY_REPORT
+    assert plan.rows_read <= 2 * MINE / 48 + 100
 
 
 async def test_whether_a_category_is_in_use_reads_one_row(planner: Planner) -> None:

@@ -73,7 +73,7 @@ class Reader:
             raise
 
     def paste(self, session: str) -> list[tuple[str, str]]:
-        """Type the commands of a session, and return what the README shows beside what came."""
+        """Type the commands of its sessions, and return what the README shows beside what came."""
         shown = re.findall(r"^\$ (.*(?:\n> .*)*)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE)
         commands = [command.replace("\n> ", "\n") for command, _ in shown]
         script = "".join(f"{command}\nprintf '\\n\\0'\n" for command in commands)
@@ -119,7 +119,7 @@ def without_make(checkout: Path) -> Iterator[Reader]:
 @pytest.mark.parametrize("way", ["on_sqlite", "on_mysql", "without_make"])
 def test_the_session_goes_as_it_is_shown(way: str, request: pytest.FixtureRequest) -> None:
     reader: Reader = request.getfixturevalue(way)
-    (session,) = _blocks("console")
+    session = "".join(_blocks("console"))
 
     answers = reader.paste(session)
 

@@ -1,0 +1,85 @@
+"""Reports: beside the bare aggregate that the database answers them with, and on a small and a large ledger.
+
+A year of 100,000 expenses by month and category is asked for in turn with the same aggregate sent by the bare driver,
+which decodes its rows. A month's report is asked for on a ledger of ten thousand expenses and on one of a million, both
+of which spent the same in that month: what it costs is to be the span's and not the ledger's.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import Final
+from urllib.parse import urlencode
+
+from sqlalchemy import text
+
+from benchmarks.load import Plan, Requests, get, run
+from benchmarks.seeding import NEWEST, Person, fill, sign_up, spend
+from benchmarks.stage import Stage
+from benchmarks.workers import on, running
+
+YEAR_ROWS: Final = 100_000
+YEAR_DAYS: Final = 365
+SMALL, LARGE = 10_000, 1_000_000
+LONG_AGO: Final = "2023-12-31"
+YEAR: Final = {"from": "2025-07-01", "to": NEWEST, "group_by": ["month", "category"]}
+MONTH: Final = {"period": "2026-05", "group_by": "category"}
+
+_BARE: Final = text(
+    "SELECT spent_on, category_id, currency, SUM(amount), COUNT(*), MIN(amount), MAX(amount) FROM expenses "
+    "WHERE owner_id = :owner AND spent_on BETWEEN :first AND :last GROUP BY spent_on, category_id, currency"
+)
+
+
+class NotTheReport(Exception):
+    """The report was not answered."""
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Medians in seconds: of a year's report and of its bare aggregate, of a month's on a small and a large ledger."""
+
+    bare: float
+    year: float
+    small: float
+    large: float
+
+
+def measure(stage: Stage, rounds: int, seconds: float, large: int = LARGE) -> Reports:
+    """Measure all four in turn, each for so many seconds a round."""
+    with running("main:app", stage.environment, stage.core) as service:
+        spender, small, rich = (sign_up(service.url, name) for name in ("spender", "beginner", "veteran"))
+        fill(stage.engine, spender, YEAR_ROWS, YEAR_DAYS)
+        fill(stage.engine, small, SMALL)
+        fill(stage.engine, rich, SMALL)
+        spend(stage.engine, rich, large - SMALL, LONG_AGO, 3_650)
+        turns: list[Callable[[], float]] = [
+            lambda: _bare(stage, spender, seconds),
+            lambda: _latency(service.port, spender, YEAR, seconds),
+            lambda: _latency(service.port, small, MONTH, seconds),
+            lambda: _latency(service.port, rich, MONTH, seconds),
+        ]
+        with on(stage.others):
+            measured = [[turn() for turn in turns] for _ in range(rounds)]
+        return Reports(*(median(latencies) for latencies in zip(*measured, strict=True)))
+
+
+def _bare(stage: Stage, person: Person, seconds: float) -> float:
+    asked = {"owner": person.id, "first": YEAR["from"], "last": YEAR["to"]}
+    latencies = []
+    with stage.engine.connect() as connection:
+        until = perf_counter() + seconds
+        while perf_counter() < until:
+            began = perf_counter()
+            connection.execute(_BARE, asked).fetchall()
+            latencies.append(perf_counter() - began)
+    return median(latencies)
+
+
+def _latency(port: int, person: Person, query: Mapping[str, object], seconds: float) -> float:
+    request = get(f"/reports/spending?{urlencode(query, doseq=True)}", person.token)
+    outcome = run(Plan(port, seconds, {"report": Requests([[request]])}))["report"]
+    if set(outcome.statuses) != {"200"}:
+        raise NotTheReport(outcome.statuses)
+    return outcome.median

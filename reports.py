@@ -1,0 +1,216 @@
+"""Reports: what was spent, added up by the database and folded into buckets."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, bindparam, func, literal, null, select, union_all
+
+import money
+import periods
+from analysis import Days, SpendingGroup, SpendingReport, SpendingTotal
+from database import exact_sum
+from filters import SpendingQuery
+from ledger import Ledger
+from models import Category, Expense
+from problems import TooMany
+from refusals import at_parameter
+from spans import Division, Span, month_holding
+from texts import name_key
+
+MOST_ROWS: Final = 10_000
+TOO_MANY_ROWS: Final = (
+    f"A report has at most {MOST_ROWS:,} rows: ask for a shorter span, or for fewer or larger groups."
+)
+
+# Looked up once a row of the aggregate, by the primary key.
+_NAME: Final = (
+    select(Category.name)
+    .where(Category.owner_id == bindparam("owner"), Category.id == Expense.category_id)
+    .correlate(Expense)
+    .scalar_subquery()
+)
+_OWN: Final = Expense.owner_id == bindparam("owner")
+_LAST_DAY: Final = select(Expense.spent_on).where(_OWN).order_by(Expense.spent_on.desc()).limit(1)
+_FIRST_DAY: Final = select(Expense.spent_on).where(_OWN).order_by(Expense.spent_on).limit(1)
+
+Conditions = Iterable[ColumnElement[bool]]
+
+
+def spending(
+    parts: Sequence[Conditions], *, by_day: bool = False, by_category: bool = False
+) -> CompoundSelect[*tuple[Any, ...]]:
+    """Add up the expenses that meet each part's conditions, per currency, in one statement and thus of one moment.
+
+    Answered from the index on (owner_id, spent_on, category_id, currency, amount) alone, which also groups by day. The
+    rows say their part's place; days and categories are null where nothing is grouped by them.
+    """
+    return union_all(*(_part(place, where, by_day, by_category) for place, where in enumerate(parts)))
+
+
+def _part(place: int, where: Conditions, by_day: bool, by_category: bool) -> Select[*tuple[Any, ...]]:  # noqa: FBT001
+    day = Expense.spent_on if by_day else null()
+    category_id, category = (Expense.category_id, _NAME) if by_category else (null(), null())
+    dimensions = [*[Expense.spent_on] * by_day, *[Expense.category_id] * by_category, Expense.currency]
+    return (
+        select(
+            literal(place).label("part"),
+            day.label("day"),
+            category_id.label("category_id"),
+            category.label("category"),
+            Expense.currency,
+            exact_sum(Expense.amount).label("total"),
+            func.count().label("count"),
+            func.min(Expense.amount).label("least"),
+            func.max(Expense.amount).label("most"),
+        )
+        .where(_OWN, *where)
+        .group_by(*dimensions)
+    )
+
+
+@dataclass(slots=True)
+class Sum:
+    """What expenses of one currency add up to, in thousandths."""
+
+    total: int = 0
+    count: int = 0
+    least: int | None = None
+    most: int | None = None
+
+    def add(self, total: int, count: int, least: int | None, most: int | None) -> None:
+        """Add what others add up to."""
+        self.total += total
+        self.count += count
+        if least is not None and (self.least is None or least < self.least):
+            self.least = least
+        if most is not None and (self.most is None or most > self.most):
+            self.most = most
+
+
+Key = tuple[int, str | None, str]
+"""The place of a bucket of time, a category and a currency."""
+Sums = dict[Key, Sum]
+NOTHING: Final = Sum()
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the spans that a report is about: its days, and what was spent in each bucket and in all."""
+
+    span: Span
+    sums: Sums
+    totals: Mapping[str, Sum]
+
+
+async def read_spending(ledger: Ledger, query: SpendingQuery) -> SpendingReport:
+    """Report what was spent; raise TooMany where the answer would have more than 10,000 rows."""
+    start_day = ledger.owner.month_start_day
+    span = await _span(ledger, query)
+    spans = [span, periods.compared(span, query.compare, query.period, start_day)] if query.compare else [span]
+    rows = await ledger.rows(
+        spending(
+            [query.clauses(it) for it in spans],
+            by_day=query.time is not None,
+            by_category="category" in query.group_by,
+        )
+    )
+    divisions = [Division(it, query.time, start_day, most=MOST_ROWS + 1) for it in spans]
+    return report(query.group_by, fold(rows, divisions), divisions[0].names, ledger.owner.currency)
+
+
+async def _span(ledger: Ledger, query: SpendingQuery) -> Span:
+    """Return the days to report: those asked for, or this month; an open end reaches as far as there is anything."""
+    asked = query.span(ledger.today, ledger.owner.month_start_day)
+    if asked is None:
+        return periods.clipped(month_holding(ledger.today, ledger.owner.month_start_day))
+    if not query.has_open_end:
+        return asked
+    first = query.from_ is None
+    found = await ledger.row((_FIRST_DAY if first else _LAST_DAY).where(*query.clauses(asked)))
+    if first:
+        return Span(found[0] if found else asked.last, asked.last)
+    return Span(asked.first, max(asked.first, ledger.today, *(found or ())))
+
+
+def fold(rows: Iterable[Row[Any]], divisions: Sequence[Division]) -> list[Side]:
+    """Fold rows of the aggregate into the buckets of each part's division."""
+    sides = [Side(it.span, {}, {}) for it in divisions]
+    for row in rows:
+        part, day, _, category, currency, *figures = tuple(row)
+        side = sides[part]
+        side.sums.setdefault((divisions[part].place(day), category, currency), Sum()).add(*figures)
+        side.totals.setdefault(currency, Sum()).add(*figures)
+    return sides
+
+
+def report(
+    group_by: Sequence[str], sides: Sequence[Side], names: Mapping[int, str | int | None], own: str
+) -> SpendingReport:
+    """Write the report of one side, compared with the other if there are two; buckets have the `names`."""
+    own_first = sorted({own, *(currency for it in sides for currency in it.totals)}, key=lambda it: (it != own, it))
+    given = {"compared_to": _days(sides[1].span)} if len(sides) > 1 else {}
+    return SpendingReport(
+        period=_days(sides[0].span),
+        group_by=list(group_by),
+        totals=[_total(currency, sides) for currency in own_first],
+        groups=list(_groups(group_by, sides, names, own_first)) if group_by else [],
+        **given,
+    )
+
+
+def _total(currency: str, sides: Sequence[Side]) -> SpendingTotal:
+    figures = [it.totals.get(currency, NOTHING) for it in sides]
+    per_day = money.divided(figures[0].total, sides[0].span.days, currency)
+    return SpendingTotal(per_day=money.written(per_day, currency), **_figures(currency, *figures))
+
+
+def _groups(
+    group_by: Sequence[str], sides: Sequence[Side], names: Mapping[int, str | int | None], currencies: Sequence[str]
+) -> Iterator[SpendingGroup]:
+    series = {(category, currency) for it in sides for _, category, currency in it.sums}
+    if len(series) * len(names) > MOST_ROWS:
+        raise TooMany(TOO_MANY_ROWS, errors=[at_parameter("group_by", "out_of_range", TOO_MANY_ROWS)])
+    keys = [(place, category, currency) for place in names for category, currency in series]
+    by_category_first = group_by[0] == "category"
+
+    def order(key: Key) -> tuple[object, ...]:
+        place, category, currency = key
+        named = category is None, name_key(category or "")
+        return (*((named, place) if by_category_first else (place, named)), currencies.index(currency))
+
+    time = next((name for name in group_by if name != "category"), None)
+    for key in sorted(keys, key=order):
+        place, category, currency = key
+        figures = [it.sums.get(key, NOTHING) for it in sides]
+        bucket: dict[str, Any] = ({time: names[place]} if time else {}) | (
+            {"category": category} if "category" in group_by else {}
+        )
+        share = money.percent(figures[0].total, sides[0].totals.get(currency, NOTHING).total)
+        yield SpendingGroup(**bucket, share_percent=share, **_figures(currency, *figures))
+
+
+def _figures(currency: str, now: Sum, before: Sum | None = None) -> dict[str, Any]:
+    average = money.divided(now.total, now.count, currency) if now.count else None
+    figures: dict[str, Any] = {
+        "currency": currency,
+        "total": money.written(now.total, currency),
+        "count": now.count,
+        "average": _written(average, currency),
+        "min": _written(now.least, currency),
+        "max": _written(now.most, currency),
+    }
+    if before is not None:
+        change = now.total - before.total
+        figures["previous_total"] = money.written(before.total, currency)
+        figures["change"] = money.written(change, currency)
+        figures["change_percent"] = money.percent(change, before.total)
+    return figures
+
+
+def _written(thousandths: int | None, currency: str) -> str | None:
+    return None if thousandths is None else money.written(thousandths, currency)
+
+
+def _days(span: Span) -> Days:
+    return Days(from_=span.first, to=span.last)

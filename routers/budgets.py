@@ -1,0 +1,78 @@
+"""Budgets: what is meant to be spent, and how far it is."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Response
+
+import budgets
+from analysis import Budget, BudgetCreate, BudgetList, BudgetStatus, BudgetUpdate, StatusQuery
+from fields import RowId
+from problems import AlreadyExists, NotFound, PreconditionFailed, TooMany, documented
+from refusals import at
+from routers.edge import LedgerRoute, Reader, Writer
+
+TAKEN: Final = AlreadyExists(
+    errors=[at("/category", "already_exists", "You have a budget for this category, currency and period.")],
+    members={"existing_id": 3},
+)
+MOVED_ON: Final = PreconditionFailed(
+    errors=[at("/revision", "precondition_failed", "The row's revision is another now.")]
+)
+
+router = APIRouter(prefix="/budgets", tags=["budgets"], route_class=LedgerRoute)
+
+
+@router.get("", summary="List budgets")
+async def list_budgets(ledger: Reader) -> BudgetList:
+    """Return all your budgets, by category; those for all spending come first."""
+    return BudgetList(items=await budgets.list_budgets(ledger), next_cursor=None)
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    summary="Set a budget",
+    responses=documented([TAKEN, TooMany()]),
+)
+async def create_budget(ledger: Writer, response: Response, data: BudgetCreate) -> Budget:
+    """Set how much you mean to spend in each week, month, quarter or year, on a category or in all.
+
+    There is one for each category, currency and period; a new category's name makes the category.
+    """
+    budget = await budgets.create_budget(ledger, data)
+    response.headers["Location"] = f"/budgets/{budget.id}"
+    return budget
+
+
+@router.get("/status", summary="See how budgets stand")
+async def read_budget_status(ledger: Reader, query: Annotated[StatusQuery, Query()]) -> BudgetStatus:
+    """Tell for each budget what is spent and left in the window that holds the day, today unless you name another."""
+    return await budgets.read_status(ledger, query.on or ledger.today)
+
+
+@router.get("/{budget_id}", summary="Read a budget", responses=documented([NotFound()]))
+async def read_budget(ledger: Reader, budget_id: RowId) -> Budget:
+    """Return one budget."""
+    return await budgets.read_budget(ledger, budget_id)
+
+
+@router.patch(
+    "/{budget_id}",
+    summary="Change a budget",
+    responses=documented([NotFound(), TAKEN, MOVED_ON, TooMany()]),
+)
+async def change_budget(ledger: Writer, budget_id: RowId, change: BudgetUpdate) -> Budget:
+    """Change the fields you send; leave the rest alone. What you read can be sent back."""
+    return await budgets.change_budget(ledger, budget_id, change)
+
+
+@router.delete(
+    "/{budget_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete a budget",
+    responses=documented([NotFound()]),
+)
+async def delete_budget(ledger: Writer, budget_id: RowId) -> None:
+    """Delete the budget; expenses and categories stay."""
+    await budgets.delete_budget(ledger, budget_id)

@@ -1,0 +1,29 @@
+"""Reports: where the money went."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+import reports
+from analysis import SpendingReport
+from filters import SpendingQuery
+from problems import TooMany, documented
+from routers.edge import LedgerRoute, Reader
+
+router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
+
+
+@router.get(
+    "/spending",
+    summary="See where the money went",
+    response_model_exclude_unset=True,
+    responses=documented([TooMany(reports.TOO_MANY_ROWS)]),
+)
+async def report_spending(ledger: Reader, query: Annotated[SpendingQuery, Query()]) -> SpendingReport:
+    """Add up what was spent, per currency: in all, and by category, time or both; with all filters of the list.
+
+    Without any dates it is your current month. `from` alone reaches to today, or to the last expense that matches if
+    that is later; `to` alone reaches back to the first one. Refunds lower the totals. Averages and percentages are
+    rounded half to even; a percentage is null where its base is not positive.
+    """
+    return await reports.read_spending(ledger, query)
