@@ -15,7 +15,7 @@ from ledger import Ledger
 from models import Category, Expense
 from problems import TooMany
 from refusals import at_parameter
-from spans import Division, Span, month_holding
+from spans import Division, Span
 from texts import name_key
 
 MOST_ROWS: Final = 10_000
@@ -123,7 +123,7 @@ async def _span(ledger: Ledger, query: SpendingQuery) -> Span:
     """Return the days to report: those asked for, or this month; an open end reaches as far as there is anything."""
     asked = query.span(ledger.today, ledger.owner.month_start_day)
     if asked is None:
-        return periods.clipped(month_holding(ledger.today, ledger.owner.month_start_day))
+        return periods.span("this-month", ledger.today, ledger.owner.month_start_day)
     if not query.has_open_end:
         return asked
     first = query.from_ is None
@@ -179,13 +179,10 @@ def _groups(
         named = category is None, name_key(category or "")
         return (*((named, place) if by_category_first else (place, named)), currencies.index(currency))
 
-    time = next((name for name in group_by if name != "category"), None)
     for key in sorted(keys, key=order):
         place, category, currency = key
         figures = [it.sums.get(key, NOTHING) for it in sides]
-        bucket: dict[str, Any] = ({time: names[place]} if time else {}) | (
-            {"category": category} if "category" in group_by else {}
-        )
+        bucket: dict[str, Any] = {name: category if name == "category" else names[place] for name in group_by}
         share = money.percent(figures[0].total, sides[0].totals.get(currency, NOTHING).total)
         yield SpendingGroup(**bucket, share_percent=share, **_figures(currency, *figures))
 

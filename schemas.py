@@ -143,7 +143,7 @@ class CategoryCreate(Shape):
 
 
 class CategoryUpdate(Shape):
-    """What may change of a category; a new name is read on all its expenses."""
+    """What may change of a category; a new name is read on all its expenses and budgets."""
 
     name: Given[UniqueName] = None
     color: Optional[Color] = None
@@ -199,10 +199,10 @@ class CategoryQuery(Shape):
 
 
 class Heir(Shape):
-    """Where a deleted category's expenses go."""
+    """Where a deleted category's expenses and budgets go."""
 
     move_to: Given[CategoryName] = Field(default=None, description="The name of the category they go to.")
-    uncategorized: Flag = Field(default=False, description="Let them have none.")
+    uncategorized: Flag = Field(default=False, description="Let expenses have none, and end budgets.")
 
     @field_validator("uncategorized")
     @classmethod

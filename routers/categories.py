@@ -47,7 +47,7 @@ async def read_category(ledger: Reader, category_id: RowId) -> Category:
 @router.patch("/{category_id}", summary="Change a category", responses=documented([NotFound(), TAKEN]))
 @takes_long
 async def change_category(ledger: Writer, category_id: RowId, change: CategoryUpdate) -> Category:
-    """Change the fields you send; a new name is read on all its expenses."""
+    """Change the fields you send; a new name is read on all its expenses and budgets."""
     return await categories.change_category(ledger, category_id, change)
 
 
@@ -59,5 +59,9 @@ async def change_category(ledger: Writer, category_id: RowId, change: CategoryUp
 )
 @takes_long
 async def delete_category(ledger: Writer, category_id: RowId, heir: Annotated[Heir, Query()]) -> None:
-    """Delete a category; if it is in use, say with `move_to` or `uncategorized` where its expenses go."""
+    """Delete a category; if it is in use, say with `move_to` or `uncategorized` where its expenses go.
+
+    Its budgets go along with `move_to`, save where one of the same currency and period stands already: that one stays
+    as it is, and the other ends. Without a category to go to all of them end.
+    """
     await categories.delete_category(ledger, category_id, move_to=heir.move_to, uncategorized=heir.uncategorized)

@@ -1,8 +1,11 @@
 """Budgets: one for each category, currency and period, and how far each is used on any day."""
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import httpx
@@ -16,10 +19,9 @@ from sqlalchemy import bindparam, insert, select
 from test_categories import create as create_category
 from test_crud import spend
 from test_problems import blamed
-from test_reports import Recorded, record
+from test_reports import Pencil, Recorded, record
 
 from models import MOST_BUDGETS, Budget, Tombstone
-from spans import UNITS
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 IGNORED = {"id", "revision", "created_at", "updated_at"}
@@ -425,8 +427,7 @@ async def test_two_users_at_one_instant_stand_in_two_months(noon: time_machine.T
 
 @pytest.mark.parametrize("on", ["1900-01-01", "2199-12-31"])
 async def test_the_edges_of_time_have_their_windows(person: Person, on: str) -> None:
-    for period in ("week", "month", "quarter", "year"):
-        await budget(person, period=period)
+    await asyncio.gather(*(budget(person, period=it) for it in ("week", "month", "quarter", "year")))
     assert {it["state"] for it in (await status(person, on=on))["items"]} == {"ok"}
 
 
@@ -448,59 +449,113 @@ async def test_a_day_that_is_none_is_refused(person: Person, query: dict[str, st
 async def test_any_number_of_budgets_costs_three_statements(person: Person, statements: Statements) -> None:
     with statements() as none:
         await status(person)
-    for at in range(12):
-        await budget(person, category=f"c{at}", period=["week", "month", "quarter", "year"][at % 4])
+    kinds = product(("Food", "Rent", None), ("week", "month", "quarter", "year"))
+    await asyncio.gather(*(budget(person, category=category, period=period) for category, period in kinds))
     with statements() as twelve:
         await status(person)
     assert (len(none), len(twelve)) == (3, 3)
 
 
+@dataclass(frozen=True)
+class Limit:
+    """A budget, with its amount in thousandths."""
+
+    category: str | None
+    currency: str
+    period: str
+    amount: int
+
+    def window(self, on: date) -> tuple[date, date]:
+        """The days around a day that share its name."""
+        days = [date(2025, 12, 1) + timedelta(days=at) for at in range(450)]
+        same = [day for day in days if Pencil([], [self.period], START_DAY).name(day) == self.name(on)]
+        return same[0], same[-1]
+
+    def name(self, day: date) -> str | int | None:
+        return Pencil([], [self.period], START_DAY).name(day)
+
+    def status(self, ledger: Sequence[Recorded], on: date) -> dict[str, Any]:
+        """How it stands, computed by hand."""
+        first, last = self.window(on)
+        spent = sum(
+            it.amount
+            for it in ledger
+            if first <= it.day <= last and it.currency == self.currency and self.category in {None, it.category}
+        )
+        elapsed, left = (on - first).days + 1, (last - on).days + 1
+        unit = UNITS_OF[self.currency]
+        projected = Pencil.money(spent * ((last - first).days + 1), elapsed, self.currency)
+        states = [
+            ("over", spent > self.amount),
+            ("near", spent * 10 >= self.amount * 8),
+            ("at_risk", Decimal(projected) * 1000 > self.amount),
+            ("ok", True),
+        ]
+        return {
+            "window": {"from": str(first), "to": str(last)},
+            "spent": Pencil.money(spent, 1, self.currency),
+            "remaining": Pencil.money(self.amount - spent, 1, self.currency),
+            "percent_used": Pencil.percent(spent, self.amount),
+            "days_left": left,
+            "per_day_left": Pencil.money(max(self.amount - spent, 0) // unit // left * unit, 1, self.currency),
+            "projected": projected,
+            "state": next(name for name, holds in states if holds),
+        }
+
+
+START_DAY = 10
 UNITS_OF = {"EUR": 10, "JPY": 1000, "KWD": 1}
 codes = st.sampled_from(sorted(UNITS_OF))
 names = st.sampled_from(["Food", "Rent", None])
+days = st.dates(date(2026, 1, 1), date(2026, 12, 31))
 recorded = st.builds(
     lambda day, number, currency, category: Recorded(day, number * UNITS_OF[currency], currency, category),
-    st.dates(date(2026, 1, 1), date(2026, 12, 31)),
+    days,
     st.integers(-50, 300).filter(bool),
     codes,
     names,
 )
 limits = st.lists(
-    st.tuples(names, codes, st.sampled_from(["week", "month", "quarter", "year"])), max_size=6, unique=True
+    st.builds(
+        lambda category, currency, period, number: Limit(category, currency, period, number * UNITS_OF[currency]),
+        names,
+        codes,
+        st.sampled_from(["week", "month", "quarter", "year"]),
+        st.integers(1, 2_000),
+    ),
+    max_size=6,
+    unique_by=lambda it: (it.category, it.currency, it.period),
 )
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(ledger=st.lists(recorded, max_size=25), limits=limits, on=st.dates(date(2026, 1, 1), date(2026, 12, 31)))
-async def test_what_is_spent_is_what_the_ledger_holds(
-    app: FastAPI,
-    sign_up: SignUp,
-    ledger: list[Recorded],
-    limits: list[tuple[str | None, str, str]],
-    on: date,
+@given(ledger=st.lists(recorded, max_size=25), limits=limits, on=days)
+async def test_every_status_is_what_a_pencil_finds(
+    app: FastAPI, sign_up: SignUp, ledger: list[Recorded], limits: list[Limit], on: date
 ) -> None:
-    person = await sign_up(month_start_day=10)
+    person = await sign_up(month_start_day=START_DAY)
     await record(app, person, ledger)
-    for category, currency, period in limits:
-        await budget(person, category=category, currency=currency, period=period, amount=100)
+    made = [
+        await budget(
+            person,
+            category=it.category,
+            currency=it.currency,
+            period=it.period,
+            amount=Pencil.money(it.amount, 1, it.currency),
+        )
+        for it in limits
+    ]
 
     found = await status(person, on=str(on))
 
-    for item in found["items"]:
-        kind = item["budget"]
-        window = UNITS[kind["period"]][0](on, 10)
-        spent = sum(
-            it.amount
-            for it in ledger
-            if window.first <= it.day <= window.last
-            and it.currency == kind["currency"]
-            and kind["category"] in {None, it.category}
-        )
-        assert Decimal(item["spent"]) * 1000 == spent
-    watched = {(category, currency) for category, currency, _ in limits if category}
-    month = UNITS["month"][0](on, 10)
-    left = [it for it in ledger if month.first <= it.day <= month.last and (it.category, it.currency) not in watched]
-    assert {it["currency"] for it in found["unbudgeted"]} == {it.currency for it in left}
-    for row in found["unbudgeted"]:
-        total = sum(it.amount for it in left if it.currency == row["currency"])
-        assert Decimal(row["total"]) * 1000 == total
+    by_id = {item["budget"]["id"]: item for item in found["items"]}
+    assert by_id == {
+        row["id"]: {"budget": row} | limit.status(ledger, on) for row, limit in zip(made, limits, strict=True)
+    }
+    first, last = Limit(None, "EUR", "month", 0).window(on)
+    watched = {(it.category, it.currency) for it in limits if it.category}
+    left = [it for it in ledger if first <= it.day <= last and (it.category, it.currency) not in watched]
+    assert {row["currency"]: row["total"] for row in found["unbudgeted"]} == {
+        code: Pencil.money(sum(it.amount for it in left if it.currency == code), 1, code)
+        for code in {it.currency for it in left}
+    }

@@ -113,7 +113,7 @@ def _is_signed_in(browser: Browser) -> bool:
 
 def _execute(browser: Browser, operation: str) -> str:
     """Press Execute on the form as it stands, and return the status of the answer."""
-    block = f"#operations-expenses-{operation}"
+    block = f"#operations-{operation}"
     browser.click(f"{block} .execute")
     status = str(
         browser.look(
@@ -163,7 +163,23 @@ def test_execute_succeeds_on_untouched_forms_twice(browser: Browser) -> None:
     browser.look("document.querySelector('#operations-expenses-create_expense textarea')?.value")
     browser.click("#operations-expenses-list_expenses .opblock-summary-control")
 
-    statuses = [_execute(browser, name) for name in ("create_expense", "list_expenses") * 2]
+    statuses = [_execute(browser, name) for name in ("expenses-create_expense", "expenses-list_expenses") * 2]
 
     assert statuses == ["201", "200", "201", "200"]
+    assert browser.complaints() == []
+
+
+def test_execute_answers_where_the_money_went(browser: Browser) -> None:
+    _authorize(browser, PASSWORD)
+    assert _is_signed_in(browser)
+    browser.click(".auth-btn-wrapper .btn-done")
+    browser.click("#operations-reports-report_spending .opblock-summary-control")
+    browser.click("#operations-budgets-read_budget_status .opblock-summary-control")
+    browser.click("#operations-budgets-create_budget .opblock-summary-control")
+    browser.look("document.querySelector('#operations-budgets-create_budget textarea')?.value")
+
+    asked = ("reports-report_spending", "budgets-read_budget_status")
+    statuses = [_execute(browser, name) for name in (*asked, "budgets-create_budget", *asked)]
+
+    assert statuses == ["200", "200", "201", "200", "200"]
     assert browser.complaints() == []

@@ -1,5 +1,6 @@
 """Reports: exact to the last unit, whole over the span, and the same as a patient reader with a pencil would find."""
 
+import asyncio
 import calendar
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -417,8 +418,9 @@ async def test_ten_thousand_rows_are_answered_and_one_more_is_too_many(person: P
 
 
 async def test_the_rows_of_every_currency_and_category_count(person: Person) -> None:
-    for category, currency in (("Food", "EUR"), ("Food", "JPY"), ("Rent", "EUR")):
-        await spend(person, amount="5", date="2000-01-01", category=category, currency=currency)
+    kinds = (("Food", "EUR"), ("Food", "JPY"), ("Rent", "EUR"))
+    series = [{"category": category, "currency": currency} for category, currency in kinds]
+    await asyncio.gather(*(spend(person, amount="5", date="2000-01-01", **fields) for fields in series))
 
     query = {"from_": "2000-01-01", "to": "2009-02-15", "group_by": ["day", "category"]}
     answer = await refused(person, **query)
@@ -453,8 +455,7 @@ async def test_sums_beyond_64_bits_are_exact(app: FastAPI, person: Person) -> No
 async def test_a_report_is_one_aggregate(
     person: Person, statements: Statements, query: dict[str, Any], number: int
 ) -> None:
-    for category in ("Food", "Rent", "Books"):
-        await spend(person, category=category)
+    await asyncio.gather(*(spend(person, category=category) for category in ("Food", "Rent", "Books")))
 
     with statements() as sent:
         await report(person, **query)
