@@ -26,8 +26,10 @@ from sqlalchemy import (
     create_engine,
     event,
     insert,
+    literal,
     select,
     text,
+    union_all,
     update,
 )
 from sqlalchemy.exc import OperationalError
@@ -35,7 +37,7 @@ from sqlalchemy.exc import OperationalError
 import engines
 import migrations
 from config import Settings
-from database import now
+from database import LARGEST_ID, PART, exact_sum, now
 from faults import Fault
 from main import create_app
 from models import Category, LedgerState, User
@@ -72,6 +74,23 @@ async def test_an_instant_comes_back_in_utc_to_the_second(
     async with app.state.database.unit() as unit:
         stored: datetime = (await (await unit.connection()).execute(select(User.updated_at).where(me))).scalar_one()
         assert stored.isoformat() == read
+
+
+@pytest.mark.parametrize(
+    "numbers", [[], [1], [-7, 3], [PART, -PART], [PART - 1, 1], [-PART - 1, PART], [LARGEST_ID] * 3, [-LARGEST_ID] * 3]
+)
+async def test_a_sum_is_exact_whatever_its_size_and_sign(app: FastAPI, numbers: list[int]) -> None:
+    table = union_all(*(select(literal(it).label("number")) for it in [*numbers, 0])).subquery()
+    async with app.state.database.unit() as unit:
+        found = await (await unit.connection()).execute(select(exact_sum(table.c.number)))
+        assert found.scalar_one() == sum(numbers)
+
+
+async def test_a_sum_of_nothing_is_none(app: FastAPI) -> None:
+    table = select(literal(1).label("number")).subquery()
+    async with app.state.database.unit() as unit:
+        nothing = select(exact_sum(table.c.number)).where(table.c.number == 0)
+        assert (await (await unit.connection()).execute(nothing)).scalar_one() is None
 
 
 def test_now_is_a_whole_second_of_utc() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from contextlib import suppress
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -15,14 +16,20 @@ from money import (
     MAX_WHOLE_DIGITS,
     AmountError,
     AmountTooLarge,
+    NegativeLimit,
     NotDecimal,
     NotMoney,
     TooManyDecimals,
     UnknownCurrency,
     ZeroAmount,
+    divided,
+    divided_down,
+    half_even,
+    percent,
     read_amount,
     read_bound,
     read_currency,
+    read_limit,
     thousandths,
     written,
 )
@@ -404,6 +411,71 @@ def test_currencies_are_listed_in_alphabetical_order() -> None:
     assert list(DECIMALS) == EVERY_CURRENCY
 
 
+# What is divided
+
+
+@given(st.integers(-(10**24), 10**24), st.integers(1, 10**22))
+def test_a_quotient_is_rounded_half_to_even(numerator: int, denominator: int) -> None:
+    assert half_even(numerator, denominator) == round(Fraction(numerator, denominator))
+
+
+@pytest.mark.parametrize(
+    ("thousandths", "divisor", "currency", "expected"),
+    [
+        (20_010, 2, "EUR", 10_000),
+        (20_030, 2, "EUR", 10_020),
+        (-20_010, 2, "EUR", -10_000),
+        (1_001_000, 2, "JPY", 500_000),
+        (1_003_000, 2, "JPY", 502_000),
+        (3, 2, "KWD", 2),
+        (5, 2, "KWD", 2),
+        (1_000, 3, "EUR", 330),
+        (0, 7, "EUR", 0),
+    ],
+)
+def test_an_amount_is_divided_to_its_smallest_unit(
+    thousandths: int, divisor: int, currency: str, expected: int
+) -> None:
+    assert divided(thousandths, divisor, currency) == expected
+
+
+@pytest.mark.parametrize(
+    ("thousandths", "divisor", "currency", "expected"),
+    [(80_000, 9, "EUR", 8_880), (80_000, 9, "JPY", 8_000), (8, 9, "KWD", 0), (90_000, 9, "EUR", 10_000)],
+)
+def test_what_is_left_a_day_is_never_more_than_there_is(
+    thousandths: int, divisor: int, currency: str, expected: int
+) -> None:
+    assert divided_down(thousandths, divisor, currency) == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "expected"),
+    [
+        (1, 3, 33.3),
+        (2, 3, 66.7),
+        (1, 2_000, 0.0),
+        (3, 2_000, 0.2),
+        (-1, 3, -33.3),
+        (0, 5, 0.0),
+        (5, 0, None),
+        (5, -5, None),
+        (0, 0, None),
+        (10**21, 1, 1e23),
+    ],
+)
+def test_a_percentage_has_one_decimal_and_a_positive_base(part: int, whole: int, expected: float | None) -> None:
+    assert percent(part, whole) == expected
+
+
+def test_a_budget_is_read_like_an_amount_and_is_more_than_zero() -> None:
+    assert read_limit("12.50") == Decimal("12.50")
+    with pytest.raises(NegativeLimit):
+        read_limit("-12.50")
+    with pytest.raises(ZeroAmount):
+        read_limit("0")
+
+
 # What the client reads
 
 
@@ -413,6 +485,7 @@ def test_currencies_are_listed_in_alphabetical_order() -> None:
         (NotDecimal, "malformed"),
         (NotMoney, "wrong_type"),
         (ZeroAmount, "out_of_range"),
+        (NegativeLimit, "out_of_range"),
         (AmountTooLarge, "out_of_range"),
         (TooManyDecimals, "out_of_range"),
         (UnknownCurrency, "not_allowed"),
