@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 from test_problems import JSON, advice, blamed
 
-from filters import ExpenseQuery
+from analysis import BudgetCreate, BudgetUpdate, StatusQuery
+from filters import ExpenseQuery, SpendingQuery
 from refusals import entries
 from schemas import (
     CategoryCreate,
@@ -42,6 +43,8 @@ ENTRY_CODES = {
     "precondition_failed",
 }
 SHAPES: list[type[BaseModel]] = [
+    BudgetCreate,
+    BudgetUpdate,
     CategoryCreate,
     CategoryUpdate,
     ExpenseCreate,
@@ -50,6 +53,8 @@ SHAPES: list[type[BaseModel]] = [
     ExpenseUpdate,
     PasswordChange,
     SignIn,
+    SpendingQuery,
+    StatusQuery,
     UserCreate,
     UserUpdate,
 ]
