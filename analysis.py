@@ -12,7 +12,6 @@ from shapes import SOME_LEFT_OUT, Amounted, Answer, ReadBack, Shape, callers_cur
 
 # --- Reports ----------------------------------------------------------------------------------------------------------
 
-Percent = Annotated[float | None, Field(description="To one decimal; null where the base is not positive.")]
 Compared = TotalMoney | SkipJsonSchema[None]
 """Of what is there only in a comparison."""
 
@@ -47,7 +46,10 @@ class _Spending(Answer):
     max: Money | None
     previous_total: Compared = Field(default=None, description="Only with `compare`.")
     change: Compared = Field(default=None, description="`total` less `previous_total`; only with `compare`.")
-    change_percent: Percent = Field(default=None, description="Of `previous_total`; only with `compare`.")
+    change_percent: float | None = Field(
+        default=None,
+        description="Of `previous_total`, to one decimal; null where that is not positive; only with `compare`.",
+    )
 
     model_config = SOME_LEFT_OUT
 
@@ -61,7 +63,9 @@ class SpendingTotal(_Spending):
 class SpendingGroup(_Spending, _Bucket):
     """What was spent in one bucket and currency; it is named by what was grouped by."""
 
-    share_percent: Percent = Field(description="Of the total in its currency.")
+    share_percent: float | None = Field(
+        description="Of the total in its currency, to one decimal; null where that is not positive."
+    )
 
 
 class SpendingReport(Answer):
@@ -119,7 +123,11 @@ class SpendingReport(Answer):
 
 BudgetPeriod = Literal["week", "month", "quarter", "year"]
 ItsPeriod = Annotated[
-    BudgetPeriod, Field(description="Your own month; weeks (ISO 8601), quarters and years are the calendar's.")
+    BudgetPeriod,
+    Field(
+        description="How long a window is: a month is your own and begins on your `month_start_day`; weeks (ISO 8601, "
+        "Monday to Sunday), quarters and years are the calendar's."
+    ),
 ]
 ItsCategory = Annotated[
     Optional[CategoryName],
@@ -200,7 +208,7 @@ class BudgetState(Answer):
     window: Days = Field(description="The week, month, quarter or year of the budget that holds the day.")
     spent: TotalMoney = Field(description="In the whole window, what is dated after the day included.")
     remaining: TotalMoney = Field(description="Below zero when it is overspent.")
-    percent_used: float = Field(description="To one decimal.")
+    percent_used: float = Field(description="Of the amount, to one decimal.")
     days_left: int = Field(description="The day itself counts.")
     per_day_left: TotalMoney = Field(description="Rounded down; zero when nothing is left.")
     projected: TotalMoney = Field(description="What the whole window will cost, if it goes on as up to the day.")

@@ -171,6 +171,7 @@ class SpendingQuery(ExpenseFilter):
     group_by: list[Dimension] = Field(
         default=[],
         max_length=2,
+        json_schema_extra={"uniqueItems": True},
         description="None, one or two of `category`, `day`, `week`, `month`, `quarter`, `year`, `weekday`; at most one "
         "of them a time.",
     )
