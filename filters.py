@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from sqlalchemy import ColumnElement, bindparam, func, or_, select
 
 import periods
@@ -38,7 +38,15 @@ def _period(value: str) -> str:
 
 
 Period = Annotated[str, Field(max_length=32), AfterValidator(_period)]
-Dimension = Literal["category", "day", "week", "month", "quarter", "year", "weekday"]
+
+
+def _one(value: object) -> object:
+    if isinstance(value, str) and "," in value:
+        raise refusal("not_allowed", "Give it once for each: group_by=month&group_by=category.")
+    return value
+
+
+Dimension = Annotated[Literal["category", "day", "week", "month", "quarter", "year", "weekday"], BeforeValidator(_one)]
 ItsId = Annotated[
     str,
     AfterValidator(text(1, EXTERNAL_ID_LENGTH)),
@@ -173,7 +181,7 @@ class SpendingQuery(ExpenseFilter):
         max_length=2,
         json_schema_extra={"uniqueItems": True},
         description="None, one or two of `category`, `day`, `week`, `month`, `quarter`, `year`, `weekday`; at most one "
-        "of them a time.",
+        "of them a time. Two are given as `group_by=month&group_by=category`.",
     )
     compare: Given[Comparison] = Field(
         default=None,

@@ -74,7 +74,7 @@ class ZeroAmount(AmountError):
     code = "out_of_range"
 
 
-class NegativeLimit(AmountError):
+class NoLimit(AmountError):
     """A budget is more than zero."""
 
     code = "out_of_range"
@@ -121,10 +121,13 @@ def read_amount(value: object) -> Decimal:
 
 
 def read_limit(value: object) -> Decimal:
-    """Read the amount of a budget: as read_amount does, and NegativeLimit if it is one."""
-    amount = read_amount(value)
+    """Read the amount of a budget: as read_amount does, and NoLimit if it is not more than zero."""
+    try:
+        amount = read_amount(value)
+    except ZeroAmount:
+        raise NoLimit from None
     if amount < 0:
-        raise NegativeLimit
+        raise NoLimit
     return amount
 
 

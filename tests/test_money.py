@@ -16,7 +16,7 @@ from money import (
     MAX_WHOLE_DIGITS,
     AmountError,
     AmountTooLarge,
-    NegativeLimit,
+    NoLimit,
     NotDecimal,
     NotMoney,
     TooManyDecimals,
@@ -468,12 +468,14 @@ def test_a_percentage_has_one_decimal_and_a_positive_base(part: int, whole: int,
     assert percent(part, whole) == expected
 
 
-def test_a_budget_is_read_like_an_amount_and_is_more_than_zero() -> None:
+def test_a_budget_is_read_like_an_amount() -> None:
     assert read_limit("12.50") == Decimal("12.50")
-    with pytest.raises(NegativeLimit):
-        read_limit("-12.50")
-    with pytest.raises(ZeroAmount):
-        read_limit("0")
+
+
+@pytest.mark.parametrize("value", ["-12.50", "0", 0.0, -1])
+def test_what_is_not_more_than_zero_is_no_budget(value: object) -> None:
+    with pytest.raises(NoLimit):
+        read_limit(value)
 
 
 # What the client reads
@@ -485,7 +487,7 @@ def test_a_budget_is_read_like_an_amount_and_is_more_than_zero() -> None:
         (NotDecimal, "malformed"),
         (NotMoney, "wrong_type"),
         (ZeroAmount, "out_of_range"),
-        (NegativeLimit, "out_of_range"),
+        (NoLimit, "out_of_range"),
         (AmountTooLarge, "out_of_range"),
         (TooManyDecimals, "out_of_range"),
         (UnknownCurrency, "not_allowed"),

@@ -401,6 +401,11 @@ async def test_what_cannot_be_reported_is_refused_by_name(
     assert blamed(await refused(person, **query)) == blame
 
 
+async def test_a_comma_is_answered_with_what_to_do(person: Person) -> None:
+    answer = await refused(person, group_by="month,category")
+    assert advice(answer, "group_by") == "Give it once for each: group_by=month&group_by=category."
+
+
 async def test_two_times_are_named_in_the_refusal(person: Person) -> None:
     answer = await refused(person, group_by=["week", "month"])
     assert advice(answer, "group_by") == "Group by one time only: month or week."
