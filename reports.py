@@ -1,14 +1,14 @@
 """Reports: what was spent, added up by the database and folded into buckets."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, bindparam, func, literal, null, select, union_all
 
 import money
 import periods
-from analysis import Days, SpendingGroup, SpendingReport, SpendingTotal
+from analysis import Days, SpendingReport
 from database import exact_sum
 from filters import SpendingQuery
 from ledger import Ledger
@@ -90,17 +90,16 @@ class Sum:
 
 Key = tuple[int, str | None, str]
 """The place of a bucket of time, a category and a currency."""
-Sums = dict[Key, Sum]
 NOTHING: Final = Sum()
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the spans that a report is about: its days, and what was spent in each bucket and in all."""
+    """One of the spans that a report is about, divided: what was spent in each bucket, and in all."""
 
-    span: Span
-    sums: Sums
-    totals: Mapping[str, Sum]
+    division: Division
+    sums: dict[Key, Sum] = field(default_factory=dict)
+    totals: dict[str, Sum] = field(default_factory=dict)
 
 
 async def read_spending(ledger: Ledger, query: SpendingQuery) -> SpendingReport:
@@ -108,15 +107,13 @@ async def read_spending(ledger: Ledger, query: SpendingQuery) -> SpendingReport:
     start_day = ledger.owner.month_start_day
     span = await _span(ledger, query)
     spans = [span, periods.compared(span, query.compare, query.period, start_day)] if query.compare else [span]
-    rows = await ledger.rows(
-        spending(
-            [query.clauses(it) for it in spans],
-            by_day=query.time is not None,
-            by_category="category" in query.group_by,
-        )
+    aggregate = spending(
+        [query.clauses(it) for it in spans], by_day=query.time is not None, by_category="category" in query.group_by
     )
-    divisions = [Division(it, query.time, start_day, most=MOST_ROWS + 1) for it in spans]
-    return report(query.group_by, fold(rows, divisions), divisions[0].names, ledger.owner.currency)
+    sides = [Side(Division(it, query.time, start_day, most=MOST_ROWS + 1)) for it in spans]
+    async for rows in ledger.slices(aggregate):
+        fold(rows, sides)
+    return report(query.group_by, sides, ledger.owner.currency)
 
 
 async def _span(ledger: Ledger, query: SpendingQuery) -> Span:
@@ -133,41 +130,38 @@ async def _span(ledger: Ledger, query: SpendingQuery) -> Span:
     return Span(asked.first, max(asked.first, ledger.today, *(found or ())))
 
 
-def fold(rows: Iterable[Row[Any]], divisions: Sequence[Division]) -> list[Side]:
-    """Fold rows of the aggregate into the buckets of each part's division."""
-    sides = [Side(it.span, {}, {}) for it in divisions]
+def fold(rows: Iterable[Row[Any]], sides: Sequence[Side]) -> None:
+    """Fold rows of the aggregate into the buckets of the sides that they are parts of."""
     for row in rows:
         part, day, _, category, currency, *figures = tuple(row)
         side = sides[part]
-        side.sums.setdefault((divisions[part].place(day), category, currency), Sum()).add(*figures)
+        side.sums.setdefault((side.division.place(day), category, currency), Sum()).add(*figures)
         side.totals.setdefault(currency, Sum()).add(*figures)
-    return sides
 
 
-def report(
-    group_by: Sequence[str], sides: Sequence[Side], names: Mapping[int, str | int | None], own: str
-) -> SpendingReport:
-    """Write the report of one side, compared with the other if there are two; buckets have the `names`."""
+def report(group_by: Sequence[str], sides: Sequence[Side], own: str) -> SpendingReport:
+    """Write the report of the first side, compared with the second if there is one; raise TooMany past MOST_ROWS."""
     own_first = sorted({own, *(currency for it in sides for currency in it.totals)}, key=lambda it: (it != own, it))
-    given = {"compared_to": _days(sides[1].span)} if len(sides) > 1 else {}
-    return SpendingReport(
-        period=_days(sides[0].span),
-        group_by=list(group_by),
-        totals=[_total(currency, sides) for currency in own_first],
-        groups=list(_groups(group_by, sides, names, own_first)) if group_by else [],
-        **given,
-    )
+    written = {
+        "period": _days(sides[0]),
+        "group_by": group_by,
+        "totals": [_total(currency, sides) for currency in own_first],
+        "groups": list(_groups(group_by, sides, own_first)) if group_by else [],
+    }
+    if len(sides) > 1:
+        written["compared_to"] = _days(sides[1])
+    # Validated as a whole, which takes a third of the time that its rows take one by one.
+    return SpendingReport.model_validate(written)
 
 
-def _total(currency: str, sides: Sequence[Side]) -> SpendingTotal:
+def _total(currency: str, sides: Sequence[Side]) -> dict[str, Any]:
     figures = [it.totals.get(currency, NOTHING) for it in sides]
-    per_day = money.divided(figures[0].total, sides[0].span.days, currency)
-    return SpendingTotal(per_day=money.written(per_day, currency), **_figures(currency, *figures))
+    per_day = money.divided(figures[0].total, sides[0].division.span.days, currency)
+    return {"per_day": money.written(per_day, currency), **_figures(currency, *figures)}
 
 
-def _groups(
-    group_by: Sequence[str], sides: Sequence[Side], names: Mapping[int, str | int | None], currencies: Sequence[str]
-) -> Iterator[SpendingGroup]:
+def _groups(group_by: Sequence[str], sides: Sequence[Side], currencies: Sequence[str]) -> Iterator[dict[str, Any]]:
+    names = sides[0].division.names
     series = {(category, currency) for it in sides for _, category, currency in it.sums}
     if len(series) * len(names) > MOST_ROWS:
         raise TooMany(TOO_MANY_ROWS, errors=[at_parameter("group_by", "out_of_range", TOO_MANY_ROWS)])
@@ -182,9 +176,9 @@ def _groups(
     for key in sorted(keys, key=order):
         place, category, currency = key
         figures = [it.sums.get(key, NOTHING) for it in sides]
-        bucket: dict[str, Any] = {name: category if name == "category" else names[place] for name in group_by}
+        bucket = {name: category if name == "category" else names[place] for name in group_by}
         share = money.percent(figures[0].total, sides[0].totals.get(currency, NOTHING).total)
-        yield SpendingGroup(**bucket, share_percent=share, **_figures(currency, *figures))
+        yield {**bucket, "share_percent": share, **_figures(currency, *figures)}
 
 
 def _figures(currency: str, now: Sum, before: Sum | None = None) -> dict[str, Any]:
@@ -209,5 +203,5 @@ def _written(thousandths: int | None, currency: str) -> str | None:
     return None if thousandths is None else money.written(thousandths, currency)
 
 
-def _days(span: Span) -> Days:
-    return Days(from_=span.first, to=span.last)
+def _days(side: Side) -> Days:
+    return Days(from_=side.division.span.first, to=side.division.span.last)

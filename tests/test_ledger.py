@@ -172,6 +172,22 @@ async def test_an_unlocked_ledger_refuses_to_be_changed(app: FastAPI, caller: Ca
     assert (await person.get("/categories")).json()["items"] == []
 
 
+async def test_a_long_answer_comes_in_slices_and_others_get_their_turn_in_between(
+    app: FastAPI, caller: Caller, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "SLICE", 2)
+    await asyncio.gather(*(create_category(person, name) for name in "ABCDE"))
+    names = select(Category.name).where(Category.owner_id == bindparam("owner")).order_by(Category.name)
+    turns: list[str] = []
+
+    async with app.state.database.unit() as unit:
+        async for rows in Ledger(caller, unit).slices(names):
+            turns.append("".join(row.name for row in rows))
+            asyncio.get_running_loop().call_soon(turns.append, "another's")
+
+    assert turns == ["AB", "another's", "CD", "another's", "E", "another's"]
+
+
 # --- caps -------------------------------------------------------------------------------------------------------------
 
 
