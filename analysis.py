@@ -202,18 +202,22 @@ class StatusQuery(Shape):
 
 
 class BudgetState(Answer):
-    """How far a budget is used in its current window."""
+    """How far a budget is used in the window that holds the day."""
 
     budget: Budget
     window: Days = Field(description="The week, month, quarter or year of the budget that holds the day.")
     spent: TotalMoney = Field(description="In the whole window, what is dated after the day included.")
     remaining: TotalMoney = Field(description="Below zero when it is overspent.")
-    percent_used: float = Field(description="Of the amount, to one decimal.")
+    percent_used: float = Field(description="Of the amount, half to even to one decimal.")
     days_left: int = Field(description="The day itself counts.")
     per_day_left: TotalMoney = Field(description="Rounded down; zero when nothing is left.")
-    projected: TotalMoney = Field(description="What the whole window will cost, if it goes on as up to the day.")
+    projected: TotalMoney = Field(
+        description="What the whole window will cost: what is spent, and the days to come at the pace of those up to "
+        "the day. With nothing dated later, that is `spent` by the days elapsed, times the days of the window."
+    )
     state: State = Field(
-        description="`over`: more is spent than the amount; `near`: at least 80 % of it; `at_risk`: more is projected."
+        description="The first of these that holds: `over`, more is spent than the amount; `near`, at least 80 % of "
+        "it; `at_risk`, more is projected; `ok`."
     )
 
 
@@ -230,8 +234,9 @@ class BudgetStatus(Answer):
     on: date
     items: list[BudgetState]
     unbudgeted: list[Unbudgeted] = Field(
-        description="What the month of the day spends without a category, and in categories without a budget of their "
-        "own in that currency."
+        description="What is spent, in the user's month that holds the day, without a category and in categories "
+        "without a budget of their own in that currency; a budget for all spending does not count. A row a currency, "
+        "your own first."
     )
 
     model_config = example(

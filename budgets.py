@@ -1,11 +1,11 @@
 """Budgets: how much a user means to spend, and how far they are."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import Row, bindparam, delete, func, select, update
 
 import money
 from analysis import Budget as BudgetAnswer
@@ -18,7 +18,7 @@ from problems import AlreadyExists, NotFound, TooMany
 from refusals import at
 from reports import spending
 from rows import money_columns, refuse_moved_on, thousandths
-from spans import UNITS, Span
+from spans import ONE_DAY, UNITS, Span
 
 # A budget is nearly used up from this part of its amount on.
 NEAR: Final = (4, 5)
@@ -62,6 +62,13 @@ async def read_budget(ledger: Ledger, budget_id: int) -> BudgetAnswer:
     return _answer(await _row(ledger, budget_id))
 
 
+def taken(changed: Collection[str], existing_id: int) -> AlreadyExists:
+    """Return the refusal of a second budget of a kind; it blames the first field changed of those that make one."""
+    blamed = next(name for name in ("category", "currency", "period") if name in changed)
+    detail = "You have a budget for this category (or for all spending), currency and period: change that one."
+    return AlreadyExists(errors=[at(f"/{blamed}", "already_exists", detail)], members={"existing_id": existing_id})
+
+
 async def create_budget(ledger: Ledger, data: BudgetCreate) -> BudgetAnswer:
     """Make a budget; raise AlreadyExists where there is one for the same category, currency and period."""
     if (await ledger.execute(_COUNT)).scalar_one() >= MOST_BUDGETS:
@@ -70,7 +77,7 @@ async def create_budget(ledger: Ledger, data: BudgetCreate) -> BudgetAnswer:
     amount = thousandths(data.amount, currency)
     category_id, _ = await category_named(ledger, data.category)
     values = {"category_id": category_id, "currency": currency, "period": data.period}
-    await _refuse_taken(ledger, values)
+    await _refuse_taken(ledger, values, data.model_fields_set)
     revision = await ledger.next_revision()
     return await read_budget(
         ledger, inserted_id(await ledger.insert(Budget, amount=amount, revision=revision, **values))
@@ -91,7 +98,8 @@ async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate) ->
     if not changed:
         return _answer(row)
     if changed.keys() - {"amount"}:
-        await _refuse_taken(ledger, {name: (row | values)[name] for name in ("category_id", "currency", "period")})
+        kind = {name: (row | values)[name] for name in ("category_id", "currency", "period")}
+        await _refuse_taken(ledger, kind, {name.removesuffix("_id") for name in changed})
     changed |= {"revision": await ledger.next_revision(), "updated_at": now()}
     await ledger.execute(update(Budget).where(_MINE, _THIS).values(changed), row_id=budget_id)
     return await read_budget(ledger, budget_id)
@@ -109,59 +117,79 @@ async def read_status(ledger: Ledger, on: date) -> BudgetStatus:
     """Tell how all budgets stand on a day: in two statements, however many there are."""
     budgets = await _rows(ledger)
     # The month is looked at in any case, for what has no budget.
-    units = list(dict.fromkeys(["month", *(budget["period"] for budget in budgets)]))
-    windows = {unit: UNITS[unit][0](on, ledger.owner.month_start_day) for unit in units}
-    parts = [[Expense.spent_on.between(window.first, window.last)] for window in windows.values()]
-    spent = {
-        (units[row.part], row.category_id, row.currency): row.total
-        for row in await ledger.rows(spending(parts, by_category=True))
-    }
+    periods = {"month", *(budget["period"] for budget in budgets)}
+    windows = {period: UNITS[period].holding(on, ledger.owner.month_start_day) for period in sorted(periods)}
+    parts = [part for period, window in windows.items() for part in _parts(period, window, on)]
+    rows = await ledger.rows(
+        spending([[Expense.spent_on.between(it.span.first, it.span.last)] for it in parts], by_category=True)
+    )
+    tally = _tally(parts, rows)
+    month = [row for row in rows if parts[row.part].period == "month"]
     return BudgetStatus(
         on=on,
-        items=[_state(budget, windows[budget["period"]], on, _spent(budget, spent)) for budget in budgets],
-        unbudgeted=_unbudgeted(budgets, spent, ledger.owner.currency),
+        items=[_state(budget, windows[budget["period"]], on, tally) for budget in budgets],
+        unbudgeted=_unbudgeted(budgets, month, ledger.owner.currency),
     )
 
 
-Spent = Mapping[tuple[str, int | None, str], int]
-"""Thousandths by unit of time, category (None: without one) and currency."""
+class Part(NamedTuple):
+    """A part of a budget's window: up to the day that was asked about, or what is dated later."""
+
+    period: str
+    is_later: bool
+    span: Span
 
 
-def _spent(budget: Mapping[str, Any], spent: Spent) -> int:
-    period, category_id, currency = budget["period"], budget["category_id"], budget["currency"]
-    if category_id is not None:
-        return spent.get((period, category_id, currency), 0)
-    return sum(total for (unit, _, code), total in spent.items() if (unit, code) == (period, currency))
+Tally = Mapping[tuple[str, bool, int | None, str], int]
+"""Thousandths by period, whether they are dated later than the day, category (None: all spending) and currency."""
 
 
-def _unbudgeted(budgets: Sequence[Mapping[str, Any]], spent: Spent, own: str) -> list[Unbudgeted]:
+def _parts(period: str, window: Span, on: date) -> Iterator[Part]:
+    yield Part(period, is_later=False, span=Span(window.first, on))
+    yield Part(period, is_later=True, span=Span(on + ONE_DAY, window.last))
+
+
+def _tally(parts: Sequence[Part], rows: Iterable[Row[Any]]) -> Tally:
+    tally: dict[tuple[str, bool, int | None, str], int] = defaultdict(int)
+    for row in rows:
+        period, is_later, _ = parts[row.part]
+        for category_id in {row.category_id, None}:
+            tally[period, is_later, category_id, row.currency] += row.total
+    return tally
+
+
+def _unbudgeted(budgets: Sequence[Mapping[str, Any]], month: Iterable[Row[Any]], own: str) -> list[Unbudgeted]:
     watched = {(it["category_id"], it["currency"]) for it in budgets if it["category_id"] is not None}
     totals: dict[str, int] = defaultdict(int)
-    for (unit, category_id, currency), total in spent.items():
-        if unit == "month" and (category_id, currency) not in watched:
-            totals[currency] += total
-    own_first = sorted(totals, key=lambda it: (it != own, it))
-    return [Unbudgeted(currency=it, total=money.written(totals[it], it)) for it in own_first]
+    for row in month:
+        if (row.category_id, row.currency) not in watched:
+            totals[row.currency] += row.total
+    return [Unbudgeted(currency=it, total=money.written(totals[it], it)) for it in money.own_first(totals, own)]
 
 
-def _state(budget: Mapping[str, Any], window: Span, on: date, spent: int) -> BudgetState:
+def _state(budget: Mapping[str, Any], window: Span, on: date, tally: Tally) -> BudgetState:
     amount, currency = budget["amount"], budget["currency"]
     elapsed, left = Span(window.first, on).days, Span(on, window.last).days
-    projected = money.divided(spent * window.days, elapsed, currency)
+    so_far, later = (
+        tally.get((budget["period"], is_later, budget["category_id"], currency), 0) for is_later in (False, True)
+    )
+    spent = so_far + later
+    # The days to come at the pace of those elapsed; what is dated later is known, and no pace.
+    projected = money.divided(so_far * window.days + later * elapsed, elapsed, currency)
     return BudgetState(
         budget=_answer(budget),
         window=Days(from_=window.first, to=window.last),
         spent=money.written(spent, currency),
         remaining=money.written(amount - spent, currency),
-        percent_used=money.percent(spent, amount) or 0.0,
+        percent_used=money.percent(spent, amount),
         days_left=left,
         per_day_left=money.written(money.divided_down(max(amount - spent, 0), left, currency), currency),
         projected=money.written(projected, currency),
-        state=_named(spent, projected, amount),
+        state=_judge(spent, projected, amount),
     )
 
 
-def _named(spent: int, projected: int, amount: int) -> State:
+def _judge(spent: int, projected: int, amount: int) -> State:
     if spent > amount:
         return "over"
     if spent * NEAR[1] >= amount * NEAR[0]:
@@ -180,10 +208,9 @@ async def _row(ledger: Ledger, budget_id: int) -> dict[str, Any]:
     return row._asdict()
 
 
-async def _refuse_taken(ledger: Ledger, target: Mapping[str, Any]) -> None:
-    if taken := await ledger.row(_SAME, **target):
-        entry = at("/category", "already_exists", "You have a budget for this category, currency and period.")
-        raise AlreadyExists(errors=[entry], members={"existing_id": taken[0]})
+async def _refuse_taken(ledger: Ledger, kind: Mapping[str, Any], changed: Collection[str]) -> None:
+    if standing := await ledger.row(_SAME, **kind):
+        raise taken(changed, standing[0])
 
 
 def _answer(row: Mapping[str, Any]) -> BudgetAnswer:

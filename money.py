@@ -5,7 +5,7 @@ What is sent is never rounded: what does not fit is refused. What is divided is,
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import ClassVar, Final, Self
 
@@ -75,7 +75,7 @@ class ZeroAmount(AmountError):
 
 
 class NoLimit(AmountError):
-    """A budget is more than zero."""
+    """Send an amount of more than zero."""
 
     code = "out_of_range"
 
@@ -166,15 +166,20 @@ def divided_down(thousandths: int, divisor: int, currency: str) -> int:
     return thousandths // (divisor * unit) * unit
 
 
-def percent(part: int, whole: int) -> float | None:
-    """Tell how many percent of the whole a part is, half to even to one decimal; None if the whole is not positive."""
-    return half_even(1000 * part, whole) / 10 if whole > 0 else None
+def percent(part: int, whole: int) -> float:
+    """Tell how many percent of a positive whole a part is, half to even to one decimal."""
+    return half_even(1000 * part, whole) / 10
 
 
 def half_even(numerator: int, denominator: int) -> int:
     """Divide by a positive number and round half to even (IEEE 754, roundTiesToEven)."""
     quotient, rest = divmod(numerator, denominator)
     return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2))
+
+
+def own_first(currencies: Iterable[str], own: str) -> list[str]:
+    """Return currencies by code, the user's own before all others."""
+    return sorted(currencies, key=lambda currency: (currency != own, currency))
 
 
 def _smallest(currency: str) -> int:

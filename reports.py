@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, bindparam, func, literal, null, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Row, bindparam, func, literal, null, select, union_all
 
 import money
 import periods
@@ -19,9 +19,8 @@ from spans import Division, Span
 from texts import name_key
 
 MOST_ROWS: Final = 10_000
-TOO_MANY_ROWS: Final = (
-    f"A report has at most {MOST_ROWS:,} rows: ask for a shorter span, or for fewer or larger groups."
-)
+# Of each day, category and currency the database sends a row; so many take about three seconds of the five there are.
+MOST_SUMS: Final = 300_000
 
 # Looked up once a row of the aggregate, by the primary key.
 _NAME: Final = (
@@ -38,34 +37,32 @@ Conditions = Iterable[ColumnElement[bool]]
 
 
 def spending(
-    parts: Sequence[Conditions], *, by_day: bool = False, by_category: bool = False
+    parts: Sequence[Conditions], *, by_day: bool = False, by_category: bool = False, with_names: bool = False
 ) -> CompoundSelect[*tuple[Any, ...]]:
     """Add up the expenses that meet each part's conditions, per currency, in one statement and thus of one moment.
 
-    Answered from the index on (owner_id, spent_on, category_id, currency, amount) alone, which also groups by day. The
-    rows say their part's place; days and categories are null where nothing is grouped by them.
+    Without filters on more, the index on (owner_id, spent_on, category_id, currency, amount) alone answers it, and has
+    the groups in order by day and category. The rows say their part's place; a day or a category is null where nothing
+    is grouped by it.
     """
-    return union_all(*(_part(place, where, by_day, by_category) for place, where in enumerate(parts)))
-
-
-def _part(place: int, where: Conditions, by_day: bool, by_category: bool) -> Select[*tuple[Any, ...]]:  # noqa: FBT001
     day = Expense.spent_on if by_day else null()
-    category_id, category = (Expense.category_id, _NAME) if by_category else (null(), null())
-    dimensions = [*[Expense.spent_on] * by_day, *[Expense.category_id] * by_category, Expense.currency]
-    return (
-        select(
-            literal(place).label("part"),
-            day.label("day"),
-            category_id.label("category_id"),
-            category.label("category"),
-            Expense.currency,
-            exact_sum(Expense.amount).label("total"),
-            func.count().label("count"),
-            func.min(Expense.amount).label("least"),
-            func.max(Expense.amount).label("most"),
+    category_id = Expense.category_id if by_category else null()
+    columns = (
+        day.label("day"),
+        category_id.label("category_id"),
+        (_NAME if with_names else null()).label("category"),
+        Expense.currency,
+        exact_sum(Expense.amount).label("total"),
+        func.count().label("count"),
+        func.min(Expense.amount).label("least"),
+        func.max(Expense.amount).label("most"),
+    )
+    groups = [*[Expense.spent_on] * by_day, *[Expense.category_id] * by_category, Expense.currency]
+    return union_all(
+        *(
+            select(literal(place).label("part"), *columns).where(_OWN, *conditions).group_by(*groups)
+            for place, conditions in enumerate(parts)
         )
-        .where(_OWN, *where)
-        .group_by(*dimensions)
     )
 
 
@@ -78,14 +75,12 @@ class Sum:
     least: int | None = None
     most: int | None = None
 
-    def add(self, total: int, count: int, least: int | None, most: int | None) -> None:
+    def add(self, total: int, count: int, least: int, most: int) -> None:
         """Add what others add up to."""
         self.total += total
         self.count += count
-        if least is not None and (self.least is None or least < self.least):
-            self.least = least
-        if most is not None and (self.most is None or most > self.most):
-            self.most = most
+        self.least = least if self.least is None else min(self.least, least)
+        self.most = most if self.most is None else max(self.most, most)
 
 
 Key = tuple[int, str | None, str]
@@ -102,16 +97,37 @@ class Side:
     totals: dict[str, Sum] = field(default_factory=dict)
 
 
+def too_many_rows() -> TooMany:
+    """Return the refusal of an answer with more than MOST_ROWS rows."""
+    detail = f"A report has at most {MOST_ROWS:,} rows: ask for a shorter span, or for fewer or larger groups."
+    return TooMany(detail, errors=[at_parameter("group_by", "out_of_range", detail)])
+
+
+def too_many_sums() -> TooMany:
+    """Return the refusal of a report that is made of more than MOST_SUMS rows of the aggregate."""
+    return TooMany(
+        f"This is to be added up from more than {MOST_SUMS:,} days, categories and currencies: ask for a shorter span."
+    )
+
+
 async def read_spending(ledger: Ledger, query: SpendingQuery) -> SpendingReport:
-    """Report what was spent; raise TooMany where the answer would have more than 10,000 rows."""
+    """Report what was spent; raise TooMany where the answer, or what it is added up from, would have too many rows."""
     start_day = ledger.owner.month_start_day
     span = await _span(ledger, query)
     spans = [span, periods.compared(span, query.compare, query.period, start_day)] if query.compare else [span]
+    by_category = "category" in query.group_by
     aggregate = spending(
-        [query.clauses(it) for it in spans], by_day=query.time is not None, by_category="category" in query.group_by
+        [query.clauses(it) for it in spans],
+        by_day=query.time is not None,
+        by_category=by_category,
+        with_names=by_category,
     )
     sides = [Side(Division(it, query.time, start_day, most=MOST_ROWS + 1)) for it in spans]
-    async for rows in ledger.slices(aggregate):
+    count = 0
+    async for rows in ledger.slices(aggregate.limit(MOST_SUMS + 1)):
+        count += len(rows)
+        if count > MOST_SUMS:
+            raise too_many_sums()
         fold(rows, sides)
     return report(query.group_by, sides, ledger.owner.currency)
 
@@ -141,12 +157,12 @@ def fold(rows: Iterable[Row[Any]], sides: Sequence[Side]) -> None:
 
 def report(group_by: Sequence[str], sides: Sequence[Side], own: str) -> SpendingReport:
     """Write the report of the first side, compared with the second if there is one; raise TooMany past MOST_ROWS."""
-    own_first = sorted({own, *(currency for it in sides for currency in it.totals)}, key=lambda it: (it != own, it))
+    currencies = money.own_first({own, *(currency for side in sides for currency in side.totals)}, own)
     written = {
         "period": _days(sides[0]),
         "group_by": group_by,
-        "totals": [_total(currency, sides) for currency in own_first],
-        "groups": list(_groups(group_by, sides, own_first)) if group_by else [],
+        "totals": [_total(currency, sides) for currency in currencies],
+        "groups": list(_groups(group_by, sides, currencies)) if group_by else [],
     }
     if len(sides) > 1:
         written["compared_to"] = _days(sides[1])
@@ -164,7 +180,7 @@ def _groups(group_by: Sequence[str], sides: Sequence[Side], currencies: Sequence
     names = sides[0].division.names
     series = {(category, currency) for it in sides for _, category, currency in it.sums}
     if len(series) * len(names) > MOST_ROWS:
-        raise TooMany(TOO_MANY_ROWS, errors=[at_parameter("group_by", "out_of_range", TOO_MANY_ROWS)])
+        raise too_many_rows()
     keys = [(place, category, currency) for place in names for category, currency in series]
     by_category_first = group_by[0] == "category"
 
@@ -177,7 +193,7 @@ def _groups(group_by: Sequence[str], sides: Sequence[Side], currencies: Sequence
         place, category, currency = key
         figures = [it.sums.get(key, NOTHING) for it in sides]
         bucket = {name: category if name == "category" else names[place] for name in group_by}
-        share = money.percent(figures[0].total, sides[0].totals.get(currency, NOTHING).total)
+        share = _percent(figures[0].total, sides[0].totals.get(currency, NOTHING).total)
         yield {**bucket, "share_percent": share, **_figures(currency, *figures)}
 
 
@@ -195,8 +211,12 @@ def _figures(currency: str, now: Sum, before: Sum | None = None) -> dict[str, An
         change = now.total - before.total
         figures["previous_total"] = money.written(before.total, currency)
         figures["change"] = money.written(change, currency)
-        figures["change_percent"] = money.percent(change, before.total)
+        figures["change_percent"] = _percent(change, before.total)
     return figures
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return money.percent(part, whole) if whole > 0 else None
 
 
 def _written(thousandths: int | None, currency: str) -> str | None:

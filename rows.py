@@ -9,10 +9,15 @@ from problems import PreconditionFailed, ValidationFailed
 from refusals import at
 
 
+def moved_on() -> PreconditionFailed:
+    """Return the refusal of a change to what is another row by now than the one that was read."""
+    return PreconditionFailed(errors=[at("/revision", "precondition_failed", "The row's revision is another now.")])
+
+
 def refuse_moved_on(sent: int | None, revision: int) -> None:
     """Raise PreconditionFailed where a revision was sent and the row's is another."""
     if sent not in {None, revision}:
-        raise PreconditionFailed(errors=[at("/revision", "precondition_failed", "The row's revision is another now.")])
+        raise moved_on()
 
 
 def thousandths(amount: Decimal, currency: str, pointer: str = "/amount") -> int:

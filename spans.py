@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 ONE_DAY: Final = timedelta(days=1)
 MONTHS_OF_A_YEAR: Final = 12
@@ -119,8 +119,8 @@ def a_year_before(span: Span, start_day: int = 1) -> Span:
         return _months_earlier(span, MONTHS_OF_A_YEAR, day)
     if span == week_holding(span.first):
         year, week, _ = span.first.isocalendar()
-        # 28 December lies in the last week of its year (ISO 8601-1).
-        return week_span(year - 1, min(week, date(year - 1, 12, 28).isocalendar().week))
+        # Of two years that follow each other, one at most has a week 53.
+        return week_span(year - 1, min(week, 52))
     return same_days(span, MONTHS_OF_A_YEAR)
 
 
@@ -156,14 +156,21 @@ def _same_day(day: date, months: int) -> date:
 # --- Buckets ----------------------------------------------------------------------------------------------------------
 
 
-UNITS: Final[dict[str, tuple[Callable[[date, int], Span], Callable[[date], str]]]] = {
-    "day": (day_holding, date.isoformat),
-    "week": (week_holding, lambda first: "{:04}-W{:02}".format(*first.isocalendar())),
-    "month": (month_holding, lambda first: f"{first:%Y-%m}"),
-    "quarter": (quarter_holding, lambda first: f"{first.year:04}-Q{first.month // 3 + 1}"),
-    "year": (year_holding, lambda first: f"{first.year:04}"),
+class Unit(NamedTuple):
+    """A unit of time: the one that holds a day, given the day on which months begin; and its name by its first day."""
+
+    holding: Callable[[date, int], Span]
+    name: Callable[[date], str]
+
+
+UNITS: Final = {
+    "day": Unit(day_holding, date.isoformat),
+    "week": Unit(week_holding, lambda first: "{:04}-W{:02}".format(*first.isocalendar())),
+    "month": Unit(month_holding, lambda first: f"{first:%Y-%m}"),
+    "quarter": Unit(quarter_holding, lambda first: f"{first.year:04}-Q{first.month // 3 + 1}"),
+    "year": Unit(year_holding, lambda first: f"{first.year:04}"),
 }
-"""How each unit is found around a day, and what it is called by its first day: the name is a period of `periods`."""
+"""By what they are called in `group_by`. The name of each is a period that `periods` reads."""
 WEEKDAY: Final = "weekday"
 
 
@@ -172,11 +179,11 @@ def buckets(span: Span, unit: str, start_day: int = 1) -> Iterator[tuple[str, Sp
 
     They partition the span: the first and the last are cut off at its ends, and keep the name of their whole unit.
     """
-    holding, name = UNITS[unit]
+    its = UNITS[unit]
     first = span.first
     while first <= span.last:
-        whole = holding(first, start_day)
-        yield name(whole.first), Span(first, min(whole.last, span.last))
+        whole = its.holding(first, start_day)
+        yield its.name(whole.first), Span(first, min(whole.last, span.last))
         first = whole.last + ONE_DAY
 
 

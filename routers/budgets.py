@@ -8,17 +8,11 @@ from fastapi import APIRouter, Query, Response
 import budgets
 from analysis import Budget, BudgetCreate, BudgetList, BudgetStatus, BudgetUpdate, StatusQuery
 from fields import RowId
-from problems import AlreadyExists, NotFound, PreconditionFailed, TooMany, documented
-from refusals import at
+from problems import NotFound, TooMany, documented
 from routers.edge import LedgerRoute, Reader, Writer
+from rows import moved_on
 
-TAKEN: Final = AlreadyExists(
-    errors=[at("/category", "already_exists", "You have a budget for this category, currency and period.")],
-    members={"existing_id": 3},
-)
-MOVED_ON: Final = PreconditionFailed(
-    errors=[at("/revision", "precondition_failed", "The row's revision is another now.")]
-)
+TAKEN: Final = budgets.taken(["category"], 3)
 
 router = APIRouter(prefix="/budgets", tags=["budgets"], route_class=LedgerRoute)
 
@@ -60,7 +54,7 @@ async def read_budget(ledger: Reader, budget_id: RowId) -> Budget:
 @router.patch(
     "/{budget_id}",
     summary="Change a budget",
-    responses=documented([NotFound(), TAKEN, MOVED_ON, TooMany()]),
+    responses=documented([NotFound(), TAKEN, moved_on(), TooMany()]),
 )
 async def change_budget(ledger: Writer, budget_id: RowId, change: BudgetUpdate) -> Budget:
     """Change the fields you send; leave the rest alone. What you read can be sent back."""

@@ -9,16 +9,14 @@ import crud
 from fields import RowId
 from filters import ExpenseQuery
 from pagination import next_link
-from problems import AlreadyExists, NotFound, PreconditionFailed, TooMany, documented
+from problems import AlreadyExists, NotFound, TooMany, documented
 from refusals import at
 from routers.edge import LedgerRoute, Reader, Writer
+from rows import moved_on
 from schemas import Expense, ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
 
 TAKEN: Final = AlreadyExists(
     errors=[at("/external_id", "already_exists", "Another expense of yours has this id.")], members={"existing_id": 7}
-)
-MOVED_ON: Final = PreconditionFailed(
-    errors=[at("/revision", "precondition_failed", "The row's revision is another now.")]
 )
 
 router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRoute)
@@ -67,7 +65,7 @@ async def read_expense(ledger: Reader, expense_id: RowId) -> Expense:
 @router.put(
     "/{expense_id}",
     summary="Replace an expense",
-    responses=documented([NotFound(), TAKEN, MOVED_ON, TooMany()]),
+    responses=documented([NotFound(), TAKEN, moved_on(), TooMany()]),
 )
 async def replace_expense(ledger: Writer, expense_id: RowId, whole: ExpenseReplace) -> Expense:
     """Replace the whole expense: what you leave out becomes null. What you read can be sent back."""
@@ -77,7 +75,7 @@ async def replace_expense(ledger: Writer, expense_id: RowId, whole: ExpenseRepla
 @router.patch(
     "/{expense_id}",
     summary="Change an expense",
-    responses=documented([NotFound(), TAKEN, MOVED_ON, TooMany()]),
+    responses=documented([NotFound(), TAKEN, moved_on(), TooMany()]),
 )
 async def change_expense(ledger: Writer, expense_id: RowId, change: ExpenseUpdate) -> Expense:
     """Change the fields you send; leave the rest alone. What you read can be sent back."""

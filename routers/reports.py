@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 import reports
 from analysis import SpendingReport
 from filters import SpendingQuery
-from problems import TooMany, documented
+from problems import documented
 from routers.edge import LedgerRoute, Reader
 
 router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
     "/spending",
     summary="See where the money went",
     response_model_exclude_unset=True,
-    responses=documented([TooMany(reports.TOO_MANY_ROWS)]),
+    responses=documented([reports.too_many_rows()]),
 )
 async def report_spending(ledger: Reader, query: Annotated[SpendingQuery, Query()]) -> SpendingReport:
     """Add up what was spent, per currency: in all, and by category, time or both; with all filters of the list.

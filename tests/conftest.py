@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from unittest import mock
 import httpx
 import hypothesis
 import pytest
+import time_machine
 from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
@@ -29,6 +31,7 @@ from config import Settings
 from main import create_app
 
 KINDS: Final = ("sqlite", "mysql")
+NOON: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 GOOD_SECRET: Final = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
 WITHOUT_MYSQL: Final = pytest.StashKey[str]()
 
@@ -243,6 +246,16 @@ async def somebody(app: FastAPI) -> AsyncIterator[Person]:
     """A user for the tests that look at nothing but what they sent: one for all of them, because signing up costs."""
     async with signed_up(app) as somebody:
         yield somebody
+
+
+# --- the time ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def noon() -> Iterator[time_machine.Traveller]:
+    """It is Sunday, 22 November 2026, 12:00 UTC, and stays so."""
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
 
 
 # --- past the app -----------------------------------------------------------------------------------------------------

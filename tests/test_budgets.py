@@ -1,7 +1,7 @@
 """Budgets: one for each category, currency and period, and how far each is used on any day."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,23 +15,15 @@ from conftest import Person, SignUp, Statements
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pencil import UNITS_OF, Pencil, Recorded, record
 from sqlalchemy import bindparam, insert, select
 from test_categories import create as create_category
 from test_crud import spend
 from test_problems import blamed
-from test_reports import Pencil, Recorded, record
 
 from models import MOST_BUDGETS, Budget, Tombstone
 
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 IGNORED = {"id", "revision", "created_at", "updated_at"}
-
-
-@pytest.fixture
-def noon() -> Iterator[time_machine.Traveller]:
-    """It is Sunday, 22 November 2026, 12:00 UTC, and stays so."""
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
 
 
 async def budget(person: Person, **fields: object) -> dict[str, Any]:
@@ -145,16 +137,34 @@ async def test_all_that_is_missing_is_named(person: Person) -> None:
     assert blamed(answer) == {"/amount": "required", "/period": "required"}
 
 
-@pytest.mark.parametrize("category", ["groceries", None])
-async def test_a_second_one_of_a_kind_is_refused_and_names_the_first(person: Person, category: str | None) -> None:
-    first = await budget(person, category=category)
-    answer = await person.post("/budgets", json={"amount": "1.00", "category": category, "period": "month"})
+@pytest.mark.parametrize(
+    ("kind", "blame"),
+    [
+        ({"category": "groceries"}, "/category"),
+        ({"category": None}, "/category"),
+        ({"currency": "EUR"}, "/currency"),
+        ({}, "/period"),
+    ],
+)
+async def test_a_second_one_of_a_kind_is_refused_and_names_the_first(
+    person: Person, kind: dict[str, str | None], blame: str
+) -> None:
+    first = await budget(person, category=kind.get("category"))
+    answer = await person.post("/budgets", json={"amount": "1.00", "period": "month"} | kind)
     assert (answer.status_code, answer.json()["code"], blamed(answer)) == (
         409,
         "already_exists",
-        {"/category": "already_exists"},
+        {blame: "already_exists"},
     )
     assert answer.json()["existing_id"] == first["id"]
+
+
+@pytest.mark.parametrize("category", ["Groceries", None])
+async def test_of_many_at_once_one_is_set(person: Person, category: str | None) -> None:
+    sent = {"amount": "1.00", "category": category, "period": "month"}
+    answers = await asyncio.gather(*(person.post("/budgets", json=sent) for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 9]
+    assert len(await listed(person)) == 1
 
 
 async def test_another_category_currency_or_period_is_another_budget(person: Person) -> None:
@@ -175,12 +185,15 @@ async def test_another_category_currency_or_period_is_another_budget(person: Per
 @pytest.mark.parametrize(
     "change", [{"amount": "220.00"}, {"currency": "USD"}, {"period": "year"}, {"category": "Rent"}, {"category": None}]
 )
-async def test_a_change_changes_what_was_sent_and_nothing_else(person: Person, change: dict[str, object]) -> None:
+async def test_a_change_changes_what_was_sent_and_nothing_else(
+    noon: time_machine.Traveller, person: Person, change: dict[str, object]
+) -> None:
     made = await budget(person)
+    noon.shift(60)
     answer = await person.patch(f"/budgets/{made['id']}", json=change)
     changed = answer.json()
     assert answer.status_code == 200, answer.text
-    assert changed == made | change | {"revision": 2, "updated_at": changed["updated_at"]}
+    assert changed == made | change | {"revision": 2, "updated_at": "2026-11-22T12:01:00Z"}
     assert (await person.get(f"/budgets/{made['id']}")).json() == changed
 
 
@@ -198,10 +211,22 @@ async def test_a_budget_that_has_moved_on_is_not_overwritten(person: Person) -> 
     assert [it["amount"] for it in await listed(person)] == ["220.00"]
 
 
-async def test_a_change_onto_another_budget_is_refused(person: Person) -> None:
-    made, other = await budget(person), await budget(person, category=None)
-    answer = await person.patch(f"/budgets/{made['id']}", json={"category": None})
-    assert (answer.status_code, answer.json()["existing_id"]) == (409, other["id"])
+@pytest.mark.parametrize(
+    ("other", "change", "blame"),
+    [
+        ({"category": None}, {"category": None}, "/category"),
+        ({"period": "week"}, {"period": "week"}, "/period"),
+        ({"period": "week"}, {"category": "Groceries", "period": "week"}, "/period"),
+        ({"currency": "USD"}, {"currency": "USD"}, "/currency"),
+    ],
+)
+async def test_a_change_onto_another_budget_is_refused_for_what_it_changes(
+    person: Person, other: dict[str, str], change: dict[str, str], blame: str
+) -> None:
+    made, standing = await budget(person), await budget(person, **other)
+    answer = await person.patch(f"/budgets/{made['id']}", json=change)
+    assert (answer.status_code, blamed(answer)) == (409, {blame: "already_exists"})
+    assert answer.json()["existing_id"] == standing["id"]
 
 
 async def test_a_kept_amount_must_fit_a_new_currency(person: Person) -> None:
@@ -265,17 +290,20 @@ async def test_a_category_with_a_budget_is_in_use(person: Person) -> None:
     assert len(await listed(person)) == 1
 
 
-async def test_a_merge_moves_budgets_where_none_stands_and_ends_the_others(app: FastAPI, person: Person) -> None:
+async def test_a_merge_moves_budgets_where_none_stands_and_ends_the_others(
+    app: FastAPI, noon: time_machine.Traveller, person: Person
+) -> None:
     moved = await budget(person, period="week")
     ended = await budget(person, period="month")
     stands = await budget(person, category="Food", period="month", amount="1.00")
     category = await category_id(person, "Groceries")
+    noon.shift(60)
 
     answer = await person.delete(f"/categories/{category}", params={"move_to": "food"})
 
     assert answer.status_code == 204
-    left = await listed(person)
-    assert left == [moved | {"category": "Food", "revision": 4, "updated_at": left[0]["updated_at"]}, stands]
+    went_along = {"category": "Food", "revision": 4, "updated_at": "2026-11-22T12:01:00Z"}
+    assert await listed(person) == [moved | went_along, stands]
     assert await tombstones(app, person) == [("budget", ended["id"], 4), ("category", category, 4)]
 
 
@@ -334,12 +362,36 @@ async def test_a_state_is_decided_to_the_last_cent(person: Person, amount: str, 
     assert (item["projected"], item["state"]) == ("136.36", state)
 
 
+async def test_what_is_used_is_rounded_half_to_even(person: Person) -> None:
+    await budget(person)
+    await spend(person, amount="12.70", category="Groceries", date="2026-11-03")
+    assert (await only(person, on="2026-11-22"))["percent_used"] == 6.4
+
+
 @pytest.mark.usefixtures("noon")
 async def test_an_overspent_budget_leaves_nothing_a_day(person: Person) -> None:
     await budget(person)
     await spend(person, amount="250.00", category="Groceries", date="2026-11-03")
     item = await only(person)
     assert (item["remaining"], item["per_day_left"], item["percent_used"]) == ("-50.00", "0.00", 125.0)
+
+
+async def test_a_bill_dated_later_is_spent_but_sets_no_pace(person: Person) -> None:
+    await budget(person, amount="400.00")
+    await spend(person, amount="300.00", category="Groceries", date="2026-11-30")
+    fields = ("spent", "projected", "state")
+    first, last = await only(person, on="2026-11-01"), await only(person, on="2026-11-30")
+    assert tuple(first[name] for name in fields) == ("300.00", "300.00", "ok")
+    assert tuple(last[name] for name in fields) == ("300.00", "300.00", "ok")
+
+
+@pytest.mark.usefixtures("noon")
+async def test_the_days_to_come_go_on_as_those_elapsed_beside_what_is_dated_later(person: Person) -> None:
+    await budget(person, amount="160.00")
+    await spend(person, amount="110.00", category="Groceries", date="2026-11-03")
+    await spend(person, amount="10.00", category="Groceries", date="2026-11-29")
+    item = await only(person)
+    assert (item["spent"], item["projected"], item["state"]) == ("120.00", "160.00", "ok")
 
 
 @pytest.mark.usefixtures("noon")
@@ -389,6 +441,14 @@ async def test_a_budget_for_all_spending_counts_its_currency_alone(person: Perso
     assert found["unbudgeted"] == [{"currency": "EUR", "total": "3.00"}, {"currency": "JPY", "total": "400"}]
 
 
+async def test_the_own_currency_leads_what_is_unbudgeted(sign_up: SignUp) -> None:
+    person = await sign_up(currency="JPY")
+    await spend(person, amount="1.00", currency="EUR", date="2026-11-16")
+    await spend(person, amount="400", date="2026-11-16")
+    unbudgeted = (await status(person, on="2026-11-20"))["unbudgeted"]
+    assert [it["currency"] for it in unbudgeted] == ["JPY", "EUR"]
+
+
 async def test_what_is_watched_in_one_currency_is_unbudgeted_in_another(person: Person) -> None:
     await budget(person, period="year")
     await spend(person, amount="1.00", category="Groceries", date="2026-11-16")
@@ -425,10 +485,21 @@ async def test_two_users_at_one_instant_stand_in_two_months(noon: time_machine.T
     ]
 
 
-@pytest.mark.parametrize("on", ["1900-01-01", "2199-12-31"])
-async def test_the_edges_of_time_have_their_windows(person: Person, on: str) -> None:
-    await asyncio.gather(*(budget(person, period=it) for it in ("week", "month", "quarter", "year")))
-    assert {it["state"] for it in (await status(person, on=on))["items"]} == {"ok"}
+@pytest.mark.parametrize(
+    ("on", "week", "month"),
+    [
+        ("1900-01-01", ("1900-01-01", "1900-01-07"), ("1899-12-25", "1900-01-24")),
+        ("2199-12-31", ("2199-12-30", "2200-01-05"), ("2199-12-25", "2200-01-24")),
+    ],
+)
+async def test_the_edges_of_time_have_whole_windows(
+    sign_up: SignUp, on: str, week: tuple[str, str], month: tuple[str, str]
+) -> None:
+    person = await sign_up(month_start_day=25)
+    await budget(person, period="week", category="A")
+    await budget(person, period="month", category="B")
+    items = (await status(person, on=on))["items"]
+    assert [tuple(item["window"].values()) for item in items] == [week, month]
 
 
 @pytest.mark.parametrize(
@@ -477,14 +548,13 @@ class Limit:
     def status(self, ledger: Sequence[Recorded], on: date) -> dict[str, Any]:
         """How it stands, computed by hand."""
         first, last = self.window(on)
-        spent = sum(
-            it.amount
-            for it in ledger
-            if first <= it.day <= last and it.currency == self.currency and self.category in {None, it.category}
-        )
+        watched = [it for it in ledger if it.currency == self.currency and self.category in {None, it.category}]
+        so_far = sum(it.amount for it in watched if first <= it.day <= on)
+        later = sum(it.amount for it in watched if on < it.day <= last)
+        spent = so_far + later
         elapsed, left = (on - first).days + 1, (last - on).days + 1
         unit = UNITS_OF[self.currency]
-        projected = Pencil.money(spent * ((last - first).days + 1), elapsed, self.currency)
+        projected = Pencil.money(spent * elapsed + so_far * (last - on).days, elapsed, self.currency)
         states = [
             ("over", spent > self.amount),
             ("near", spent * 10 >= self.amount * 8),
@@ -504,7 +574,6 @@ class Limit:
 
 
 START_DAY = 10
-UNITS_OF = {"EUR": 10, "JPY": 1000, "KWD": 1}
 codes = st.sampled_from(sorted(UNITS_OF))
 names = st.sampled_from(["Food", "Rent", None])
 days = st.dates(date(2026, 1, 1), date(2026, 12, 31))

@@ -1,7 +1,5 @@
 """Categories are names of the user's own: made by use, one whatever the case, renamed, merged and deleted with care."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -15,8 +13,6 @@ from test_problems import blamed
 
 from models import Category
 from texts import name_key
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 # One name each, whatever the case and the form of the letters.
 ALIKE = [
@@ -53,13 +49,6 @@ UNLIKE = [
     ("👩", "👨"),
     ("100%", "100_"),
 ]
-
-
-@pytest.fixture
-def noon() -> Iterator[time_machine.Traveller]:
-    """It is 22 November 2026, 12:00 UTC, and stays so."""
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
 
 
 async def create(person: Person, name: str, **fields: object) -> dict[str, Any]:

@@ -1,17 +1,14 @@
 """Expenses through the API: recorded, read, replaced, changed and deleted, and nothing lost on the way."""
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import time_machine
-from conftest import Person, SignUp
+from conftest import NOON, Person, SignUp
 from test_problems import JSON, blamed
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 async def spend(person: Person, **fields: object) -> dict[str, Any]:
@@ -42,13 +39,6 @@ def sendable(expense: dict[str, Any], **fields: object) -> dict[str, Any]:
     """Return the fields of an expense that a client may set."""
     settable = ("amount", "currency", "date", "category", "description", "external_id")
     return {name: expense[name] for name in settable} | fields
-
-
-@pytest.fixture
-def noon() -> Iterator[time_machine.Traveller]:
-    """It is Sunday, 22 November 2026, 12:00 UTC, and stays so."""
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
 
 
 # Recording

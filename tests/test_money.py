@@ -25,6 +25,7 @@ from money import (
     divided,
     divided_down,
     half_even,
+    own_first,
     percent,
     read_amount,
     read_bound,
@@ -454,18 +455,21 @@ def test_what_is_left_a_day_is_never_more_than_there_is(
     [
         (1, 3, 33.3),
         (2, 3, 66.7),
+        (625, 10_000, 6.2),
+        (635, 10_000, 6.4),
         (1, 2_000, 0.0),
         (3, 2_000, 0.2),
         (-1, 3, -33.3),
         (0, 5, 0.0),
-        (5, 0, None),
-        (5, -5, None),
-        (0, 0, None),
         (10**21, 1, 1e23),
     ],
 )
-def test_a_percentage_has_one_decimal_and_a_positive_base(part: int, whole: int, expected: float | None) -> None:
+def test_a_percentage_is_half_even_to_one_decimal(part: int, whole: int, expected: float) -> None:
     assert percent(part, whole) == expected
+
+
+def test_the_own_currency_comes_before_all_others() -> None:
+    assert own_first({"USD", "EUR", "JPY"}, "JPY") == ["JPY", "EUR", "USD"]
 
 
 def test_a_budget_is_read_like_an_amount() -> None:

@@ -1,11 +1,8 @@
 """Reports: exact to the last unit, whole over the span, and the same as a patient reader with a pencil would find."""
 
 import asyncio
-import calendar
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 
 import httpx
@@ -15,25 +12,16 @@ from conftest import Person, SignUp, Statements
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import NullPool, bindparam, create_engine, insert, make_url, select
+from pencil import UNITS_OF, Pencil, Recorded, record
+from sqlalchemy import NullPool, create_engine, make_url
 from test_categories import create
 from test_crud import spend
 from test_problems import advice, blamed
 
 import migrations
-from database import now
-from models import Category, Expense
-from money import DECIMALS
+import reports
+from models import Expense
 from reports import spending
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def noon() -> Iterator[time_machine.Traveller]:
-    """It is Sunday, 22 November 2026, 12:00 UTC, and stays so."""
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
 
 
 async def report(person: Person, **query: object) -> dict[str, Any]:
@@ -196,6 +184,43 @@ async def test_a_weekday_is_compared_with_its_like(person: Person) -> None:
     found = await report(person, period="2026-11", group_by="weekday", compare="previous")
 
     assert shown(found["groups"], "weekday", "total", "previous_total")[0] == (1, "3.00", "1.00")
+
+
+BEFORE = {"compare": "previous"}
+A_YEAR_BEFORE = {"compare": "last-year"}
+
+
+@pytest.mark.parametrize(
+    ("today", "query", "span"),
+    [
+        ("2026-11-22", {"period": "2026-11"} | A_YEAR_BEFORE, ("2025-11-01", "2025-11-30")),
+        ("2026-11-22", {"period": "2025-02"} | A_YEAR_BEFORE, ("2024-02-01", "2024-02-29")),
+        ("2026-11-22", {"period": "2026-W47"} | A_YEAR_BEFORE, ("2025-11-17", "2025-11-23")),
+        ("2026-11-22", A_YEAR_BEFORE, ("2025-11-01", "2025-11-30")),
+        ("2026-11-22", {"period": "month-to-date"} | BEFORE, ("2026-10-01", "2026-10-22")),
+        ("2026-11-22", {"period": "year-to-date"} | BEFORE, ("2025-01-01", "2025-11-22")),
+        ("2026-11-30", {"period": "last-30-days"} | BEFORE, ("2026-10-02", "2026-10-31")),
+        ("2026-11-22", {"period": "last-3-months"} | BEFORE, ("2026-06-01", "2026-08-31")),
+        ("2026-11-22", {"period": "2026"} | BEFORE, ("2025-01-01", "2025-12-31")),
+        ("2026-11-22", {"period": "2026-Q4"} | BEFORE, ("2026-07-01", "2026-09-30")),
+        ("2026-11-22", {"period": "2026-W47"} | BEFORE, ("2026-11-09", "2026-11-15")),
+        ("2026-11-22", {"from_": "2026-11-03", "to": "2026-11-09"} | BEFORE, ("2026-10-27", "2026-11-02")),
+    ],
+)
+async def test_it_is_compared_with_the_span_that_was_asked_for(
+    noon: time_machine.Traveller, sign_up: SignUp, today: str, query: dict[str, str], span: tuple[str, str]
+) -> None:
+    noon.move_to(datetime.fromisoformat(f"{today}T12:00:00Z"))
+    person = await sign_up()
+    first, last = (date.fromisoformat(day) for day in span)
+    await spend(person, amount="1.00", date=str(first))
+    await spend(person, amount="2.00", date=str(last))
+    await spend(person, amount="400.00", date=str(first - timedelta(days=1)))
+
+    found = await report(person, **query)
+
+    assert found["compared_to"] == {"from": span[0], "to": span[1]}
+    assert found["totals"][0]["previous_total"] == "3.00"
 
 
 async def test_a_currency_that_only_the_other_span_has_is_a_row_too(person: Person) -> None:
@@ -434,6 +459,17 @@ async def test_the_rows_of_every_currency_and_category_count(person: Person) -> 
     assert len((await report(person, **query | {"to": "2009-02-14"}))["groups"]) == 9_999
 
 
+async def test_what_takes_too_long_to_add_up_is_too_many(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "MOST_SUMS", 2)
+    await asyncio.gather(*(spend(person, amount="5", date=f"2026-11-{day}") for day in (10, 11, 12)))
+
+    answer = await refused(person, period="2026-11", group_by="month")
+
+    assert answer.json()["code"] == "too_many"
+    assert (await report(person, period="2026-11"))["totals"][0]["total"] == "15.00"
+    assert len((await report(person, from_="2026-11-11", to="2026-11-30", group_by="month"))["groups"]) == 1
+
+
 async def test_sums_beyond_64_bits_are_exact(app: FastAPI, person: Person) -> None:
     largest = 999_999_999_999_990
     await record(app, person, [Recorded(date(2026, 11, 2), largest, "EUR", None)] * 10_000)
@@ -486,160 +522,8 @@ def test_on_sqlite_a_report_walks_the_index_that_covers_it(sqlite_url: str, by_c
 # --- An oracle --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """An expense; its amount in thousandths."""
-
-    day: date
-    amount: int
-    currency: str
-    category: str | None
-
-
-async def record(app: FastAPI, person: Person, expenses: Sequence[Recorded]) -> None:
-    """Write expenses past the API, which would take a request each."""
-    owner = person.user["id"]
-    instants = {"created_at": now(), "updated_at": now(), "revision": 1, "owner_id": owner}
-    async with app.state.database.unit() as unit:
-        connection = await unit.begin(owner)
-        names = sorted({it.category for it in expenses if it.category})
-        for name in names:
-            await connection.execute(insert(Category), {"name": name, "name_key": name.casefold(), **instants})
-        mine = select(Category.name, Category.id).where(Category.owner_id == bindparam("owner"))
-        ids = {row.name: row.id for row in await connection.execute(mine, {"owner": owner})}
-        rows = [
-            {
-                "amount": it.amount,
-                "currency": it.currency,
-                "spent_on": it.day,
-                "category_id": ids.get(it.category),
-                **instants,
-            }
-            for it in expenses
-        ]
-        if rows:
-            await connection.execute(insert(Expense), rows)
-        await unit.commit()
-
-
-class Pencil:
-    """Somebody who computes a report by hand: day by day, with decimals, and nothing of the service's own."""
-
-    def __init__(self, expenses: Sequence[Recorded], group_by: Sequence[str], start_day: int) -> None:
-        self.expenses = expenses
-        self.group_by = group_by
-        self.start_day = start_day
-        self.unit = next((name for name in group_by if name != "category"), None)
-
-    def name(self, day: date) -> str | int | None:
-        """The bucket that holds a day."""
-        if self.unit == "month":
-            month = day if day.day >= self.start_day else day.replace(day=1) - timedelta(days=1)
-            return f"{month.year}-{month.month:02}"
-        return {
-            None: None,
-            "day": str(day),
-            "week": day.strftime("%G-W%V"),
-            "quarter": f"{day.year}-Q{1 + (day.month - 1) // 3}",
-            "year": str(day.year),
-            "weekday": 1 + calendar.weekday(day.year, day.month, day.day),
-        }[self.unit]
-
-    def buckets(self, first: date, last: date) -> list[str | int | None]:
-        """The buckets of a span in their order."""
-        days = (first + timedelta(days=at) for at in range((last - first).days + 1))
-        names = list(dict.fromkeys(self.name(day) for day in days))
-        return sorted(names) if self.unit == "weekday" else names  # type: ignore[type-var]  # they are numbers
-
-    def between(self, first: date, last: date) -> list[Recorded]:
-        return [it for it in self.expenses if first <= it.day <= last]
-
-    def at(self, days: tuple[date, date], place: int, name: object) -> list[Recorded]:
-        """What lies in the bucket at a place of a span; a weekday goes by its name."""
-        names = self.buckets(*days)
-        if self.unit != "weekday":
-            name = names[place] if place < len(names) else "none"
-        return [it for it in self.between(*days) if self.name(it.day) == name]
-
-    def report(self, own: str, now: tuple[date, date], before: tuple[date, date] | None) -> dict[str, Any]:
-        spans = [now, before] if before else [now]
-        everything = [it for days in spans for it in self.between(*days)]
-        currencies = sorted({own} | {it.currency for it in everything}, key=lambda it: (it != own, it))
-        by_category = "category" in self.group_by
-        series = {(it.category if by_category else None, it.currency) for it in everything}
-        rows = []
-        for place, name in enumerate(self.buckets(*now)):
-            for category, currency in series:
-                sides = [
-                    [
-                        it
-                        for it in self.at(days, place, name)
-                        if it.currency == currency and (not by_category or it.category == category)
-                    ]
-                    for days in spans
-                ]
-                bucket = {"category": category, self.unit: name}
-                order = [
-                    place if dimension != "category" else (category is None, (category or "").casefold())
-                    for dimension in self.group_by
-                ]
-                of_all = sum(it.amount for it in self.between(*now) if it.currency == currency)
-                share = self.percent(sum(it.amount for it in sides[0]), of_all)
-                row = {dimension: bucket[dimension] for dimension in self.group_by}
-                rows.append(
-                    (
-                        [*order, currencies.index(currency)],
-                        row | {"currency": currency, "share_percent": share} | self.figures(currency, *sides),
-                    )
-                )
-        totals = []
-        for currency in currencies:
-            sides = [[it for it in self.between(*days) if it.currency == currency] for days in spans]
-            per_day = self.money(sum(it.amount for it in sides[0]), (now[1] - now[0]).days + 1, currency)
-            totals.append({"currency": currency, "per_day": per_day} | self.figures(currency, *sides))
-        return {
-            "group_by": list(self.group_by),
-            "totals": totals,
-            "groups": [row for _, row in sorted(rows, key=lambda it: it[0])] if self.group_by else [],
-        }
-
-    def figures(
-        self, currency: str, now: Sequence[Recorded], before: Sequence[Recorded] | None = None
-    ) -> dict[str, Any]:
-        amounts = [it.amount for it in now]
-        found: dict[str, Any] = {
-            "total": self.money(sum(amounts), 1, currency),
-            "count": len(amounts),
-            "average": self.money(sum(amounts), len(amounts), currency) if amounts else None,
-            "min": self.money(min(amounts), 1, currency) if amounts else None,
-            "max": self.money(max(amounts), 1, currency) if amounts else None,
-        }
-        if before is None:
-            return found
-        then = sum(it.amount for it in before)
-        return found | {
-            "previous_total": self.money(then, 1, currency),
-            "change": self.money(sum(amounts) - then, 1, currency),
-            "change_percent": self.percent(sum(amounts) - then, then),
-        }
-
-    @staticmethod
-    def money(thousandths: int, by: int, currency: str) -> str:
-        with localcontext(prec=60):
-            exact = Decimal(thousandths) / 1000 / by
-            rounded = exact.quantize(Decimal(1).scaleb(-DECIMALS[currency]), ROUND_HALF_EVEN)
-        return f"{rounded:f}" if rounded else f"{abs(rounded):f}"
-
-    @staticmethod
-    def percent(part: int, whole: int) -> float | None:
-        if whole <= 0:
-            return None
-        with localcontext(prec=60):
-            return float((100 * Decimal(part) / whole).quantize(Decimal("0.1"), ROUND_HALF_EVEN))
-
-
-UNITS_OF = {"EUR": 10, "JPY": 1000, "KWD": 1}
-days = st.dates(date(2023, 12, 1), date(2026, 3, 1))
+# Of five categories (none is one) in three currencies, so many days are less than 10,000 rows.
+days = st.dates(date(2023, 12, 1), date(2025, 9, 1))
 expenses = st.builds(
     lambda day, number, currency, category: Recorded(day, number * UNITS_OF[currency], currency, category),
     days,

@@ -44,9 +44,11 @@ def from_to(first: str, last: str) -> Span:
 
 
 @given(years, st.integers(1, 12), start_days)
-def test_users_months_abut(year: int, month: int, start_day: int) -> None:
-    one, next_one = month_span(year, month, start_day), month_span(year, month + 1, start_day)
-    assert one.last + ONE_DAY == next_one.first
+def test_a_users_month_begins_on_their_day_and_ends_the_day_before(year: int, month: int, start_day: int) -> None:
+    found = month_span(year, month, start_day)
+    assert found.first == date(year, month, start_day)
+    assert (found.last + ONE_DAY).day == start_day
+    assert found.days in {28, 29, 30, 31}
 
 
 @given(days, start_days)
@@ -88,9 +90,24 @@ def test_four_quarters_are_a_year(year: int) -> None:
 
 @given(spans, start_days)
 def test_the_span_before_ends_where_this_one_begins(span: Span, start_day: int) -> None:
-    before = just_before(span, start_day)
-    assert before.last + ONE_DAY == span.first
-    assert whole_months(before, start_day) == whole_months(span, start_day)
+    assert just_before(span, start_day).last + ONE_DAY == span.first
+
+
+@pytest.mark.parametrize(
+    ("span", "start_day", "expected"),
+    [
+        (from_to("2026-07-01", "2026-09-30"), 10, (3, 1)),
+        (from_to("2026-10-01", "2027-03-31"), 10, (6, 1)),
+        (from_to("2026-02-01", "2026-04-30"), 10, (0, 0)),
+        (from_to("2026-07-01", "2026-10-31"), 10, (0, 0)),
+        (from_to("2026-02-01", "2026-04-30"), 1, (3, 1)),
+        (from_to("2026-02-10", "2026-05-09"), 10, (3, 10)),
+        (from_to("2026-02-10", "2026-05-10"), 10, (0, 0)),
+    ],
+    ids=["a quarter", "quarters", "no quarter", "a quarter and a month", "months", "the user's", "a day more"],
+)
+def test_whole_months_are_the_users_or_quarters(span: Span, start_day: int, expected: tuple[int, int]) -> None:
+    assert whole_months(span, start_day) == expected
 
 
 @given(spans, start_days)
@@ -153,9 +170,9 @@ def test_buckets_partition_the_span(span: Span, unit: str, start_day: int) -> No
 
 @given(spans, units, start_days)
 def test_the_name_of_a_bucket_is_the_period_of_its_whole_unit(span: Span, unit: str, start_day: int) -> None:
-    for name, found in buckets(span, unit, start_day):
-        whole = periods.span(name, span.first, start_day)
-        assert found == Span(max(whole.first, span.first), min(whole.last, span.last))
+    found = list(buckets(span, unit, start_day))
+    whole = [periods.span(name, span.first, start_day) for name, _ in found]
+    assert [days for _, days in found] == [Span(max(it.first, span.first), min(it.last, span.last)) for it in whole]
 
 
 @given(spans, units, start_days)
