@@ -96,6 +96,8 @@ def _entry(refused: Mapping[str, Any]) -> Entry:
     if kind == "missing" and not path:
         return Entry(place, "required", "Send a JSON object as the body.")
     code, sentence = _KINDS.get(kind, ("wrong_type", "Send another kind of value."))
+    if kind == "literal_error" and not isinstance(refused.get("input"), str):
+        code = "wrong_type"
     return Entry(place, code, sentence.format_map(context))
 
 

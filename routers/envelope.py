@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config import Settings
-from problems import MethodNotAllowed, ValidationFailed, problem_of, render
+from problems import MethodNotAllowed, NotFound, ValidationFailed, problem_of, render
 from refusals import Entry
 
 logger = logging.getLogger("expense_tracker")
@@ -162,6 +162,10 @@ class LastResort:
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Answer with the problem that an error is."""
     problem = problem_of(error)
+    its_own = request.app.openapi()["paths"].get(request.scope["path"])
+    if isinstance(problem, NotFound) and its_own and request.method.lower() not in its_own:
+        # `DELETE /budgets/status` was taken for a budget with an odd id, but the address is there.
+        problem = MethodNotAllowed()
     if isinstance(problem, MethodNotAllowed):
         problem.headers = {**problem.headers, **_allow(request)}
     return render(request, problem)
@@ -169,10 +173,9 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 def _allow(request: Request) -> dict[str, str]:
     """Return the Allow header of the request's path: the methods of all its routes, not just the first's."""
-    methods: set[str] = set()
-    for template, operations in request.app.openapi()["paths"].items():
-        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), request.scope["path"]):
-            methods |= {method.upper() for method in operations}
+    path, paths = request.scope["path"], request.app.openapi()["paths"]
+    templates = [path] if path in paths else [it for it in paths if re.fullmatch(re.sub(r"{\w+}", "[^/]+", it), path)]
+    methods = {method.upper() for template in templates for method in paths[template]}
     if "GET" in methods:
         methods.add("HEAD")
     return {"Allow": ", ".join(sorted(methods))} if methods else {}

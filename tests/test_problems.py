@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from conftest import Person
 from starlette.exceptions import HTTPException
 
 from problems import (
@@ -184,6 +185,8 @@ def test_every_503_says_when_to_come_back(problem: type[Problem]) -> None:
         ("POST", "/expenses/abc", "DELETE, GET, HEAD, PATCH, PUT"),
         ("PUT", "/categories", "GET, HEAD, POST"),
         ("PUT", "/categories/1", "DELETE, GET, HEAD, PATCH"),
+        ("POST", "/budgets/status", "GET, HEAD"),
+        ("POST", "/budgets/1", "DELETE, GET, HEAD, PATCH"),
         ("GET", "/users/register", "POST"),
         ("HEAD", "/users/register", "POST"),
         ("GET", "/users/token", "POST"),
@@ -204,6 +207,13 @@ async def test_a_method_that_is_not_there_is_answered_with_those_that_are(
     answer = await client.request(method, path)
 
     assert (answer.status_code, ", ".join(sorted(answer.headers["Allow"].split(", ")))) == (405, allowed)
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PATCH"])
+async def test_an_address_that_could_be_a_rows_is_still_no_row(somebody: Person, method: str) -> None:
+    answer = await somebody.request(method, "/budgets/status", json={} if method == "PATCH" else None)
+
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
 # Where advice differs
