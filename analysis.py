@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from fields import CategoryName, Currency, Day, Given, Limit, Money, Optional, RevisionNumber, TotalMoney
+from fields import CategoryName, Currency, Day, Given, Limit, Money, Optional, PositiveMoney, RevisionNumber, TotalMoney
 from shapes import SOME_LEFT_OUT, Amounted, Answer, ReadBack, Shape, callers_currency, example
 
 # --- Reports ----------------------------------------------------------------------------------------------------------
 
+Dimension = Literal["category", "day", "week", "month", "quarter", "year", "weekday"]
 Compared = TotalMoney | SkipJsonSchema[None]
 """Of what is there only in a comparison."""
 
@@ -25,14 +26,18 @@ class Days(Answer):
 
 class _Bucket(Answer):
     day: str | SkipJsonSchema[None] = Field(
-        default=None, description="As in all buckets of time but weekdays, a `period` by which to list it."
+        default=None,
+        description="Like the name of each time but a weekday, a `period` by which to list it: all of it, even where "
+        "the report's span cuts it off.",
     )
     week: str | SkipJsonSchema[None] = None
     month: str | SkipJsonSchema[None] = None
     quarter: str | SkipJsonSchema[None] = None
     year: str | SkipJsonSchema[None] = None
     weekday: int | SkipJsonSchema[None] = Field(default=None, description="1 (Monday) to 7 (ISO 8601).")
-    category: str | None = Field(default=None, description="Null is what has none.")
+    category: str | None = Field(
+        default=None, description="Null: what has no category. Absent unless grouped by category."
+    )
 
     model_config = SOME_LEFT_OUT
 
@@ -41,7 +46,7 @@ class _Spending(Answer):
     currency: str
     total: TotalMoney
     count: int
-    average: TotalMoney | None = Field(description="Null of no expenses, as are `min` and `max`.")
+    average: TotalMoney | None = Field(description="Null where there are no expenses, as are `min` and `max`.")
     min: Money | None
     max: Money | None
     previous_total: Compared = Field(default=None, description="Only with `compare`.")
@@ -73,13 +78,14 @@ class SpendingReport(Answer):
 
     period: Days
     compared_to: Days | SkipJsonSchema[None] = Field(default=None, description="Only with `compare`.")
-    group_by: list[str]
+    group_by: list[Dimension]
     totals: list[SpendingTotal] = Field(description="A row a currency; your own is always there, and comes first.")
     groups: list[SpendingGroup] = Field(
         description="A row a bucket and currency, in the order of `group_by`; empty without it. Buckets of time are "
         "there over the whole span, with zeros, for each currency and category that occurs in it or in what it is "
-        "compared with. Those at its ends are cut off. Each is compared with the one at the same place of the other "
-        "span, a weekday with its like."
+        "compared with. Those at its ends hold only their days inside it. With `compare`, the first is set beside the "
+        "first of the other span, the second beside the second, and so on, however long they are, and weekdays beside "
+        "their like; what the other span has beyond that is in `totals` alone."
     )
 
     model_config = SOME_LEFT_OUT | example(
@@ -114,7 +120,21 @@ class SpendingReport(Answer):
                 "change": "10.00",
                 "change_percent": 9.1,
                 "share_percent": 29.1,
-            }
+            },
+            {
+                "month": "2026-11",
+                "category": None,
+                "currency": "EUR",
+                "total": "0.00",
+                "count": 0,
+                "average": None,
+                "min": None,
+                "max": None,
+                "previous_total": "15.00",
+                "change": "-15.00",
+                "change_percent": -100.0,
+                "share_percent": 0.0,
+            },
         ],
     )
 
@@ -151,7 +171,7 @@ class BudgetCreate(Amounted):
 
 
 class BudgetUpdate(ReadBack, Amounted):
-    """The fields to change; a `category` of null makes it a budget for all spending."""
+    """The fields to change; a `category` of null makes it one for all spending, a `currency` alone keeps the amount."""
 
     currency: Given[Currency] = None
     category: ItsCategory = None
@@ -166,7 +186,7 @@ class Budget(Answer):
 
     id: int
     category: str | None = Field(description="Null is all spending.")
-    amount: Money
+    amount: PositiveMoney
     currency: str
     period: BudgetPeriod
     revision: RevisionNumber
@@ -186,7 +206,7 @@ class Budget(Answer):
 
 
 class BudgetList(Answer):
-    """All budgets, by category; those for all spending come first."""
+    """All budgets, by category and currency, the oldest first; those for all spending come before all others."""
 
     items: list[Budget]
     next_cursor: None = None

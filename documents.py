@@ -33,6 +33,7 @@ Accounts, categories, expenses, reports and budgets, exact to the last decimal.
 2. In `/docs`, press **Authorize** and sign in with your user name and password, leaving the other fields as they are.
    The sign-in survives a reload of the page; when it has expired, press Authorize again.
 3. Record your first expense with `POST /expenses`.
+4. See where the money goes with `GET /reports/spending`, and set a limit with `POST /budgets`.
 
 Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
 whose `errors` name each field to blame. Unknown fields and query parameters are refused, so that a typo never widens a

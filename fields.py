@@ -183,6 +183,7 @@ Limit = Annotated[
 AmountBound = Annotated[int, BeforeValidator(refusing(_bound)), WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
 """A filter's bound, in thousandths."""
 Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
+PositiveMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("-?", "")})]
 TotalMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("{1,12}", "+")})]
 """What amounts add up to, which may have more digits than any of them."""
 Currency = Annotated[

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from sqlalchemy import ColumnElement, bindparam, func, or_, select
 
 import periods
+from analysis import Dimension
 from fields import (
     AmountBound,
     CategoryName,
@@ -40,13 +41,13 @@ def _period(value: str) -> str:
 Period = Annotated[str, Field(max_length=32), AfterValidator(_period)]
 
 
-def _one(value: object) -> object:
+def _refuse_commas(value: object) -> object:
     if isinstance(value, str) and "," in value:
         raise refusal("not_allowed", "Give it once for each: group_by=month&group_by=category.")
     return value
 
 
-Dimension = Annotated[Literal["category", "day", "week", "month", "quarter", "year", "weekday"], BeforeValidator(_one)]
+GroupedBy = Annotated[Dimension, BeforeValidator(_refuse_commas)]
 ItsId = Annotated[
     str,
     AfterValidator(text(1, EXTERNAL_ID_LENGTH)),
@@ -69,17 +70,19 @@ class ExpenseFilter(Shape):
         description="Instead of `from` and `to`: `2026`, `2026-Q4`, `2026-11`, `2026-W47`, `2026-11-22`, `today`, "
         "`this-week`, `this-month`, `this-quarter`, `this-year`, `last-week`, `last-month`, `last-quarter`, "
         "`last-year`, `month-to-date`, `year-to-date`, `last-N-days`, `last-N-months` (both count the current one). "
-        "Months are your own: each begins on your `month_start_day` and bears the name of the month it begins in. "
-        "Weeks, quarters and years are the calendar's.",
+        "Months are your own: each begins on your `month_start_day` and bears the name of the month it begins in (from "
+        "the 25th on, `2026-11` is 25 November to 24 December). Weeks, quarters and years are the calendar's.",
     )
     category: list[CategoryName] = Field(
-        default=[], max_length=MOST_CATEGORIES, description="A category's name; may be given several times."
+        default=[],
+        max_length=MOST_CATEGORIES,
+        description="A category's name; may be given several times. One that you do not have matches nothing.",
     )
     uncategorized: Flag = Field(default=False, description="Those without a category, beside those of `category`.")
     currency: Given[Currency] = Field(default=None, description="ISO 4217 code.")
     min_amount: Given[AmountBound] = Field(default=None, description="At least this number, whatever the currency.")
     max_amount: Given[AmountBound] = Field(default=None, description="At most this number, whatever the currency.")
-    external_id: Given[ItsId] = Field(default=None, description="Your own id of it.")
+    external_id: Given[ItsId] = Field(default=None, description="The one with this id of your own.")
     q: Given[Words] = Field(
         default=None, description="Words that the description holds, each anywhere in it, without regard to case."
     )
@@ -176,18 +179,19 @@ class ExpenseQuery(ExpenseFilter):
 class SpendingQuery(ExpenseFilter):
     """What a report adds up, in which buckets, and what it is compared with; without any dates it is this month's."""
 
-    group_by: list[Dimension] = Field(
+    group_by: list[GroupedBy] = Field(
         default=[],
         max_length=2,
         json_schema_extra={"uniqueItems": True},
-        description="None, one or two of `category`, `day`, `week`, `month`, `quarter`, `year`, `weekday`; at most one "
-        "of them a time. Two are given as `group_by=month&group_by=category`.",
+        description="None, one or two: `category`, and one of `day`, `week`, `month`, `quarter`, `year`, `weekday`. "
+        "Two are given as `group_by=month&group_by=category`.",
     )
     compare: Given[Comparison] = Field(
         default=None,
         description="`previous`: the span just before, of equal length; before a whole month, quarter, year or "
         "`last-N-months` as many whole ones, before `month-to-date` and `year-to-date` the same days of the month or "
-        "year before. `last-year`: the same months, week or days a year before.",
+        "year before. `last-year`: the same months, week or days a year before (week 52 where that year has no 53, and "
+        "28 February for a 29th that is an end of the span).",
     )
 
     @field_validator("group_by")

@@ -59,7 +59,7 @@ class AmountError(ValueError):
 
 
 class NotDecimal(AmountError):
-    """Write plain digits, like 12.50 or -3; use a decimal point, not a comma."""
+    """Write plain digits, like 12.50; use a decimal point, not a comma."""
 
 
 class NotMoney(AmountError):

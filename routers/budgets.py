@@ -19,7 +19,7 @@ router = APIRouter(prefix="/budgets", tags=["budgets"], route_class=LedgerRoute)
 
 @router.get("", summary="List budgets")
 async def list_budgets(ledger: Reader) -> BudgetList:
-    """Return all your budgets, by category; those for all spending come first."""
+    """Return all your budgets, by category and currency, then the oldest first; those for all spending lead."""
     return BudgetList(items=await budgets.list_budgets(ledger), next_cursor=None)
 
 
@@ -41,7 +41,11 @@ async def create_budget(ledger: Writer, response: Response, data: BudgetCreate) 
 
 @router.get("/status", summary="See how budgets stand")
 async def read_budget_status(ledger: Reader, query: Annotated[StatusQuery, Query()]) -> BudgetStatus:
-    """Tell for each budget what is spent and left in the window that holds the day, today unless you name another."""
+    """Tell for each budget what is spent and left in the window that holds the day, today unless you name another.
+
+    A window is a whole week, month, quarter or year: what is dated later in it is spent already. Windows before a
+    budget was set are told too. `unbudgeted` is that month's spending that no category's budget watches.
+    """
     return await budgets.read_status(ledger, query.on or ledger.today)
 
 

@@ -23,7 +23,8 @@ async def report_spending(ledger: Reader, query: Annotated[SpendingQuery, Query(
     """Add up what was spent, per currency: in all, and by category, time or both; with all filters of the list.
 
     Without any dates it is your current month. `from` alone reaches to today, or to the last expense that matches if
-    that is later; `to` alone reaches back to the first one. Refunds lower the totals. Averages and percentages are
-    rounded half to even; a percentage is null where its base is not positive.
+    that is later; `to` alone reaches back to the first one. For a month that is not over, `period=month-to-date` with
+    `compare=previous` sets like days beside each other. Refunds lower the totals. Averages and percentages are rounded
+    half to even; a percentage is null where its base is not positive.
     """
     return await reports.read_spending(ledger, query)
