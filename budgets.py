@@ -40,7 +40,7 @@ _BUDGETS: Final = (
     .outerjoin(Category, (Category.owner_id == Budget.owner_id) & (Category.id == Budget.category_id))
     .where(_MINE)
 )
-# Both databases put nulls first: all spending. The unique index answers, and there are a thousand at most.
+# Both databases put nulls first: all spending. There are a thousand at most.
 _ALL: Final = _BUDGETS.order_by(Category.name_key, Budget.currency, Budget.id)
 _ONE: Final = _BUDGETS.where(_THIS)
 _COUNT: Final = select(func.count()).select_from(Budget).where(_MINE)

@@ -29,9 +29,9 @@ _NAME: Final = (
     .correlate(Expense)
     .scalar_subquery()
 )
-_OWN: Final = Expense.owner_id == bindparam("owner")
-_LAST_DAY: Final = select(Expense.spent_on).where(_OWN).order_by(Expense.spent_on.desc()).limit(1)
-_FIRST_DAY: Final = select(Expense.spent_on).where(_OWN).order_by(Expense.spent_on).limit(1)
+_MINE: Final = Expense.owner_id == bindparam("owner")
+_LAST_DAY: Final = select(Expense.spent_on).where(_MINE).order_by(Expense.spent_on.desc()).limit(1)
+_FIRST_DAY: Final = select(Expense.spent_on).where(_MINE).order_by(Expense.spent_on).limit(1)
 
 Conditions = Iterable[ColumnElement[bool]]
 
@@ -60,7 +60,7 @@ def spending(
     groups = [*[Expense.spent_on] * by_day, *[Expense.category_id] * by_category, Expense.currency]
     return union_all(
         *(
-            select(literal(place).label("part"), *columns).where(_OWN, *conditions).group_by(*groups)
+            select(literal(place).label("part"), *columns).where(_MINE, *conditions).group_by(*groups)
             for place, conditions in enumerate(parts)
         )
     )
@@ -122,6 +122,7 @@ async def read_spending(ledger: Ledger, query: SpendingQuery) -> SpendingReport:
         by_category=by_category,
         with_names=by_category,
     )
+    # Of all of time by day no more names are made than it takes to see that they are too many.
     sides = [Side(Division(it, query.time, start_day, most=MOST_ROWS + 1)) for it in spans]
     count = 0
     async for rows in ledger.slices(aggregate.limit(MOST_SUMS + 1)):

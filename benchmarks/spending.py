@@ -40,6 +40,8 @@ class NotTheReport(Exception):
 class Reports:
     """Medians in seconds: of a year's report and of its bare aggregate, of a month's on a small and a large ledger."""
 
+    rows: int
+    """Of the large ledger."""
     bare: float
     year: float
     small: float
@@ -62,7 +64,7 @@ def measure(stage: Stage, rounds: int, seconds: float, large: int = LARGE) -> Re
         ]
         with on(stage.others):
             measured = [[turn() for turn in turns] for _ in range(rounds)]
-        return Reports(*(median(latencies) for latencies in zip(*measured, strict=True)))
+        return Reports(large, *(median(latencies) for latencies in zip(*measured, strict=True)))
 
 
 def _bare(stage: Stage, person: Person, seconds: float) -> float:

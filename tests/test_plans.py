@@ -307,7 +307,7 @@ async def test_a_report_by_day_and_category_groups_as_the_index_lies(planner: Pl
     assert "filesort" not in plan.notes
 
 
-async def test_the_open_end_of_a_report_is_looked_up(planner: Planner) -> None:
+async def test_the_open_end_of_a_report_without_filters_is_looked_up(planner: Planner) -> None:
     planner.sent.clear()
     await planner.person.get("/reports/spending?from=2024-06-01")
     [end] = [sent for sent in planner.sent if "LIMIT 1" in sent and "FROM expenses" in sent]
