@@ -232,8 +232,8 @@ class BudgetState(Answer):
     days_left: int = Field(description="The day itself counts.")
     per_day_left: TotalMoney = Field(description="Rounded down; zero when nothing is left.")
     projected: TotalMoney = Field(
-        description="What the whole window will cost: what is spent, and the days to come at the pace of those up to "
-        "the day. With nothing dated later, that is `spent` by the days elapsed, times the days of the window."
+        description="`spent`, and on top the days after the day at the pace of those up to it. Where nothing is dated "
+        "later, that is `spent` divided by the days elapsed, times the days of the window."
     )
     state: State = Field(
         description="The first of these that holds: `over`, more is spent than the amount; `near`, at least 80 % of "

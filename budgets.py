@@ -1,6 +1,6 @@
 """Budgets: how much a user means to spend, and how far they are."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -62,9 +62,9 @@ async def read_budget(ledger: Ledger, budget_id: int) -> BudgetAnswer:
     return _answer(await _row(ledger, budget_id))
 
 
-def taken(changed: Collection[str], existing_id: int) -> AlreadyExists:
-    """Return the refusal of a second budget of a kind; it blames the first field changed of those that make one."""
-    blamed = next(name for name in ("category", "currency", "period") if name in changed)
+def taken(fields: Collection[str], existing_id: int) -> AlreadyExists:
+    """Return the refusal of a second budget of a kind, for which it blames the first of the fields that make one."""
+    blamed = next(name for name in ("category", "currency", "period") if name in fields)
     detail = "You have a budget for this category (or for all spending), currency and period: change that one."
     return AlreadyExists(errors=[at(f"/{blamed}", "already_exists", detail)], members={"existing_id": existing_id})
 
@@ -118,6 +118,7 @@ async def read_status(ledger: Ledger, on: date) -> BudgetStatus:
     budgets = await _rows(ledger)
     # The month is looked at in any case, for what has no budget.
     periods = {"month", *(budget["period"] for budget in budgets)}
+    # In an order of their own, so that the same periods make the same statement.
     windows = {period: UNITS[period].holding(on, ledger.owner.month_start_day) for period in sorted(periods)}
     parts = [part for period, window in windows.items() for part in _parts(period, window, on)]
     rows = await ledger.rows(
@@ -140,17 +141,18 @@ class Part(NamedTuple):
     span: Span
 
 
-Tally = Mapping[tuple[str, bool, int | None, str], int]
+Tally = Counter[tuple[str, bool, int | None, str]]
 """Thousandths by period, whether they are dated later than the day, category (None: all spending) and currency."""
 
 
 def _parts(period: str, window: Span, on: date) -> Iterator[Part]:
     yield Part(period, is_later=False, span=Span(window.first, on))
-    yield Part(period, is_later=True, span=Span(on + ONE_DAY, window.last))
+    if on < window.last:
+        yield Part(period, is_later=True, span=Span(on + ONE_DAY, window.last))
 
 
 def _tally(parts: Sequence[Part], rows: Iterable[Row[Any]]) -> Tally:
-    tally: dict[tuple[str, bool, int | None, str], int] = defaultdict(int)
+    tally: Tally = Counter()
     for row in rows:
         period, is_later, _ = parts[row.part]
         for category_id in {row.category_id, None}:
@@ -160,7 +162,7 @@ def _tally(parts: Sequence[Part], rows: Iterable[Row[Any]]) -> Tally:
 
 def _unbudgeted(budgets: Sequence[Mapping[str, Any]], month: Iterable[Row[Any]], own: str) -> list[Unbudgeted]:
     watched = {(it["category_id"], it["currency"]) for it in budgets if it["category_id"] is not None}
-    totals: dict[str, int] = defaultdict(int)
+    totals: Counter[str] = Counter()
     for row in month:
         if (row.category_id, row.currency) not in watched:
             totals[row.currency] += row.total
@@ -170,9 +172,7 @@ def _unbudgeted(budgets: Sequence[Mapping[str, Any]], month: Iterable[Row[Any]],
 def _state(budget: Mapping[str, Any], window: Span, on: date, tally: Tally) -> BudgetState:
     amount, currency = budget["amount"], budget["currency"]
     elapsed, left = Span(window.first, on).days, Span(on, window.last).days
-    so_far, later = (
-        tally.get((budget["period"], is_later, budget["category_id"], currency), 0) for is_later in (False, True)
-    )
+    so_far, later = (tally[budget["period"], is_later, budget["category_id"], currency] for is_later in (False, True))
     spent = so_far + later
     # The days to come at the pace of those elapsed; what is dated later is known, and no pace.
     projected = money.divided(so_far * window.days + later * elapsed, elapsed, currency)
@@ -208,9 +208,9 @@ async def _row(ledger: Ledger, budget_id: int) -> dict[str, Any]:
     return row._asdict()
 
 
-async def _refuse_taken(ledger: Ledger, kind: Mapping[str, Any], changed: Collection[str]) -> None:
+async def _refuse_taken(ledger: Ledger, kind: Mapping[str, Any], fields: Collection[str]) -> None:
     if standing := await ledger.row(_SAME, **kind):
-        raise taken(changed, standing[0])
+        raise taken(fields, standing[0])
 
 
 def _answer(row: Mapping[str, Any]) -> BudgetAnswer:

@@ -184,6 +184,7 @@ AmountBound = Annotated[int, BeforeValidator(refusing(_bound)), WithJsonSchema({
 """A filter's bound, in thousandths."""
 Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
 PositiveMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("-?", "")})]
+"""The amount of a budget, as it is answered."""
 TotalMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("{1,12}", "+")})]
 """What amounts add up to, which may have more digits than any of them."""
 Currency = Annotated[

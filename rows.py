@@ -20,12 +20,12 @@ def refuse_moved_on(sent: int | None, revision: int) -> None:
         raise moved_on()
 
 
-def thousandths(amount: Decimal, currency: str, pointer: str = "/amount", advice: str = "") -> int:
+def thousandths(amount: Decimal, currency: str) -> int:
     """Return an amount in thousandths; raise ValidationFailed where the currency has not so many decimals."""
     try:
         return money.thousandths(amount, currency)
     except money.TooManyDecimals as error:
-        raise ValidationFailed(errors=[at(pointer, error.code, f"{error}{advice}")]) from None
+        raise ValidationFailed(errors=[at("/amount", error.code, str(error))]) from None
 
 
 def money_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,4 +34,8 @@ def money_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str
     if "amount" in fields:
         return {"amount": thousandths(fields["amount"], currency), "currency": currency}
     kept = Decimal(money.written(row["amount"], row["currency"])).normalize()
-    return {"amount": thousandths(kept, currency, "/currency", " Send an amount too."), "currency": currency}
+    try:
+        return {"amount": money.thousandths(kept, currency), "currency": currency}
+    except money.TooManyDecimals as error:
+        entry = at("/currency", error.code, f"{error} Send an amount too.")
+        raise ValidationFailed(errors=[entry]) from None

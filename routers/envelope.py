@@ -162,13 +162,17 @@ class LastResort:
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Answer with the problem that an error is."""
     problem = problem_of(error)
-    its_own = request.app.openapi()["paths"].get(request.scope["path"])
-    if isinstance(problem, NotFound) and its_own and request.method.lower() not in its_own:
-        # `DELETE /budgets/status` was taken for a budget with an odd id, but the address is there.
+    if isinstance(problem, NotFound) and _lacks_the_method(request):
         problem = MethodNotAllowed()
     if isinstance(problem, MethodNotAllowed):
         problem.headers = {**problem.headers, **_allow(request)}
     return render(request, problem)
+
+
+def _lacks_the_method(request: Request) -> bool:
+    """Whether the address is there, but not for this method: `DELETE /budgets/status` is no budget with an odd id."""
+    operations = request.app.openapi()["paths"].get(request.scope["path"], {})
+    return bool(operations) and request.method.lower() not in operations
 
 
 def _allow(request: Request) -> dict[str, str]:

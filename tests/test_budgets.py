@@ -19,7 +19,7 @@ from pencil import UNITS_OF, Pencil, Recorded, record
 from sqlalchemy import bindparam, insert, select
 from test_categories import create as create_category
 from test_crud import spend
-from test_problems import blamed
+from test_problems import advice, blamed
 
 from models import MOST_BUDGETS, Budget, Tombstone
 
@@ -234,6 +234,7 @@ async def test_a_kept_amount_must_fit_a_new_currency(person: Person) -> None:
     made = await budget(person, amount="200.50")
     answer = await person.patch(f"/budgets/{made['id']}", json={"currency": "JPY"})
     assert (answer.status_code, blamed(answer)) == (422, {"/currency": "out_of_range"})
+    assert advice(answer, "/currency") == "JPY has no decimals. Send an amount too."
 
 
 async def test_a_deleted_budget_is_gone_and_leaves_a_tombstone(app: FastAPI, person: Person) -> None:
@@ -487,20 +488,25 @@ async def test_two_users_at_one_instant_stand_in_two_months(noon: time_machine.T
 
 
 @pytest.mark.parametrize(
-    ("on", "week", "month"),
+    ("on", "period", "window"),
     [
-        ("1900-01-01", ("1900-01-01", "1900-01-07"), ("1899-12-25", "1900-01-24")),
-        ("2199-12-31", ("2199-12-30", "2200-01-05"), ("2199-12-25", "2200-01-24")),
+        ("1900-01-01", "week", ("1900-01-01", "1900-01-07")),
+        ("1900-01-01", "month", ("1899-12-25", "1900-01-24")),
+        ("1900-01-01", "quarter", ("1900-01-01", "1900-03-31")),
+        ("1900-01-01", "year", ("1900-01-01", "1900-12-31")),
+        ("2199-12-31", "week", ("2199-12-30", "2200-01-05")),
+        ("2199-12-31", "month", ("2199-12-25", "2200-01-24")),
+        ("2199-12-31", "quarter", ("2199-10-01", "2199-12-31")),
+        ("2199-12-31", "year", ("2199-01-01", "2199-12-31")),
     ],
 )
 async def test_the_edges_of_time_have_whole_windows(
-    sign_up: SignUp, on: str, week: tuple[str, str], month: tuple[str, str]
+    sign_up: SignUp, on: str, period: str, window: tuple[str, str]
 ) -> None:
     person = await sign_up(month_start_day=25)
-    await budget(person, period="week", category="A")
-    await budget(person, period="month", category="B")
-    items = (await status(person, on=on))["items"]
-    assert [tuple(item["window"].values()) for item in items] == [week, month]
+    await budget(person, period=period)
+    item = await only(person, on=on)
+    assert (tuple(item["window"].values()), item["state"]) == (window, "ok")
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,12 @@ async def test_an_address_that_could_be_a_rows_is_still_no_row(somebody: Person,
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
+async def test_a_path_in_the_words_of_the_document_is_no_row(somebody: Person) -> None:
+    answer = await somebody.get("/budgets/{budget_id}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 # Where advice differs
 
 

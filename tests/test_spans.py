@@ -110,6 +110,14 @@ def test_whole_months_are_the_users_or_quarters(span: Span, start_day: int, expe
     assert whole_months(span, start_day) == expected
 
 
+@given(years, st.integers(1, 4), st.integers(1, 8), start_days)
+def test_as_many_whole_quarters_come_before(year: int, quarter: int, count: int, start_day: int) -> None:
+    first = 3 * quarter - 2
+    span = Span(month_span(year, first).first, month_span(year, first + 3 * count - 1).last)
+    before = just_before(span, start_day)
+    assert before == Span(month_span(year, first - 3 * count).first, month_span(year, first - 1).last)
+
+
 @given(spans, start_days)
 def test_before_what_is_no_whole_months_as_many_days_come(span: Span, start_day: int) -> None:
     assume(whole_months(span, start_day) == (0, 0))
