@@ -44,7 +44,7 @@ async def read_budget_status(ledger: Reader, query: Annotated[StatusQuery, Query
     """Tell for each budget what is spent and left in the window that holds the day, today unless you name another.
 
     A window is a whole week, month, quarter or year: what is dated later in it is spent already. Windows before a
-    budget was set are told too. `unbudgeted` is that month's spending that no category's budget watches.
+    budget was set are told too. `unbudgeted` is what the month of the day spends where no category's budget watches.
     """
     return await budgets.read_status(ledger, query.on or ledger.today)
 
