@@ -11,7 +11,17 @@ import sessions
 from auth import AccessTokens, Caller
 from database import Base, UnitOfWork, inserted_id, now
 from fields import plain_address
-from models import Budget, Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User
+from models import (
+    Budget,
+    Category,
+    Expense,
+    LedgerState,
+    RememberedAnswer,
+    Session,
+    Tombstone,
+    TrashedExpense,
+    User,
+)
 from passwords import Passwords, check, sized
 from problems import AlreadyExists, InvalidCredentials, InvalidToken, NotFound, ValidationFailed, WrongPassword
 from refusals import Entry, at, refused_at
@@ -39,7 +49,16 @@ _TAKEN: Final = select(User.id, User.username_key, User.email_key).where(
     or_(User.username_key == bindparam("username_key"), User.email_key == bindparam("email_key"))
 )
 # Children first: foreign keys only check, so that nothing disappears by a rule that no reader of the code sees.
-_OWNED: Final[tuple[type[Base], ...]] = (TrashedExpense, Expense, Budget, Category, Tombstone, Session, LedgerState)
+_OWNED: Final[tuple[type[Base], ...]] = (
+    TrashedExpense,
+    Expense,
+    Budget,
+    Category,
+    Tombstone,
+    RememberedAnswer,
+    Session,
+    LedgerState,
+)
 
 
 class Accounts:
@@ -59,7 +78,8 @@ class Accounts:
         keys = {"username_key": name_key(data.username), "email_key": name_key(data.email)}
         inserted = await connection.execute(insert(User), profile | keys | {"password_hash": password_hash})
         user_id = inserted_id(inserted)
-        await connection.execute(insert(LedgerState), {"owner_id": user_id, "revision": 0, "expense_count": 0})
+        ledger = {"owner_id": user_id, "revision": 0, "expense_count": 0, "swept_on": now().date()}
+        await connection.execute(insert(LedgerState), ledger)
         return await _profile(connection, user_id)
 
     async def sign_in(self, unit: UnitOfWork, form: SignIn, tokens: AccessTokens) -> Token:

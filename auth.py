@@ -15,7 +15,7 @@ from jose.exceptions import ExpiredSignatureError, JOSEError
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import Session, User
+from models import LedgerState, Session, User
 from prepared import Prepared
 from problems import InvalidToken, TokenExpired
 
@@ -115,19 +115,22 @@ def _verified(token: str, key: Any) -> dict[str, Any]:  # noqa: ANN401
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The signed-in user: the id that owns the rows, and what amounts, days and months mean to them."""
+    """The signed-in user: whose rows they are, what amounts, days and months mean to them, and where the ledger is."""
 
     id: int
     sid: str
     currency: str
     timezone: str
     month_start_day: int
+    revision: int
+    """The ledger's, read before anything else."""
 
 
-# Answered by the unique index on sessions.sid and the primary key of users.
+# Answered by the unique index on sessions.sid and the primary keys of users and ledgers.
 _CALLER: Final = Prepared(
-    select(User.currency, User.timezone, User.month_start_day)
+    select(User.currency, User.timezone, User.month_start_day, LedgerState.revision)
     .join(Session, Session.owner_id == User.id)
+    .join(LedgerState, LedgerState.owner_id == Session.owner_id)
     .where(Session.sid == bindparam("sid"), Session.owner_id == bindparam("owner"))
 )
 

@@ -11,6 +11,7 @@ import money
 from analysis import Budget as BudgetAnswer
 from analysis import BudgetCreate, BudgetState, BudgetStatus, BudgetUpdate, Days, State, Unbudgeted
 from categories import category_named
+from conditions import Precondition
 from database import inserted_id, now
 from ledger import Ledger
 from models import MOST_BUDGETS, Budget, Category, Expense, Tombstone
@@ -25,7 +26,7 @@ NEAR: Final = (4, 5)
 
 _MINE: Final = Budget.owner_id == bindparam("owner")
 _THIS: Final = Budget.id == bindparam("row_id")
-_BUDGETS: Final = (
+READING: Final = (
     select(
         Budget.id,
         Category.name.label("category"),
@@ -41,8 +42,8 @@ _BUDGETS: Final = (
     .where(_MINE)
 )
 # Both databases put nulls first: all spending. There are a thousand at most.
-_ALL: Final = _BUDGETS.order_by(Category.name_key, Budget.currency, Budget.id)
-_ONE: Final = _BUDGETS.where(_THIS)
+_ALL: Final = READING.order_by(Category.name_key, Budget.currency, Budget.id)
+_ONE: Final = READING.where(_THIS)
 _COUNT: Final = select(func.count()).select_from(Budget).where(_MINE)
 _SAME: Final = select(Budget.id).where(
     _MINE,
@@ -54,12 +55,12 @@ _SAME: Final = select(Budget.id).where(
 
 async def list_budgets(ledger: Ledger) -> list[BudgetAnswer]:
     """Return all budgets."""
-    return [_answer(row) for row in await _rows(ledger)]
+    return [answer(row) for row in await _rows(ledger)]
 
 
 async def read_budget(ledger: Ledger, budget_id: int) -> BudgetAnswer:
     """Return one budget."""
-    return _answer(await _row(ledger, budget_id))
+    return answer(await _row(ledger, budget_id))
 
 
 def taken(fields: Collection[str], existing_id: int) -> AlreadyExists:
@@ -84,10 +85,10 @@ async def create_budget(ledger: Ledger, data: BudgetCreate) -> BudgetAnswer:
     )
 
 
-async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate) -> BudgetAnswer:
+async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate, condition: Precondition) -> BudgetAnswer:
     """Change the fields sent; the same values change nothing and take no revision."""
     row = await _row(ledger, budget_id)
-    refuse_moved_on(change.revision, row["revision"])
+    refuse_moved_on(row["revision"], condition, change.revision)
     fields = change.given()
     values = money_columns(row, fields)
     if "period" in fields:
@@ -96,7 +97,7 @@ async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate) ->
         values["category_id"], _ = await category_named(ledger, fields["category"])
     changed = {name: value for name, value in values.items() if value != row[name]}
     if not changed:
-        return _answer(row)
+        return answer(row)
     if changed.keys() - {"amount"}:
         kind = {name: (row | values)[name] for name in ("category_id", "currency", "period")}
         await _refuse_taken(ledger, kind, {name.removesuffix("_id") for name in changed})
@@ -105,10 +106,10 @@ async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate) ->
     return await read_budget(ledger, budget_id)
 
 
-async def delete_budget(ledger: Ledger, budget_id: int) -> None:
+async def delete_budget(ledger: Ledger, budget_id: int, condition: Precondition) -> None:
     """Delete a budget and leave a tombstone."""
-    if (await ledger.execute(delete(Budget).where(_MINE, _THIS), row_id=budget_id)).rowcount == 0:
-        raise NotFound
+    refuse_moved_on((await _row(ledger, budget_id))["revision"], condition)
+    await ledger.execute(delete(Budget).where(_MINE, _THIS), row_id=budget_id)
     revision = await ledger.next_revision()
     await ledger.insert(Tombstone, kind="budget", row_id=budget_id, revision=revision)
 
@@ -177,7 +178,7 @@ def _state(budget: Mapping[str, Any], window: Span, on: date, tally: Tally) -> B
     # The days to come at the pace of those elapsed; what is dated later is known, and no pace.
     projected = money.divided(so_far * window.days + later * elapsed, elapsed, currency)
     return BudgetState(
-        budget=_answer(budget),
+        budget=answer(budget),
         window=Days(from_=window.first, to=window.last),
         spent=money.written(spent, currency),
         remaining=money.written(amount - spent, currency),
@@ -213,6 +214,7 @@ async def _refuse_taken(ledger: Ledger, kind: Mapping[str, Any], fields: Collect
         raise taken(fields, standing[0])
 
 
-def _answer(row: Mapping[str, Any]) -> BudgetAnswer:
+def answer(row: Mapping[str, Any]) -> BudgetAnswer:
+    """Return the budget of a row that was read by READING."""
     shown = {name: value for name, value in row.items() if name != "category_id"}
     return BudgetAnswer(**shown | {"amount": money.written(row["amount"], row["currency"])})

@@ -1,19 +1,21 @@
 """Categories: the names that a user sorts expenses under."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, literal, select, update
 
+from conditions import Precondition
 from database import inserted_id, now
 from ledger import Ledger
 from models import MOST_CATEGORIES, Budget, Category, Expense, Tombstone, TrashedExpense
 from prepared import Prepared
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed
 from refusals import at, at_parameter
+from rows import refuse_moved_on
 from schemas import Category as CategoryAnswer
-from schemas import CategoryCreate, CategoryUpdate, CategoryWithUsage
+from schemas import CategoryCreate, CategoryUpdate, CategoryWithUsage, Heir
 from texts import name_key
 
 _COLUMNS = (
@@ -26,10 +28,12 @@ _COLUMNS = (
     Category.updated_at,
 )
 _MINE = Category.owner_id == bindparam("owner")
-_ALL = select(*_COLUMNS).where(_MINE).order_by(Category.name_key)
-_ONE = select(*_COLUMNS).where(_MINE, Category.id == bindparam("row_id"))
+READING = select(*_COLUMNS).where(_MINE)
+_ALL = READING.order_by(Category.name_key)
+_ONE = READING.where(Category.id == bindparam("row_id"))
 # Answered by the unique index on (owner_id, name_key).
 _BY_NAME = Prepared(select(Category.id, Category.name).where(_MINE, Category.name_key == bindparam("key")))
+_NAMES = select(Category.id, Category.name, Category.name_key).where(_MINE)
 _COUNT = select(func.count()).select_from(Category).where(_MINE)
 # Answered by the index on (owner_id, category_id, spent_on, id), which covers it.
 _USAGE = (
@@ -57,7 +61,7 @@ async def list_categories(ledger: Ledger, *, with_usage: bool) -> list[CategoryW
 
 async def read_category(ledger: Ledger, category_id: int) -> CategoryAnswer:
     """Return one category."""
-    return CategoryAnswer.model_validate((await _row(ledger, category_id))._asdict())
+    return answer(await _row(ledger, category_id))
 
 
 async def create_category(ledger: Ledger, data: CategoryCreate) -> CategoryAnswer:
@@ -66,12 +70,15 @@ async def create_category(ledger: Ledger, data: CategoryCreate) -> CategoryAnswe
     return await read_category(ledger, await _insert(ledger, data.name, data.color, "/name"))
 
 
-async def change_category(ledger: Ledger, category_id: int, change: CategoryUpdate) -> CategoryAnswer:
+async def change_category(
+    ledger: Ledger, category_id: int, change: CategoryUpdate, condition: Precondition
+) -> CategoryAnswer:
     """Change the fields sent; a new name touches every expense and budget that is read under it."""
     row = await _row(ledger, category_id)
+    refuse_moved_on(row.revision, condition, change.revision)
     values = {name: value for name, value in change.given().items() if value != getattr(row, name)}
     if not values:
-        return CategoryAnswer.model_validate(row._asdict())
+        return answer(row)
     if "name" in values:
         await _refuse_taken(ledger, values["name"], but=category_id)
         values["name_key"] = name_key(values["name"])
@@ -82,14 +89,15 @@ async def change_category(ledger: Ledger, category_id: int, change: CategoryUpda
     return await read_category(ledger, category_id)
 
 
-async def delete_category(ledger: Ledger, category_id: int, *, move_to: str | None, uncategorized: bool) -> None:
+async def delete_category(ledger: Ledger, category_id: int, heir: Heir, condition: Precondition) -> None:
     """Delete a category; its expenses and budgets go to the one named; or they become uncategorised and these end.
 
     With neither, one that holds any is CategoryInUse.
     """
-    await _row(ledger, category_id)
-    target = await _target(ledger, category_id, move_to) if move_to is not None else None
-    if target is None and not uncategorized:
+    row = await _row(ledger, category_id)
+    refuse_moved_on(row.revision, condition)
+    target = await _target(ledger, category_id, heir.move_to) if heir.move_to is not None else None
+    if target is None and not heir.uncategorized:
         await _refuse_in_use(ledger, category_id)
     await _touch(ledger, Expense, category_id, {"category_id": target})
     await _settle_budgets(ledger, category_id, target)
@@ -106,6 +114,17 @@ async def category_named(ledger: Ledger, name: str | None) -> tuple[int | None, 
         return None, None
     found = await ledger.line(_BY_NAME, key=name_key(name))
     return (found[0], found[1]) if found else (await _insert(ledger, name, None, "/category"), name)
+
+
+async def category_id_of(ledger: Ledger, name: str | None) -> int | None:
+    """Return the id of the category of this name, or None where there is none."""
+    found = None if name is None else await ledger.line(_BY_NAME, key=name_key(name))
+    return None if found is None else int(found[0])
+
+
+def answer(row: Row[Any]) -> CategoryAnswer:
+    """Return the category of a row that was read by READING."""
+    return CategoryAnswer.model_validate(row._asdict())
 
 
 def _usage(expense_count: int, last_used: date | None) -> dict[str, Any]:
@@ -126,10 +145,35 @@ async def _refuse_taken(ledger: Ledger, name: str, *, but: int | None = None) ->
         raise AlreadyExists(errors=[entry], members={"existing_id": taken[0]})
 
 
+async def named(ledger: Ledger, keys: Collection[str]) -> dict[str, tuple[int, str]]:
+    """Return the id and the spelling of each category that there is, by the key of its name."""
+    found = await ledger.rows(_NAMES.where(Category.name_key.in_(keys))) if keys else []
+    return {row.name_key: (row.id, row.name) for row in found}
+
+
+async def make(ledger: Ledger, names: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Make new categories, as many as there is room for, and return them like `named`."""
+    revision = await ledger.next_revision()
+    instants = {"created_at": now(), "updated_at": now()}
+    rows = [{"name": it, "name_key": name_key(it), "color": None, "revision": revision, **instants} for it in names]
+    await ledger.insert_all(Category, rows)
+    return await named(ledger, {name_key(it) for it in names})
+
+
+async def room(ledger: Ledger) -> int:
+    """Return how many more categories the account can hold."""
+    return MOST_CATEGORIES - int((await ledger.execute(_COUNT)).scalar_one())
+
+
+def too_many(pointer: str) -> TooMany:
+    """Return the refusal of more categories than an account holds, and blame the field that names one more."""
+    detail = f"An account holds at most {MOST_CATEGORIES:,} categories."
+    return TooMany(detail, errors=[at(pointer, "not_allowed", detail)])
+
+
 async def _insert(ledger: Ledger, name: str, color: str | None, pointer: str) -> int:
-    if (await ledger.execute(_COUNT)).scalar_one() >= MOST_CATEGORIES:
-        detail = f"An account holds at most {MOST_CATEGORIES:,} categories."
-        raise TooMany(detail, errors=[at(pointer, "not_allowed", detail)])
+    if await room(ledger) <= 0:
+        raise too_many(pointer)
     revision = await ledger.next_revision()
     made = await ledger.insert(Category, name=name, name_key=name_key(name), color=color, revision=revision)
     return inserted_id(made)

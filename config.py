@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     queue_limit: int = Field(default=200, ge=1)
     """Writers that may wait for one ledger (on SQLite: for the file) in one process before the next is a 503."""
 
+    trash_days: int = Field(default=30, ge=1, le=3650)
+    """Whole days that a deleted expense stays in the trash before it is gone for good."""
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:

@@ -1,108 +1,61 @@
 """Expenses: create, read, change and remove."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, Integer, bindparam, delete, func, insert, literal, select, update
-from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.sql.selectable import Select
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
-import money
+import trash
 from categories import category_named
+from conditions import Precondition
 from database import now
 from filters import ExpenseQuery
 from ledger import Ledger
-from models import Category, Expense, Tombstone, TrashedExpense
-from pagination import Cursor, fingerprint, read_cursor
+from models import Expense, TrashedExpense
+from pagination import LIMIT, Cursor, before, behind, fingerprint, read_cursor
 from prepared import Line, Prepared
 from problems import AlreadyExists, NotFound
 from refusals import at
-from rows import money_columns, refuse_moved_on, thousandths
+from rows import answer, answer_of, expense_columns, reading, refuse_moved_on, thousandths
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
+from spans import Span
 from texts import text_key
 
 EDITABLE: Final = {"amount", "currency", "date", "category", "description", "external_id"}
 
 
-def _reading(table: type[Expense | TrashedExpense], *more: Any) -> Select[*tuple[Any, ...]]:
-    # In the order of the answer's fields.
-    return (
-        select(
-            table.id,
-            table.amount,
-            table.currency,
-            table.spent_on,
-            Category.name.label("category"),
-            table.description,
-            table.external_id,
-            table.revision,
-            table.created_at,
-            table.updated_at,
-            *more,
-        )
-        .outerjoin(Category, (Category.owner_id == table.owner_id) & (Category.id == table.category_id))
-        .where(table.owner_id == bindparam("owner"))
-    )
-
-
 _MINE: Final = Expense.owner_id == bindparam("owner")
 _THIS: Final = Expense.id == bindparam("row_id")
-_EXPENSES: Final = _reading(Expense)
+_EXPENSES: Final = reading(Expense)
 _ONE: Final = Prepared(_EXPENSES.where(_THIS))
-_ONE_TO_CHANGE: Final = _reading(Expense, Expense.category_id, Expense.description_key).where(_THIS)
+# Where the revision stands in a row that is read so.
+REVISION: Final = 7
+_ONE_TO_CHANGE: Final = reading(Expense, Expense.category_id, Expense.description_key).where(_THIS)
 _BY_EXTERNAL_ID: Final = Prepared(_EXPENSES.where(Expense.external_id == bindparam("external_id")))
 _TRASHED_BY_EXTERNAL_ID: Final = Prepared(
-    _reading(TrashedExpense, TrashedExpense.deleted_at).where(TrashedExpense.external_id == bindparam("external_id"))
+    reading(TrashedExpense, TrashedExpense.deleted_at).where(TrashedExpense.external_id == bindparam("external_id"))
 )
 _INSERT: Final = Prepared(
     insert(Expense).inline(), [column.key for column in Expense.__table__.columns if column.key != "id"]
 )
 _COUNT: Final = select(func.count()).select_from(Expense).where(_MINE)
-_REMOVE: Final = delete(Expense).where(_MINE, _THIS)
-_MOVED: Final = tuple(
-    column.key for column in Expense.__table__.columns if column.key not in {"revision", "updated_at"}
-)
 
-_SAME_NAME: Final = (
-    "currency",
-    "category",
-    "description",
-    "external_id",
-    "revision",
-    "created_at",
-    "updated_at",
-)
-
-# Each order is an index with the owner first and the id last, read from one end or the other. The position after a
-# cursor has this one form because both databases walk the index for it: an OR alone scans on SQLite, a row constructor
-# on MySQL, and without the equality MySQL skips the rows of the cursor's own day one by one. MySQL is told the index,
-# because deep in a ledger its optimizer takes to reading and sorting all of it; save where another index may say more.
-_VALUE: Final[BindParameter[Any]] = bindparam("value")
-_ID: Final[BindParameter[Any]] = bindparam("row_id")
-_LIMIT: Final = bindparam("limit", type_=Integer)
-
-
-def _before(column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
-    return (column <= _VALUE) & ((column < _VALUE) | ((column == _VALUE) & (Expense.id < _ID)))
-
-
-def _behind(column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
-    return (column >= _VALUE) & ((column > _VALUE) | ((column == _VALUE) & (Expense.id > _ID)))
-
-
+# MySQL is told the index, because deep in a ledger its optimizer takes to reading and sorting all of it; save where
+# another index may say more.
 _FIRST: Final = {
-    "-date": _EXPENSES.order_by(Expense.spent_on.desc(), Expense.id.desc()).limit(_LIMIT),
-    "date": _EXPENSES.order_by(Expense.spent_on, Expense.id).limit(_LIMIT),
-    "-amount": _EXPENSES.order_by(Expense.amount.desc(), Expense.id.desc()).limit(_LIMIT),
-    "amount": _EXPENSES.order_by(Expense.amount, Expense.id).limit(_LIMIT),
+    "-date": _EXPENSES.order_by(Expense.spent_on.desc(), Expense.id.desc()).limit(LIMIT),
+    "date": _EXPENSES.order_by(Expense.spent_on, Expense.id).limit(LIMIT),
+    "-amount": _EXPENSES.order_by(Expense.amount.desc(), Expense.id.desc()).limit(LIMIT),
+    "amount": _EXPENSES.order_by(Expense.amount, Expense.id).limit(LIMIT),
 }
 _AFTER: Final = {
-    "-date": _before(Expense.spent_on),
-    "date": _behind(Expense.spent_on),
-    "-amount": _before(Expense.amount),
-    "amount": _behind(Expense.amount),
+    "-date": before(Expense.spent_on, Expense.id),
+    "date": behind(Expense.spent_on, Expense.id),
+    "-amount": before(Expense.amount, Expense.id),
+    "amount": behind(Expense.amount, Expense.id),
 }
 _PAGES: Final = {(sort, False): statement for sort, statement in _FIRST.items()} | {
     (sort, True): statement.where(_AFTER[sort]) for sort, statement in _FIRST.items()
@@ -118,27 +71,45 @@ _WALKED: Final = {
 _UNFILTERED: Final = {kind: Prepared(statement) for kind, statement in _WALKED.items()}
 
 
-async def list_expenses(ledger: Ledger, query: ExpenseQuery) -> ExpenseList:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which page of a list of expenses: behind which row, and of which days."""
+
+    query: ExpenseQuery
+    cursor: Cursor | None
+    span: Span | None
+
+    @property
+    def is_by_day(self) -> bool:
+        """Whether the list is in the order of days."""
+        return self.query.sort in {"date", "-date"}
+
+
+def page_of(ledger: Ledger, query: ExpenseQuery) -> Page:
+    """Return the page that is asked for; raise ValidationFailed where there is none."""
+    if query.cursor is None:
+        return Page(query, None, query.span(ledger.today, ledger.owner.month_start_day))
+    cursor = read_cursor(query.cursor, fingerprint(query.asked()), date if query.sort in {"date", "-date"} else int)
+    return Page(query, cursor, cursor.span)
+
+
+async def list_expenses(ledger: Ledger, asked: Page) -> ExpenseList:
     """Return one page of the expenses that match, and where the next begins."""
-    asked = fingerprint(query.asked())
-    by_day = query.sort in {"date", "-date"}
-    cursor = None if query.cursor is None else read_cursor(query.cursor, asked, date if by_day else int)
-    span = cursor.span if cursor else query.span(ledger.today, ledger.owner.month_start_day)
-    clauses = list(query.clauses(span))
-    rows = await _page(ledger, query, cursor, clauses)
-    page = ExpenseList(items=[_answer(row) for row in rows[: query.limit]], next_cursor=None)
+    query, clauses = asked.query, list(asked.query.clauses(asked.span))
+    rows = await _rows(ledger, asked, clauses)
+    page = ExpenseList(items=[answer(row) for row in rows[: query.limit]], next_cursor=None)
     if len(rows) > query.limit:
         row_id, amount, _, spent_on, *_ = rows[query.limit - 1]
-        page.next_cursor = Cursor(asked, spent_on if by_day else amount, row_id, span).written()
+        position = spent_on if asked.is_by_day else amount
+        page.next_cursor = Cursor(fingerprint(query.asked()), position, row_id, asked.span).written()
     if query.with_count:
         page.count = (await ledger.execute(_COUNT.where(*clauses))).scalar_one()
     return page
 
 
-async def _page(
-    ledger: Ledger, query: ExpenseQuery, cursor: Cursor | None, clauses: Sequence[ColumnElement[bool]]
-) -> Sequence[Line]:
+async def _rows(ledger: Ledger, asked: Page, clauses: Sequence[ColumnElement[bool]]) -> Sequence[Line]:
     """Return the rows of a page, and one more if there is another page."""
+    query, cursor = asked.query, asked.cursor
     parameters: dict[str, Any] = {"limit": query.limit + 1}
     if cursor:
         parameters |= {"value": cursor.value, "row_id": cursor.row_id}
@@ -154,112 +125,94 @@ async def read_expense(ledger: Ledger, expense_id: int) -> ExpenseAnswer:
     row = await ledger.line(_ONE, row_id=expense_id)
     if row is None:
         raise NotFound
-    return _answer(row)
+    return answer(row)
 
 
 async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAnswer, bool]:
     """Record an expense; return it and whether it is new: one with a known `external_id` stays as it stands."""
     if data.external_id is not None and (existing := await _with_external_id(ledger, data.external_id)):
         return existing, False
-    currency = data.currency or ledger.owner.currency
-    amount = thousandths(data.amount, currency)
+    values = drafted(ledger, data)
     category_id, category = await category_named(ledger, data.category)
+    values |= {"category_id": category_id, "revision": await ledger.next_revision(expenses=1)}
+    expense_id = await ledger.write(_INSERT, **values)
+    return answer_of(values | {"id": expense_id, "category": category}), True
+
+
+def drafted(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
+    """Return the columns of a new expense, but for its category and its revision."""
+    currency = data.currency or ledger.owner.currency
     instant = now()
-    values = {
-        "amount": amount,
+    return {
+        "amount": thousandths(data.amount, currency),
         "currency": currency,
         "spent_on": data.date or ledger.today,
-        "category_id": category_id,
         "description": data.description,
         "description_key": data.description and text_key(data.description),
         "external_id": data.external_id,
-        "revision": await ledger.next_revision(expenses=1),
         "created_at": instant,
         "updated_at": instant,
     }
-    expense_id = await ledger.write(_INSERT, **values)
-    return _answer_of(values | {"id": expense_id, "category": category}), True
 
 
-async def replace_expense(ledger: Ledger, expense_id: int, whole: ExpenseReplace) -> ExpenseAnswer:
+async def replace_expense(
+    ledger: Ledger, expense_id: int, whole: ExpenseReplace, condition: Precondition
+) -> ExpenseAnswer:
     """Replace an expense; what was left out becomes null."""
-    return await _change(ledger, expense_id, whole.model_dump(include=EDITABLE), whole.revision)
+    return await _change(ledger, expense_id, whole.model_dump(include=EDITABLE), whole.revision, condition)
 
 
-async def change_expense(ledger: Ledger, expense_id: int, change: ExpenseUpdate) -> ExpenseAnswer:
+async def change_expense(
+    ledger: Ledger, expense_id: int, change: ExpenseUpdate, condition: Precondition
+) -> ExpenseAnswer:
     """Change the fields that were sent; the same values change nothing and take no revision."""
-    return await _change(ledger, expense_id, change.given(), change.revision)
+    return await _change(ledger, expense_id, change.given(), change.revision, condition)
 
 
-async def delete_expense(ledger: Ledger, expense_id: int) -> None:
-    """Move an expense to the trash and leave a tombstone."""
-    revision = await ledger.next_revision(expenses=-1)
-    instant = now()
-    columns = [getattr(Expense, name) for name in _MOVED]
-    moved = select(*columns, literal(revision), literal(instant), literal(instant)).where(_MINE, _THIS)
-    into = insert(TrashedExpense).from_select([*_MOVED, "revision", "updated_at", "deleted_at"], moved)
-    if (await ledger.execute(into, row_id=expense_id)).rowcount == 0:
+async def delete_expense(ledger: Ledger, expense_id: int, condition: Precondition) -> None:
+    """Move an expense to the trash."""
+    row = await ledger.line(_ONE, row_id=expense_id)
+    if row is None:
         raise NotFound
-    await ledger.execute(_REMOVE, row_id=expense_id)
-    await ledger.insert(Tombstone, kind="expense", row_id=expense_id, revision=revision)
-
-
-def _answer(row: Line) -> ExpenseAnswer:
-    row_id, amount, currency, *more = row
-    return ExpenseAnswer(row_id, money.written(amount, currency), currency, *more)
-
-
-def _answer_of(values: Mapping[str, Any]) -> ExpenseAnswer:
-    return ExpenseAnswer(
-        id=values["id"],
-        amount=money.written(values["amount"], values["currency"]),
-        date=values["spent_on"],
-        **{name: values[name] for name in _SAME_NAME},
-    )
+    refuse_moved_on(row[REVISION], condition)
+    await trash.discard(ledger, 1, _THIS, row_id=expense_id)
 
 
 async def _with_external_id(ledger: Ledger, external_id: str) -> ExpenseAnswer | None:
     for read in (_BY_EXTERNAL_ID, _TRASHED_BY_EXTERNAL_ID):
         if row := await ledger.line(read, external_id=external_id):
-            return _answer(row)
+            return answer(row)
     return None
 
 
-async def _change(ledger: Ledger, expense_id: int, fields: dict[str, Any], revision: int | None) -> ExpenseAnswer:
+async def _change(
+    ledger: Ledger, expense_id: int, fields: dict[str, Any], revision: int | None, condition: Precondition
+) -> ExpenseAnswer:
     found = await ledger.row(_ONE_TO_CHANGE, row_id=expense_id)
     if found is None:
         raise NotFound
     row = found._asdict()
-    refuse_moved_on(revision, row["revision"])
-    values, category = await _columns(ledger, row, fields)
+    refuse_moved_on(row["revision"], condition, revision)
+    values, category = expense_columns(row, fields), row["category"]
+    if "external_id" in fields:
+        values["external_id"] = await _free_external_id(ledger, row["external_id"], fields["external_id"])
+    if "category" in fields:
+        values["category_id"], category = await category_named(ledger, fields["category"])
     changed = {name: value for name, value in values.items() if value != row[name]}
     if changed:
         changed |= {"revision": await ledger.next_revision(), "updated_at": now()}
         await ledger.execute(update(Expense).where(_MINE, _THIS).values(changed), row_id=expense_id)
-    return _answer_of(row | changed | {"category": category})
-
-
-async def _columns(
-    ledger: Ledger, row: Mapping[str, Any], fields: Mapping[str, Any]
-) -> tuple[dict[str, Any], str | None]:
-    """Return the columns that the fields sent ask for, and the name of the category that it then has."""
-    values = money_columns(row, fields)
-    if "date" in fields:
-        values["spent_on"] = fields["date"]
-    if "description" in fields:
-        values["description"] = fields["description"]
-        values["description_key"] = fields["description"] and text_key(fields["description"])
-    if "external_id" in fields:
-        values["external_id"] = await _free_external_id(ledger, row["external_id"], fields["external_id"])
-    if "category" not in fields:
-        return values, row["category"]
-    values["category_id"], category = await category_named(ledger, fields["category"])
-    return values, category
+    return answer_of(row | changed | {"category": category})
 
 
 async def _free_external_id(ledger: Ledger, current: str | None, wanted: str | None) -> str | None:
     if wanted not in {None, current} and (existing := await _with_external_id(ledger, str(wanted))):
-        holder = "Another" if existing.deleted_at is None else "A deleted"
-        entry = at("/external_id", "already_exists", f"{holder} expense of yours has this id.")
-        raise AlreadyExists(errors=[entry], members={"existing_id": existing.id})
+        raise taken(existing.id, is_deleted=existing.deleted_at is not None)
     return wanted
+
+
+def taken(existing_id: int | None, *, is_deleted: bool = False) -> AlreadyExists:
+    """Return the refusal of an `external_id` that belongs to another expense, which is new where it has no id yet."""
+    holder = "A deleted" if is_deleted else "Another"
+    entry = at("/external_id", "already_exists", f"{holder} expense of yours has this id.")
+    return AlreadyExists(errors=[entry], members={} if existing_id is None else {"existing_id": existing_id})

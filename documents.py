@@ -19,7 +19,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 import analysis
+import idempotency
 import schemas
+import sync
+from conditions import IF_NONE_MATCH
 from problems import MEDIA_TYPE
 from shapes import Problem
 
@@ -37,20 +40,25 @@ Accounts, categories, expenses, reports and budgets, exact to the last decimal.
 
 Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
 whose `errors` name each field to blame. Unknown fields and query parameters are refused, so that a typo never widens a
-request.
+request. A row's `ETag` is its `revision`: send it as `If-Match`, and nobody's change is lost. With an `Idempotency-Key`
+any write can be repeated safely.
 """
 TAGS: Final = [
     {"name": "users", "description": "Open an account, sign in, change or delete what is yours."},
     {"name": "expenses", "description": "The entries of your ledger."},
+    {"name": "trash", "description": "What you deleted, and the way back."},
+    {"name": "changes", "description": "What a copy of your ledger has to learn."},
     {"name": "categories", "description": "The names that you sort expenses under."},
     {"name": "reports", "description": "Where the money went."},
     {"name": "budgets", "description": "What you mean to spend, and how far you are."},
     {"name": "service", "description": "What answers here, and whether it can."},
 ]
+# The answers that are one row each.
+ROWS: Final = {"Expense", "Category", "Budget"}
 # On its way into the document an example is sorted by its keys, and loses those that are null.
 EXAMPLES: Final = {
     name: config["json_schema_extra"]["example"]
-    for name, shape in (vars(schemas) | vars(analysis)).items()
+    for name, shape in (vars(schemas) | vars(analysis) | vars(sync)).items()
     if isinstance(shape, type)
     for config in (vars(shape).get("model_config") or vars(shape).get("__pydantic_config__") or {},)
     if "example" in config.get("json_schema_extra", {})
@@ -162,6 +170,13 @@ def _complete(operation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _headers(operation: dict[str, Any], status: str, response: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    sent = {it["name"] for it in operation.get("parameters", ()) if it["in"] == "header"}
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+    if status == "304" or (status < "300" and (IF_NONE_MATCH in sent or schema.rpartition("/")[2] in ROWS)):
+        yield _header("ETag", "Names this version: a row's is its `revision` in quotes.")
+    if status < "300" and idempotency.HEADER in sent:
+        described = "`true` where this was answered before, to the same `Idempotency-Key`."
+        yield _header(idempotency.REPLAYED, described, required=False)
     if status == "201" and "security" in operation:
         yield _header("Location", "Where the new row is, relative to this address.")
     if status == "401":

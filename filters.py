@@ -16,7 +16,6 @@ from fields import (
     Day,
     Flag,
     Given,
-    WholeNumber,
     refusing,
     text,
 )
@@ -24,7 +23,7 @@ from models import MOST_CATEGORIES, Category, Expense
 from periods import Comparison
 from problems import ValidationFailed
 from refusals import at_parameter, refusal
-from shapes import Shape
+from shapes import Paged, Shape
 from spans import Span
 from texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, name_key, text_key
 
@@ -121,6 +120,11 @@ class ExpenseFilter(Shape):
             return None
         return Span(self.from_ or periods.EARLIEST, self.to or periods.LATEST)
 
+    @property
+    def depends_on_today(self) -> bool:
+        """Whether it means other days tomorrow."""
+        return self.period is not None and periods.is_relative(self.period)
+
     def clauses(self, span: Span | None) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions on a statement over expenses that binds `:owner`."""
         if span is not None:
@@ -151,15 +155,12 @@ class ExpenseFilter(Shape):
             yield Expense.category_id.is_(None)
 
 
-class ExpenseQuery(ExpenseFilter):
+class ExpenseQuery(Paged, ExpenseFilter):
     """A page of a list of expenses."""
 
     sort: Literal["-date", "date", "-amount", "amount"] = Field(
         default="-date", description="`-` is from the largest down; amounts are compared as numbers."
     )
-    limit: WholeNumber = Field(default=50, ge=1, le=200, description="Rows of a page.")
-    cursor: Given[str] = Field(default=None, description="`next_cursor` of the page before, with the same filters.")
-    with_count: Flag = Field(default=False, description="Also count all that match.")
 
     def is_narrowed(self, *, deep: bool) -> bool:
         """Whether a filter is answered from another index than the sort's, which leaves fewer rows to look at.
@@ -174,6 +175,12 @@ class ExpenseQuery(ExpenseFilter):
     def asked(self) -> dict[str, Any]:
         """Return the filters and the sort, which a cursor belongs to."""
         return self.model_dump(exclude={"limit", "cursor", "with_count"})
+
+
+class BulkQuery(ExpenseFilter):
+    """Which expenses to change or delete at once."""
+
+    dry_run: Flag = Field(default=False, description="Only count them; nothing is written.")
 
 
 class SpendingQuery(ExpenseFilter):
@@ -207,6 +214,11 @@ class SpendingQuery(ExpenseFilter):
     def time(self) -> str | None:
         """The unit of time to group by, if there is one."""
         return next((name for name in self.group_by if name != "category"), None)
+
+    @property
+    def depends_on_today(self) -> bool:
+        """Whether it means other days tomorrow: this month does, and what is open at an end may."""
+        return super().depends_on_today or self.has_open_end or (self.from_ is None and self.period is None)
 
     @property
     def has_open_end(self) -> bool:

@@ -1,7 +1,7 @@
 """The Ledger: one user's expenses, categories and budgets, and the way to them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ SLICE: Final = 2_000
 
 # A writer locks this one row by its primary key: a locking join deadlocks, and `users` is what foreign keys lock.
 _LOCK: Final = Prepared(
-    select(LedgerState.revision, LedgerState.expense_count)
+    select(LedgerState.revision, LedgerState.expense_count, LedgerState.swept_on)
     .where(LedgerState.owner_id == bindparam("owner"))
     .with_for_update()
 )
@@ -44,11 +44,23 @@ class Ledger:
         self._unit = unit
         self._locked: tuple[int, int] | None = None
         self._revision: int | None = None
+        self._swept_on: date | None = None
 
     @property
     def today(self) -> date:
         """The day it is for the owner."""
         return periods.today(now(), self.owner.timezone)
+
+    @property
+    def revision(self) -> int:
+        """The revision that the ledger is at, with what this transaction did to it."""
+        locked_at = self._locked[0] if self._locked else self.owner.revision
+        return locked_at if self._revision is None else self._revision
+
+    @property
+    def is_to_be_swept(self) -> bool:
+        """Whether it is a day (UTC) on which nothing that has expired was cleared out of it yet."""
+        return self._swept_on is not None and self._swept_on < now().date()
 
     async def lock(self) -> None:
         """Wait for the turn, begin the transaction and lock the ledger; raise InvalidToken if the account is gone."""
@@ -56,7 +68,8 @@ class Ledger:
         row = await _LOCK.row(connection, {"owner": self.owner.id})
         if row is None:
             raise InvalidToken
-        self._locked = (row[0], row[1])
+        *locked, self._swept_on = row
+        self._locked = (locked[0], locked[1])
 
     async def lines(self, read: Prepared, **parameters: object) -> list[Line]:
         """Return the rows of a prepared read."""
@@ -99,19 +112,30 @@ class Ledger:
         connection = await self._unit.connection()
         return await connection.execute(insert(table), {"owner_id": self.owner.id, **values})
 
+    async def insert_all(self, table: type[Owned], rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert many rows of the owner's in one statement, all of the same columns, in their order."""
+        self._refuse_unlocked()
+        connection = await self._unit.connection()
+        await connection.execute(insert(table), [{"owner_id": self.owner.id, **row} for row in rows])
+
     async def next_revision(self, *, expenses: int = 0) -> int:
         """Take the transaction's revision, once, and count `expenses` live ones more (or fewer).
 
         Raises TooMany where the ledger is full.
         """
         revision, count = self._refuse_unlocked()
-        if expenses > 0 and count + expenses > MOST_EXPENSES:
-            raise TooMany(f"A ledger holds at most {MOST_EXPENSES:,} expenses.")
+        self.refuse_overfull(expenses)
         if self._revision is None or expenses:
             self._revision = revision + 1
             self._locked = (revision, count + expenses)
             await self.write(_ADVANCE, next_revision=self._revision, next_count=count + expenses)
         return self._revision
+
+    def refuse_overfull(self, more: int) -> None:
+        """Raise TooMany where the ledger cannot hold so many expenses more."""
+        _, count = self._refuse_unlocked()
+        if more > 0 and count + more > MOST_EXPENSES:
+            raise TooMany(f"A ledger holds at most {MOST_EXPENSES:,} expenses.")
 
     def _refuse_unlocked(self) -> tuple[int, int]:
         if self._locked is None:

@@ -19,7 +19,7 @@ from database import Database
 from documents import TITLE, describe, mount_pages, name_operation
 from passwords import Passwords
 from problems import Problem
-from routers import budgets, categories, expenses, reports, system, users
+from routers import budgets, categories, changes, expenses, reports, system, trash, users
 from routers.envelope import Envelope, LastResort, answer_problem, cors
 
 
@@ -30,6 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await migrations.migrate_at_start(settings)
         state = app.state
+        state.settings = settings
         state.database = Database(settings)
         state.tokens = AccessTokens(settings.signing_key(), settings.access_token_minutes)
         passwords = Passwords(settings.bcrypt_rounds)
@@ -51,8 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=name_operation,
         middleware=[Middleware(Envelope), cors(settings), Middleware(LastResort)],
     )
-    # The busiest first: routes are tried in order.
-    nouns = (expenses, categories, reports, budgets, users)
+    # The busiest first: routes are tried in order, save that `/expenses/trash` is no expense with an odd id.
+    nouns = (trash, expenses, categories, reports, budgets, changes, users)
     for router in (*(noun.router for noun in nouns), system.currencies, system.router):
         app.include_router(router)
     mount_pages(app)

@@ -11,9 +11,11 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
+    Text,
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from database import Base, BigId, Instant, now
@@ -26,6 +28,7 @@ NUMBERED = MYSQL | {"sqlite_autoincrement": True}
 
 MOST_CATEGORIES = 1_000
 MOST_BUDGETS = 1_000
+KEY_LENGTH = 255
 
 Id = Annotated[int, mapped_column(BigId, primary_key=True, sort_order=-2)]
 CurrencyCode = Annotated[str, mapped_column(String(3))]
@@ -85,6 +88,8 @@ class LedgerState(Base):
     revision: Mapped[Revision] = mapped_column(server_default=text("0"))
     expense_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """Live expenses, kept here because counting a million rows before each new one would cost more than the row."""
+    swept_on: Mapped[date] = mapped_column(Date, server_default=text("'1970-01-01'"))
+    """The day (UTC) on which what had expired was last cleared out of it."""
 
 
 class Session(Identified, Owned, Base):
@@ -157,6 +162,7 @@ class TrashedExpense(ExpenseColumns, Base):
         UniqueConstraint("owner_id", "external_id"),
         Index(None, "owner_id", "category_id"),
         Index(None, "owner_id", "deleted_at", "id"),
+        Index(None, "owner_id", "revision", "id"),
         MYSQL,
     )
 
@@ -172,6 +178,7 @@ class Budget(Identified, Owned, Timestamped, Base):
         ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
         # Nulls are no equals here: that there is one budget for all spending is seen to under the ledger's lock.
         UniqueConstraint("owner_id", "category_id", "currency", "period"),
+        Index(None, "owner_id", "revision", "id"),
         NUMBERED,
     )
 
@@ -193,3 +200,21 @@ class Tombstone(Owned, Base):
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
     row_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     revision: Mapped[Revision]
+
+
+class RememberedAnswer(Owned, Base):
+    """What was answered to a request that bore an Idempotency-Key, for the next one that bears it."""
+
+    __tablename__ = "remembered_answers"
+    __table_args__ = (Index(None, "owner_id", "created_at"), MYSQL)
+
+    owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    request: Mapped[str] = mapped_column(String(64))
+    """SHA-256, in hexadecimal, of the request's method, address and body."""
+    status: Mapped[int] = mapped_column(Integer)
+    location: Mapped[str | None] = mapped_column(String(64))
+    etag: Mapped[str | None] = mapped_column(String(32))
+    body: Mapped[str] = mapped_column(Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb"))
+    """JSON, or nothing; as text, because the driver cannot send bytes."""
+    created_at: Mapped[datetime] = mapped_column(Instant)

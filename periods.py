@@ -196,6 +196,11 @@ NAMED: tuple[tuple[re.Pattern[str], Callable[..., Span]], ...] = (
 )
 
 
+def is_relative(period: str) -> bool:
+    """Whether a period means other days on another day, as `last-week` does and `2026-W47` does not."""
+    return period in WORDS or COUNTED.fullmatch(period) is not None
+
+
 def span(period: str, today: date, month_start_day: int = 1) -> Span:
     """Give the days that a period means today, for a user whose months begin on `month_start_day`, 1 to 28.
 

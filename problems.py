@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from refusals import Entry, entries
+from refusals import Entry, at_header, entries
 
 MEDIA_TYPE: Final = "application/problem+json"
 TOKEN_PATH: Final = "/users/token"  # noqa: S105
@@ -116,7 +116,7 @@ class PreconditionFailed(Problem):
 
 
 class BodyTooLarge(Problem):
-    """The body is too large: this address takes at most 64 KiB."""
+    """The body is too large."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
@@ -145,6 +145,30 @@ class TooMany(Problem):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class FilterRequired(Problem):
+    """Say which expenses: without any filter this would change all of them. If that is meant, give a span of days."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class IdempotencyKeyReused(Problem):
+    """This Idempotency-Key was sent with another request before: make a new key for each thing you do."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __post_init__(self) -> None:
+        """Blame the header."""
+        super().__post_init__()
+        detail = "It belongs to another method, address, query or body."
+        self.errors = self.errors or [at_header("Idempotency-Key", "not_allowed", detail)]
+
+
+class ResyncRequired(Problem):
+    """Your copy is ahead of this server, which was set back to a backup: drop the copy and start again with since=0."""
+
+    status = HTTPStatus.GONE
+
+
 class InternalError(Problem):
     """Something broke on our side; nothing was changed. Quote the request_id when you report it."""
 
@@ -163,7 +187,9 @@ class Unavailable(Problem):
 
 
 class OutcomeUnknown(Unavailable):
-    """The connection to the database was lost during the commit, so it may have happened: look before you repeat it."""
+    """It may have happened, the connection to the database was lost during the commit: repeat it with the same
+    Idempotency-Key, which does it once; without one, look before you repeat it.
+    """
 
 
 def problem_of(error: Exception) -> Problem:
@@ -171,7 +197,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
-        return ValidationFailed(errors=entries(error))
+        return ValidationFailed(errors=entries(error.errors()))
     if isinstance(error, HTTPException):
         kinds: dict[int, type[Problem]] = {
             HTTPStatus.NOT_FOUND: NotFound,

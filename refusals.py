@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from fastapi.exceptions import RequestValidationError
 from pydantic_core import PydanticCustomError
 
 EntryCode = Literal[
@@ -46,6 +45,11 @@ def at_parameter(name: str, code: str, detail: str) -> Entry:
     return Entry({"parameter": name}, code, detail)
 
 
+def at_header(name: str, code: str, detail: str) -> Entry:
+    """Blame a header."""
+    return Entry({"header": name}, code, detail)
+
+
 def refusal(code: str, detail: str, *, of_several: bool = False) -> PydanticCustomError:
     """Return what a validator raises to become one entry of the problem; `of_several` values that may be many."""
     return PydanticCustomError(code, "{detail}", {"detail": detail, "of_several": of_several})
@@ -64,11 +68,14 @@ _KINDS: Final[Mapping[str, tuple[EntryCode, str]]] = {
     "string_unicode": ("malformed", "This is no valid Unicode text."),
     "string_too_short": ("too_short", "Send at least {min_length} characters."),
     "string_too_long": ("too_long", "Send at most {max_length} characters."),
+    "too_short": ("too_short", "Give at least {min_length} of these."),
     "too_long": ("too_long", "Give at most {max_length} of these."),
     "bool_type": ("wrong_type", "Send true or false."),
     "int_type": ("wrong_type", "Send a whole number."),
     "greater_than_equal": ("out_of_range", "Send at least {ge}."),
     "less_than_equal": ("out_of_range", "Send at most {le}."),
+    "union_tag_not_found": ("required", "This is required."),
+    "union_tag_invalid": ("not_allowed", "Send one of {expected_tags}."),
     "literal_error": ("not_allowed", "Send one of {expected}."),
     "model_type": ("wrong_type", "Send a JSON object."),
     "model_attributes_type": ("wrong_type", "Send a JSON object."),
@@ -78,9 +85,9 @@ NAME_SHOWN: Final = 64
 MOST_ENTRIES: Final = 1_000
 
 
-def entries(error: RequestValidationError) -> list[Entry]:
-    """Return what FastAPI refused as entries, without echoing any value."""
-    return [_entry(refused) for refused in error.errors()[:MOST_ENTRIES]]
+def entries(refused: Sequence[Mapping[str, Any]]) -> list[Entry]:
+    """Return what FastAPI or pydantic refused as entries, without echoing any value."""
+    return [_entry(it) for it in refused[:MOST_ENTRIES]]
 
 
 def _entry(refused: Mapping[str, Any]) -> Entry:
@@ -96,7 +103,7 @@ def _entry(refused: Mapping[str, Any]) -> Entry:
     if kind == "missing" and not path:
         return Entry(place, "required", "Send a JSON object as the body.")
     code, sentence = _KINDS.get(kind, ("wrong_type", "Send another kind of value."))
-    if kind == "literal_error" and not isinstance(refused.get("input"), str):
+    if kind in {"literal_error", "union_tag_invalid"} and not isinstance(refused.get("input"), str):
         code = "wrong_type"
     return Entry(place, code, sentence.format_map(context))
 

@@ -111,10 +111,16 @@ def too_many_sums() -> TooMany:
     return TooMany(detail, errors=[at_parameter("group_by", "out_of_range", detail)])
 
 
-async def read_spending(ledger: Ledger, query: SpendingQuery) -> SpendingReport:
+def span_of(ledger: Ledger, query: SpendingQuery) -> Span:
+    """Return the days asked for, or this month; raise ValidationFailed where there are none of them."""
+    asked = query.span(ledger.today, ledger.owner.month_start_day)
+    return asked or periods.span("this-month", ledger.today, ledger.owner.month_start_day)
+
+
+async def read_spending(ledger: Ledger, query: SpendingQuery, asked: Span) -> SpendingReport:
     """Report what was spent; raise TooMany where the answer, or what it is added up from, would have too many rows."""
     start_day = ledger.owner.month_start_day
-    span = await _span(ledger, query)
+    span = await _reaching(ledger, query, asked)
     spans = [span, periods.compared(span, query.compare, query.period, start_day)] if query.compare else [span]
     by_category = "category" in query.group_by
     aggregate = spending(
@@ -134,11 +140,8 @@ async def read_spending(ledger: Ledger, query: SpendingQuery) -> SpendingReport:
     return report(query.group_by, sides, ledger.owner.currency)
 
 
-async def _span(ledger: Ledger, query: SpendingQuery) -> Span:
-    """Return the days to report: those asked for, or this month; an open end reaches as far as there is anything."""
-    asked = query.span(ledger.today, ledger.owner.month_start_day)
-    if asked is None:
-        return periods.span("this-month", ledger.today, ledger.owner.month_start_day)
+async def _reaching(ledger: Ledger, query: SpendingQuery, asked: Span) -> Span:
+    """Return the days to report: an open end reaches as far as there is anything."""
     if not query.has_open_end:
         return asked
     first = query.from_ is None

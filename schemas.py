@@ -142,12 +142,17 @@ class CategoryCreate(Shape):
     model_config = example(name="Travel", color="#2a9d8f")
 
 
-class CategoryUpdate(Shape):
+class CategoryUpdate(ReadBack):
     """What may change of a category; a new name is read on all its expenses and budgets."""
+
+    expense_count: Ignored = None
+    last_used: Ignored = None
 
     name: Given[UniqueName] = None
     color: Optional[Color] = None
     archived: Given[Archived] = None
+
+    ignored: ClassVar[frozenset[str]] = ReadBack.ignored | {"expense_count", "last_used"}
 
     model_config = example(color="#e76f51")
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, fi
 from pydantic.json_schema import SkipJsonSchema
 
 import money
-from fields import Given, Ignored, refusing
+from fields import Flag, Given, Ignored, WholeNumber, refusing
 from refusals import EntryCode
 
 
@@ -66,6 +66,14 @@ class ReadBack(Shape):
     def given(self) -> dict[str, Any]:
         """Return just the fields that were sent and can change."""
         return {name: value for name, value in super().given().items() if name not in self.ignored}
+
+
+class Paged(Shape):
+    """A page of a list."""
+
+    limit: WholeNumber = Field(default=50, ge=1, le=200, description="Rows of a page.")
+    cursor: Given[str] = Field(default=None, description="`next_cursor` of the page before, with the same filters.")
+    with_count: Flag = Field(default=False, description="Also count all that match.")
 
 
 class Answer(BaseModel):

@@ -39,8 +39,9 @@ TEXT_DATES: Final = {
 }
 
 CALLER: Final = (
-    "SELECT users.currency, users.timezone, users.month_start_day FROM users "
-    "JOIN sessions ON sessions.owner_id = users.id WHERE sessions.sid = %s AND sessions.owner_id = %s"
+    "SELECT users.currency, users.month_start_day, ledgers.revision FROM users "
+    "JOIN sessions ON sessions.owner_id = users.id JOIN ledgers ON ledgers.owner_id = sessions.owner_id "
+    "WHERE sessions.sid = %s AND sessions.owner_id = %s"
 )
 EXPENSES: Final = (
     "SELECT expenses.id, expenses.amount, expenses.currency, expenses.spent_on, categories.name, expenses.description, "
@@ -50,7 +51,7 @@ EXPENSES: Final = (
 )
 PAGE: Final = f"{EXPENSES} ORDER BY expenses.spent_on DESC, expenses.id DESC LIMIT %s"
 ONE: Final = f"{EXPENSES} AND expenses.id = %s"
-LOCK: Final = "SELECT revision, expense_count FROM ledgers WHERE owner_id = %s FOR UPDATE"
+LOCK: Final = "SELECT revision, expense_count, swept_on FROM ledgers WHERE owner_id = %s FOR UPDATE"
 CATEGORY: Final = "SELECT id, name FROM categories WHERE owner_id = %s AND name_key = %s"
 ADVANCE: Final = "UPDATE ledgers SET revision = %s, expense_count = %s WHERE owner_id = %s"
 INSERT: Final = (
@@ -80,13 +81,15 @@ def bearer(request: Request) -> tuple[str, int]:
     return claims["sid"], int(claims["sub"])
 
 
-async def caller(request: Request, cursor: aiomysql.Cursor) -> int:
-    """Return the user's id, if the session is there."""
+async def caller(request: Request, cursor: aiomysql.Cursor) -> tuple[int, str]:
+    """Return the user's id, and the entity tag of what is made of their whole ledger, if the session is there."""
     session, owner = bearer(request)
     await cursor.execute(CALLER, (session, owner))
-    if await cursor.fetchone() is None:
+    row = await cursor.fetchone()
+    if row is None:
         raise SignInFirst
-    return owner
+    currency, start_day, revision = row
+    return owner, f'W/"1-{owner}-{revision}-{currency}-{start_day}"'
 
 
 def expense(row: Row) -> dict[str, Any]:
@@ -111,25 +114,28 @@ async def list_expenses(request: Request) -> JSONResponse:
     """Answer with the first page, and where the next begins."""
     limit = int(request.query_params.get("limit", "50"))
     async with request.app.state.reads.acquire() as connection, connection.cursor() as cursor:
-        owner = await caller(request, cursor)
+        owner, tag = await caller(request, cursor)
         await cursor.execute(PAGE, (owner, limit + 1))
         rows = await cursor.fetchall()
     items = [expense(row) for row in rows[:limit]]
     if len(rows) <= limit:
-        return JSONResponse({"items": items, "next_cursor": None})
+        return JSONResponse({"items": items, "next_cursor": None}, headers={"ETag": tag})
     position = json.dumps(["-date", items[-1]["date"], items[-1]["id"]])
     after = base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
     link = f'</expenses?limit={limit}&cursor={after}>; rel="next"'
-    return JSONResponse({"items": items, "next_cursor": after}, headers={"Link": link})
+    return JSONResponse({"items": items, "next_cursor": after}, headers={"Link": link, "ETag": tag})
 
 
 async def read_expense(request: Request) -> JSONResponse:
     """Answer with one expense."""
     async with request.app.state.reads.acquire() as connection, connection.cursor() as cursor:
-        owner = await caller(request, cursor)
+        owner, _ = await caller(request, cursor)
         await cursor.execute(ONE, (owner, request.path_params["expense_id"]))
         row = await cursor.fetchone()
-    return JSONResponse(expense(row)) if row else JSONResponse({"detail": "There is nothing here."}, 404)
+    if row is None:
+        return JSONResponse({"detail": "There is nothing here."}, 404)
+    answer = expense(row)
+    return JSONResponse(answer, headers={"ETag": f'"{answer["revision"]}"'})
 
 
 async def create_expense(request: Request) -> JSONResponse:
@@ -141,9 +147,9 @@ async def create_expense(request: Request) -> JSONResponse:
     description = data["description"]
     instant = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
     async with request.app.state.writes.acquire() as connection, connection.cursor() as cursor:
-        owner = await caller(request, cursor)
+        owner, _ = await caller(request, cursor)
         await cursor.execute(LOCK, (owner,))
-        revision, count = await cursor.fetchone()
+        revision, count, _ = await cursor.fetchone()
         await cursor.execute(CATEGORY, (owner, name_key(data["category"])))
         category_id, category = await cursor.fetchone()
         await cursor.execute(ADVANCE, (revision + 1, count + 1, owner))
@@ -152,7 +158,7 @@ async def create_expense(request: Request) -> JSONResponse:
         number = cursor.lastrowid
         await connection.commit()
     row = (number, amount, currency, spent_on, category, description, None, revision + 1, instant, instant)
-    return JSONResponse(expense(row), 201, {"Location": f"/expenses/{number}"})
+    return JSONResponse(expense(row), 201, {"Location": f"/expenses/{number}", "ETag": f'"{revision + 1}"'})
 
 
 async def pool(*, autocommit: bool) -> aiomysql.Pool:

@@ -3,14 +3,15 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 import budgets
 from analysis import Budget, BudgetCreate, BudgetList, BudgetStatus, BudgetUpdate, StatusQuery
+from conditions import ledger_tag, row_tag
 from fields import RowId
 from problems import NotFound, TooMany, documented
-from routers.edge import LedgerRoute, Reader, Writer
-from rows import moved_on
+from routers.doors import Condition, Reader, Writer, unless_seen
+from routers.edge import LedgerRoute
 
 TAKEN: Final = budgets.taken(["category"], 3)
 
@@ -18,8 +19,9 @@ router = APIRouter(prefix="/budgets", tags=["budgets"], route_class=LedgerRoute)
 
 
 @router.get("", summary="List budgets")
-async def list_budgets(ledger: Reader) -> BudgetList:
+async def list_budgets(ledger: Reader, request: Request, response: Response) -> BudgetList:
     """Return all your budgets, by category and currency, then the oldest first; those for all spending lead."""
+    unless_seen(request, response, ledger_tag(ledger.owner))
     return BudgetList(items=await budgets.list_budgets(ledger), next_cursor=None)
 
 
@@ -35,34 +37,43 @@ async def create_budget(ledger: Writer, response: Response, data: BudgetCreate) 
     There is one for each category, currency and period; a new category's name makes the category.
     """
     budget = await budgets.create_budget(ledger, data)
-    response.headers["Location"] = f"/budgets/{budget.id}"
+    response.headers.update({"Location": f"/budgets/{budget.id}", "ETag": row_tag(budget.revision)})
     return budget
 
 
 @router.get("/status", summary="See how budgets stand")
-async def read_budget_status(ledger: Reader, query: Annotated[StatusQuery, Query()]) -> BudgetStatus:
+async def read_budget_status(
+    ledger: Reader, request: Request, response: Response, query: Annotated[StatusQuery, Query()]
+) -> BudgetStatus:
     """Tell for each budget what is spent and left in the window that holds the day, today unless you name another.
 
     A window is a whole week, month, quarter or year: what is dated later in it is spent already. Windows before a
     budget was set are told too. `unbudgeted` is what the month of the day spends where no category's budget watches.
     """
+    unless_seen(request, response, ledger_tag(ledger.owner, None if query.on else ledger.today))
     return await budgets.read_status(ledger, query.on or ledger.today)
 
 
 @router.get("/{budget_id}", summary="Read a budget", responses=documented([NotFound()]))
-async def read_budget(ledger: Reader, budget_id: RowId) -> Budget:
+async def read_budget(ledger: Reader, request: Request, response: Response, budget_id: RowId) -> Budget:
     """Return one budget."""
-    return await budgets.read_budget(ledger, budget_id)
+    budget = await budgets.read_budget(ledger, budget_id)
+    unless_seen(request, response, row_tag(budget.revision))
+    return budget
 
 
 @router.patch(
     "/{budget_id}",
     summary="Change a budget",
-    responses=documented([NotFound(), TAKEN, moved_on(), TooMany()]),
+    responses=documented([NotFound(), TAKEN, TooMany()]),
 )
-async def change_budget(ledger: Writer, budget_id: RowId, change: BudgetUpdate) -> Budget:
+async def change_budget(
+    ledger: Writer, response: Response, budget_id: RowId, change: BudgetUpdate, condition: Condition
+) -> Budget:
     """Change the fields you send; leave the rest alone. What you read can be sent back."""
-    return await budgets.change_budget(ledger, budget_id, change)
+    budget = await budgets.change_budget(ledger, budget_id, change, condition)
+    response.headers["ETag"] = row_tag(budget.revision)
+    return budget
 
 
 @router.delete(
@@ -71,6 +82,6 @@ async def change_budget(ledger: Writer, budget_id: RowId, change: BudgetUpdate) 
     summary="Delete a budget",
     responses=documented([NotFound()]),
 )
-async def delete_budget(ledger: Writer, budget_id: RowId) -> None:
+async def delete_budget(ledger: Writer, budget_id: RowId, condition: Condition) -> None:
     """Delete the budget; expenses and categories stay."""
-    await budgets.delete_budget(ledger, budget_id)
+    await budgets.delete_budget(ledger, budget_id, condition)

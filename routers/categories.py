@@ -3,13 +3,15 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 import categories
+from conditions import ledger_tag, row_tag
 from fields import RowId
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, documented
 from refusals import at
-from routers.edge import LedgerRoute, Reader, Writer, takes_long
+from routers.doors import Condition, Reader, Writer, unless_seen
+from routers.edge import LedgerRoute, takes_long
 from schemas import Category, CategoryCreate, CategoryList, CategoryQuery, CategoryUpdate, Heir
 
 TAKEN: Final = AlreadyExists(
@@ -20,8 +22,11 @@ router = APIRouter(prefix="/categories", tags=["categories"], route_class=Ledger
 
 
 @router.get("", summary="List categories", response_model_exclude_unset=True)
-async def list_categories(ledger: Reader, query: Annotated[CategoryQuery, Query()]) -> CategoryList:
+async def list_categories(
+    ledger: Reader, request: Request, response: Response, query: Annotated[CategoryQuery, Query()]
+) -> CategoryList:
     """Return all your categories, by name."""
+    unless_seen(request, response, ledger_tag(ledger.owner))
     return CategoryList(items=await categories.list_categories(ledger, with_usage=query.with_usage), next_cursor=None)
 
 
@@ -34,21 +39,27 @@ async def list_categories(ledger: Reader, query: Annotated[CategoryQuery, Query(
 async def create_category(ledger: Writer, response: Response, data: CategoryCreate) -> Category:
     """Make a category ahead of its first expense; an expense with a new category's name makes it too."""
     category = await categories.create_category(ledger, data)
-    response.headers["Location"] = f"/categories/{category.id}"
+    response.headers.update({"Location": f"/categories/{category.id}", "ETag": row_tag(category.revision)})
     return category
 
 
 @router.get("/{category_id}", summary="Read a category", responses=documented([NotFound()]))
-async def read_category(ledger: Reader, category_id: RowId) -> Category:
+async def read_category(ledger: Reader, request: Request, response: Response, category_id: RowId) -> Category:
     """Return one category."""
-    return await categories.read_category(ledger, category_id)
+    category = await categories.read_category(ledger, category_id)
+    unless_seen(request, response, row_tag(category.revision))
+    return category
 
 
 @router.patch("/{category_id}", summary="Change a category", responses=documented([NotFound(), TAKEN]))
 @takes_long
-async def change_category(ledger: Writer, category_id: RowId, change: CategoryUpdate) -> Category:
-    """Change the fields you send; a new name is read on all its expenses and budgets."""
-    return await categories.change_category(ledger, category_id, change)
+async def change_category(
+    ledger: Writer, response: Response, category_id: RowId, change: CategoryUpdate, condition: Condition
+) -> Category:
+    """Change the fields you send; a new name is read on all expenses and budgets. What you read can be sent back."""
+    category = await categories.change_category(ledger, category_id, change, condition)
+    response.headers["ETag"] = row_tag(category.revision)
+    return category
 
 
 @router.delete(
@@ -58,10 +69,12 @@ async def change_category(ledger: Writer, category_id: RowId, change: CategoryUp
     responses=documented([NotFound(), CategoryInUse()]),
 )
 @takes_long
-async def delete_category(ledger: Writer, category_id: RowId, heir: Annotated[Heir, Query()]) -> None:
+async def delete_category(
+    ledger: Writer, category_id: RowId, heir: Annotated[Heir, Query()], condition: Condition
+) -> None:
     """Delete a category; if it is in use, say with `move_to` or `uncategorized` where its expenses go.
 
     Its budgets go along with `move_to`, save where one of the same currency and period stands already: that one stays
     as it is, and the other ends. Without a category to go to all of them end.
     """
-    await categories.delete_category(ledger, category_id, move_to=heir.move_to, uncategorized=heir.uncategorized)
+    await categories.delete_category(ledger, category_id, heir, condition)

@@ -1,34 +1,30 @@
-"""The edge: one route class that runs a request as one unit of work and commits before it answers; and who may."""
+"""The edge: one route class that runs a request as one unit of work, and commits before it answers."""
 
 import asyncio
 import inspect
 import logging
 import random
 from collections.abc import Callable, Coroutine, Iterator
-from http import HTTPMethod
+from http import HTTPMethod, HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import Query, Request, Response, Security, params
+from fastapi import Query, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
-from fastapi.security import OAuth2PasswordBearer
-from starlette.requests import HTTPConnection
 
-from accounts import Accounts
-from auth import AccessTokens, Caller, Claims, caller_of
-from database import Database, UnitOfWork
+from conditions import Precondition
+from database import Database
 from engines import LONG_SECONDS, READ_SECONDS, WRITE_SECONDS
 from faults import CommitLost, Fault, described, fault_of
-from ledger import Ledger
 from problems import (
-    TOKEN_PATH,
-    BodyTooLarge,
+    IdempotencyKeyReused,
     InternalError,
     InvalidToken,
     MalformedBody,
     NotAuthenticated,
     OutcomeUnknown,
+    PreconditionFailed,
     Problem,
     TokenExpired,
     Unavailable,
@@ -37,12 +33,14 @@ from problems import (
     documented,
 )
 from refusals import at, at_parameter
-from routers.intake import FORM, FORM_WANTED, JSON, StrictRequest
-from shapes import Shape, callers_currency
+from routers.doors import HEADERS, Answered, Condition, Reader, SignedIn, Writer
+from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, StrictRequest, too_large
+from shapes import Shape
 
 logger = logging.getLogger("expense_tracker")
 
 STATEMENTS_SHARE: Final = 0.9
+MOST_BYTES_OF_MANY: Final = 1024 * 1024
 TRIES: Final = {Fault.AGAIN: 4, Fault.LOST: 2}
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -62,17 +60,23 @@ def _takes_query(endpoint: Callable[..., Any]) -> bool:
     return any(isinstance(mark, params.Query) for it in annotations for mark in getattr(it, "__metadata__", ()))
 
 
-# --- One unit of work -------------------------------------------------------------------------------------------------
-
-
 def takes_long(endpoint: Endpoint) -> Endpoint:
     """Give an endpoint the time that hashing a password, or changing every row of a ledger, may take."""
     endpoint.seconds = LONG_SECONDS  # type: ignore[attr-defined]
     return endpoint
 
 
+def takes_much(endpoint: Endpoint) -> Endpoint:
+    """Give an endpoint a body of up to a mebibyte."""
+    endpoint.most_bytes = MOST_BYTES_OF_MANY  # type: ignore[attr-defined]
+    return endpoint
+
+
 class LedgerRoute(APIRoute):
-    """Runs an endpoint as one unit of work: commits before the answer leaves, and runs it again after a lost race."""
+    """Runs an endpoint as one unit of work: commits before the answer leaves, and runs it again after a lost race.
+
+    What it answers to an Idempotency-Key is stored in the same transaction.
+    """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Refuse unknown query parameters too where the endpoint takes none, and document what such a route can say."""
@@ -81,6 +85,10 @@ class LedgerRoute(APIRoute):
         self._with_query = None if _takes_query(endpoint) else APIRoute(path, endpoint, **options | refusing)
         super().__init__(path, endpoint, **options)
         self.responses = documented(self._usual(), beside=self.responses)
+        if self._is_for(Reader):
+            self.responses[HTTPStatus.NOT_MODIFIED.value] = {"description": "You have this answer already."}
+        headers = [header for door, header in HEADERS if self._is_for(door)]
+        self.openapi_extra = {"parameters": headers} if headers else None
 
     @property
     def media_type(self) -> str | None:
@@ -96,13 +104,14 @@ class LedgerRoute(APIRoute):
     def get_route_handler(self) -> Answer:
         """Wrap FastAPI's own handler."""
         handle, media_type = super().get_route_handler(), self.media_type
+        most_bytes = getattr(self.endpoint, "most_bytes", MOST_BYTES)
         handle_query = self._with_query.get_route_handler() if self._with_query else handle
         seconds = getattr(self.endpoint, "seconds", READ_SECONDS if self.is_read else WRITE_SECONDS)
 
         async def answer(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
             if media_type:
-                await strict.read(media_type)
+                await strict.read(media_type, most_bytes)
             # A statement on SQLite is stopped a little earlier, so that it fails in order and its connection lives on.
             until = asyncio.get_running_loop().time() + seconds * STATEMENTS_SHARE
             try:
@@ -115,16 +124,24 @@ class LedgerRoute(APIRoute):
 
         return answer
 
+    def _is_for(self, kind: object) -> bool:
+        """Whether the endpoint has a parameter of this type."""
+        return any(it.annotation is kind for it in inspect.signature(self.endpoint).parameters.values())
+
     def _usual(self) -> Iterator[Problem]:
         """Yield an example of each problem that every operation of this kind can meet."""
-        annotations = [parameter.annotation for parameter in inspect.signature(self.endpoint).parameters.values()]
-        if any(annotation is door for annotation in annotations for door in (Reader, Writer, SignedIn)):
+        if any(self._is_for(door) for door in (Reader, Writer, SignedIn)):
             yield from (NotAuthenticated(), InvalidToken(), TokenExpired())
+        if self._is_for(Writer):
+            yield IdempotencyKeyReused()
+        if self._is_for(Condition):
+            yield PreconditionFailed(errors=Precondition(if_match=frozenset()).unmet(1))
+        large = too_large(getattr(self.endpoint, "most_bytes", MOST_BYTES))
         if self.media_type == FORM:
-            yield from (MalformedBody(FORM_WANTED), BodyTooLarge(), UnsupportedMediaType(FORM_WANTED))
+            yield from (MalformedBody(FORM_WANTED), large, UnsupportedMediaType(FORM_WANTED))
             yield ValidationFailed(errors=[at("/password", "required", "This is required.")])
         elif self.media_type == JSON:
-            yield from (MalformedBody(), BodyTooLarge(), UnsupportedMediaType())
+            yield from (MalformedBody(), large, UnsupportedMediaType())
             yield ValidationFailed(errors=[at("/tpyo", "unknown", "There is no such field.")])
         else:
             yield ValidationFailed(errors=[at_parameter("tpyo", "unknown", "There is no such parameter here.")])
@@ -139,10 +156,14 @@ async def _run(handle: Answer, request: StrictRequest, database: Database, until
         tries += 1
         try:
             async with database.unit(until) as unit:
-                request.scope["unit"] = unit
+                request.scope["unit"], request.scope["remember"] = unit, None
                 response = await handle(request)
+                if remember := request.scope["remember"]:
+                    await remember(response)
                 await unit.commit()
                 return response
+        except Answered as answered:
+            return answered.response
         except CommitLost as lost:
             logger.warning("request %s may have happened: %s", request.scope["request_id"], lost)
             raise OutcomeUnknown from lost
@@ -156,73 +177,3 @@ async def _run(handle: Answer, request: StrictRequest, database: Database, until
                 logger.warning("request %s gave up: %s", request.scope["request_id"], described(error))
                 raise Unavailable from error
         await asyncio.sleep(random.uniform(0, 0.02) * 2**tries)  # noqa: S311
-
-
-# --- Who may ----------------------------------------------------------------------------------------------------------
-
-
-class Door(OAuth2PasswordBearer):
-    """A dependency that lets in who bears a good access token, and a security scheme in the document."""
-
-    def __init__(self, opened: Callable[[Claims, UnitOfWork], Coroutine[Any, Any, Any]]) -> None:
-        """Make what lies behind the door with `opened`."""
-        description = "Your user name or e-mail, and your password."
-        super().__init__(TOKEN_PATH, scheme_name="SignIn", description=description)
-        self._opened = opened
-
-    async def __call__(self, request: HTTPConnection) -> Any:  # noqa: ANN401
-        """Verify the token, find its session, and open."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise NotAuthenticated
-        return await self._opened(request.app.state.tokens.read(token.strip()), request.scope["unit"])
-
-
-async def _to_read(claims: Claims, unit: UnitOfWork) -> Ledger:
-    return Ledger(await caller_of(await unit.connection(), claims), unit)
-
-
-async def _to_write(claims: Claims, unit: UnitOfWork) -> Ledger:
-    # The token says whose turn to wait for, so that one connection serves from the first query to the commit.
-    connection = await unit.begin(claims.user_id)
-    ledger = Ledger(await caller_of(connection, claims), unit)
-    await ledger.lock()
-    # FastAPI reads the body next; what its amount must fit is then known.
-    callers_currency.set(ledger.owner.currency)
-    return ledger
-
-
-async def _to_know(claims: Claims, unit: UnitOfWork) -> Caller:
-    return await caller_of(await unit.connection(), claims)
-
-
-async def unit_of_work(request: Request) -> UnitOfWork:
-    """Return the request's unit of work."""
-    unit: UnitOfWork = request.scope["unit"]
-    return unit
-
-
-async def the_accounts(request: Request) -> Accounts:
-    """Return what the application does with accounts."""
-    accounts: Accounts = request.app.state.accounts
-    return accounts
-
-
-async def the_tokens(request: Request) -> AccessTokens:
-    """Return what issues the application's access tokens."""
-    tokens: AccessTokens = request.app.state.tokens
-    return tokens
-
-
-Reader = Annotated[Ledger, Security(Door(_to_read))]
-"""The caller's ledger, to read."""
-Writer = Annotated[Ledger, Security(Door(_to_write))]
-"""The caller's ledger, locked, to change."""
-SignedIn = Annotated[Caller, Security(Door(_to_know))]
-"""The caller."""
-Unit = Annotated[UnitOfWork, Depends(unit_of_work)]
-"""The request's unit of work, for what belongs to no ledger."""
-TheAccounts = Annotated[Accounts, Depends(the_accounts)]
-"""What the application does with accounts."""
-TheTokens = Annotated[AccessTokens, Depends(the_tokens)]
-"""What issues the application's access tokens."""

@@ -5,19 +5,26 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
+import batch
+import bulk
 import crud
+from conditions import ledger_tag, row_tag
 from fields import RowId
-from filters import ExpenseQuery
+from filters import BulkQuery, ExpenseQuery
 from pagination import next_link
-from problems import AlreadyExists, NotFound, TooMany, documented
+from problems import AlreadyExists, FilterRequired, NotFound, PreconditionFailed, TooMany, documented
 from refusals import at
-from routers.edge import LedgerRoute, Reader, Writer
-from rows import moved_on
+from routers.doors import Condition, Reader, Writer, unless_seen
+from routers.edge import LedgerRoute, takes_long, takes_much
+from rows import ANOTHER_REVISION
 from schemas import Expense, ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
+from sync import Batch, BatchResult, BulkChange, ExpenseChange
 
 TAKEN: Final = AlreadyExists(
     errors=[at("/external_id", "already_exists", "Another expense of yours has this id.")], members={"existing_id": 7}
 )
+
+ANOTHER: Final = PreconditionFailed(errors=[ANOTHER_REVISION])
 
 router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRoute)
 
@@ -38,8 +45,26 @@ async def create_expense(ledger: Writer, response: Response, data: ExpenseCreate
     expense, is_new = await crud.create_expense(ledger, data)
     if expense.deleted_at is None:
         response.headers["Location"] = f"/expenses/{expense.id}"
+    response.headers["ETag"] = row_tag(expense.revision)
     response.status_code = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     return expense
+
+
+@router.post(
+    "/batch",
+    summary="Change many expenses together",
+    responses=documented([NotFound(), TAKEN, ANOTHER, TooMany()]),
+)
+@takes_much
+@takes_long
+async def change_expenses_together(ledger: Writer, operations: Batch) -> BatchResult:
+    """Do up to 1,000 operations one after the other: all of them, or none.
+
+    Each sees what those before it did. A create whose `external_id` is there answers the expense as it stands
+    (`existing`), and deleting what was deleted before is no error (`gone`). If any is refused, nothing happens, and
+    the problem lists every refused one by pointers like `/operations/3/data/amount`; its status is the first one's.
+    """
+    return await batch.run(ledger, operations)
 
 
 @router.get("", summary="List expenses", response_model_exclude_unset=True)
@@ -50,36 +75,65 @@ async def list_expenses(
 
     All filters given must hold; a `category` that you do not have matches nothing.
     """
-    page = await crud.list_expenses(ledger, query)
+    asked = crud.page_of(ledger, query)
+    is_of_today = query.depends_on_today and query.cursor is None
+    unless_seen(request, response, ledger_tag(ledger.owner, ledger.today if is_of_today else None))
+    page = await crud.list_expenses(ledger, asked)
     if page.next_cursor:
         response.headers["Link"] = next_link("/expenses", request.query_params, page.next_cursor)
     return page
 
 
+@router.patch("", summary="Change all expenses that match", responses=documented([FilterRequired(), TooMany()]))
+@takes_long
+async def change_matching_expenses(
+    ledger: Writer, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: Condition
+) -> BulkChange:
+    """Give all expenses that match another category or description; `dry_run=true` only counts them.
+
+    At least one filter is needed. Expenses that have these values already stay as they are.
+    """
+    return await bulk.change_matching(ledger, query, change, condition)
+
+
+@router.delete("", summary="Delete all expenses that match", responses=documented([FilterRequired()]))
+@takes_long
+async def delete_matching_expenses(
+    ledger: Writer, query: Annotated[BulkQuery, Query()], condition: Condition
+) -> BulkChange:
+    """Move all expenses that match to the trash; `dry_run=true` only counts them.
+
+    At least one filter is needed. `POST /expenses/restore` with the `revision` answered here undoes it.
+    """
+    return await bulk.delete_matching(ledger, query, condition)
+
+
 @router.get("/{expense_id}", summary="Read an expense", responses=documented([NotFound()]))
-async def read_expense(ledger: Reader, expense_id: RowId) -> Expense:
+async def read_expense(ledger: Reader, request: Request, response: Response, expense_id: RowId) -> Expense:
     """Return one expense."""
-    return await crud.read_expense(ledger, expense_id)
+    expense = await crud.read_expense(ledger, expense_id)
+    unless_seen(request, response, row_tag(expense.revision))
+    return expense
 
 
-@router.put(
-    "/{expense_id}",
-    summary="Replace an expense",
-    responses=documented([NotFound(), TAKEN, moved_on(), TooMany()]),
-)
-async def replace_expense(ledger: Writer, expense_id: RowId, whole: ExpenseReplace) -> Expense:
+@router.put("/{expense_id}", summary="Replace an expense", responses=documented([NotFound(), TAKEN, TooMany()]))
+async def replace_expense(
+    ledger: Writer, response: Response, expense_id: RowId, whole: ExpenseReplace, condition: Condition
+) -> Expense:
     """Replace the whole expense: what you leave out becomes null. What you read can be sent back."""
-    return await crud.replace_expense(ledger, expense_id, whole)
+    expense = await crud.replace_expense(ledger, expense_id, whole, condition)
+    response.headers["ETag"] = row_tag(expense.revision)
+    return expense
 
 
-@router.patch(
-    "/{expense_id}",
-    summary="Change an expense",
-    responses=documented([NotFound(), TAKEN, moved_on(), TooMany()]),
-)
-async def change_expense(ledger: Writer, expense_id: RowId, change: ExpenseUpdate) -> Expense:
+@router.patch("/{expense_id}", summary="Change an expense", responses=documented([NotFound(), TAKEN, TooMany()]))
+async def change_expense(
+    ledger: Writer, response: Response, expense_id: RowId, change: ExpenseUpdate, condition: Condition
+) -> Expense:
     """Change the fields you send; leave the rest alone. What you read can be sent back."""
-    return await crud.change_expense(ledger, expense_id, change)
+    expense = await crud.change_expense(ledger, expense_id, change, condition)
+    response.headers["ETag"] = row_tag(expense.revision)
+    return expense
 
 
 @router.delete(
@@ -88,6 +142,9 @@ async def change_expense(ledger: Writer, expense_id: RowId, change: ExpenseUpdat
     summary="Delete an expense",
     responses=documented([NotFound()]),
 )
-async def delete_expense(ledger: Writer, expense_id: RowId) -> None:
-    """Delete the expense; its `external_id` stays taken, so that a script that sends it again brings nothing back."""
-    await crud.delete_expense(ledger, expense_id)
+async def delete_expense(ledger: Writer, expense_id: RowId, condition: Condition) -> None:
+    """Move the expense to the trash, from where it can be restored for a while.
+
+    Its `external_id` stays taken, so that a script that sends it again brings nothing back.
+    """
+    await crud.delete_expense(ledger, expense_id, condition)

@@ -1,6 +1,7 @@
 """The intake: how a request is read, strictly and within bounds, so that it means the same to every reader."""
 
 import asyncio
+import hashlib
 import json
 from codecs import BOM_UTF8
 from typing import Any, Final
@@ -48,9 +49,9 @@ class StrictRequest(Request):
             self._query_params = StrictQuery(pairs(self.scope["query_string"]))
         return self._query_params
 
-    async def read(self, media_type: str) -> None:
-        """Read the body, which must be of this media type, before anything else happens."""
-        self._body = await self._bytes()
+    async def read(self, media_type: str, most: int = MOST_BYTES) -> None:
+        """Read the body, which must be of this media type and not too long, before anything else happens."""
+        self._body = await self._bytes(most)
         if not self._body:
             return
         if "content-encoding" in self.headers or self._media_type() != media_type:
@@ -64,17 +65,28 @@ class StrictRequest(Request):
         """Return the form that was read; unlike Starlette's, letters beyond ASCII need not be escaped."""
         return StrictForm([*pairs(self._body)])
 
-    async def _bytes(self) -> bytes:
+    def fingerprint(self) -> str:
+        """Return what a request and its repetition have in common, and no others: method, address, and body if any."""
+        parts = (
+            self.method.encode(),
+            self.scope["path"].encode(),
+            self.scope["query_string"],
+            getattr(self, "_body", b""),
+        )
+        # Each with its length, so that where one ends and the next begins makes a difference.
+        return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).hexdigest()
+
+    async def _bytes(self, most: int) -> bytes:
         length = self.headers.get("content-length", "0")
-        if length.isdecimal() and int(length[:12]) > MOST_BYTES:
-            raise BodyTooLarge
+        if length.isdecimal() and int(length[:12]) > most:
+            raise too_large(most)
         chunks, size = [], 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in self.stream():
                     size += len(chunk)
-                    if size > MOST_BYTES:
-                        raise BodyTooLarge
+                    if size > most:
+                        raise too_large(most)
                     chunks.append(chunk)
         except ClientDisconnect:
             raise MalformedBody("The body ended too early.") from None
@@ -86,6 +98,11 @@ class StrictRequest(Request):
         media_type, _, parameters = self.headers.get("content-type", "").partition(";")
         charset = parameters.strip().lower().replace('"', "")
         return media_type.strip().lower() if charset in {"", "charset=utf-8", "charset=utf8"} else ""
+
+
+def too_large(most: int) -> BodyTooLarge:
+    """Return the refusal of a body of more bytes than an address takes."""
+    return BodyTooLarge(f"The body is too large: this address takes at most {most // 1024} KiB.")
 
 
 def pairs(written: bytes) -> list[tuple[str, str]]:

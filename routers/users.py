@@ -7,7 +7,8 @@ from fastapi import APIRouter, Form
 
 from problems import AlreadyExists, InvalidCredentials, WrongPassword, documented
 from refusals import at
-from routers.edge import LedgerRoute, SignedIn, TheAccounts, TheTokens, Unit, takes_long
+from routers.doors import SignedIn, TheAccounts, TheTokens, Unit
+from routers.edge import LedgerRoute, takes_long
 from schemas import AccountDeletion, PasswordChange, SignIn, Token, User, UserCreate, UserUpdate
 
 TAKEN: Final = AlreadyExists(errors=[at("/email", "already_exists", "This e-mail belongs to another account.")])

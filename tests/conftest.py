@@ -248,6 +248,26 @@ async def somebody(app: FastAPI) -> AsyncIterator[Person]:
         yield somebody
 
 
+At = Callable[[str], str]
+
+
+@pytest.fixture
+async def at(noon: time_machine.Traveller, person: Person) -> At:  # noqa: ARG001
+    """A ledger with one of each, no two at the same revision, and its addresses: `at("/expenses/{expense_id}")`."""
+
+    async def make(path: str, **fields: object) -> int:
+        return int((await person.post(path, json=fields)).json()["id"])
+
+    category = await make("/categories", name="Groceries")
+    expense = {"amount": "12.50", "date": "2026-11-22"}
+    kept = await make("/expenses", category="Groceries", external_id="bank-1", **expense)
+    limit = await make("/budgets", category="Groceries", amount="200.00", period="month")
+    trashed = await make("/expenses", **expense)
+    await person.delete(f"/expenses/{trashed}")
+    ids = {"expense_id": kept, "category_id": category, "budget_id": limit}
+    return lambda path: path.format(**ids)
+
+
 # --- the time ---------------------------------------------------------------------------------------------------------
 
 

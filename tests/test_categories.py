@@ -353,7 +353,7 @@ async def test_a_change_to_the_same_values_takes_no_revision(person: Person, sam
         ("archived", 1, "wrong_type"),
         ("archived", "true", "wrong_type"),
         ("color", "red", "malformed"),
-        ("id", 1, "unknown"),
+        ("owner_id", 1, "unknown"),
     ],
 )
 async def test_a_change_that_cannot_be_is_refused(person: Person, field: str, value: object, code: str) -> None:

@@ -105,6 +105,10 @@ async def make_an_expense(person: Person) -> int:
     return int(answer.json()["id"])
 
 
+async def spend_more(person: Person) -> int:
+    return int((await person.post("/expenses", json={"amount": "3.00"})).json()["id"])
+
+
 async def find_the_category(person: Person) -> int:
     (category,) = (await person.get("/categories")).json()["items"]
     return int(category["id"])
@@ -172,11 +176,41 @@ async def test_what_is_no_id_is_no_row(person: Person, operation: Operation, row
         "/categories?with_usage=true",
         "/budgets",
         "/budgets/status",
+        "/expenses/trash",
     ],
 )
-async def test_a_strangers_list_is_empty(stranger: Person, rows: dict[str, int], path: str) -> None:
+async def test_a_strangers_list_is_empty(person: Person, stranger: Person, rows: dict[str, int], path: str) -> None:
+    assert (await person.delete(f"/expenses/{(await spend_more(person))}")).status_code == 204
     assert rows
     assert (await stranger.get(path)).json()["items"] == []
+
+
+async def test_a_strangers_feed_is_their_own(stranger: Person, rows: dict[str, int]) -> None:
+    assert rows
+    feed = (await stranger.get("/changes")).json()
+    assert [feed[kind] for kind in ("expenses", "categories", "budgets", "deleted")] == [[], [], [], []]
+
+
+@pytest.mark.parametrize("operation", [{"op": "update", "data": {"amount": "1.00"}}, {"op": "delete"}])
+async def test_a_batch_reaches_no_strangers_row(
+    person: Person, stranger: Person, rows: dict[str, int], operation: dict[str, object]
+) -> None:
+    before = await everything(person)
+    theirs = operation | {"id": rows["expense_id"]}
+    answer = await stranger.post("/expenses/batch", json={"operations": [theirs]})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (404, "/operations/0/id")
+    assert await everything(person) == before
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_a_filter_reaches_no_strangers_row(
+    person: Person, stranger: Person, rows: dict[str, int], method: str
+) -> None:
+    before = await everything(person)
+    body = {"description": "mine now"} if method == "PATCH" else None
+    answer = await stranger.request(method, "/expenses?from=1900-01-01", json=body)
+    assert (answer.json()["matched"], bool(rows)) == (0, True)
+    assert await everything(person) == before
 
 
 async def test_a_strangers_report_is_their_own(stranger: Person, rows: dict[str, int]) -> None:

@@ -156,7 +156,7 @@ async def test_signing_in_and_a_new_password_take_no_revision(app: FastAPI, pers
 
 @pytest.fixture
 def caller(person: Person) -> Caller:
-    return Caller(id=person.user["id"], sid="", currency="EUR", timezone="UTC", month_start_day=1)
+    return Caller(id=person.user["id"], sid="", currency="EUR", timezone="UTC", month_start_day=1, revision=0)
 
 
 async def test_an_unlocked_ledger_has_no_next_revision(app: FastAPI, caller: Caller) -> None:
@@ -408,7 +408,7 @@ COSTS: list[tuple[str, str, dict[str, object] | None, int, int]] = [
     ("PUT", "/expenses/{expense}", AN_EXPENSE | {"currency": "EUR"}, 200, 6),
     ("PATCH", "/expenses/{expense}", {"amount": "13.00"}, 200, 6),
     ("PATCH", "/expenses/{expense}", {"amount": "1.00"}, 200, 4),
-    ("DELETE", "/expenses/{expense}", None, 204, 7),
+    ("DELETE", "/expenses/{expense}", None, 204, 8),
     ("POST", "/categories", {"name": "Travel"}, 201, 8),
     ("PATCH", "/categories/{category}", {"color": "#2a9d8f"}, 200, 7),
     ("PATCH", "/categories/{category}", {"name": "Food"}, 200, 10),
@@ -418,7 +418,19 @@ COSTS: list[tuple[str, str, dict[str, object] | None, int, int]] = [
     ("GET", "/budgets/status", None, 200, 3),
     ("POST", "/budgets", A_BUDGET, 201, 8),
     ("POST", "/budgets", A_BUDGET | {"category": "groceries"}, 201, 9),
+    ("PATCH", "/budgets/{budget}", {"amount": "250"}, 200, 7),
+    ("DELETE", "/budgets/{budget}", None, 204, 7),
     ("PATCH", "/users/me", {"currency": "JPY"}, 200, 5),
+    ("GET", "/changes", None, 200, 5),
+    ("GET", "/expenses/trash", None, 200, 2),
+    ("POST", "/expenses/{trashed}/restore", None, 200, 10),
+    ("POST", "/expenses/{expense}/restore", None, 200, 4),
+    ("POST", "/expenses/restore", {"revision": 4}, 200, 8),
+    ("DELETE", "/expenses/trash", None, 204, 5),
+    ("PATCH", "/expenses?q=apples", {"description": None}, 200, 6),
+    ("PATCH", "/expenses?q=apples&dry_run=true", {"description": None}, 200, 4),
+    ("DELETE", "/expenses?q=apples", None, 200, 8),
+    ("POST", "/expenses/batch", {"operations": [{"op": "create", "data": AN_EXPENSE}] * 100}, 200, 6),
 ]
 
 
@@ -432,11 +444,16 @@ async def test_a_request_asks_the_database_no_more_than_it_must(
     status: int,
     number: int,
 ) -> None:
-    expense = await create(person, category="Groceries", external_id="known")
+    expense = await create(person, category="Groceries", external_id="known", description="Apples")
     await create_category(person, "Rent")
     (category,) = [it for it in (await person.get("/categories")).json()["items"] if it["name"] == "Groceries"]
+    trashed = await create(person)
+    await person.delete(f"/expenses/{trashed['id']}")
+    budget = (await person.post("/budgets", json=A_BUDGET | {"currency": "JPY", "amount": "200"})).json()
+    rows = {"expense": expense, "category": category, "trashed": trashed, "budget": budget}
+    address = path.format_map({name: row["id"] for name, row in rows.items()})
     with statements() as sent:
-        answer = await person.request(method, path.format(expense=expense["id"], category=category["id"]), json=body)
+        answer = await person.request(method, address, json=body)
     assert answer.status_code == status
     assert len(sent) == number, "\n".join(sent)
     assert sent.count("COMMIT") == (method != "GET")

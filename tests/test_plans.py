@@ -25,6 +25,13 @@ BY_AMOUNT = "ix_expenses_owner_id_amount_id"
 BY_CATEGORY = "ix_expenses_owner_id_category_id_spent_on_id"
 BY_REPORT = "ix_expenses_owner_id_spent_on_category_id_currency_amount"
 BY_EXTERNAL_ID = "uq_expenses_owner_id_external_id"
+BY_REVISION = {
+    "expenses": "ix_expenses_owner_id_revision_id",
+    "categories": "ix_categories_owner_id_revision_id",
+    "budgets": "ix_budgets_owner_id_revision_id",
+    "tombstones": "ix_tombstones_owner_id_revision_row_id",
+    "trash": "ix_trash_owner_id_revision_id",
+}
 
 
 @dataclass(frozen=True)
@@ -330,7 +337,7 @@ async def test_whether_a_category_is_in_use_reads_one_row(planner: Planner) -> N
 
 async def test_who_is_calling_is_looked_up(planner: Planner) -> None:
     plan = await planner.plan("/users/me", "users INNER JOIN sessions")
-    assert plan.indexes == {"sessions": "uq_sessions_sid", "users": "PRIMARY"}
+    assert plan.indexes == {"sessions": "uq_sessions_sid", "users": "PRIMARY", "ledgers": "PRIMARY"}
     assert plan.rows_read <= SLACK
 
 
@@ -365,3 +372,33 @@ async def test_what_lies_in_the_trash_is_looked_up(planner: Planner) -> None:
     plan = await planner.plan("/expenses", "trash", "POST", json=body)
     assert plan.indexes["trash"] == "uq_trash_owner_id_external_id"
     assert plan.rows_read <= SLACK
+
+
+@pytest.mark.parametrize("since", [0, MINE // 2])
+async def test_what_changed_is_read_in_the_order_of_revisions(planner: Planner, since: int) -> None:
+    plan = await planner.plan(f"/changes?since={since}&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_REVISION["expenses"]
+    assert "filesort" not in plan.notes
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+@pytest.mark.parametrize("table", ["categories", "budgets", "tombstones"])
+async def test_what_else_changed_is_read_in_the_order_of_revisions(planner: Planner, table: str) -> None:
+    plan = await planner.plan(f"/changes?since=1&limit={PAGE}", table)
+    assert plan.indexes[table] == BY_REVISION[table]
+
+
+async def test_one_change_of_many_rows_is_paged_without_reading_them_again(planner: Planner) -> None:
+    changed = await planner.person.patch("/expenses?period=2022-12", json={"description": "december"})
+    since = changed.json()["revision"] - 1
+    page = (await planner.person.get(f"/changes?since={since}&limit=200")).json()
+    plan = await planner.plan(f"/changes?since={since}&limit={PAGE}&cursor={page['next_cursor']}")
+    assert changed.json()["matched"] > 400
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+async def test_the_trash_is_read_in_the_order_of_deletions(planner: Planner) -> None:
+    await planner.person.delete("/expenses?period=2022-11-30")
+    plan = await planner.plan("/expenses/trash?limit=5", "trash")
+    assert plan.indexes["trash"] == BY_REVISION["trash"]
+    assert "filesort" not in plan.notes

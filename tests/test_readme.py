@@ -149,11 +149,11 @@ def test_every_link_leads_to_a_file() -> None:
 
 def test_the_structure_lists_every_module() -> None:
     structure = next(block for block in _blocks("text") if "main.py" in block)
-    listed = re.findall(r"── (\S+)", structure)
+    listed = re.findall(r"\w+\.py|[\w/]+/", re.sub("#.*", "", structure))
 
     assert [name for name in listed if not (ROOT / name).exists()] == []
     assert {name for name in _tracked() if re.fullmatch(r"\w+\.py", name)} - set(listed) == set()
 
 
 def test_the_readme_is_read_to_its_end() -> None:
-    assert README.count("\n") <= 200
+    assert README.count("\n") <= 230

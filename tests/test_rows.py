@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from conditions import Precondition
 from problems import PreconditionFailed, ValidationFailed
 from rows import money_columns, refuse_moved_on, thousandths
 
@@ -12,13 +13,13 @@ LUNCH = {"amount": 12_500, "currency": "EUR"}
 
 @pytest.mark.parametrize("sent", [None, 7])
 def test_a_row_that_stands_as_it_was_read_may_change(sent: int | None) -> None:
-    refuse_moved_on(sent, 7)
+    refuse_moved_on(7, Precondition(), sent)
 
 
 @pytest.mark.parametrize("sent", [0, 6, 8, -7])
 def test_a_row_that_has_moved_on_may_not(sent: int) -> None:
     with pytest.raises(PreconditionFailed) as refused:
-        refuse_moved_on(sent, 7)
+        refuse_moved_on(7, Precondition(), sent)
     assert [entry.place for entry in refused.value.errors] == [{"pointer": "/revision"}]
 
 

@@ -304,7 +304,7 @@ def test_what_cannot_be_missing_cannot_be_null(shape: type[BaseModel], field: st
         (ExpenseUpdate, {}, "category_id"),
         (ExpenseUpdate, {}, "__class__"),
         (CategoryCreate, {"name": "Food"}, "archived"),
-        (CategoryUpdate, {}, "id"),
+        (CategoryUpdate, {}, "owner_id"),
         (UserCreate, USER, "id"),
         (UserCreate, USER, "is_admin"),
         (UserUpdate, {}, "password"),

@@ -1,0 +1,74 @@
+"""Idempotency: the answer to a request that bore an Idempotency-Key, stored together with what the request did."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import bindparam, insert, select
+
+from database import now
+from ledger import Ledger
+from models import KEY_LENGTH, RememberedAnswer
+from prepared import Prepared
+from problems import IdempotencyKeyReused, ValidationFailed
+from refusals import at_header
+
+HEADER: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotency-Replayed"
+_KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_LENGTH}}}")
+
+# Answered by the primary key.
+_RECALL: Final = Prepared(
+    select(
+        RememberedAnswer.request,
+        RememberedAnswer.status,
+        RememberedAnswer.location,
+        RememberedAnswer.etag,
+        RememberedAnswer.body,
+    ).where(RememberedAnswer.owner_id == bindparam("owner"), RememberedAnswer.key == bindparam("key"))
+)
+_REMEMBER: Final = Prepared(insert(RememberedAnswer).inline(), RememberedAnswer.__table__.columns.keys())
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is kept of an answer: what a client may want of it again."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+def read_key(lines: Sequence[str]) -> str:
+    """Return the one Idempotency-Key, or raise ValidationFailed: it has 1 to 255 visible characters of ASCII."""
+    if len(lines) > 1 or not _KEY.fullmatch(lines[0]):
+        detail = f"Send one key of 1 to {KEY_LENGTH} visible ASCII characters without spaces, such as a UUID."
+        raise ValidationFailed(errors=[at_header(HEADER, "malformed", detail)])
+    return lines[0]
+
+
+async def recall(ledger: Ledger, key: str, request: str) -> Remembered | None:
+    """Return what was answered under this key, if anything; raise IdempotencyKeyReused if that was another request."""
+    row = await ledger.line(_RECALL, key=key)
+    if row is None:
+        return None
+    remembered, status, location, etag, body = row
+    if remembered != request:
+        raise IdempotencyKeyReused
+    headers = {"Location": location, "ETag": etag}
+    return Remembered(status, {name: value for name, value in headers.items() if value is not None}, body)
+
+
+async def remember(ledger: Ledger, key: str, request: str, answer: Remembered) -> None:
+    """Store an answer in the transaction whose answer it is."""
+    await ledger.write(
+        _REMEMBER,
+        key=key,
+        request=request,
+        status=answer.status,
+        location=answer.headers.get("Location"),
+        etag=answer.headers.get("ETag"),
+        body=answer.body,
+        created_at=now(),
+    )

@@ -1,0 +1,32 @@
+"""Changes: what a client that keeps a copy has to learn."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+import changes
+from conditions import ledger_tag
+from pagination import next_link
+from problems import documented
+from routers.doors import Reader, unless_seen
+from routers.edge import LedgerRoute
+from sync import Changes, ChangesQuery
+
+router = APIRouter(prefix="/changes", tags=["changes"], route_class=LedgerRoute)
+
+
+@router.get("", summary="See what changed", responses=documented([changes.ahead()]))
+async def read_changes(
+    ledger: Reader, request: Request, response: Response, query: Annotated[ChangesQuery, Query()]
+) -> Changes:
+    """Return all expenses, categories and budgets that changed after revision `since`, and what was deleted.
+
+    Go on with `next_cursor` until it is null, then keep `revision` as the next `since`: from 0 on, call after call,
+    your copy becomes exactly what the server has. What changes while you page comes with the next call.
+    """
+    reach = changes.reach_of(ledger, query)
+    unless_seen(request, response, ledger_tag(ledger.owner))
+    page = await changes.read_changes(ledger, reach, query.limit)
+    if page.next_cursor:
+        response.headers["Link"] = next_link("/changes", request.query_params, page.next_cursor)
+    return page

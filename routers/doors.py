@@ -1,0 +1,180 @@
+"""The doors: who may, as types of a signature, and what the headers of a request say of what is behind them."""
+
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Header, Request, Response, Security
+from fastapi.params import Depends
+from fastapi.security import OAuth2PasswordBearer
+from pydantic_core import PydanticCustomError
+
+import expiry
+import idempotency
+from accounts import Accounts
+from auth import AccessTokens, Caller, Claims, caller_of
+from conditions import IF_MATCH, IF_NONE_MATCH, Precondition, Tags, is_among, read_tags
+from database import UnitOfWork, now
+from fields import Given
+from ledger import Ledger
+from models import KEY_LENGTH
+from problems import TOKEN_PATH, NotAuthenticated, ValidationFailed
+from refusals import at_header
+from routers.intake import JSON, StrictRequest
+from shapes import callers_currency
+
+
+class Answered(Exception):
+    """There is no need to go on: this is the answer."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+class Door(OAuth2PasswordBearer):
+    """A dependency that lets in who bears a good access token, and a security scheme in the document."""
+
+    def __init__(self, opened: Callable[[Claims, StrictRequest], Coroutine[Any, Any, Any]]) -> None:
+        """Make what lies behind the door with `opened`."""
+        description = "Your user name or e-mail, and your password."
+        super().__init__(TOKEN_PATH, scheme_name="SignIn", description=description)
+        self._opened = opened
+
+    async def __call__(self, request: StrictRequest) -> Any:  # type: ignore[override]  # noqa: ANN401
+        """Verify the token, find its session, and open."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise NotAuthenticated
+        return await self._opened(request.app.state.tokens.read(token.strip()), request)
+
+
+async def _to_read(claims: Claims, request: StrictRequest) -> Ledger:
+    unit: UnitOfWork = request.scope["unit"]
+    return Ledger(await caller_of(await unit.connection(), claims), unit)
+
+
+async def _to_write(claims: Claims, request: StrictRequest) -> Ledger:
+    unit: UnitOfWork = request.scope["unit"]
+    # The token says whose turn to wait for, so that one connection serves from the first query to the commit.
+    connection = await unit.begin(claims.user_id)
+    ledger = Ledger(await caller_of(connection, claims), unit)
+    await ledger.lock()
+    if ledger.is_to_be_swept:
+        await expiry.sweep(ledger, request.app.state.settings.trash_days)
+    if idempotency.HEADER in request.headers:
+        await _replay_or_remember(ledger, request)
+    # FastAPI reads the body next; what its amount must fit is then known.
+    callers_currency.set(ledger.owner.currency)
+    return ledger
+
+
+async def _replay_or_remember(ledger: Ledger, request: StrictRequest) -> None:
+    """Answer as the first time that this key came; the first time, see to it that the answer is stored."""
+    key, same = idempotency.read_key(request.headers.getlist(idempotency.HEADER)), request.fingerprint()
+    if answered := await idempotency.recall(ledger, key, same):
+        headers = {**answered.headers, idempotency.REPLAYED: "true"}
+        raise Answered(Response(answered.body, answered.status, headers, JSON if answered.body else None))
+
+    async def remember(response: Response) -> None:
+        answer = idempotency.Remembered(response.status_code, response.headers, bytes(response.body).decode())
+        await idempotency.remember(ledger, key, same, answer)
+
+    request.scope["remember"] = remember
+
+
+async def _to_know(claims: Claims, request: StrictRequest) -> Caller:
+    unit: UnitOfWork = request.scope["unit"]
+    return await caller_of(await unit.connection(), claims)
+
+
+async def precondition(
+    if_match: Annotated[
+        Given[Tags],
+        Header(alias=IF_MATCH, description="Change it only if its `ETag` is still this, or one of these; or `*`."),
+    ] = None,
+    if_none_match: Annotated[Given[Tags], Header(alias=IF_NONE_MATCH, include_in_schema=False)] = None,
+) -> Precondition:
+    """Return what must be so of the row that a change is for."""
+    return Precondition(if_match, if_none_match)
+
+
+def unless_seen(request: Request, response: Response, tag: str) -> None:
+    """Tag the answer, and end here with a 304 where the client has it already (RFC 9110 section 13.1.2)."""
+    response.headers["ETag"] = tag
+    lines = request.headers.getlist(IF_NONE_MATCH)
+    if not lines:
+        return
+    try:
+        seen = read_tags(lines)
+    except PydanticCustomError as refused:
+        raise ValidationFailed(errors=[at_header(IF_NONE_MATCH, refused.type, refused.message())]) from None
+    if is_among(tag, seen):
+        raise Answered(Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag}))
+
+
+async def unit_of_work(request: Request) -> UnitOfWork:
+    """Return the request's unit of work."""
+    unit: UnitOfWork = request.scope["unit"]
+    return unit
+
+
+async def kept_since(request: Request) -> datetime:
+    """Return when the oldest deletion was that the trash still shows."""
+    return expiry.kept_since(now(), request.app.state.settings.trash_days)
+
+
+async def the_accounts(request: Request) -> Accounts:
+    """Return what the application does with accounts."""
+    accounts: Accounts = request.app.state.accounts
+    return accounts
+
+
+async def the_tokens(request: Request) -> AccessTokens:
+    """Return what issues the application's access tokens."""
+    tokens: AccessTokens = request.app.state.tokens
+    return tokens
+
+
+Reader = Annotated[Ledger, Security(Door(_to_read))]
+"""The caller's ledger, to read."""
+Writer = Annotated[Ledger, Security(Door(_to_write))]
+"""The caller's ledger, locked, to change."""
+SignedIn = Annotated[Caller, Security(Door(_to_know))]
+"""The caller."""
+KeptSince = Annotated[datetime, Depends(kept_since)]
+"""When the oldest deletion was that the trash still shows."""
+Condition = Annotated[Precondition, Depends(precondition)]
+"""What the client wants to be so of what it changes."""
+Unit = Annotated[UnitOfWork, Depends(unit_of_work)]
+"""The request's unit of work, for what belongs to no ledger."""
+TheAccounts = Annotated[Accounts, Depends(the_accounts)]
+"""What the application does with accounts."""
+TheTokens = Annotated[AccessTokens, Depends(the_tokens)]
+"""What issues the application's access tokens."""
+
+HEADERS: Final = (
+    (
+        Reader,
+        {
+            "name": IF_NONE_MATCH,
+            "in": "header",
+            "required": False,
+            "description": "The `ETag` of the answer that you have: if it still holds, the answer is an empty 304.",
+            "schema": {"type": "string"},
+        },
+    ),
+    (
+        Writer,
+        {
+            "name": idempotency.HEADER,
+            "in": "header",
+            "required": False,
+            "description": "A key of your own, such as a UUID. The same request with the same key is done once: sent "
+            "again within 24 hours, it is answered as the first time, with `Idempotency-Replayed: true`.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH},
+        },
+    ),
+)
+"""What those who come through a door may send along."""

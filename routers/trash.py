@@ -1,0 +1,57 @@
+"""The trash: what was deleted of the expenses, and the way back."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+import trash
+from conditions import ledger_tag, row_tag
+from fields import RowId
+from pagination import next_link
+from problems import NotFound, TooMany, documented
+from routers.doors import Condition, KeptSince, Reader, Writer, unless_seen
+from routers.edge import LedgerRoute, takes_long
+from schemas import Expense, ExpenseList
+from shapes import Paged
+from sync import BulkChange, Deletion
+
+router = APIRouter(prefix="/expenses", tags=["trash"], route_class=LedgerRoute)
+
+
+@router.get("/trash", summary="List deleted expenses", response_model_exclude_unset=True)
+async def list_trash(
+    ledger: Reader, request: Request, response: Response, query: Annotated[Paged, Query()], kept_since: KeptSince
+) -> ExpenseList:
+    """Return a page of what was deleted, the last first; it is kept for 30 days unless the service says otherwise.
+
+    `revision` is that of the deletion, by which `POST /expenses/restore` undoes it.
+    """
+    cursor = trash.cursor_of(query)
+    unless_seen(request, response, ledger_tag(ledger.owner, kept_since.date()))
+    page = await trash.list_trash(ledger, query, cursor, kept_since)
+    if page.next_cursor:
+        response.headers["Link"] = next_link("/expenses/trash", request.query_params, page.next_cursor)
+    return page
+
+
+@router.delete("/trash", status_code=HTTPStatus.NO_CONTENT, summary="Empty the trash")
+@takes_long
+async def empty_trash(ledger: Writer, condition: Condition) -> None:
+    """Delete everything in the trash for good; each `external_id` there is free again."""
+    await trash.empty_trash(ledger, condition)
+
+
+@router.post("/restore", summary="Undo a deletion", responses=documented([NotFound(), TooMany()]))
+@takes_long
+async def restore_expenses(ledger: Writer, deletion: Deletion, kept_since: KeptSince) -> BulkChange:
+    """Bring back all expenses that the change of this revision deleted, so far as they are still in the trash."""
+    return await trash.restore_deletion(ledger, deletion.revision, kept_since)
+
+
+@router.post("/{expense_id}/restore", summary="Restore an expense", responses=documented([NotFound(), TooMany()]))
+async def restore_expense(ledger: Writer, response: Response, expense_id: RowId, kept_since: KeptSince) -> Expense:
+    """Bring an expense back from the trash, unchanged and under its old id; one that is not deleted stays as it is."""
+    expense = await trash.restore_expense(ledger, expense_id, kept_since)
+    response.headers["ETag"] = row_tag(expense.revision)
+    return expense

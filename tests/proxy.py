@@ -1,0 +1,107 @@
+"""A proxy between an app and its MariaDB (or MySQL) that cuts a connection just where a test wants it cut."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final, Self
+
+from sqlalchemy import URL
+
+HEADER_BYTES: Final = 4
+COM_QUERY: Final = 0x03
+CHUNK: Final = 64 * 1024
+
+
+class Proxy:
+    """Passes on what both say, until a statement comes at which it was told to cut the connection.
+
+    Other connections, and those that follow, are served as if nothing had been. None may be encrypted, since the
+    proxy reads along.
+    """
+
+    def __init__(self, database: URL) -> None:
+        """Stand before the server of this URL."""
+        self._database = database
+        self._listener: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._cut: tuple[bytes, bool] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the same database is, by way of the proxy."""
+        assert self._listener, "the proxy listens only inside `async with`"
+        port = self._listener.sockets[0].getsockname()[1]
+        return self._database.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+
+    @property
+    def has_cut(self) -> bool:
+        """Whether the statement to cut at has come."""
+        return self._cut is None
+
+    def cut_at(self, statement: str, *, arrives: bool) -> None:
+        """Cut the connection on which the next statement comes that begins so, and only that one.
+
+        Either it never arrives, or it arrives and the connection is cut once the server has answered: then what it
+        asks for is done, and the app does not learn that.
+        """
+        self._cut = statement.encode(), arrives
+
+    async def __aenter__(self) -> Self:
+        """Listen on a loopback port of its own."""
+        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Cut what is still open."""
+        assert self._listener
+        self._listener.close()
+        for end in self._ends:
+            end.transport.abort()
+        await asyncio.gather(*self._serving)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._serving.add(task)
+        far_reader, far_writer = await asyncio.open_connection(self._database.host, self._database.port or 3306)
+        ends = {writer, far_writer}
+        self._ends |= ends
+        swallowing = asyncio.Event()
+        pumps = [
+            asyncio.create_task(self._pass_commands(reader, far_writer, swallowing)),
+            asyncio.create_task(_pass_answers(far_reader, writer, swallowing)),
+        ]
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.transport.abort()
+        await asyncio.gather(*pumps)
+        for end in ends:
+            with suppress(OSError):
+                await end.wait_closed()
+        self._ends -= ends
+        self._serving.discard(task)
+
+    async def _pass_commands(
+        self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, swallowing: asyncio.Event
+    ) -> None:
+        # A packet is its length in three bytes, least first, a number that begins at 0 with each command, and so many
+        # bytes; those of a statement are 0x03 and its text.
+        with suppress(EOFError, OSError):
+            while True:
+                header = await reader.readexactly(HEADER_BYTES)
+                content = await reader.readexactly(int.from_bytes(header[:3], "little"))
+                is_statement = header[3] == 0 and content[:1] == bytes([COM_QUERY])
+                if self._cut and is_statement and content[1:].startswith(self._cut[0]):
+                    (_, arrives), self._cut = self._cut, None
+                    if not arrives:
+                        return
+                    swallowing.set()
+                server.write(header + content)
+                await server.drain()
+
+
+async def _pass_answers(reader: asyncio.StreamReader, client: asyncio.StreamWriter, swallowing: asyncio.Event) -> None:
+    with suppress(OSError):
+        while (said := await reader.read(CHUNK)) and not swallowing.is_set():
+            client.write(said)
+            await client.drain()
