@@ -75,7 +75,8 @@ async def restore_expense(ledger: Ledger, expense_id: int, kept_since: datetime)
     """Bring one expense back, under its old id; one that is not deleted stays as it stands."""
     live = await ledger.lines(_LIVE_ONE, row_id=expense_id)
     if not live:
-        if not await _bring_back(ledger, TrashedExpense.id == expense_id, kept_since):
+        buried = Tombstone.row_id == expense_id
+        if not await _bring_back(ledger, TrashedExpense.id == expense_id, buried, kept_since):
             raise NotFound
         live = await ledger.lines(_LIVE_ONE, row_id=expense_id)
     return answer(live[0])
@@ -83,14 +84,20 @@ async def restore_expense(ledger: Ledger, expense_id: int, kept_since: datetime)
 
 async def restore_deletion(ledger: Ledger, deletion: int, kept_since: datetime) -> BulkChange:
     """Bring back what the change of this revision deleted, as far as it is in the trash; NotFound if nothing is."""
-    count = await _bring_back(ledger, TrashedExpense.revision == deletion, kept_since)
+    buried = Tombstone.revision == deletion
+    count = await _bring_back(ledger, TrashedExpense.revision == deletion, buried, kept_since)
     if not count:
         raise NotFound(errors=[at("/revision", "not_found", "Nothing in the trash was deleted by this change.")])
     return BulkChange(matched=count, revision=ledger.revision)
 
 
-async def _bring_back(ledger: Ledger, which: ColumnElement[bool], kept_since: datetime) -> int:
-    """Move what meets the condition out of the trash, and return how many these are."""
+async def _bring_back(
+    ledger: Ledger, which: ColumnElement[bool], buried: ColumnElement[bool], kept_since: datetime
+) -> int:
+    """Move what meets the condition out of the trash, and return how many these are.
+
+    `buried` says by an index which tombstones these are among; some may be of what is in the trash no more.
+    """
     parameters = {"kept_since": kept_since}
     count = int((await ledger.execute(_COUNT.where(which), **parameters)).scalar_one())
     if count:
@@ -98,7 +105,9 @@ async def _bring_back(ledger: Ledger, which: ColumnElement[bool], kept_since: da
         moved = select(*kept, literal(await ledger.next_revision(expenses=count))).where(_TRASHED, _SHOWN, which)
         await ledger.execute(insert(Expense).from_select([*_KEPT, "revision"], moved), **parameters)
         in_the_trash = select(TrashedExpense.id).where(_TRASHED, _SHOWN, which)
-        await ledger.execute(delete(Tombstone).where(*_BURIED, Tombstone.row_id.in_(in_the_trash)), **parameters)
+        await ledger.execute(
+            delete(Tombstone).where(*_BURIED, buried, Tombstone.row_id.in_(in_the_trash)), **parameters
+        )
         await ledger.execute(delete(TrashedExpense).where(_TRASHED, _SHOWN, which), **parameters)
     return count
 
