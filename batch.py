@@ -20,7 +20,7 @@ from database import now
 from ledger import Ledger
 from models import Expense, Tombstone, TrashedExpense
 from problems import NotFound, Problem, ValidationFailed
-from refusals import Entry, at, entries
+from refusals import at, entries
 from rows import answer_of, expense_columns, reading, refuse_moved_on
 from schemas import ExpenseCreate, ExpenseUpdate
 from sync import (
@@ -132,7 +132,7 @@ class Draft:
     def _row(self, operation: UpdateOperation | DeleteOperation) -> Row:
         row = self.rows.get(operation.id)
         if row is None:
-            raise NotFound(errors=[at("/id", "not_found", "You have no such expense.")])
+            raise no_such(is_deleted=operation.id in self.gone)
         refuse_moved_on(row["revision"], Precondition(), operation.revision)
         return row
 
@@ -158,10 +158,26 @@ async def run(ledger: Ledger, batch: Batch) -> BatchResult:
     draft = await _read(ledger, batch.operations)
     refused = _play(draft, batch.operations)
     if refused:
-        told = [entry for problem in refused for entry in problem.errors]
-        raise replace(refused[0], detail=NOTHING_DONE, errors=told)
+        raise refused_together(refused)
     await _write(ledger, draft)
     return BatchResult(revision=ledger.revision, results=[_result(status, row) for status, row in draft.results])
+
+
+def refused_together(refused: Sequence[Problem]) -> Problem:
+    """Return the one problem that many are: it lists all of them, and has the status of the first."""
+    return replace(refused[0], detail=NOTHING_DONE, errors=[entry for problem in refused for entry in problem.errors])
+
+
+def moved(problem: Problem, place: str) -> Problem:
+    """Return a problem whose pointers begin a level further up, at `place`."""
+    told = problem.errors or [at("", "not_allowed", problem.detail)]
+    return replace(problem, errors=[replace(it, place={"pointer": f"{place}{it.place['pointer']}"}) for it in told])
+
+
+def no_such(*, is_deleted: bool = False) -> NotFound:
+    """Return the refusal of an operation on an expense that is not there."""
+    detail = "This expense is deleted: restore it first." if is_deleted else "You have no such expense."
+    return NotFound(errors=[at("/id", "not_found", detail)])
 
 
 def _play(draft: Draft, operations: Sequence[Operation]) -> list[Problem]:
@@ -185,7 +201,11 @@ def _refuse_twice(operation: Operation, seen: set[int]) -> None:
     if isinstance(operation, CreateOperation):
         return
     if operation.id in seen:
-        raise ValidationFailed(errors=[at("/id", "not_allowed", "An id may occur once in a batch.")])
+        raise ValidationFailed(
+            errors=[
+                at("/id", "not_allowed", "An id may occur once in a batch: put what you do to it into one operation.")
+            ]
+        )
     seen.add(operation.id)
 
 
@@ -195,9 +215,7 @@ def _inside(place: str) -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        told = problem.errors or [at("", "not_allowed", problem.detail)]
-        moved = [Entry({"pointer": f"{place}{it.place['pointer']}"}, it.code, it.detail) for it in told]
-        raise replace(problem, errors=moved) from None
+        raise moved(problem, place) from None
 
 
 async def _read(ledger: Ledger, operations: Sequence[Operation]) -> Draft:
@@ -205,7 +223,7 @@ async def _read(ledger: Ledger, operations: Sequence[Operation]) -> Draft:
     changing = [it for it in operations if isinstance(it, UpdateOperation | DeleteOperation)]
     telling = [it.data for it in operations if isinstance(it, CreateOperation | UpdateOperation)]
     rows = await _by_id(ledger, {it.id for it in changing})
-    missing = {it.id for it in changing if isinstance(it, DeleteOperation)} - rows.keys()
+    missing = {it.id for it in changing} - rows.keys()
     holders = await _by_external_id(ledger, rows, {it.external_id for it in telling if it.external_id is not None})
     keys = {name_key(it.category) for it in telling if it.category is not None}
     names = await categories.named(ledger, keys)

@@ -48,7 +48,7 @@ def read_tags(lines: Sequence[str]) -> frozenset[str]:
     return frozenset(re.findall(_TAG, value))
 
 
-OF_ONE: Final = "The row's ETag is another now."
+OF_ONE: Final = "The row's ETag is another now; a weak one (W/) never matches."
 OF_MANY: Final = "Many rows have no ETag that could match: send *, or leave it out."
 
 Tags = Annotated[frozenset[str], PlainValidator(read_tags), WithJsonSchema({"type": "string"})]

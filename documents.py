@@ -41,7 +41,7 @@ Accounts, categories, expenses, reports and budgets, exact to the last decimal.
 Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
 whose `errors` name each field to blame. Unknown fields and query parameters are refused, so that a typo never widens a
 request. A row's `ETag` is its `revision`: send it as `If-Match`, and nobody's change is lost. With an `Idempotency-Key`
-any write can be repeated safely.
+a write of expenses, categories or budgets can be repeated safely.
 """
 TAGS: Final = [
     {"name": "users", "description": "Open an account, sign in, change or delete what is yours."},

@@ -135,7 +135,8 @@ def _row_id(value: object) -> int:
     return int(value)
 
 
-def _whole_number(value: object) -> object:
+def whole_number(value: object) -> object:
+    """Read the digits of an integer in a query string; whatever else is left to be refused."""
     return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
 
 
@@ -150,7 +151,7 @@ def _bound(value: object) -> int:
 _DECIMAL = r"^-?[0-9]{1,12}(\.[0-9]{1,3})?$"
 
 RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_row_id)]
-WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
+WholeNumber = Annotated[int, BeforeValidator(whole_number)]
 """An integer in a query string."""
 Flag = Annotated[bool, BeforeValidator(_flag)]
 """`true` or `false` in a query string."""

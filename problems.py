@@ -146,7 +146,7 @@ class TooMany(Problem):
 
 
 class FilterRequired(Problem):
-    """Say which expenses: without any filter this would change all of them. If that is meant, give a span of days."""
+    """Say which expenses: without any filter these would be all of them. If that is meant, give a span of days."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -187,9 +187,7 @@ class Unavailable(Problem):
 
 
 class OutcomeUnknown(Unavailable):
-    """It may have happened, the connection to the database was lost during the commit: repeat it with the same
-    Idempotency-Key, which does it once; without one, look before you repeat it.
-    """
+    """The connection to the database was lost during the commit, so it may have happened: look before you repeat it."""
 
 
 def problem_of(error: Exception) -> Problem:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, select
 
 import money
-from conditions import Precondition
+from conditions import OF_MANY, Precondition
 from models import Category, Expense, TrashedExpense
 from prepared import Line
 from problems import PreconditionFailed, ValidationFailed
@@ -65,7 +65,7 @@ def refuse_moved_on(revision: int | None, condition: Precondition, sent: int | N
     if sent not in {None, revision}:
         unmet.append(ANOTHER_REVISION)
     if unmet:
-        raise PreconditionFailed(errors=unmet)
+        raise PreconditionFailed(OF_MANY if revision is None else "", errors=unmet)
 
 
 def thousandths(amount: Decimal, currency: str) -> int:

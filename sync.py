@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError, WrapValidator
+from pydantic import BeforeValidator, Field, ValidationError, WrapValidator
 
 from analysis import Budget
 from database import LARGEST_ID
-from fields import CategoryName, Description, Given, Optional, RevisionNumber, WholeNumber
+from fields import CategoryName, Description, Given, Optional, RevisionNumber, WholeNumber, whole_number
 from schemas import Category, Expense, ExpenseCreate, ExpenseUpdate
 from shapes import Answer, Shape, example
 
@@ -131,12 +131,32 @@ class OperationResult(Answer):
 class BatchResult(Answer):
     """What a batch did, operation by operation."""
 
-    revision: int = Field(description="The ledger's, which every expense that the batch changed bears.")
+    revision: int = Field(
+        description="The ledger's, which every expense that the batch changed bears. It is no `since` for "
+        "`GET /changes`: others may have written before."
+    )
     results: list[OperationResult]
 
     model_config = example(
         revision=32,
         results=[
+            {
+                "status": "created",
+                "id": 10,
+                "expense": {
+                    "id": 10,
+                    "amount": "12.50",
+                    "currency": "EUR",
+                    "date": "2026-11-22",
+                    "category": "Groceries",
+                    "description": None,
+                    "external_id": None,
+                    "revision": 32,
+                    "created_at": "2026-11-22T13:23:00Z",
+                    "updated_at": "2026-11-22T13:23:00Z",
+                    "deleted_at": None,
+                },
+            },
             {"status": "deleted", "id": 9, "expense": None},
         ],
     )
@@ -145,10 +165,13 @@ class BatchResult(Answer):
 # --- The feed ---------------------------------------------------------------------------------------------------------
 
 
+Since = Annotated[int, Field(ge=0, le=LARGEST_ID), BeforeValidator(whole_number)]
+
+
 class ChangesQuery(Shape):
     """From where on, and how many at once."""
 
-    since: Given[Annotated[WholeNumber, Field(ge=0, le=LARGEST_ID)]] = Field(
+    since: Given[Since] = Field(
         default=None, description="The `revision` that your copy is at; 0, which is also the default, for all there is."
     )
     limit: WholeNumber = Field(default=500, ge=1, le=1000, description="Rows of a page, of all kinds together.")

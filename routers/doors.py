@@ -100,6 +100,14 @@ async def precondition(
     return Precondition(if_match, if_none_match)
 
 
+async def precondition_of_many(
+    if_match: Annotated[Given[Tags], Header(alias=IF_MATCH, include_in_schema=False)] = None,
+    if_none_match: Annotated[Given[Tags], Header(alias=IF_NONE_MATCH, include_in_schema=False)] = None,
+) -> Precondition:
+    """Return what must be so of many rows, of which no tag tells."""
+    return Precondition(if_match, if_none_match)
+
+
 def unless_seen(request: Request, response: Response, tag: str) -> None:
     """Tag the answer, and end here with a 304 where the client has it already (RFC 9110 section 13.1.2)."""
     response.headers["ETag"] = tag
@@ -147,6 +155,8 @@ KeptSince = Annotated[datetime, Depends(kept_since)]
 """When the oldest deletion was that the trash still shows."""
 Condition = Annotated[Precondition, Depends(precondition)]
 """What the client wants to be so of what it changes."""
+ConditionOfMany = Annotated[Precondition, Depends(precondition_of_many)]
+"""What the client wants to be so of many rows, which is nothing in particular: it is looked at, and not offered."""
 Unit = Annotated[UnitOfWork, Depends(unit_of_work)]
 """The request's unit of work, for what belongs to no ledger."""
 TheAccounts = Annotated[Accounts, Depends(the_accounts)]

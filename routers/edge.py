@@ -40,6 +40,10 @@ from shapes import Shape
 logger = logging.getLogger("expense_tracker")
 
 STATEMENTS_SHARE: Final = 0.9
+REPEAT_IT: Final = (
+    "The connection to the database was lost during the commit, so it may have happened: repeat it with the same "
+    "Idempotency-Key, and it happens once."
+)
 MOST_BYTES_OF_MANY: Final = 1024 * 1024
 TRIES: Final = {Fault.AGAIN: 4, Fault.LOST: 2}
 
@@ -147,7 +151,7 @@ class LedgerRoute(APIRoute):
             yield ValidationFailed(errors=[at_parameter("tpyo", "unknown", "There is no such parameter here.")])
         yield from (InternalError(), Unavailable())
         if not self.is_read:
-            yield OutcomeUnknown()
+            yield OutcomeUnknown(REPEAT_IT if self._is_for(Writer) else "")
 
 
 async def _run(handle: Answer, request: StrictRequest, database: Database, until: float) -> Response:
@@ -166,7 +170,7 @@ async def _run(handle: Answer, request: StrictRequest, database: Database, until
             return answered.response
         except CommitLost as lost:
             logger.warning("request %s may have happened: %s", request.scope["request_id"], lost)
-            raise OutcomeUnknown from lost
+            raise OutcomeUnknown(REPEAT_IT if request.scope["remember"] else "") from lost
         except (Problem, RequestValidationError):
             raise
         except Exception as error:

@@ -7,24 +7,31 @@ from fastapi import APIRouter, Query, Request, Response
 
 import batch
 import bulk
+import categories
 import crud
 from conditions import ledger_tag, row_tag
 from fields import RowId
 from filters import BulkQuery, ExpenseQuery
 from pagination import next_link
-from problems import AlreadyExists, FilterRequired, NotFound, PreconditionFailed, TooMany, documented
-from refusals import at
-from routers.doors import Condition, Reader, Writer, unless_seen
+from problems import FilterRequired, NotFound, PreconditionFailed, TooMany, documented
+from routers.doors import Condition, ConditionOfMany, Reader, Writer, unless_seen
 from routers.edge import LedgerRoute, takes_long, takes_much
 from rows import ANOTHER_REVISION
 from schemas import Expense, ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
 from sync import Batch, BatchResult, BulkChange, ExpenseChange
 
-TAKEN: Final = AlreadyExists(
-    errors=[at("/external_id", "already_exists", "Another expense of yours has this id.")], members={"existing_id": 7}
-)
-
-ANOTHER: Final = PreconditionFailed(errors=[ANOTHER_REVISION])
+TAKEN: Final = crud.taken(7)
+REFUSED_TOGETHER: Final = [
+    batch.refused_together([batch.moved(problem, f"/operations/{place}")])
+    for place, problem in enumerate(
+        [
+            batch.no_such(),
+            batch.moved(crud.taken(7), "/data"),
+            PreconditionFailed(errors=[ANOTHER_REVISION]),
+            batch.moved(categories.too_many("/category"), "/data"),
+        ]
+    )
+]
 
 router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRoute)
 
@@ -53,16 +60,18 @@ async def create_expense(ledger: Writer, response: Response, data: ExpenseCreate
 @router.post(
     "/batch",
     summary="Change many expenses together",
-    responses=documented([NotFound(), TAKEN, ANOTHER, TooMany()]),
+    responses=documented(REFUSED_TOGETHER),
 )
 @takes_much
 @takes_long
 async def change_expenses_together(ledger: Writer, operations: Batch) -> BatchResult:
     """Do up to 1,000 operations one after the other: all of them, or none.
 
-    Each sees what those before it did. A create whose `external_id` is there answers the expense as it stands
-    (`existing`), and deleting what was deleted before is no error (`gone`). If any is refused, nothing happens, and
-    the problem lists every refused one by pointers like `/operations/3/data/amount`; its status is the first one's.
+    Each sees what those before it did. A create whose `external_id` is there changes nothing and answers the expense
+    as it stands (`existing`), which may be another than you sent, or deleted: see its `deleted_at`. Deleting what was
+    deleted before is no error (`gone`). If any is refused, nothing happens, and the problem lists every refused one by
+    pointers like `/operations/3/data/amount`; its status is the first one's. After a 412 ask `GET /changes`, look
+    again at what you meant to do, and send it under another Idempotency-Key.
     """
     return await batch.run(ledger, operations)
 
@@ -87,7 +96,7 @@ async def list_expenses(
 @router.patch("", summary="Change all expenses that match", responses=documented([FilterRequired(), TooMany()]))
 @takes_long
 async def change_matching_expenses(
-    ledger: Writer, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: Condition
+    ledger: Writer, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: ConditionOfMany
 ) -> BulkChange:
     """Give all expenses that match another category or description; `dry_run=true` only counts them.
 
@@ -99,7 +108,7 @@ async def change_matching_expenses(
 @router.delete("", summary="Delete all expenses that match", responses=documented([FilterRequired()]))
 @takes_long
 async def delete_matching_expenses(
-    ledger: Writer, query: Annotated[BulkQuery, Query()], condition: Condition
+    ledger: Writer, query: Annotated[BulkQuery, Query()], condition: ConditionOfMany
 ) -> BulkChange:
     """Move all expenses that match to the trash; `dry_run=true` only counts them.
 

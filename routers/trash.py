@@ -10,7 +10,7 @@ from conditions import ledger_tag, row_tag
 from fields import RowId
 from pagination import next_link
 from problems import NotFound, TooMany, documented
-from routers.doors import Condition, KeptSince, Reader, Writer, unless_seen
+from routers.doors import ConditionOfMany, KeptSince, Reader, Writer, unless_seen
 from routers.edge import LedgerRoute, takes_long
 from schemas import Expense, ExpenseList
 from shapes import Paged
@@ -37,7 +37,7 @@ async def list_trash(
 
 @router.delete("/trash", status_code=HTTPStatus.NO_CONTENT, summary="Empty the trash")
 @takes_long
-async def empty_trash(ledger: Writer, condition: Condition) -> None:
+async def empty_trash(ledger: Writer, condition: ConditionOfMany) -> None:
     """Delete everything in the trash for good; each `external_id` there is free again."""
     await trash.empty_trash(ledger, condition)
 

@@ -389,7 +389,10 @@ async def test_a_cursor_leads_on_without_its_since(reader: Person) -> None:
 
 
 GOOD = ("changes", 0, 8, 1, 2, 1, "")
-FORGED_PARTS = [(at, part) for at in range(1, 6) for part in (None, "1", 1.0, True, 2**63)]
+FORGED_PARTS = [
+    *((at, part) for at in range(1, 6) for part in (None, "1", 1.0, True, 2**63)),
+    *((6, part) for part in (None, 1, ["expense"], "trash", "\x00", "\ud800", "🍎", "' OR 1=1 --")),
+]
 
 
 @pytest.mark.parametrize(
@@ -403,12 +406,6 @@ FORGED_PARTS = [(at, part) for at in range(1, 6) for part in (None, "1", 1.0, Tr
 async def test_a_broken_or_forged_cursor_is_refused_by_name(reader: Person, cursor: str) -> None:
     answer = await reader.get("/changes", params={"cursor": cursor})
     assert (answer.status_code, set(blamed(answer))) == (422, {"cursor"})
-
-
-@pytest.mark.parametrize("of", ["~", "\x00", "\ud800", "🍎", "' OR 1=1 --", "%s", None, ["expense"]], ids=ascii)
-async def test_no_forged_kind_of_tombstone_is_an_error_of_ours(reader: Person, of: object) -> None:
-    answer = await reader.get("/changes", params={"cursor": forged("changes", 0, 8, 1, 3, 1, of)})
-    assert answer.status_code in {200, 422}, answer.text
 
 
 numbers = st.integers(-2, 10) | st.integers(-LARGEST_ID, LARGEST_ID)
@@ -540,6 +537,7 @@ steps_of_both = st.tuples(st.sampled_from((0, *SIZES)), st.lists(writes, max_siz
 async def test_a_copy_becomes_the_ledger_whatever_is_written_between_its_pages_and_within(
     app: FastAPI, in_between: Acts, steps: list[Step]
 ) -> None:
+    in_between.clear()
     async with signed_up(app) as person:
         copy, _ = await furnish(person)
         await play(person, copy, in_between, steps)
