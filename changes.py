@@ -147,6 +147,8 @@ def _reach(query: ChangesQuery, revision: int) -> Reach:
         reach = Reach(whole(since), whole(bound), Position(whole(revision), whole(kind), whole(row_id), OF[of]))
     except (ValueError, TypeError, KeyError, RecursionError):
         raise broken_cursor() from None
+    if not 0 <= reach.since <= reach.revision:
+        raise broken_cursor()
     if name != "changes" or query.since not in {None, reach.since}:
         raise foreign_cursor()
     return reach
