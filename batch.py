@@ -16,7 +16,6 @@ import categories
 import trash
 from conditions import Precondition
 from crud import drafted, taken
-from database import now
 from ledger import Ledger
 from models import Expense, Tombstone, TrashedExpense
 from problems import NotFound, Problem, ValidationFailed
@@ -109,7 +108,7 @@ class Draft:
         changed = {name: value for name, value in values.items() if value != row[name]}
         if changed:
             self._move(row, changed)
-            changed |= {"revision": self._coming, "updated_at": now()}
+            changed |= {"revision": self._coming, "updated_at": self.ledger.instant}
             self.changed[row["id"]] = changed
             row |= changed
         self.results.append(("updated", dict(row)))
@@ -125,7 +124,7 @@ class Draft:
             self.results.append(("gone", {"id": operation.id}))
             return
         row = self._row(operation)
-        row |= {"revision": self._coming, "deleted_at": now()}
+        row |= {"revision": self._coming, "deleted_at": self.ledger.instant}
         self.deleted.append(operation.id)
         self.results.append(("deleted", {"id": operation.id}))
 
@@ -243,7 +242,11 @@ async def _by_external_id(ledger: Ledger, rows: Mapping[int, Row], external_ids:
         wanted = external_ids - holders.keys()
         found = await ledger.rows(statement.where(table.external_id.in_(wanted))) if wanted else []
         holders |= {row.external_id: row._asdict() for row in found}
-    return holders
+    dead = [it for it in holders.values() if it.get("deleted_at", ledger.instant) < ledger.kept_since]
+    expired = {it["id"] for it in dead}
+    if expired:
+        await trash.drop(ledger, expired)
+    return {name: it for name, it in holders.items() if it["id"] not in expired}
 
 
 async def _buried(ledger: Ledger, ids: AbstractSet[int]) -> set[int]:

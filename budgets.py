@@ -12,7 +12,7 @@ from analysis import Budget as BudgetAnswer
 from analysis import BudgetCreate, BudgetState, BudgetStatus, BudgetUpdate, Days, State, Unbudgeted
 from categories import category_named
 from conditions import Precondition
-from database import inserted_id, now
+from database import inserted_id
 from ledger import Ledger
 from models import MOST_BUDGETS, Budget, Category, Expense, Tombstone
 from problems import AlreadyExists, NotFound, TooMany
@@ -101,7 +101,7 @@ async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate, co
     if changed.keys() - {"amount"}:
         kind = {name: (row | values)[name] for name in ("category_id", "currency", "period")}
         await _refuse_taken(ledger, kind, {name.removesuffix("_id") for name in changed})
-    changed |= {"revision": await ledger.next_revision(), "updated_at": now()}
+    changed |= {"revision": await ledger.next_revision(), "updated_at": ledger.instant}
     await ledger.execute(update(Budget).where(_MINE, _THIS).values(changed), row_id=budget_id)
     return await read_budget(ledger, budget_id)
 

@@ -7,14 +7,12 @@ from sqlalchemy import ColumnElement, bindparam, case, false, func, or_, select,
 import trash
 from categories import category_id_of, category_named
 from conditions import Precondition
-from database import now
 from filters import BulkQuery
 from ledger import Ledger
 from models import Expense
 from problems import FilterRequired
-from rows import refuse_moved_on
+from rows import described, refuse_moved_on
 from sync import BulkChange, ExpenseChange
-from texts import text_key
 
 _MINE: Final = Expense.owner_id == bindparam("owner")
 
@@ -34,7 +32,7 @@ async def change_matching(
         return BulkChange(matched=counted.matched, revision=None)
     if is_new:
         values["category_id"], _ = await category_named(ledger, change.category)
-    values |= {"revision": await ledger.next_revision(), "updated_at": now()}
+    values |= {"revision": await ledger.next_revision(), "updated_at": ledger.instant}
     await ledger.execute(update(Expense).where(_MINE, *matching, differs).values(values))
     return BulkChange(matched=counted.matched, revision=ledger.revision)
 
@@ -62,8 +60,7 @@ async def _values(ledger: Ledger, change: ExpenseChange) -> dict[str, Any]:
     """Return the columns to set; a category that is yet to be made has no id."""
     values: dict[str, Any] = {}
     if "description" in change.model_fields_set:
-        values["description"] = change.description
-        values["description_key"] = change.description and text_key(change.description)
+        values |= described(change.description)
     if "category" in change.model_fields_set:
         values["category_id"] = await category_id_of(ledger, change.category)
     return values

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, literal, select, update
 
 from conditions import Precondition
-from database import inserted_id, now
+from database import inserted_id
 from ledger import Ledger
 from models import MOST_CATEGORIES, Budget, Category, Expense, Tombstone, TrashedExpense
 from prepared import Prepared
@@ -84,7 +84,7 @@ async def change_category(
         values["name_key"] = name_key(values["name"])
         await _touch(ledger, Expense, category_id)
         await _touch(ledger, Budget, category_id)
-    values |= {"revision": await ledger.next_revision(), "updated_at": now()}
+    values |= {"revision": await ledger.next_revision(), "updated_at": ledger.instant}
     await ledger.execute(update(Category).where(_MINE, Category.id == category_id).values(values))
     return await read_category(ledger, category_id)
 
@@ -154,7 +154,7 @@ async def named(ledger: Ledger, keys: Collection[str]) -> dict[str, tuple[int, s
 async def make(ledger: Ledger, names: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Make new categories, as many as there is room for, and return them like `named`."""
     revision = await ledger.next_revision()
-    instants = {"created_at": now(), "updated_at": now()}
+    instants = {"created_at": ledger.instant, "updated_at": ledger.instant}
     rows = [{"name": it, "name_key": name_key(it), "color": None, "revision": revision, **instants} for it in names]
     await ledger.insert_all(Category, rows)
     return await named(ledger, {name_key(it) for it in names})
@@ -198,7 +198,7 @@ async def _touch(
     ledger: Ledger, table: type[Expense | Budget], category_id: int, changed: Mapping[str, int | None] | None = None
 ) -> None:
     """Give every row of a category the transaction's revision, as it reads anew, and the values that changed."""
-    touched = {"revision": await ledger.next_revision(), "updated_at": now()}
+    touched = {"revision": await ledger.next_revision(), "updated_at": ledger.instant}
     its_rows = table.owner_id == bindparam("owner"), table.category_id == category_id
     await ledger.execute(update(table).where(*its_rows).values({**(changed or {}), **touched}))
 
@@ -213,7 +213,7 @@ async def _settle_budgets(ledger: Ledger, category_id: int, target: int | None) 
     own = {it.id: (it.currency, it.period) for it in budgets if it.category_id == category_id}
     ended = [row_id for row_id, place in own.items() if target is None or place in standing]
     if moved := own.keys() - set(ended):
-        values = {"category_id": target, "revision": await ledger.next_revision(), "updated_at": now()}
+        values = {"category_id": target, "revision": await ledger.next_revision(), "updated_at": ledger.instant}
         await ledger.execute(update(Budget).where(*_these(moved)).values(values))
     if ended:
         revision = await ledger.next_revision()

@@ -54,7 +54,7 @@ KINDS: Final[Sequence[Select[*tuple[Any, ...]]]] = (
 )
 BUDGETS, CATEGORIES, EXPENSES, TOMBSTONES = range(len(KINDS))
 LAST_KIND: Final = "~"
-OF: Final = {of: of for of in ("", "budget", "category", "expense")}
+OF: Final = ("", "budget", "category", "expense")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -120,6 +120,7 @@ def ahead() -> ResyncRequired:
 async def _found(ledger: Ledger, reach: Reach, limit: int) -> list[tuple[Position, Row[Any]]]:
     """Return the first changes of all kinds, in order; there may be more of each beyond the first `limit` of all."""
     found, until = [], reach.revision
+    # Those of which there may be most come first, and spare the others what is not of this page.
     for kind, statement in reversed(list(enumerate(KINDS))):
         rows = await ledger.rows(statement, **reach.position.behind(kind), until=until, limit=limit)
         found += [(_position(kind, row), row) for row in rows]
@@ -143,11 +144,11 @@ def _reach(query: ChangesQuery, revision: int) -> Reach:
         since = query.since or 0
         return Reach(since, revision, Position(since, len(KINDS), LARGEST_ID))
     try:
-        name, since, bound, revision, kind, row_id, of = parts_of(query.cursor)
-        reach = Reach(whole(since), whole(bound), Position(whole(revision), whole(kind), whole(row_id), OF[of]))
-    except (ValueError, TypeError, KeyError, RecursionError):
+        name, since, bound, at, kind, row_id, of = parts_of(query.cursor)
+        reach = Reach(whole(since), whole(bound), Position(whole(at), whole(kind), whole(row_id), str(of)))
+    except (ValueError, TypeError, RecursionError):
         raise broken_cursor() from None
-    if not 0 <= reach.since <= reach.revision:
+    if of not in OF or not 0 <= reach.since <= reach.revision:
         raise broken_cursor()
     if name != "changes" or query.since not in {None, reach.since}:
         raise foreign_cursor()

@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 import trash
 from categories import category_named
 from conditions import Precondition
-from database import now
 from filters import ExpenseQuery
 from ledger import Ledger
 from models import Expense, TrashedExpense
@@ -18,11 +17,10 @@ from pagination import LIMIT, Cursor, before, behind, fingerprint, read_cursor
 from prepared import Line, Prepared
 from problems import AlreadyExists, NotFound
 from refusals import at
-from rows import answer, answer_of, expense_columns, reading, refuse_moved_on, thousandths
+from rows import answer, answer_of, described, expense_columns, reading, refuse_moved_on, thousandths
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
 from spans import Span
-from texts import text_key
 
 EDITABLE: Final = {"amount", "currency", "date", "category", "description", "external_id"}
 
@@ -31,8 +29,6 @@ _MINE: Final = Expense.owner_id == bindparam("owner")
 _THIS: Final = Expense.id == bindparam("row_id")
 _EXPENSES: Final = reading(Expense)
 _ONE: Final = Prepared(_EXPENSES.where(_THIS))
-# Where the revision stands in a row that is read so.
-REVISION: Final = 7
 _ONE_TO_CHANGE: Final = reading(Expense, Expense.category_id, Expense.description_key).where(_THIS)
 _BY_EXTERNAL_ID: Final = Prepared(_EXPENSES.where(Expense.external_id == bindparam("external_id")))
 _TRASHED_BY_EXTERNAL_ID: Final = Prepared(
@@ -142,13 +138,12 @@ async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAn
 def drafted(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
     """Return the columns of a new expense, but for its category and its revision."""
     currency = data.currency or ledger.owner.currency
-    instant = now()
+    instant = ledger.instant
     return {
         "amount": thousandths(data.amount, currency),
         "currency": currency,
         "spent_on": data.date or ledger.today,
-        "description": data.description,
-        "description_key": data.description and text_key(data.description),
+        **described(data.description),
         "external_id": data.external_id,
         "created_at": instant,
         "updated_at": instant,
@@ -174,14 +169,18 @@ async def delete_expense(ledger: Ledger, expense_id: int, condition: Preconditio
     row = await ledger.line(_ONE, row_id=expense_id)
     if row is None:
         raise NotFound
-    refuse_moved_on(row[REVISION], condition)
+    refuse_moved_on(answer(row).revision, condition)
     await trash.discard(ledger, 1, _THIS, row_id=expense_id)
 
 
 async def _with_external_id(ledger: Ledger, external_id: str) -> ExpenseAnswer | None:
-    for read in (_BY_EXTERNAL_ID, _TRASHED_BY_EXTERNAL_ID):
-        if row := await ledger.line(read, external_id=external_id):
-            return answer(row)
+    if row := await ledger.line(_BY_EXTERNAL_ID, external_id=external_id):
+        return answer(row)
+    if row := await ledger.line(_TRASHED_BY_EXTERNAL_ID, external_id=external_id):
+        trashed = answer(row)
+        if trashed.deleted_at is None or trashed.deleted_at >= ledger.kept_since:
+            return trashed
+        await trash.drop(ledger, [trashed.id])
     return None
 
 
@@ -200,7 +199,7 @@ async def _change(
         values["category_id"], category = await category_named(ledger, fields["category"])
     changed = {name: value for name, value in values.items() if value != row[name]}
     if changed:
-        changed |= {"revision": await ledger.next_revision(), "updated_at": now()}
+        changed |= {"revision": await ledger.next_revision(), "updated_at": ledger.instant}
         await ledger.execute(update(Expense).where(_MINE, _THIS).values(changed), row_id=expense_id)
     return answer_of(row | changed | {"category": category})
 

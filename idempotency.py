@@ -1,13 +1,13 @@
 """Idempotency: the answer to a request that bore an Idempotency-Key, stored together with what the request did."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
-from database import now
 from ledger import Ledger
 from models import KEY_LENGTH, RememberedAnswer
 from prepared import Prepared
@@ -15,9 +15,12 @@ from problems import IdempotencyKeyReused, ValidationFailed
 from refusals import at_header
 
 HEADER: Final = "Idempotency-Key"
+REMEMBERED: Final = timedelta(hours=24)
 REPLAYED: Final = "Idempotency-Replayed"
 _KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_LENGTH}}}")
 
+_MINE: Final = RememberedAnswer.owner_id == bindparam("owner")
+_THIS: Final = RememberedAnswer.key == bindparam("key")
 # Answered by the primary key.
 _RECALL: Final = Prepared(
     select(
@@ -26,9 +29,13 @@ _RECALL: Final = Prepared(
         RememberedAnswer.location,
         RememberedAnswer.etag,
         RememberedAnswer.body,
-    ).where(RememberedAnswer.owner_id == bindparam("owner"), RememberedAnswer.key == bindparam("key"))
+        RememberedAnswer.created_at,
+    ).where(_MINE, _THIS)
 )
 _REMEMBER: Final = Prepared(insert(RememberedAnswer).inline(), RememberedAnswer.__table__.columns.keys())
+
+
+_FORGET: Final = delete(RememberedAnswer).where(_MINE, _THIS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,8 @@ class Remembered:
     """What is kept of an answer: what a client may want of it again."""
 
     status: int
-    headers: Mapping[str, str]
+    location: str | None
+    etag: str | None
     body: str
 
 
@@ -49,15 +57,17 @@ def read_key(lines: Sequence[str]) -> str:
 
 
 async def recall(ledger: Ledger, key: str, request: str) -> Remembered | None:
-    """Return what was answered under this key, if anything; raise IdempotencyKeyReused if that was another request."""
+    """Return what was answered under this key within a day; raise IdempotencyKeyReused if that was another request."""
     row = await ledger.line(_RECALL, key=key)
     if row is None:
         return None
-    remembered, status, location, etag, body = row
+    remembered, *answer, created_at = row
+    if created_at < ledger.instant - REMEMBERED:
+        await ledger.execute(_FORGET, key=key)
+        return None
     if remembered != request:
         raise IdempotencyKeyReused
-    headers = {"Location": location, "ETag": etag}
-    return Remembered(status, {name: value for name, value in headers.items() if value is not None}, body)
+    return Remembered(*answer)
 
 
 async def remember(ledger: Ledger, key: str, request: str, answer: Remembered) -> None:
@@ -67,8 +77,8 @@ async def remember(ledger: Ledger, key: str, request: str, answer: Remembered) -
         key=key,
         request=request,
         status=answer.status,
-        location=answer.headers.get("Location"),
-        etag=answer.headers.get("ETag"),
+        location=answer.location,
+        etag=answer.etag,
         body=answer.body,
-        created_at=now(),
+        created_at=ledger.instant,
     )

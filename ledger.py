@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import CursorResult, Executable, Row, bindparam, insert, select, update
@@ -39,8 +39,11 @@ class Ledger:
     first change takes the next revision.
     """
 
-    def __init__(self, owner: Caller, unit: UnitOfWork) -> None:
+    def __init__(self, owner: Caller, unit: UnitOfWork, trash_days: int) -> None:
         self.owner = owner
+        # One for all that is asked and written: what is read on one day must not be tagged with the next.
+        self.instant = now()
+        self._trash_days = trash_days
         self._unit = unit
         self._locked: tuple[int, int] | None = None
         self._revision: int | None = None
@@ -49,7 +52,13 @@ class Ledger:
     @property
     def today(self) -> date:
         """The day it is for the owner."""
-        return periods.today(now(), self.owner.timezone)
+        return periods.today(self.instant, self.owner.timezone)
+
+    @property
+    def kept_since(self) -> datetime:
+        """The start of the trash, a midnight (UTC): what was deleted before has expired."""
+        midnight = self.instant.replace(hour=0, minute=0, second=0)
+        return midnight - timedelta(days=self._trash_days)
 
     @property
     def revision(self) -> int:
@@ -60,7 +69,7 @@ class Ledger:
     @property
     def is_to_be_swept(self) -> bool:
         """Whether it is a day (UTC) on which nothing that has expired was cleared out of it yet."""
-        return self._swept_on is not None and self._swept_on < now().date()
+        return self._swept_on is not None and self._swept_on < self.instant.date()
 
     async def lock(self) -> None:
         """Wait for the turn, begin the transaction and lock the ledger; raise InvalidToken if the account is gone."""

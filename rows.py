@@ -95,6 +95,10 @@ def expense_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[s
     if "date" in fields:
         columns["spent_on"] = fields["date"]
     if "description" in fields:
-        columns["description"] = fields["description"]
-        columns["description_key"] = fields["description"] and text_key(fields["description"])
+        columns |= described(fields["description"])
     return columns
+
+
+def described(text: str | None) -> dict[str, str | None]:
+    """Return the columns of a description: itself, and the key that it is searched by."""
+    return {"description": text, "description_key": text and text_key(text)}

@@ -1,12 +1,11 @@
 """The trash: deleted expenses, kept for a while under their old ids, and the way back."""
 
-from datetime import datetime
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal, select
 
 from conditions import Precondition
-from database import now
 from ledger import Ledger
 from models import Expense, Tombstone, TrashedExpense
 from pagination import LIMIT, Cursor, before, fingerprint, read_cursor
@@ -42,7 +41,7 @@ async def discard(ledger: Ledger, count: int, *which: ColumnElement[bool], **par
     """Move the `count` expenses that meet the conditions to the trash, leave tombstones, and return the revision."""
     revision = await ledger.next_revision(expenses=-count)
     kept = [getattr(Expense, name) for name in _KEPT]
-    moved = select(*kept, literal(revision), literal(now())).where(_MINE, *which)
+    moved = select(*kept, literal(revision), literal(ledger.instant)).where(_MINE, *which)
     into = insert(TrashedExpense).from_select([*_KEPT, "revision", "deleted_at"], moved)
     await ledger.execute(into, **parameters)
     left = select(Expense.owner_id, literal("expense"), Expense.id, literal(revision)).where(_MINE, *which)
@@ -56,9 +55,9 @@ def cursor_of(query: Paged) -> Cursor | None:
     return None if query.cursor is None else read_cursor(query.cursor, _TRASH, int)
 
 
-async def list_trash(ledger: Ledger, query: Paged, cursor: Cursor | None, kept_since: datetime) -> ExpenseList:
-    """Return one page of what was deleted since then, the last first, and where the next begins."""
-    parameters: dict[str, Any] = {"limit": query.limit + 1, "kept_since": kept_since}
+async def list_trash(ledger: Ledger, query: Paged, cursor: Cursor | None) -> ExpenseList:
+    """Return one page of the trash, the last deleted first, and where the next begins."""
+    parameters: dict[str, Any] = {"limit": query.limit + 1, "kept_since": ledger.kept_since}
     if cursor:
         parameters |= {"value": cursor.value, "row_id": cursor.row_id}
     rows = await ledger.rows(_NEXT_PAGE if cursor else _PAGE, **parameters)
@@ -67,53 +66,54 @@ async def list_trash(ledger: Ledger, query: Paged, cursor: Cursor | None, kept_s
         last = rows[query.limit - 1]
         page.next_cursor = Cursor(_TRASH, last.revision, last.id, None).written()
     if query.with_count:
-        page.count = (await ledger.execute(_COUNT, kept_since=kept_since)).scalar_one()
+        page.count = (await ledger.execute(_COUNT, kept_since=ledger.kept_since)).scalar_one()
     return page
 
 
-async def restore_expense(ledger: Ledger, expense_id: int, kept_since: datetime) -> ExpenseAnswer:
+async def restore_expense(ledger: Ledger, expense_id: int) -> ExpenseAnswer:
     """Bring one expense back, under its old id; one that is not deleted stays as it stands."""
     live = await ledger.lines(_LIVE_ONE, row_id=expense_id)
     if not live:
         buried = Tombstone.row_id == expense_id
-        if not await _bring_back(ledger, TrashedExpense.id == expense_id, buried, kept_since):
+        if not await _bring_back(ledger, TrashedExpense.id == expense_id, buried):
             raise NotFound
         live = await ledger.lines(_LIVE_ONE, row_id=expense_id)
     return answer(live[0])
 
 
-async def restore_deletion(ledger: Ledger, deletion: int, kept_since: datetime) -> BulkChange:
+async def restore_deletion(ledger: Ledger, deletion: int) -> BulkChange:
     """Bring back what the change of this revision deleted, as far as it is in the trash; NotFound if nothing is."""
     buried = Tombstone.revision == deletion
-    count = await _bring_back(ledger, TrashedExpense.revision == deletion, buried, kept_since)
+    count = await _bring_back(ledger, TrashedExpense.revision == deletion, buried)
     if not count:
         raise NotFound(errors=[at("/revision", "not_found", "Nothing in the trash was deleted by this change.")])
     return BulkChange(matched=count, revision=ledger.revision)
 
 
-async def _bring_back(
-    ledger: Ledger, which: ColumnElement[bool], buried: ColumnElement[bool], kept_since: datetime
-) -> int:
-    """Move what meets the condition out of the trash, and return how many these are.
+async def _bring_back(ledger: Ledger, which: ColumnElement[bool], buried: ColumnElement[bool]) -> int:
+    """Move what meets the condition out of the trash, and return how many these are: all of one deletion.
 
     `buried` says by an index which tombstones these are among; some may be of what is in the trash no more.
     """
-    parameters = {"kept_since": kept_since}
-    count = int((await ledger.execute(_COUNT.where(which), **parameters)).scalar_one())
+    count = int((await ledger.execute(_COUNT.where(which), kept_since=ledger.kept_since)).scalar_one())
     if count:
         kept = [getattr(TrashedExpense, name) for name in _KEPT]
-        moved = select(*kept, literal(await ledger.next_revision(expenses=count))).where(_TRASHED, _SHOWN, which)
-        await ledger.execute(insert(Expense).from_select([*_KEPT, "revision"], moved), **parameters)
-        in_the_trash = select(TrashedExpense.id).where(_TRASHED, _SHOWN, which)
-        await ledger.execute(
-            delete(Tombstone).where(*_BURIED, buried, Tombstone.row_id.in_(in_the_trash)), **parameters
-        )
-        await ledger.execute(delete(TrashedExpense).where(_TRASHED, _SHOWN, which), **parameters)
+        moved = select(*kept, literal(await ledger.next_revision(expenses=count))).where(_TRASHED, which)
+        await ledger.execute(insert(Expense).from_select([*_KEPT, "revision"], moved))
+        in_the_trash = select(TrashedExpense.id).where(_TRASHED, which)
+        await ledger.execute(delete(Tombstone).where(*_BURIED, buried, Tombstone.row_id.in_(in_the_trash)))
+        await ledger.execute(delete(TrashedExpense).where(_TRASHED, which))
     return count
+
+
+async def drop(ledger: Ledger, ids: Collection[int]) -> None:
+    """Let go of these for good: they have expired, and what they still hold is wanted."""
+    await ledger.execute(delete(TrashedExpense).where(_TRASHED, TrashedExpense.id.in_(ids)))
 
 
 async def empty_trash(ledger: Ledger, condition: Precondition) -> None:
     """Let go of everything in the trash for good; external ids are free again, tombstones stay."""
     refuse_moved_on(None, condition)
-    if (await ledger.execute(delete(TrashedExpense).where(_TRASHED))).rowcount:
+    if (await ledger.execute(_COUNT, kept_since=ledger.kept_since)).scalar_one():
+        await ledger.execute(delete(TrashedExpense).where(_TRASHED))
         await ledger.next_revision()

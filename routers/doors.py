@@ -1,7 +1,7 @@
 """The doors: who may, as types of a signature, and what the headers of a request say of what is behind them."""
 
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -15,7 +15,7 @@ import idempotency
 from accounts import Accounts
 from auth import AccessTokens, Caller, Claims, caller_of
 from conditions import IF_MATCH, IF_NONE_MATCH, Precondition, Tags, is_among, read_tags
-from database import UnitOfWork, now
+from database import UnitOfWork
 from fields import Given
 from ledger import Ledger
 from models import KEY_LENGTH
@@ -52,36 +52,44 @@ class Door(OAuth2PasswordBearer):
 
 async def _to_read(claims: Claims, request: StrictRequest) -> Ledger:
     unit: UnitOfWork = request.scope["unit"]
-    return Ledger(await caller_of(await unit.connection(), claims), unit)
+    return Ledger(await caller_of(await unit.connection(), claims), unit, request.app.state.settings.trash_days)
 
 
 async def _to_write(claims: Claims, request: StrictRequest) -> Ledger:
     unit: UnitOfWork = request.scope["unit"]
     # The token says whose turn to wait for, so that one connection serves from the first query to the commit.
     connection = await unit.begin(claims.user_id)
-    ledger = Ledger(await caller_of(connection, claims), unit)
+    ledger = Ledger(await caller_of(connection, claims), unit, request.app.state.settings.trash_days)
     await ledger.lock()
-    if ledger.is_to_be_swept:
-        await expiry.sweep(ledger, request.app.state.settings.trash_days)
-    if idempotency.HEADER in request.headers:
-        await _replay_or_remember(ledger, request)
+    # Before anything is validated: what was answered once is answered so again, whatever has become of it.
+    key = await _key_of(ledger, request)
+    request.scope["conclude"] = partial(_conclude, ledger, key, request.fingerprint)
     # FastAPI reads the body next; what its amount must fit is then known.
     callers_currency.set(ledger.owner.currency)
     return ledger
 
 
-async def _replay_or_remember(ledger: Ledger, request: StrictRequest) -> None:
-    """Answer as the first time that this key came; the first time, see to it that the answer is stored."""
-    key, same = idempotency.read_key(request.headers.getlist(idempotency.HEADER)), request.fingerprint()
-    if answered := await idempotency.recall(ledger, key, same):
-        headers = {**answered.headers, idempotency.REPLAYED: "true"}
-        raise Answered(Response(answered.body, answered.status, headers, JSON if answered.body else None))
+async def _key_of(ledger: Ledger, request: StrictRequest) -> str | None:
+    """Return the request's Idempotency-Key, if it has one; what was answered to it before is the answer."""
+    lines = request.headers.getlist(idempotency.HEADER)
+    if not lines:
+        return None
+    key = idempotency.read_key(lines)
+    if known := await idempotency.recall(ledger, key, request.fingerprint()):
+        named = {"Location": known.location, "ETag": known.etag, idempotency.REPLAYED: "true"}
+        headers = {name: value for name, value in named.items() if value is not None}
+        raise Answered(Response(known.body, known.status, headers, JSON if known.body else None))
+    return key
 
-    async def remember(response: Response) -> None:
-        answer = idempotency.Remembered(response.status_code, response.headers, bytes(response.body).decode())
-        await idempotency.remember(ledger, key, same, answer)
 
-    request.scope["remember"] = remember
+async def _conclude(ledger: Ledger, key: str | None, fingerprint: Callable[[], str], response: Response) -> None:
+    """Do what is to be committed together with the effect of a request: remember its answer, sweep in passing."""
+    if key is not None:
+        headers, body = response.headers, bytes(response.body).decode()
+        answer = idempotency.Remembered(response.status_code, headers.get("Location"), headers.get("ETag"), body)
+        await idempotency.remember(ledger, key, fingerprint(), answer)
+    if ledger.is_to_be_swept:
+        await expiry.sweep(ledger)
 
 
 async def _to_know(claims: Claims, request: StrictRequest) -> Caller:
@@ -104,7 +112,7 @@ async def precondition_of_many(
     if_match: Annotated[Given[Tags], Header(alias=IF_MATCH, include_in_schema=False)] = None,
     if_none_match: Annotated[Given[Tags], Header(alias=IF_NONE_MATCH, include_in_schema=False)] = None,
 ) -> Precondition:
-    """Return what must be so of many rows, of which no tag tells."""
+    """Return what must be so of many rows, which have no tag that it could name."""
     return Precondition(if_match, if_none_match)
 
 
@@ -128,11 +136,6 @@ async def unit_of_work(request: Request) -> UnitOfWork:
     return unit
 
 
-async def kept_since(request: Request) -> datetime:
-    """Return when the oldest deletion was that the trash still shows."""
-    return expiry.kept_since(now(), request.app.state.settings.trash_days)
-
-
 async def the_accounts(request: Request) -> Accounts:
     """Return what the application does with accounts."""
     accounts: Accounts = request.app.state.accounts
@@ -151,12 +154,10 @@ Writer = Annotated[Ledger, Security(Door(_to_write))]
 """The caller's ledger, locked, to change."""
 SignedIn = Annotated[Caller, Security(Door(_to_know))]
 """The caller."""
-KeptSince = Annotated[datetime, Depends(kept_since)]
-"""When the oldest deletion was that the trash still shows."""
 Condition = Annotated[Precondition, Depends(precondition)]
 """What the client wants to be so of what it changes."""
 ConditionOfMany = Annotated[Precondition, Depends(precondition_of_many)]
-"""What the client wants to be so of many rows, which is nothing in particular: it is looked at, and not offered."""
+"""The same where many rows are changed, which have no tag: a client that sends one is refused, and none is offered."""
 Unit = Annotated[UnitOfWork, Depends(unit_of_work)]
 """The request's unit of work, for what belongs to no ledger."""
 TheAccounts = Annotated[Accounts, Depends(the_accounts)]

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 
+import idempotency
 from conditions import Precondition
 from database import Database
 from engines import LONG_SECONDS, READ_SECONDS, WRITE_SECONDS
@@ -160,17 +161,18 @@ async def _run(handle: Answer, request: StrictRequest, database: Database, until
         tries += 1
         try:
             async with database.unit(until) as unit:
-                request.scope["unit"], request.scope["remember"] = unit, None
+                request.scope["unit"], request.scope["conclude"] = unit, None
                 response = await handle(request)
-                if remember := request.scope["remember"]:
-                    await remember(response)
+                if conclude := request.scope["conclude"]:
+                    await conclude(response)
                 await unit.commit()
                 return response
         except Answered as answered:
             return answered.response
         except CommitLost as lost:
             logger.warning("request %s may have happened: %s", request.scope["request_id"], lost)
-            raise OutcomeUnknown(REPEAT_IT if request.scope["remember"] else "") from lost
+            has_key = request.scope["conclude"] is not None and idempotency.HEADER in request.headers
+            raise OutcomeUnknown(REPEAT_IT if has_key else "") from lost
         except (Problem, RequestValidationError):
             raise
         except Exception as error:

@@ -10,7 +10,7 @@ from conditions import ledger_tag, row_tag
 from fields import RowId
 from pagination import next_link
 from problems import NotFound, TooMany, documented
-from routers.doors import ConditionOfMany, KeptSince, Reader, Writer, unless_seen
+from routers.doors import ConditionOfMany, Reader, Writer, unless_seen
 from routers.edge import LedgerRoute, takes_long
 from schemas import Expense, ExpenseList
 from shapes import Paged
@@ -21,15 +21,15 @@ router = APIRouter(prefix="/expenses", tags=["trash"], route_class=LedgerRoute)
 
 @router.get("/trash", summary="List deleted expenses", response_model_exclude_unset=True)
 async def list_trash(
-    ledger: Reader, request: Request, response: Response, query: Annotated[Paged, Query()], kept_since: KeptSince
+    ledger: Reader, request: Request, response: Response, query: Annotated[Paged, Query()]
 ) -> ExpenseList:
     """Return a page of what was deleted, the last first; it is kept for 30 days unless the service says otherwise.
 
     `revision` is that of the deletion, by which `POST /expenses/restore` undoes it.
     """
     cursor = trash.cursor_of(query)
-    unless_seen(request, response, ledger_tag(ledger.owner, kept_since.date()))
-    page = await trash.list_trash(ledger, query, cursor, kept_since)
+    unless_seen(request, response, ledger_tag(ledger.owner, ledger.kept_since.date()))
+    page = await trash.list_trash(ledger, query, cursor)
     if page.next_cursor:
         response.headers["Link"] = next_link("/expenses/trash", request.query_params, page.next_cursor)
     return page
@@ -44,14 +44,14 @@ async def empty_trash(ledger: Writer, condition: ConditionOfMany) -> None:
 
 @router.post("/restore", summary="Undo a deletion", responses=documented([NotFound(), TooMany()]))
 @takes_long
-async def restore_expenses(ledger: Writer, deletion: Deletion, kept_since: KeptSince) -> BulkChange:
+async def restore_expenses(ledger: Writer, deletion: Deletion) -> BulkChange:
     """Bring back all expenses that the change of this revision deleted, so far as they are still in the trash."""
-    return await trash.restore_deletion(ledger, deletion.revision, kept_since)
+    return await trash.restore_deletion(ledger, deletion.revision)
 
 
 @router.post("/{expense_id}/restore", summary="Restore an expense", responses=documented([NotFound(), TooMany()]))
-async def restore_expense(ledger: Writer, response: Response, expense_id: RowId, kept_since: KeptSince) -> Expense:
+async def restore_expense(ledger: Writer, response: Response, expense_id: RowId) -> Expense:
     """Bring an expense back from the trash, unchanged and under its old id; one that is not deleted stays as it is."""
-    expense = await trash.restore_expense(ledger, expense_id, kept_since)
+    expense = await trash.restore_expense(ledger, expense_id)
     response.headers["ETag"] = row_tag(expense.revision)
     return expense

@@ -10,6 +10,9 @@ from fastapi import FastAPI
 from test_crud import spend
 from test_problems import JSON
 
+from engines import LONG_SECONDS
+from routers import budgets, categories, changes, expenses, reports, system, trash, users
+
 
 @pytest.fixture(scope="module")
 async def theirs(app: FastAPI) -> AsyncIterator[Person]:
@@ -354,3 +357,29 @@ async def test_an_address_that_grows_when_it_is_folded_is_no_error_of_ours(
     fields = {"username": username, "email": f"{letter * 60}@example.com", "password": "a walk along the sea"}
 
     assert (await client.post("/users/register", json=fields)).status_code in {201, 409, 422}
+
+
+# Time and room
+
+
+def test_what_may_touch_every_row_of_a_ledger_has_the_time_for_it() -> None:
+    modules = (users, categories, expenses, trash, reports, budgets, changes, system)
+    granted = {name: it for module in modules for name, it in vars(module).items() if hasattr(it, "seconds")}
+
+    assert {name: it.seconds for name, it in granted.items()} == dict.fromkeys(
+        (
+            *("register", "sign_in", "change_me", "change_password", "delete_me"),
+            *("change_category", "delete_category"),
+            *("change_expenses_together", "change_matching_expenses", "delete_matching_expenses"),
+            *("empty_trash", "restore_expenses"),
+        ),
+        LONG_SECONDS,
+    )
+
+
+def test_a_batch_alone_has_room_for_a_mebibyte() -> None:
+    modules = (users, categories, expenses, trash, reports, budgets, changes, system)
+
+    assert [name for module in modules for name, it in vars(module).items() if hasattr(it, "most_bytes")] == [
+        "change_expenses_together"
+    ]

@@ -153,8 +153,14 @@ async def test_another_expense_may_take_an_external_id_once_the_trash_is_emptied
         ("2026-01-01T00:00:00Z", 3650, "2016-01-04T00:00:00Z"),
     ],
 )
-def test_the_trash_shows_what_was_deleted_since_a_midnight(instant: str, days: int, since: str) -> None:
-    assert expiry.kept_since(datetime.fromisoformat(instant), days) == datetime.fromisoformat(since)
+def test_the_trash_begins_at_a_midnight(
+    noon: time_machine.Traveller, app: FastAPI, instant: str, days: int, since: str
+) -> None:
+    noon.move_to(datetime.fromisoformat(instant))
+    caller = Caller(id=1, sid="", currency="EUR", timezone="Asia/Tokyo", month_start_day=1, revision=0)
+    ledger = Ledger(caller, app.state.database.unit(), days)
+
+    assert ledger.kept_since == datetime.fromisoformat(since)
 
 
 @pytest.mark.parametrize("deleted_at", ["2026-11-22T00:00:00Z", "2026-11-22T12:00:00Z", "2026-11-22T23:59:59Z"])
@@ -254,15 +260,36 @@ async def test_an_external_id_is_free_once_its_expense_has_expired(
 async def test_what_has_expired_but_is_not_swept_yet_is_not_restored(
     noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
 ) -> None:
-    monkeypatch.setattr(expiry, "SWEPT_AT_ONCE", 1)
+    monkeypatch.setattr(expiry, "MOST_EXPENSES", 1)
     first, second, third = await several(person, currency="USD")
+    live = await spend(person)
     await person.delete("/expenses?currency=USD")
     await go_to(noon, EXPIRED, person)
+    await touch(person, live)
     alone = [(await restore(person, it)).status_code for it in (first, second, third)]
-    together = await undo(person, 4)
+    together = await undo(person, 5)
 
     assert (alone, together.status_code) == ([404, 404, 404], 404)
-    assert await ids(person, "/expenses") == []
+    assert await ids(person, "/expenses") == [live["id"]]
+
+
+async def test_an_external_id_is_free_although_its_expired_expense_is_not_swept_yet(
+    app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
+) -> None:
+    monkeypatch.setattr(expiry, "MOST_EXPENSES", 0)
+    for name in ("bank-1", "bank-2", "bank-3"):
+        await discard(person, await spend(person, external_id=name))
+    await go_to(noon, EXPIRED, person)
+    first, other = await spend(person, external_id="bank-1"), await spend(person)
+    second = await change(person, other, external_id="bank-2")
+    create = {"op": "create", "data": {"amount": "1.00", "external_id": "bank-3"}}
+    third = (await person.post("/expenses/batch", json={"operations": [create]})).json()["results"][0]
+
+    assert [it["external_id"] for it in (first, second, third["expense"])] == ["bank-1", "bank-2", "bank-3"]
+    assert third["status"] == "created"
+    assert await rows_of(app, person, TrashedExpense) == 0
+    await discard(person, first, second, third)
+    assert len(await ids(person, "/expenses/trash")) == 3
 
 
 # Swept
@@ -363,7 +390,7 @@ async def test_many_are_swept_by_several_writes(
     number: int,
     left: list[int],
 ) -> None:
-    monkeypatch.setattr(expiry, "SWEPT_AT_ONCE", 2)
+    monkeypatch.setattr(expiry, "MOST_EXPENSES", 2)
     live = await spend(person)
     await several(person, number, currency="USD")
     await person.delete("/expenses?currency=USD")
@@ -381,7 +408,7 @@ async def left_after_a_write(app: FastAPI, person: Person, expense: dict[str, An
 async def test_what_is_left_to_the_next_write_is_swept_the_same_day(
     app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person, statements: Statements
 ) -> None:
-    monkeypatch.setattr(expiry, "SWEPT_AT_ONCE", 2)
+    monkeypatch.setattr(expiry, "MOST_EXPENSES", 2)
     *gone, live = await several(person)
     await discard(person, *gone)
     await go_to(noon, EXPIRED, person)
@@ -453,7 +480,7 @@ async def test_a_ledger_says_whether_it_is_to_be_swept(
 async def is_to_be_swept(app: FastAPI, person: Person) -> bool:
     caller = Caller(id=person.user["id"], sid="", currency="EUR", timezone="UTC", month_start_day=1, revision=0)
     async with app.state.database.unit() as unit:
-        ledger = Ledger(caller, unit)
+        ledger = Ledger(caller, unit, trash_days=30)
         assert not ledger.is_to_be_swept, "nobody has locked it"
         await ledger.lock()
         return ledger.is_to_be_swept
@@ -475,3 +502,31 @@ async def test_an_answer_is_remembered_for_a_day_and_then_swept(
 
     assert again.headers["Idempotency-Replayed"] == "true"
     assert await rows_of(app, person, RememberedAnswer) == 0
+
+
+async def test_an_answer_that_has_expired_is_forgotten_before_it_is_swept(
+    app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
+) -> None:
+    monkeypatch.setattr(expiry, "MOST_ANSWERS", 0)
+    key = {"Idempotency-Key": "once"}
+    await person.post("/expenses", json={"amount": "1.00"}, headers=key)
+    await go_to(noon, NOON + DAY + timedelta(seconds=1), person)
+    again = await person.post("/expenses", json={"amount": "2.00"}, headers=key)
+
+    assert (again.status_code, "Idempotency-Replayed" in again.headers) == (201, False)
+    assert await rows_of(app, person, RememberedAnswer) == 1
+
+
+async def test_many_answers_are_swept_by_several_writes(
+    app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
+) -> None:
+    monkeypatch.setattr(expiry, "MOST_ANSWERS", 2)
+    for name in "abcde":
+        live = (await person.post("/expenses", json={"amount": "1.00"}, headers={"Idempotency-Key": name})).json()
+    await go_to(noon, NOON + 2 * DAY, person)
+    left = []
+    for _ in range(3):
+        await touch(person, live)
+        left.append(await rows_of(app, person, RememberedAnswer))
+
+    assert left == [3, 1, 0]

@@ -162,13 +162,13 @@ def caller(person: Person) -> Caller:
 async def test_an_unlocked_ledger_has_no_next_revision(app: FastAPI, caller: Caller) -> None:
     async with app.state.database.unit() as unit:
         with pytest.raises(RuntimeError, match="locked"):
-            await Ledger(caller, unit).next_revision()
+            await Ledger(caller, unit, trash_days=30).next_revision()
 
 
 async def test_an_unlocked_ledger_refuses_to_be_changed(app: FastAPI, caller: Caller, person: Person) -> None:
     async with app.state.database.unit() as unit:
         with pytest.raises(RuntimeError, match="locked"):
-            await Ledger(caller, unit).insert(Category, name="Food", name_key="food", revision=1)
+            await Ledger(caller, unit, trash_days=30).insert(Category, name="Food", name_key="food", revision=1)
     assert (await person.get("/categories")).json()["items"] == []
 
 
@@ -181,7 +181,7 @@ async def test_a_long_answer_comes_in_slices_and_others_get_their_turn_in_betwee
     turns: list[str] = []
 
     async with app.state.database.unit() as unit:
-        async for rows in Ledger(caller, unit).slices(names):
+        async for rows in Ledger(caller, unit, trash_days=30).slices(names):
             turns.append("".join(row.name for row in rows))
             asyncio.get_running_loop().call_soon(turns.append, "another's")
 
@@ -426,7 +426,7 @@ COSTS: list[tuple[str, str, dict[str, object] | None, int, int]] = [
     ("POST", "/expenses/{trashed}/restore", None, 200, 10),
     ("POST", "/expenses/{expense}/restore", None, 200, 4),
     ("POST", "/expenses/restore", {"revision": 4}, 200, 8),
-    ("DELETE", "/expenses/trash", None, 204, 5),
+    ("DELETE", "/expenses/trash", None, 204, 6),
     ("PATCH", "/expenses?q=apples", {"description": None}, 200, 6),
     ("PATCH", "/expenses?q=apples&dry_run=true", {"description": None}, 200, 4),
     ("DELETE", "/expenses?q=apples", None, 200, 8),

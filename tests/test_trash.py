@@ -9,13 +9,15 @@ import pytest
 import time_machine
 from conftest import Person, Statements
 from fastapi import FastAPI
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 from test_budgets import budget, tombstones
 from test_categories import create as create_category
 from test_categories import where
 from test_crud import change, read, spend
 from test_ledger import state_of
 from test_problems import blamed
+
+from models import Tombstone
 
 Expense = dict[str, Any]
 Delete = Callable[[Person, Sequence[Expense]], Awaitable[None]]
@@ -474,3 +476,16 @@ async def test_a_ledger_counts_right_whatever_is_deleted_and_restored_at_once(ap
     assert (await state_of(app, person))[1] == len(live)
     assert buried == {it["id"] for it in expenses} - live
     assert lie <= buried
+
+
+async def test_a_restored_expense_takes_no_others_tombstone_along(app: FastAPI, person: Person) -> None:
+    expense = await spend(person)
+    await discard(person, expense)
+    namesake = {"owner_id": person.user["id"], "kind": "category", "row_id": expense["id"], "revision": 2}
+    async with app.state.database.unit() as unit:
+        await (await unit.begin(person.user["id"])).execute(insert(Tombstone), namesake)
+        await unit.commit()
+    await restore(person, expense)
+
+    deleted = (await person.get("/changes")).json()["deleted"]
+    assert deleted == [{"kind": "category", "id": expense["id"], "revision": 2}]
