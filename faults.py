@@ -31,8 +31,9 @@ class Fault(Enum):
     """The database does not take the work now."""
 
 
-# MySQL and MariaDB error numbers, Galera's included (its failed certification is a 1213, often at COMMIT).
-_AGAIN: Final = {1213, 1205, 1020}
+# MySQL and MariaDB error numbers, Galera's included (its failed certification is a 1213, often at COMMIT); 1467 is
+# what waiting for the lock on a table's numbering ends with.
+_AGAIN: Final = {1213, 1205, 1020, 1467}
 _LOST: Final = {2003, 2006, 2013, 2014, 4031}
 _CANNOT_SERVE: Final = {1290, 1792, 1836, 1047}
 _MYSQL_NAMES: Final = {

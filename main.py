@@ -70,4 +70,13 @@ if __name__ == "__main__":
     # uvicorn ends in order and then raises the signal again, which would make an orderly end look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # The access log would hold the words that people search their expenses for.
-    uvicorn.run(app, host=settings.host, port=settings.port, server_header=False, proxy_headers=False, access_log=False)
+    # There are no websockets: asking for one would be answered below the application.
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        server_header=False,
+        proxy_headers=False,
+        access_log=False,
+        ws="none",
+    )

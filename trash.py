@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal, select
 
 from conditions import Precondition
-from ledger import Ledger
+from ledger import SLICE, Ledger
 from models import Expense, Tombstone, TrashedExpense
 from pagination import LIMIT, Cursor, before, fingerprint, read_cursor
 from prepared import Prepared
@@ -25,6 +25,7 @@ _BURIED: Final = (Tombstone.owner_id == bindparam("owner"), Tombstone.kind == "e
 _KEPT: Final = tuple(column.key for column in Expense.__table__.columns if column.key != "revision")
 _LIVE_ONE: Final = Prepared(reading(Expense).where(Expense.id == bindparam("row_id")))
 _SHOWN: Final = TrashedExpense.deleted_at >= bindparam("kept_since")
+_IDS: Final = select(TrashedExpense.id).where(_TRASHED, _SHOWN).order_by(TrashedExpense.id)
 _COUNT: Final = select(func.count()).select_from(TrashedExpense).where(_TRASHED, _SHOWN)
 
 # The last deleted first, which is the index on (owner_id, revision, id) from its end.
@@ -95,15 +96,25 @@ async def _bring_back(ledger: Ledger, which: ColumnElement[bool], buried: Column
 
     `buried` says by an index which tombstones these are among; some may be of what is in the trash no more.
     """
-    count = int((await ledger.execute(_COUNT.where(which), kept_since=ledger.kept_since)).scalar_one())
-    if count:
-        kept = [getattr(TrashedExpense, name) for name in _KEPT]
-        moved = select(*kept, literal(await ledger.next_revision(expenses=count))).where(_TRASHED, which)
-        await ledger.execute(insert(Expense).from_select([*_KEPT, "revision"], moved))
+    ids: list[int] = []
+    async for rows in ledger.slices(_IDS.where(which), kept_since=ledger.kept_since):
+        ids += [row.id for row in rows]
+    if ids:
+        revision = await ledger.next_revision(expenses=len(ids))
+        # MySQL locks the numbering of the whole table while an INSERT … SELECT runs: nobody waits for a large one.
+        for start in range(0, len(ids), SLICE):
+            first, *_, last = [ids[start], *ids[start : start + SLICE]]
+            await _insert(ledger, revision, which, TrashedExpense.id.between(first, last))
         in_the_trash = select(TrashedExpense.id).where(_TRASHED, which)
         await ledger.execute(delete(Tombstone).where(*_BURIED, buried, Tombstone.row_id.in_(in_the_trash)))
         await ledger.execute(delete(TrashedExpense).where(_TRASHED, which))
-    return count
+    return len(ids)
+
+
+async def _insert(ledger: Ledger, revision: int, *which: ColumnElement[bool]) -> None:
+    kept = [getattr(TrashedExpense, name) for name in _KEPT]
+    moved = select(*kept, literal(revision)).where(_TRASHED, *which)
+    await ledger.execute(insert(Expense).from_select([*_KEPT, "revision"], moved))
 
 
 async def drop(ledger: Ledger, ids: Collection[int]) -> None:

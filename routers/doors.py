@@ -33,6 +33,15 @@ class Answered(Exception):
         self.response = response
 
 
+def claims_of(request: StrictRequest) -> Claims:
+    """Return what the request's access token says; raise NotAuthenticated where there is none that is good."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAuthenticated
+    tokens: AccessTokens = request.app.state.tokens
+    return tokens.read(token.strip())
+
+
 class Door(OAuth2PasswordBearer):
     """A dependency that lets in who bears a good access token, and a security scheme in the document."""
 
@@ -44,10 +53,7 @@ class Door(OAuth2PasswordBearer):
 
     async def __call__(self, request: StrictRequest) -> Any:  # type: ignore[override]  # noqa: ANN401
         """Verify the token, find its session, and open."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise NotAuthenticated
-        return await self._opened(request.app.state.tokens.read(token.strip()), request)
+        return await self._opened(claims_of(request), request)
 
 
 async def _to_read(claims: Claims, request: StrictRequest) -> Ledger:

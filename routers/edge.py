@@ -34,7 +34,7 @@ from problems import (
     documented,
 )
 from refusals import at, at_parameter
-from routers.doors import HEADERS, Answered, Condition, Reader, SignedIn, Writer
+from routers.doors import HEADERS, Answered, Condition, Reader, SignedIn, Writer, claims_of
 from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, StrictRequest, too_large
 from shapes import Shape
 
@@ -115,6 +115,9 @@ class LedgerRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
+            if most_bytes > MOST_BYTES:
+                # Nobody's large body is read who has not signed in.
+                claims_of(strict)
             if media_type:
                 await strict.read(media_type, most_bytes)
             # A statement on SQLite is stopped a little earlier, so that it fails in order and its connection lives on.

@@ -18,6 +18,8 @@ FORM: Final = "application/x-www-form-urlencoded"
 MOST_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 30
 DEEPEST: Final = 32
+# Twice as many as the largest batch has: each one that is refused is told, and that takes its time.
+MOST_VALUES: Final = 40_000
 LONGEST_NUMBER: Final = 40
 FORM_WANTED: Final = f"Send a form, with the header Content-Type: {FORM}: username=…&password=…"
 
@@ -57,7 +59,9 @@ class StrictRequest(Request):
         if "content-encoding" in self.headers or self._media_type() != media_type:
             raise UnsupportedMediaType(FORM_WANTED if media_type == FORM else "")
         if media_type == JSON:
-            self._json = strict_json(self._body)
+            # A large one in a thread, so that others are served meanwhile.
+            large = len(self._body) > MOST_BYTES
+            self._json = await asyncio.to_thread(strict_json, self._body) if large else strict_json(self._body)
         else:
             refuse_other_encodings(self._body)
 
@@ -126,7 +130,8 @@ def refuse_other_encodings(form: bytes) -> None:
 def strict_json(body: bytes) -> object:
     """Parse JSON (RFC 8259) as I-JSON (RFC 7493) wants it; raise MalformedBody.
 
-    Refused are other encodings than UTF-8, a key given twice, NaN and Infinity, and nesting deeper than 32.
+    Refused are other encodings than UTF-8, a key given twice, NaN and Infinity, nesting deeper than 32, and more than
+    40,000 values.
     """
     if body.startswith(BOM_UTF8):
         raise MalformedBody("Leave out the byte order mark before the JSON.")
@@ -134,8 +139,7 @@ def strict_json(body: bytes) -> object:
         value = _DECODER.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
         raise MalformedBody from None
-    if _is_deeper(value, DEEPEST):
-        raise MalformedBody(f"The body is nested too deeply: at most {DEEPEST} levels.")
+    _refuse_endless(value)
     return value
 
 
@@ -158,8 +162,14 @@ def _no_constant(_: str) -> None:
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_whole, parse_constant=_no_constant)
 
 
-def _is_deeper(value: object, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
+def _refuse_endless(value: Any) -> None:  # noqa: ANN401
+    """Raise MalformedBody where a value is nested too deeply, or holds too many others."""
+    level, count = [value], 0
+    for _ in range(DEEPEST):
+        level = [it for it in level if isinstance(it, dict | list)]
+        count += sum(map(len, level))
+        if count > MOST_VALUES:
+            raise MalformedBody(f"The body holds too many values: at most {MOST_VALUES:,}.")
+        level = [inner for it in level for inner in (it.values() if isinstance(it, dict) else it)]
+    if any(isinstance(it, dict | list) for it in level):
+        raise MalformedBody(f"The body is nested too deeply: at most {DEEPEST} levels.")

@@ -29,6 +29,7 @@ def by_sqlite(code: int, kind: type[DBAPIError] = OperationalError) -> DBAPIErro
 # Class by class.
 CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
     "deadlock": (by_mysql(1213), Fault.AGAIN),
+    "waited for the numbering of a table": (by_mysql(1467), Fault.AGAIN),
     "lock wait": (by_mysql(1205), Fault.AGAIN),
     "changed since read": (by_mysql(1020), Fault.AGAIN),
     "deadlock, by the driver": (pymysql.err.OperationalError(1213, "…"), Fault.AGAIN),

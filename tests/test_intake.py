@@ -442,6 +442,39 @@ async def test_a_field_of_the_form_that_is_given_twice_is_refused(client: httpx.
     assert set(blamed(answer)) == {"/username"}
 
 
+# A large one
+
+
+BATCH = "/expenses/batch"
+JSON_TYPE = {"Content-Type": "application/json"}
+
+
+async def test_a_large_body_is_not_read_of_whoever_has_not_signed_in(client: httpx.AsyncClient) -> None:
+    answer = await client.post(BATCH, content=b"{" * 2**21, headers=JSON_TYPE)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[" + b"[]," * 40_000 + b"[]]", id="lists"),
+        pytest.param(b"{" + b",".join(b'"%d":1' % it for it in range(40_001)) + b"}", id="members"),
+        pytest.param(b'{"operations":[' + b",".join([b'{"a":1,"b":2}'] * 13_400) + b"]}", id="in objects"),
+    ],
+)
+async def test_a_body_of_too_many_values_is_refused_as_a_whole(somebody: Person, body: bytes) -> None:
+    answer = await somebody.post(BATCH, content=body, headers=JSON_TYPE)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+
+
+async def test_as_many_values_as_a_body_may_hold_are_looked_at(somebody: Person) -> None:
+    answer = await somebody.post(BATCH, content=b'{"operations":[' + b"1," * 39_998 + b"1]}", headers=JSON_TYPE)
+
+    assert blamed(answer) == {"/operations": "too_long"}
+
+
 # The query
 
 
