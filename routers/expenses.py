@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.convertors import StringConvertor, register_url_convertor
 
 import batch
 import bulk
@@ -33,7 +34,43 @@ REFUSED_TOGETHER: Final = [
     )
 ]
 
+
+class ExpenseId(StringConvertor):
+    """What an expense's address may end in: whatever is no address of its own."""
+
+    regex = "(?!trash$)[^/]+"
+
+
+register_url_convertor("expense", ExpenseId())
+EXPENSE: Final = "/{expense_id:expense}"
+
+# The busiest first: routes are tried in order, and each try costs a fiftieth of reading an expense.
 router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRoute)
+
+
+@router.get(EXPENSE, summary="Read an expense", responses=documented([NotFound()]))
+async def read_expense(ledger: Reader, request: Request, response: Response, expense_id: RowId) -> Expense:
+    """Return one expense."""
+    expense = await crud.read_expense(ledger, expense_id)
+    unless_seen(request, response, row_tag(expense.revision))
+    return expense
+
+
+@router.get("", summary="List expenses", response_model_exclude_unset=True)
+async def list_expenses(
+    ledger: Reader, request: Request, response: Response, query: Annotated[ExpenseQuery, Query()]
+) -> ExpenseList:
+    """Return a page of your expenses, the newest first; `next_cursor` leads to the next page.
+
+    All filters given must hold; a `category` that you do not have matches nothing.
+    """
+    asked = crud.page_of(ledger, query)
+    is_of_today = query.depends_on_today and query.cursor is None
+    unless_seen(request, response, ledger_tag(ledger.owner, ledger.today if is_of_today else None))
+    page = await crud.list_expenses(ledger, asked)
+    if page.next_cursor:
+        response.headers["Link"] = next_link("/expenses", request.query_params, page.next_cursor)
+    return page
 
 
 @router.post(
@@ -57,6 +94,40 @@ async def create_expense(ledger: Writer, response: Response, data: ExpenseCreate
     return expense
 
 
+@router.put(EXPENSE, summary="Replace an expense", responses=documented([NotFound(), TAKEN, TooMany()]))
+async def replace_expense(
+    ledger: Writer, response: Response, expense_id: RowId, whole: ExpenseReplace, condition: Condition
+) -> Expense:
+    """Replace the whole expense: what you leave out becomes null. What you read can be sent back."""
+    expense = await crud.replace_expense(ledger, expense_id, whole, condition)
+    response.headers["ETag"] = row_tag(expense.revision)
+    return expense
+
+
+@router.patch(EXPENSE, summary="Change an expense", responses=documented([NotFound(), TAKEN, TooMany()]))
+async def change_expense(
+    ledger: Writer, response: Response, expense_id: RowId, change: ExpenseUpdate, condition: Condition
+) -> Expense:
+    """Change the fields you send; leave the rest alone. What you read can be sent back."""
+    expense = await crud.change_expense(ledger, expense_id, change, condition)
+    response.headers["ETag"] = row_tag(expense.revision)
+    return expense
+
+
+@router.delete(
+    EXPENSE,
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete an expense",
+    responses=documented([NotFound()]),
+)
+async def delete_expense(ledger: Writer, expense_id: RowId, condition: Condition) -> None:
+    """Move the expense to the trash, from where it can be restored for a while.
+
+    Its `external_id` stays taken, so that a script that sends it again brings nothing back.
+    """
+    await crud.delete_expense(ledger, expense_id, condition)
+
+
 @router.post(
     "/batch",
     summary="Change many expenses together",
@@ -74,23 +145,6 @@ async def change_expenses_together(ledger: Writer, operations: Batch) -> BatchRe
     again at what you meant to do, and send it under another Idempotency-Key.
     """
     return await batch.run(ledger, operations)
-
-
-@router.get("", summary="List expenses", response_model_exclude_unset=True)
-async def list_expenses(
-    ledger: Reader, request: Request, response: Response, query: Annotated[ExpenseQuery, Query()]
-) -> ExpenseList:
-    """Return a page of your expenses, the newest first; `next_cursor` leads to the next page.
-
-    All filters given must hold; a `category` that you do not have matches nothing.
-    """
-    asked = crud.page_of(ledger, query)
-    is_of_today = query.depends_on_today and query.cursor is None
-    unless_seen(request, response, ledger_tag(ledger.owner, ledger.today if is_of_today else None))
-    page = await crud.list_expenses(ledger, asked)
-    if page.next_cursor:
-        response.headers["Link"] = next_link("/expenses", request.query_params, page.next_cursor)
-    return page
 
 
 @router.patch("", summary="Change all expenses that match", responses=documented([FilterRequired(), TooMany()]))
@@ -115,45 +169,3 @@ async def delete_matching_expenses(
     At least one filter is needed. `POST /expenses/restore` with the `revision` answered here undoes it.
     """
     return await bulk.delete_matching(ledger, query, condition)
-
-
-@router.get("/{expense_id}", summary="Read an expense", responses=documented([NotFound()]))
-async def read_expense(ledger: Reader, request: Request, response: Response, expense_id: RowId) -> Expense:
-    """Return one expense."""
-    expense = await crud.read_expense(ledger, expense_id)
-    unless_seen(request, response, row_tag(expense.revision))
-    return expense
-
-
-@router.put("/{expense_id}", summary="Replace an expense", responses=documented([NotFound(), TAKEN, TooMany()]))
-async def replace_expense(
-    ledger: Writer, response: Response, expense_id: RowId, whole: ExpenseReplace, condition: Condition
-) -> Expense:
-    """Replace the whole expense: what you leave out becomes null. What you read can be sent back."""
-    expense = await crud.replace_expense(ledger, expense_id, whole, condition)
-    response.headers["ETag"] = row_tag(expense.revision)
-    return expense
-
-
-@router.patch("/{expense_id}", summary="Change an expense", responses=documented([NotFound(), TAKEN, TooMany()]))
-async def change_expense(
-    ledger: Writer, response: Response, expense_id: RowId, change: ExpenseUpdate, condition: Condition
-) -> Expense:
-    """Change the fields you send; leave the rest alone. What you read can be sent back."""
-    expense = await crud.change_expense(ledger, expense_id, change, condition)
-    response.headers["ETag"] = row_tag(expense.revision)
-    return expense
-
-
-@router.delete(
-    "/{expense_id}",
-    status_code=HTTPStatus.NO_CONTENT,
-    summary="Delete an expense",
-    responses=documented([NotFound()]),
-)
-async def delete_expense(ledger: Writer, expense_id: RowId, condition: Condition) -> None:
-    """Move the expense to the trash, from where it can be restored for a while.
-
-    Its `external_id` stays taken, so that a script that sends it again brings nothing back.
-    """
-    await crud.delete_expense(ledger, expense_id, condition)

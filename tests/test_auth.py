@@ -10,9 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Person
+import time_machine
+from conftest import GOOD_SECRET, Person
 
+from auth import CLOCK_SKEW, AccessTokens
 from config import Settings
+from problems import InvalidToken, TokenExpired
 
 JWT = {"alg": "HS256", "typ": "JWT"}
 HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
@@ -258,3 +261,18 @@ async def test_a_token_is_spelt_in_one_way(person: Person) -> None:
     answers = [await bearing(person, token) for token in spellings]
 
     assert [answer.status_code for answer in answers] == [401, 401, 401]
+
+
+# --- a token that was verified before ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "refusal"), [(15 * 60 + 1, TokenExpired), (-CLOCK_SKEW - 1, InvalidToken)])
+def test_a_token_that_was_good_is_so_only_in_its_time(
+    noon: time_machine.Traveller, seconds: int, refusal: type[InvalidToken]
+) -> None:
+    tokens = AccessTokens(GOOD_SECRET, 15)
+    token = tokens.issue(7, "0123456789abcdef" * 2)
+    tokens.read(token)
+    noon.shift(seconds)
+    with pytest.raises(refusal):
+        tokens.read(token)

@@ -226,11 +226,13 @@ def test_what_is_behind_the_door_says_so() -> None:
 
 
 def _operation_of(request: httpx.Request) -> tuple[str, Node]:
-    return next(
+    fitting = [
         (name, it)
         for name, it in OPERATIONS.items()
         if it["method"] == request.method and re.fullmatch(re.sub(r"{\w+}", "[^/]+", it["path"]), request.url.path)
-    )
+    ]
+    # `/expenses/trash` is no expense with an odd id.
+    return min(fitting, key=lambda it: it[1]["path"].count("{"))
 
 
 class Auditor:
