@@ -200,11 +200,8 @@ def _refuse_twice(operation: Operation, seen: set[int]) -> None:
     if isinstance(operation, CreateOperation):
         return
     if operation.id in seen:
-        raise ValidationFailed(
-            errors=[
-                at("/id", "not_allowed", "An id may occur once in a batch: put what you do to it into one operation.")
-            ]
-        )
+        detail = "An id may occur once in a batch: put all that you do to it into one operation."
+        raise ValidationFailed(errors=[at("/id", "not_allowed", detail)])
     seen.add(operation.id)
 
 
