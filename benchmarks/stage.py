@@ -13,6 +13,13 @@ import migrations
 from benchmarks.workers import Cores, on, two_sides
 
 BUFFER_POOL: Final = 1 << 30
+# All load comes from 127.0.0.1, and what is measured is not how it is turned away: 0 is no limit.
+NO_THROTTLE: Final = {
+    "SIGNIN_PER_NAME": "0",  # the same fifty names fail round after round
+    "SIGNIN_PER_ADDRESS": "0",  # all fifty at once, from the one address
+    "SIGNIN_PER_NAME_DAILY": "0",  # and the rounds of a day add up
+    "REGISTRATIONS_PER_ADDRESS": "0",  # the people of all parts sign up there too
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ def stage() -> Iterator[Stage]:
         migrations.upgrade(url)
         engine = create_engine(migrations.sync_url(make_url(url)))
         environment = {"DATABASE_URL": url, "SECRET_KEY": secrets.token_hex(32), "ACCESS_TOKEN_MINUTES": "600"}
-        yield Stage(mariadb, engine, environment, core, others)
+        yield Stage(mariadb, engine, environment | NO_THROTTLE, core, others)
         engine.dispose()
     finally:
         mariadb.close()
