@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from benchmarks import million, signins, spending, throughput
+from benchmarks import million, signins, spending, throughput, timing
 from benchmarks.million import Pages
 from benchmarks.signins import Waits
 from benchmarks.spending import Reports
 from benchmarks.stage import Stage, stage
 from benchmarks.throughput import Throughput, Turns
+from benchmarks.timing import Comparison
 
-PARTS: Final = (*throughput.OPERATIONS, "signins", "million", "reports")
+PARTS: Final = (*throughput.OPERATIONS, "signins", "timing", "million", "reports")
 QUICK_ROWS: Final = 50_000
+QUICK_SAMPLES: Final = 20
 # The goals: at least so much of the floor, at least so many times the textbook.
 YARDSTICKS: Final = ("floor", "textbook")
 GOALS: Final = {"page": (0.55, 1.6), "one": (0.47, 2.0), "create": (0.36, 1.8)}
@@ -25,6 +27,7 @@ REPORT_TO_BARE: Final = 3.0
 LARGE_TO_SMALL: Final = 1.5
 BUSY_TO_QUIET: Final = 3.0
 HEALTH_SECONDS: Final = 0.050
+ALIKE: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def read_options() -> Options:
     parser.add_argument("--rounds", type=int, default=7, help="turns that each application has (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=2, help="how long a turn lasts (default %(default)s)")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="a rough look: 2 turns of 1 s, and a smaller million")
+    parser.add_argument("--quick", action="store_true", help="a rough look: 2 turns of 1 s, and less of the rest")
     given = parser.parse_args()
     parts = given.only.split(",")
     if unknown := set(parts) - set(PARTS):
@@ -61,6 +64,9 @@ def report(options: Options, on: Stage) -> Iterator[str]:
         yield from throughput_table(*throughput.measure(on, operations, options.rounds, options.seconds))
     if "signins" in options.parts:
         yield from signins_table(signins.measure(on, max(1, options.rounds // 2)))
+    if "timing" in options.parts:
+        samples = QUICK_SAMPLES if options.quick else timing.SAMPLES
+        yield from timing_table(timing.measure(on, samples, ALIKE))
     if "million" in options.parts:
         rows = QUICK_ROWS if options.quick else million.ROWS
         yield from million_table(million.measure(on, options.rounds, options.seconds / 2, rows))
@@ -100,6 +106,17 @@ def signins_table(waits: Waits) -> Iterator[str]:
     yield f"{'  GET /expenses?limit=50':34}{_ms(waits.read_quiet)}{_ms(waits.read_busy)}   {ratio}"
     yield f"{'  GET /health':34}{_ms(waits.health_quiet)}{_ms(waits.health_busy)}   {health}"
     yield f"{'  POST /users/token, the longest':34}{'':10}{_ms(waits.sign_in)}   {waits.answers}"
+
+
+def timing_table(runs: Sequence[Comparison]) -> Iterator[str]:
+    """Yield how long an unknown name and a wrong password take; only the last run of them is judged."""
+    title = f"median in ms, {runs[0].samples} sign-ins of each"
+    yield ""
+    yield f"{title:34}{'unknown':>10}{'known':>10}{'apart':>10}   p"
+    for it in runs:
+        judged = f"{_verdict(it.p >= ALIKE)} >= {ALIKE}" if it is runs[-1] else "once more"
+        figures = f"{_ms(it.unknown)}{_ms(it.known)}{_ms(it.known - it.unknown)}"
+        yield f"{'  POST /users/token, refused':34}{figures}   {it.p:.3g} {judged}"
 
 
 def million_table(pages: Sequence[Pages]) -> Iterator[str]:

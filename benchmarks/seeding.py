@@ -59,10 +59,15 @@ class Person:
 def sign_up(url: str, name: str) -> Person:
     """Open an account and sign in, through the service at `url`."""
     with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
-        account = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
-        registered = client.post("/users/register", json=account).raise_for_status()
+        user_id = register(client, name)
         signed_in = client.post("/users/token", data={"username": name, "password": PASSWORD}).raise_for_status()
-    return Person(registered.json()["id"], name, signed_in.json()["access_token"])
+    return Person(user_id, name, signed_in.json()["access_token"])
+
+
+def register(client: httpx.Client, name: str) -> int:
+    """Open an account, through the service that the client asks, and return its id."""
+    account = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+    return int(client.post("/users/register", json=account).raise_for_status().json()["id"])
 
 
 def fill(engine: Engine, person: Person, rows: int, days: int = DAYS) -> None:
