@@ -8,14 +8,17 @@ from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import sessions
-from auth import AccessTokens, Caller
+from auth import Caller
 from database import Base, UnitOfWork, inserted_id, now
 from fields import plain_address
 from models import (
     Budget,
     Category,
     Expense,
+    FamiliarNetwork,
     LedgerState,
+    PersonalToken,
+    RefreshToken,
     RememberedAnswer,
     Session,
     Tombstone,
@@ -23,11 +26,22 @@ from models import (
     User,
 )
 from passwords import Passwords, check, sized
-from problems import AlreadyExists, InvalidCredentials, InvalidToken, NotFound, ValidationFailed, WrongPassword
+from problems import (
+    AlreadyExists,
+    InvalidCredentials,
+    InvalidToken,
+    NotFound,
+    Unavailable,
+    ValidationFailed,
+    WrongPassword,
+)
 from refusals import Entry, at, refused_at
 from schemas import AccountDeletion, PasswordChange, SignIn, Token, UserCreate, UserUpdate
 from schemas import User as UserAnswer
+from sessions import Sessions
 from texts import name_key
+from throttle import Throttle
+from visitors import Visitor
 
 _COLUMNS: Final = (
     User.id,
@@ -56,21 +70,31 @@ _OWNED: Final[tuple[type[Base], ...]] = (
     Category,
     Tombstone,
     RememberedAnswer,
+    RefreshToken,
     Session,
+    PersonalToken,
+    FamiliarNetwork,
     LedgerState,
 )
+# Whose sessions are looked for where the name is unknown.
+_NOBODY: Final = 0
 
 
 class Accounts:
     """What can be done with accounts; hashing holds no connection and no lock, and goes on only if nothing moved."""
 
-    def __init__(self, passwords: Passwords, shortest_password: int) -> None:
+    def __init__(self, passwords: Passwords, shortest_password: int, throttle: Throttle) -> None:
         self._passwords = passwords
         self._shortest = shortest_password
+        self._throttle = throttle
 
-    async def register(self, unit: UnitOfWork, data: UserCreate) -> UserAnswer:
-        """Open an account; raise AlreadyExists with a pointer for each of name and e-mail that is taken."""
+    async def register(self, unit: UnitOfWork, data: UserCreate, visitor: Visitor) -> UserAnswer:
+        """Open an account; raise AlreadyExists with a pointer for each of name and e-mail that is taken.
+
+        Raises TooManyAttempts where too many were opened from this address, or tried to be.
+        """
         self._check_new_password("/password", data.password, data.username, data.email)
+        await self._throttle.try_registration(visitor.network)
         password_hash = await self._passwords.hash(data.password)
         connection = await unit.begin()
         await _refuse_taken(connection, data.username, data.email)
@@ -82,11 +106,14 @@ class Accounts:
         await connection.execute(insert(LedgerState), ledger)
         return await _profile(connection, user_id)
 
-    async def sign_in(self, unit: UnitOfWork, form: SignIn, tokens: AccessTokens) -> Token:
-        """Open a session and return its access token; raise InvalidCredentials, after one hash, whoever it was."""
-        user = await _named(unit, form.username)
-        await unit.release()
-        if not await self._passwords.verify(form.password, user.password_hash if user else None) or user is None:
+    async def sign_in(self, unit: UnitOfWork, form: SignIn, visitor: Visitor, opened: Sessions) -> Token:
+        """Open a session and return its tokens; raise InvalidCredentials, after one hash, whoever it was.
+
+        Raises TooManyAttempts instead, without a hash, where too many have failed.
+        """
+        user, key = await _named(unit, form.username), _key(form.username)
+        owner_id, stored = (user.id, user.password_hash) if user else (_NOBODY, None)
+        if not await self._is_right(unit, owner_id, key, visitor, form.password, stored) or user is None:
             raise InvalidCredentials
         outdated = self._passwords.is_outdated(user.password_hash)
         renewed = await self._passwords.hash(form.password) if outdated else None
@@ -94,20 +121,21 @@ class Accounts:
         await _still(connection, user.id, user.password_hash, InvalidCredentials(), shared=not renewed)
         if renewed:
             await connection.execute(update(User).where(User.id == user.id).values(password_hash=renewed))
-        sid = await sessions.open_session(connection, user.id, tokens.seconds)
-        return Token(access_token=tokens.issue(user.id, sid), token_type="bearer", expires_in=tokens.seconds)  # noqa: S106
+        return await opened.open(connection, user.id, visitor)
 
     async def profile(self, unit: UnitOfWork, caller: Caller) -> UserAnswer:
         """Return the caller's account."""
         return await _profile(await unit.connection(), caller.id)
 
-    async def change_profile(self, unit: UnitOfWork, caller: Caller, change: UserUpdate) -> UserAnswer:
+    async def change_profile(
+        self, unit: UnitOfWork, caller: Caller, change: UserUpdate, visitor: Visitor
+    ) -> UserAnswer:
         """Change the fields sent; a new name or e-mail needs the current password."""
         wanted = change.given()
         given = wanted.pop("current_password", None)
         verified = None
         if given is not None or "username" in wanted or "email" in wanted:
-            verified = await self._verified(unit, caller, given)
+            verified = await self._verified(unit, caller, given, visitor)
         _refuse_own_password(given or "", wanted)
         connection = await unit.begin()
         user = await _still(connection, caller.id, verified, _wrong_password())
@@ -119,20 +147,20 @@ class Accounts:
             await connection.execute(update(User).where(User.id == caller.id).values(**values, updated_at=now()))
         return await _profile(connection, caller.id)
 
-    async def change_password(self, unit: UnitOfWork, caller: Caller, change: PasswordChange) -> None:
+    async def change_password(self, unit: UnitOfWork, caller: Caller, change: PasswordChange, visitor: Visitor) -> None:
         """Change the password and end every other session."""
         profile = await self.profile(unit, caller)
         self._check_new_password("/new_password", change.new_password, profile.username, profile.email)
-        verified = await self._verified(unit, caller, change.current_password)
+        verified = await self._verified(unit, caller, change.current_password, visitor)
         password_hash = await self._passwords.hash(change.new_password)
         connection = await unit.begin()
         await _still(connection, caller.id, verified, _wrong_password())
         await connection.execute(update(User).where(User.id == caller.id).values(password_hash=password_hash))
         await sessions.end_sessions(connection, caller.id, but=caller.sid)
 
-    async def delete_account(self, unit: UnitOfWork, caller: Caller, data: AccountDeletion) -> None:
+    async def delete_account(self, unit: UnitOfWork, caller: Caller, data: AccountDeletion, visitor: Visitor) -> None:
         """Delete the account and every row of it."""
-        verified = await self._verified(unit, caller, data.current_password)
+        verified = await self._verified(unit, caller, data.current_password, visitor)
         connection = await unit.begin(caller.id)
         await _still(connection, caller.id, verified, _wrong_password())
         locked = select(LedgerState.revision).where(LedgerState.owner_id == bindparam("owner")).with_for_update()
@@ -153,18 +181,34 @@ class Accounts:
         await connection.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
         await sessions.end_sessions(connection, user.id)
 
-    async def _verified(self, unit: UnitOfWork, caller: Caller, password: str | None) -> str:
-        """Return the hash that the caller's current password matched."""
+    async def _verified(self, unit: UnitOfWork, caller: Caller, password: str | None, visitor: Visitor) -> str:
+        """Return the hash that the caller's current password matched; a wrong one counts as at the sign-in."""
         if password is None:
             entry = at("/current_password", "required", "Send your current password to change the name or the e-mail.")
             raise ValidationFailed(errors=[entry])
         user = (await (await unit.connection()).execute(_SECRETS, {"user_id": caller.id})).one_or_none()
-        await unit.release()
         if user is None:
             raise InvalidToken
-        if not await self._passwords.verify(password, user.password_hash):
+        key = name_key(user.username)
+        if not await self._is_right(unit, caller.id, key, visitor, password, user.password_hash):
             raise _wrong_password()
         return str(user.password_hash)
+
+    async def _is_right(
+        self, unit: UnitOfWork, owner_id: int, key: str, visitor: Visitor, password: str, stored: str | None
+    ) -> bool:
+        """Count an attempt, try the password, and take the attempt back unless it was wrong."""
+        is_familiar = await sessions.is_familiar(await unit.connection(), owner_id, visitor.network)
+        await unit.release()
+        attempt = await self._throttle.try_password(key, visitor.network, is_familiar=is_familiar)
+        try:
+            is_right = await self._passwords.verify(password, stored)
+        except Unavailable:
+            await self._throttle.take_back(attempt)
+            raise
+        if is_right:
+            await self._throttle.take_back(attempt)
+        return is_right
 
     def _check_new_password(self, pointer: str, password: str, *own_names: str) -> None:
         try:
@@ -193,8 +237,12 @@ async def find(unit: UnitOfWork, name: str) -> Row[*tuple[Any, ...]]:
 
 
 async def _named(unit: UnitOfWork, name: str) -> Row[*tuple[Any, ...]] | None:
-    connection = await unit.connection()
-    return (await connection.execute(_BY_NAME, {"key": name_key(plain_address(name.strip()))})).one_or_none()
+    return (await (await unit.connection()).execute(_BY_NAME, {"key": _key(name)})).one_or_none()
+
+
+def _key(name: str) -> str:
+    """Return what a user name or an e-mail is known by."""
+    return name_key(plain_address(name.strip()))
 
 
 async def _profile(connection: AsyncConnection, user_id: int) -> UserAnswer:

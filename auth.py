@@ -5,12 +5,12 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from jose import jwk, jwt
+from jose import jwk, jws, jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,14 +49,15 @@ class Claims:
 class AccessTokens:
     """Issues and reads the access tokens: JWT (RFC 7519) under RFC 8725's advice."""
 
-    def __init__(self, key: str, minutes: int) -> None:
-        self._key = _prepared(key)
+    def __init__(self, keys: Sequence[str], minutes: int) -> None:
+        """Take the key that signs, then those that still verify (RFC 8725 section 3.5), and the lifetime."""
+        self._keys = [_prepared(key) for key in keys]
         self.seconds = minutes * 60
         # A token comes with every request of its session, and verifying it is a fifteenth of the time of reading a row.
         self._known = lru_cache(KNOWN_TOKENS)(self._timeless)
 
-    def issue(self, user_id: int, sid: str) -> str:
-        """Return a token for this session, good from now for the configured time."""
+    def issue(self, user_id: int, sid: str, seconds: int) -> str:
+        """Return a token for this session, good from now for so many seconds, which must be no more than configured."""
         issued = int(time.time())
         claims = {
             "iss": ISSUER,
@@ -64,10 +65,10 @@ class AccessTokens:
             "sub": str(user_id),
             "sid": sid,
             "iat": issued,
-            "exp": issued + self.seconds,
+            "exp": issued + seconds,
             "jti": secrets.token_hex(16),
         }
-        return _signed(claims, self._key)
+        return _signed(claims, self._keys[0])
 
     def read(self, token: str) -> Claims:
         """Return what a token says; raise TokenExpired or InvalidToken."""
@@ -86,7 +87,7 @@ class AccessTokens:
         """
         if len(token) > TOKEN_LENGTH or not _TOKEN.fullmatch(token):
             raise InvalidToken
-        claims = _verified(token, self._key)
+        claims = _verified(token, self._keys)
         issued, expires, user_id, sid = (claims.get(name) for name in ("iat", "exp", "sub", "sid"))
         if not (type(issued) is int and type(expires) is int and isinstance(user_id, str) and isinstance(sid, str)):
             raise InvalidToken
@@ -97,7 +98,7 @@ class AccessTokens:
         return Claims(int(user_id), sid, issued, expires)
 
 
-# --- The JOSE library, which these three alone know -------------------------------------------------------------------
+# --- The JOSE library, which these few alone know ---------------------------------------------------------------------
 
 
 def _prepared(key: str) -> Any:  # noqa: ANN401
@@ -114,15 +115,24 @@ def _is_known(header: str) -> bool:
     return HEADER_KEYS.issuperset(json.loads(base64.urlsafe_b64decode(f"{header}==")))
 
 
-def _verified(token: str, key: Any) -> dict[str, Any]:  # noqa: ANN401
+def _verified(token: str, keys: Sequence[Any]) -> dict[str, Any]:
     try:
         if not _is_known(token.split(".", 1)[0]):
             raise InvalidToken
+        key = next((key for key in keys[:-1] if _is_signed(token, key)), keys[-1])
         return jwt.decode(token, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED)
     except ExpiredSignatureError:
         raise TokenExpired from None
     except (JOSEError, RecursionError, ValueError, TypeError, AttributeError):
         raise InvalidToken from None
+
+
+def _is_signed(token: str, key: Any) -> bool:  # noqa: ANN401
+    try:
+        jws.verify(token, key, [ALGORITHM])
+    except JOSEError:
+        return False
+    return True
 
 
 # --- Who is calling ---------------------------------------------------------------------------------------------------
@@ -133,7 +143,8 @@ class Caller:
     """The signed-in user: whose rows they are, what amounts, days and months mean to them, and where the ledger is."""
 
     id: int
-    sid: str
+    sid: str | None
+    """The session's; None where a personal access token was sent instead."""
     currency: str
     timezone: str
     month_start_day: int

@@ -20,6 +20,7 @@ from faults import CommitLost, described, fault_of
 from migrations import Condition
 from passwords import Passwords
 from problems import Problem
+from throttle import Throttle
 
 
 class Refused(Exception):
@@ -96,7 +97,7 @@ def reset_password(settings: Settings, name: str) -> None:
 
 async def _reset(settings: Settings, name: str) -> None:
     database, passwords = Database(settings), Passwords(settings.bcrypt_rounds)
-    accounts = Accounts(passwords, settings.password_min_length)
+    accounts = Accounts(passwords, settings.password_min_length, Throttle(settings, database))
     try:
         await _refuse_unready(settings, database)
         async with database.unit() as unit:

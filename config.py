@@ -1,5 +1,6 @@
 """Every setting of the service, read once from the environment and `.env`."""
 
+import ipaddress
 import os
 import re
 import secrets
@@ -15,6 +16,8 @@ from sqlalchemy.exc import ArgumentError
 
 VERSION: Final = "0.1.0"
 SECRET_BYTES: Final = 32
+# The throttle keeps the instant of each attempt that it counts.
+MOST_ATTEMPTS: Final = 1_000
 SAMPLE_SECRETS: Final = frozenset(
     {
         # The one in FastAPI's tutorial, which many services have copied.
@@ -34,6 +37,13 @@ DRIVERS: Final = {
     "mariadb": "mysql+aiomysql",
     "mariadb+aiomysql": "mysql+aiomysql",
 }
+
+
+_WANTED: Final = "must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
+
+
+def _is_guessable(secret: str) -> bool:
+    return len(secret.encode()) < SECRET_BYTES or secret in SAMPLE_SECRETS or len(set(secret)) < 8  # noqa: PLR2004
 
 
 def _known_database(url: str) -> str:
@@ -69,8 +79,32 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     """Signs the access tokens: at least 32 bytes. Needed on MySQL; beside an embedded database one is generated."""
 
+    secret_key_previous: SecretStr | None = None
+    """The key before this one, while it is being replaced: what it signed is still good, and nothing new is signed."""
+
     access_token_minutes: int = Field(default=15, ge=1, le=24 * 60)
     """How long an access token is good for, in minutes."""
+
+    session_idle_days: int = Field(default=30, ge=1, le=3650)
+    """A session that was not refreshed for so many days has ended."""
+
+    session_days: int = Field(default=180, ge=1, le=3650)
+    """So many days after the sign-in a session ends, however often it was refreshed."""
+
+    signin_per_name: int = Field(default=5, ge=0, le=MOST_ATTEMPTS)
+    """Failed attempts at one name's password from one address in 15 minutes before the next is a 429; 0 is no limit."""
+
+    signin_per_address: int = Field(default=50, ge=0, le=MOST_ATTEMPTS)
+    """Failed attempts at any passwords from one address in 15 minutes before the next is a 429; 0 is no limit."""
+
+    signin_per_name_daily: int = Field(default=100, ge=0, le=MOST_ATTEMPTS)
+    """Failed attempts at one name's password in 24 hours, from all addresses without an earlier session of it."""
+
+    registrations_per_address: int = Field(default=20, ge=0, le=MOST_ATTEMPTS)
+    """Registrations from one address in an hour before the next is a 429; 0 is no limit."""
+
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses and networks of the proxies whose X-Forwarded-For tells clients apart, separated by commas."""
 
     password_min_length: int = Field(default=8, ge=8, le=64)
     """The shortest password accepted, in characters; 15 is recommended where there is no second factor."""
@@ -117,15 +151,29 @@ class Settings(BaseSettings):
             raise ValueError("CORS_ORIGINS takes origins like https://app.example.com, separated by commas")
         return origins
 
-    @model_validator(mode="after")
-    def _good_secret(self) -> Self:
-        secret = self.secret_key.get_secret_value() if self.secret_key else ""
-        if not secret and self.embedded:
-            return self
-        if len(secret.encode()) < SECRET_BYTES or secret in SAMPLE_SECRETS or len(set(secret)) < 8:  # noqa: PLR2004
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_proxies(cls, value: object) -> object:
+        return tuple(it.strip() for it in value.split(",") if it.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ipaddress.ip_network(proxy)) for proxy in proxies)
+        except ValueError:
             raise ValueError(
-                "SECRET_KEY must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
-            )
+                "TRUSTED_PROXIES takes addresses and networks like 10.0.0.7,10.1.0.0/16, separated by commas"
+            ) from None
+
+    @model_validator(mode="after")
+    def _good_secrets(self) -> Self:
+        if not self.secret_key and not self.embedded:
+            raise ValueError(f"SECRET_KEY {_WANTED}")
+        for name in ("secret_key", "secret_key_previous"):
+            secret = getattr(self, name)
+            if secret and _is_guessable(secret.get_secret_value()):
+                raise ValueError(f"{name.upper()} {_WANTED}")
         return self
 
     @property
@@ -138,10 +186,15 @@ class Settings(BaseSettings):
         """Whether the database is a SQLite file of the service's own."""
         return self.url.get_backend_name() == "sqlite"
 
-    def signing_key(self) -> str:
-        """Return the key of the access tokens; an embedded database has its own in a file beside it."""
-        if self.secret_key:
-            return self.secret_key.get_secret_value()
+    def signing_keys(self) -> tuple[str, ...]:
+        """Return the key that signs, and after it the one before, if it still counts.
+
+        An embedded database has its own in a file beside it.
+        """
+        given = [key.get_secret_value() for key in (self.secret_key, self.secret_key_previous) if key]
+        return tuple(given) if self.secret_key else (self._embedded_key(), *given)
+
+    def _embedded_key(self) -> str:
         return embedded_secret(Path(str(self.url.database)).with_suffix(".key"))
 
 

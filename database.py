@@ -1,7 +1,8 @@
 """The database: declarative base, column types, the two engines, and the unit of work."""
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 from weakref import WeakValueDictionary
@@ -153,6 +154,16 @@ class Database:
     def unit(self, until: float | None = None) -> "UnitOfWork":
         """Return a unit of work, to be used with `async with`; what it still does at `until` (loop time) is stopped."""
         return UnitOfWork(self._work, self._read, self._queue, one_writer=self.embedded, until=until)
+
+    @asynccontextmanager
+    async def lasting(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction of its own, committed at the end: for a trace that outlives the request's failure.
+
+        The request's own must not have begun: on SQLite it would wait for itself.
+        """
+        async with self.unit() as unit:
+            yield await unit.begin()
+            await unit.commit()
 
     async def close(self) -> None:
         """Close every connection."""

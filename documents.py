@@ -44,7 +44,9 @@ request. A row's `ETag` is its `revision`: send it as `If-Match`, and nobody's c
 a write of expenses, categories or budgets can be repeated safely.
 """
 TAGS: Final = [
-    {"name": "users", "description": "Open an account, sign in, change or delete what is yours."},
+    {"name": "users", "description": "Open an account, change or delete what is yours."},
+    {"name": "sessions", "description": "Sign in, stay signed in, and see who else is."},
+    {"name": "tokens", "description": "What a script signs in with."},
     {"name": "expenses", "description": "The entries of your ledger."},
     {"name": "trash", "description": "What you deleted, and the way back."},
     {"name": "changes", "description": "What a copy of your ledger has to learn."},
@@ -55,6 +57,14 @@ TAGS: Final = [
 ]
 # The answers that are one row each.
 ROWS: Final = {"Expense", "Category", "Budget"}
+# How a script is let in, beside the sign-in that FastAPI describes by itself.
+FOR_SCRIPTS: Final = "PersonalToken"
+SCRIPTS: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "etk_…",
+    "description": "A personal access token from `POST /users/me/tokens`, with the scope that an operation names.",
+}
 # On its way into the document an example is sorted by its keys, and loses those that are null.
 EXAMPLES: Final = {
     name: config["json_schema_extra"]["example"]
@@ -146,6 +156,7 @@ def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
             for path in made["paths"].values():
                 for operation in path.values():
                     operation["responses"] = _complete(operation)
+            made["components"]["securitySchemes"][FOR_SCRIPTS] = SCRIPTS
             app.openapi_schema = _without_null_defaults(made)
         return app.openapi_schema
 
@@ -172,16 +183,19 @@ def _complete(operation: dict[str, Any]) -> dict[str, Any]:
 def _headers(operation: dict[str, Any], status: str, response: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     sent = {it["name"] for it in operation.get("parameters", ()) if it["in"] == "header"}
     schema = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
-    if status == "304" or (status < "300" and (IF_NONE_MATCH in sent or schema.rpartition("/")[2] in ROWS)):
+    is_row = schema.rpartition("/")[2] in ROWS
+    if status == "304" or (status < "300" and (IF_NONE_MATCH in sent or is_row)):
         yield _header("ETag", "Names this version: a row's is its `revision` in quotes.")
     if status < "300" and idempotency.HEADER in sent:
         described = "`true` where this was answered before, to the same `Idempotency-Key`."
         yield _header(idempotency.REPLAYED, described, required=False)
-    if status == "201" and "security" in operation:
+    if status == "201" and is_row:
         yield _header("Location", "Where the new row is, relative to this address.")
     if status == "401":
         yield _header("WWW-Authenticate", "`Bearer`, and what is wrong with the token if one was sent (RFC 6750).")
-    if status == "503" and MEDIA_TYPE in response["content"]:
+    if status == "403":
+        yield _header("WWW-Authenticate", "`Bearer`, and the scope that is missing, if there is one (RFC 6750).")
+    if status == "429" or (status == "503" and MEDIA_TYPE in response["content"]):
         yield _header("Retry-After", "Seconds after which it is worth trying again.")
     if status == "200" and any(it["name"] == "cursor" for it in operation.get("parameters", ())):
         yield _header("Link", 'The next page, `rel="next"` (RFC 8288), if there is one.', required=False)

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
 
@@ -198,6 +198,11 @@ Day = Annotated[
     BeforeValidator(refusing(periods.read_day)),
     WithJsonSchema({"type": "string", "format": "date", "description": "A day from 1900-01-01 to 2199-12-31."}),
 ]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(refusing(periods.read_instant)),
+    WithJsonSchema({"type": "string", "format": "date-time", "description": "An instant (RFC 3339) before 2200."}),
+]
 Email = Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email", "maxLength": 254})]
 Timezone = Annotated[
     str,
@@ -206,6 +211,11 @@ Timezone = Annotated[
 ]
 _CATEGORY_NAME = AfterValidator(text(1, NAME_LENGTH, name_key))
 CategoryName = Annotated[str, _CATEGORY_NAME, Field(json_schema_extra={"maxLength": NAME_LENGTH})]
+TokenName = Annotated[
+    str,
+    AfterValidator(text(1, NAME_LENGTH)),
+    Field(description="What it is for.", json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH}),
+]
 UniqueName = Annotated[
     str,
     _CATEGORY_NAME,

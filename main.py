@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import migrations
 from accounts import Accounts
@@ -19,8 +20,10 @@ from database import Database
 from documents import TITLE, describe, mount_pages, name_operation
 from passwords import Passwords
 from problems import Problem
-from routers import budgets, categories, changes, expenses, reports, system, trash, users
+from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 from routers.envelope import Envelope, LastResort, answer_problem, cors
+from sessions import Sessions
+from throttle import Throttle
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -32,9 +35,11 @@ def create_app(settings: Settings) -> FastAPI:
         state = app.state
         state.settings = settings
         state.database = Database(settings)
-        state.tokens = AccessTokens(settings.signing_key(), settings.access_token_minutes)
+        state.tokens = AccessTokens(settings.signing_keys(), settings.access_token_minutes)
+        state.sessions = Sessions(settings, state.database, state.tokens)
         passwords = Passwords(settings.bcrypt_rounds)
-        state.accounts = Accounts(passwords, settings.password_min_length)
+        throttle = Throttle(settings, state.database)
+        state.accounts = Accounts(passwords, settings.password_min_length, throttle)
         try:
             await migrations.refuse_another_schema(state.database)
             yield
@@ -50,10 +55,10 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=name_operation,
-        middleware=[Middleware(Envelope), cors(settings), Middleware(LastResort)],
+        middleware=[*_proxies(settings), Middleware(Envelope), cors(settings), Middleware(LastResort)],
     )
     # The busiest first: routes are tried in order.
-    nouns = (expenses, categories, reports, budgets, trash, changes, users)
+    nouns = (expenses, categories, reports, budgets, trash, changes, sessions, tokens, users)
     for router in (*(noun.router for noun in nouns), system.currencies, system.router):
         app.include_router(router)
     mount_pages(app)
@@ -61,6 +66,12 @@ def create_app(settings: Settings) -> FastAPI:
     for error in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(error, answer_problem)
     return app
+
+
+def _proxies(settings: Settings) -> list[Middleware]:
+    # Whoever else sends X-Forwarded-For could make up an address for each attempt at a password.
+    trusted = list(settings.trusted_proxies)
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
 
 
 settings = read_settings()

@@ -29,6 +29,10 @@ NUMBERED = MYSQL | {"sqlite_autoincrement": True}
 MOST_CATEGORIES = 1_000
 MOST_BUDGETS = 1_000
 KEY_LENGTH = 255
+HASH_LENGTH = 64
+USER_AGENT_LENGTH = 255
+# An IPv6 address with an IPv4 one at its end.
+ADDRESS_LENGTH = 45
 
 Id = Annotated[int, mapped_column(BigId, primary_key=True, sort_order=-2)]
 CurrencyCode = Annotated[str, mapped_column(String(3))]
@@ -101,6 +105,65 @@ class Session(Identified, Owned, Base):
     sid: Mapped[str] = mapped_column(String(32))
     """128 random bits in hexadecimal, which the access tokens name."""
     created_at: Mapped[datetime] = mapped_column(Instant, default=now)
+    last_used_at: Mapped[datetime] = mapped_column(Instant, server_default=text("'1970-01-01 00:00:00'"))
+    """When it was opened or last refreshed."""
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+    user_agent: Mapped[str | None] = mapped_column(String(USER_AGENT_LENGTH))
+    """What the client called itself then."""
+    ip: Mapped[str | None] = mapped_column(String(ADDRESS_LENGTH))
+    """The address that the client had then."""
+    generation: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """The number of its newest refresh token."""
+
+
+class RefreshToken(Owned, Base):
+    """A refresh token that a session has given, kept until the session ends, so that its reuse is noticed."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (Index(None, "owner_id", "session_id"), MYSQL)
+
+    token_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
+    session_id: Mapped[int] = mapped_column(BigId, ForeignKey("sessions.id"))
+    generation: Mapped[int] = mapped_column(Integer)
+    """Its number among the session's."""
+
+
+class PersonalToken(Identified, Owned, Base):
+    """A token that a user made for a script."""
+
+    __tablename__ = "personal_tokens"
+    __table_args__ = (UniqueConstraint("token_hash"), Index(None, "owner_id", "id"), NUMBERED)
+
+    name: Mapped[Name]
+    scope: Mapped[str] = mapped_column(String(5))
+    token_hash: Mapped[str] = mapped_column(String(HASH_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    last_used_at: Mapped[datetime | None] = mapped_column(Instant)
+    expires_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class FamiliarNetwork(Owned, Base):
+    """Where a user has signed in from; a flood of failures from elsewhere does not lock them out there."""
+
+    __tablename__ = "familiar_networks"
+    __table_args__ = MYSQL
+
+    owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
+    network: Mapped[str] = mapped_column(String(ADDRESS_LENGTH), primary_key=True)
+    """An IPv4 address, or the half of an IPv6 address that names the network."""
+    seen_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Attempts(Base):
+    """The attempts that the throttle counts against one subject, such as a name at an address."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index(None, "expires_at"), MYSQL)
+
+    subject: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
+    """SHA-256, in hexadecimal, of what is counted: whoever reads the table learns nobody's name."""
+    instants: Mapped[str] = mapped_column(Text)
+    """When they were, in whole seconds (Unix time), separated by spaces, the oldest first."""
     expires_at: Mapped[datetime] = mapped_column(Instant)
 
 

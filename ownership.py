@@ -25,6 +25,8 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows
 from sqlalchemy.sql.visitors import ExternallyTraversible
 
 OWNER: Final = "owner_id"
+# The column that a secret is found by, which nobody but the owner has.
+FOUND_BY: Final = "token_hash"
 BOUND_AS: Final = frozenset({"owner", OWNER})
 
 Tables = frozenset[object]
@@ -43,8 +45,9 @@ def refuse_unowned(compiled: Compiled) -> None:
     """Raise UnownedStatement where a statement reaches owned rows and does not say whose.
 
     Each SELECT, UPDATE and DELETE in it answers for the tables that it brings in itself: by `owner_id = :owner` among
-    its conditions that must all hold, or by `owner_id` being that of a table which is known to be the owner's. An
-    INSERT says it by the value that it binds, or by the column that it copies.
+    its conditions that must all hold, by `owner_id` being that of a table which is known to be the owner's, or by
+    `token_hash = :token_hash`, since whoever has the token is the owner. An INSERT says it by the value that it binds,
+    or by the column that it copies.
     """
     statement = compiled.statement
     if statement is not None and not _says_whose(statement, compiled):
@@ -137,10 +140,16 @@ def _links(clause: object) -> Iterator[tuple[object, object]]:
                 yield None, one.table
             elif _is_owner(one) and _is_owner(other):
                 yield other.table, one.table
+            elif _is_secret(one) and isinstance(other, BindParameter) and other.key == FOUND_BY:
+                yield None, one.table
 
 
 def _is_owner(side: object) -> bool:
     return getattr(side, "key", None) == OWNER and getattr(side, "table", None) is not None
+
+
+def _is_secret(side: object) -> bool:
+    return getattr(side, "key", None) == FOUND_BY and getattr(side, "table", None) is not None
 
 
 def _joined(froms: Iterable[object]) -> Iterator[tuple[object, object]]:

@@ -6,7 +6,7 @@ quarters and years are the calendar's. Every period lies in EARLIEST..LATEST.
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -92,11 +92,29 @@ class TimezoneNotText(UnknownTimezone):
     code = "wrong_type"
 
 
+class NotAnInstant(PeriodError):
+    """Write an instant with its offset, like 2027-01-31T09:00:00Z."""
+
+
+class InstantNotText(NotAnInstant):
+    """Send the instant as a string, like "2027-01-31T09:00:00Z"."""
+
+    code = "wrong_type"
+
+
+class InstantOutOfRange(PeriodError):
+    """Send an instant before the year 2200."""
+
+    code = "out_of_range"
+
+
 # [0-9] throughout, because \d also matches the digits of every other script.
 YEAR = "([0-9]{4})"
 MONTH = f"{YEAR}-(0[1-9]|1[0-2])"
 DAY = f"{MONTH}-(0[1-9]|[12][0-9]|3[01])"
 INSTANT = "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}"
+TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
+FULL_INSTANT = f"{DAY}[Tt ]{TIME}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 
 
 def read_day(value: object) -> date:
@@ -117,6 +135,24 @@ def read_day(value: object) -> date:
         return date.fromisoformat(value)
     except ValueError:
         raise NotADay from None
+
+
+def read_instant(value: object) -> datetime:
+    """Read an instant written as RFC 3339 has it, and return it in UTC, in whole seconds.
+
+    Raises InstantNotText, NotAnInstant or InstantOutOfRange.
+    """
+    if not isinstance(value, str):
+        raise InstantNotText
+    if not re.fullmatch(FULL_INSTANT, value):
+        raise NotAnInstant
+    try:
+        instant = datetime.fromisoformat(value.upper()).astimezone(UTC).replace(microsecond=0)
+    except (ValueError, OverflowError):
+        raise NotAnInstant from None
+    if instant.year > LATEST.year:
+        raise InstantOutOfRange
+    return instant
 
 
 @cache

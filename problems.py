@@ -57,7 +57,7 @@ class MalformedBody(Problem):
 
 
 class NotAuthenticated(Problem):
-    """Sign in first: send the header Authorization: Bearer with an access token from POST /users/token."""
+    """Sign in first: send the header Authorization: Bearer with a token, from POST /users/token or /users/me/tokens."""
 
     status = HTTPStatus.UNAUTHORIZED
 
@@ -83,6 +83,23 @@ class TokenExpired(InvalidToken):
 
 class InvalidCredentials(NotAuthenticated):
     """The user name or the password is wrong."""
+
+
+class RefreshTokenReused(NotAuthenticated):
+    """This refresh token was used before, so that it may have been stolen: its session has ended. Sign in again."""
+
+    challenge = InvalidToken.challenge
+
+
+class InsufficientScope(Problem):
+    """A personal access token does not open this: sign in with the password."""
+
+    status = HTTPStatus.FORBIDDEN
+
+    def __post_init__(self) -> None:
+        """Add the challenge that RFC 6750 section 3.1 asks for."""
+        super().__post_init__()
+        self.headers = {"WWW-Authenticate": 'Bearer error="insufficient_scope"', **self.headers}
 
 
 class NotFound(Problem):
@@ -169,6 +186,12 @@ class ResyncRequired(Problem):
     status = HTTPStatus.GONE
 
 
+class TooManyAttempts(Problem):
+    """Too many attempts: wait as many seconds as the header Retry-After says."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+
 class InternalError(Problem):
     """Something broke on our side; nothing was changed. Quote the request_id when you report it."""
 
@@ -231,7 +254,12 @@ def as_json(problem: Problem, request_id: str) -> dict[str, Any]:
 
 def _oauth_members(problem: Problem) -> dict[str, str]:
     # RFC 6749 sections 5.2 and 4.1.2.1; Swagger's Authorize shows these two and nothing else.
-    kinds = {401: "invalid_grant", 500: "server_error", 503: "temporarily_unavailable"}
+    kinds = {
+        401: "invalid_grant",
+        429: "temporarily_unavailable",
+        500: "server_error",
+        503: "temporarily_unavailable",
+    }
     described = " ".join([problem.detail, *(f"{_named(entry)}: {entry.detail}" for entry in problem.errors)])
     return {"error": kinds.get(problem.status, "invalid_request"), "error_description": described}
 

@@ -1,39 +1,251 @@
-"""Sessions: one for each sign-in; an access token is good while its session is there."""
+"""Sessions: one for each sign-in, kept going by refresh tokens that are each good for one step."""
 
+import hashlib
+import hmac
+import re
 import secrets
-from datetime import timedelta
-from typing import Final
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from database import now
-from models import Session
+import schemas
+from auth import AccessTokens, Caller
+from config import Settings
+from database import Database, UnitOfWork, inserted_id, now
+from models import FamiliarNetwork, RefreshToken, Session, User
+from problems import InvalidToken, NotFound, RefreshTokenReused
+from schemas import Token
+from visitors import Visitor
 
 MOST_SESSIONS: Final = 100
+# A network from which nobody has signed in for so long is no more familiar than any other.
+FAMILIAR_DAYS: Final = 180
+NOT_GOOD: Final = "This refresh token is not valid, or its session has ended: sign in again."
+_REFRESH_TOKEN: Final = re.compile("[A-Za-z0-9_-]{43}")
+_DERIVED: Final = b"the refresh token that follows "
 
 _MINE: Final = Session.owner_id == bindparam("owner")
-_EXPIRED: Final = delete(Session).where(_MINE, Session.expires_at < bindparam("instant"))
-# The ones beyond the newest, which make room for one more.
-_SURPLUS: Final = select(Session.id).where(_MINE).order_by(Session.id.desc()).offset(MOST_SESSIONS - 1)
+_OF_MINE: Final = RefreshToken.owner_id == bindparam("owner")
+_NETWORK: Final = (FamiliarNetwork.owner_id == bindparam("owner"), FamiliarNetwork.network == bindparam("network"))
+_SEEN: Final = select(FamiliarNetwork.seen_at).where(*_NETWORK)
+_LATEST_FIRST: Final = (
+    select(Session.id, Session.expires_at).where(_MINE).order_by(Session.last_used_at.desc(), Session.id.desc())
+)
+# Whoever knows a token may know whose it is.
+_SHOWN: Final = select(RefreshToken.owner_id, RefreshToken.session_id, RefreshToken.generation).where(
+    RefreshToken.token_hash == bindparam("token_hash")
+)
+# As with every row that refers to a user, before it is inserted.
+_USER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update(read=True)
+_HELD: Final = (
+    select(Session.id, Session.sid, Session.created_at, Session.expires_at, Session.generation)
+    .where(_MINE, Session.id == bindparam("session_id"))
+    .with_for_update()
+)
+_NEWEST: Final = select(RefreshToken.token_hash).where(
+    _OF_MINE,
+    RefreshToken.session_id == bindparam("session_id"),
+    RefreshToken.generation == bindparam("generation"),
+)
+_LIVE: Final = (
+    select(
+        Session.id,
+        Session.created_at,
+        Session.last_used_at,
+        Session.user_agent,
+        Session.ip,
+        Session.sid,
+    )
+    .where(_MINE, Session.expires_at > bindparam("instant"))
+    .order_by(Session.id.desc())
+)
 
 
-async def open_session(connection: AsyncConnection, owner_id: int, seconds: int) -> str:
-    """Open a session of so many seconds and return its `sid`; expired ones are swept, and the oldest beyond 100 end."""
-    instant, sid = now(), secrets.token_hex(16)
-    await connection.execute(_EXPIRED, {"owner": owner_id, "instant": instant})
-    surplus = (await connection.execute(_SURPLUS.limit(MOST_SESSIONS), {"owner": owner_id})).scalars().all()
-    if surplus:
-        await connection.execute(delete(Session).where(_MINE, Session.id.in_(surplus)), {"owner": owner_id})
-    expires_at = instant + timedelta(seconds=seconds)
-    values = {"owner_id": owner_id, "sid": sid, "created_at": instant, "expires_at": expires_at}
-    await connection.execute(insert(Session), values)
-    return sid
+class Sessions:
+    """Opens sessions and keeps them going.
+
+    A refresh token's successor is derived from it with the service's key, so that it can be given again although
+    nothing is stored of it but its hash (decision 0023).
+    """
+
+    def __init__(self, settings: Settings, database: Database, tokens: AccessTokens) -> None:
+        self._database = database
+        self._tokens = tokens
+        self._keys = [key.encode() for key in settings.signing_keys()]
+        self._idle = timedelta(days=settings.session_idle_days)
+        self._longest = timedelta(days=settings.session_days)
+
+    async def open(self, connection: AsyncConnection, owner_id: int, visitor: Visitor) -> Token:
+        """Open a session and return its first tokens; expired ones are swept, and the least used beyond 100 end."""
+        instant, sid, token = now(), secrets.token_hex(16), secrets.token_urlsafe(32)
+        await _make_room(connection, owner_id, instant)
+        await _make_familiar(connection, owner_id, visitor.network, instant)
+        expires_at = instant + min(self._idle, self._longest)
+        values = {"owner_id": owner_id, "sid": sid, "created_at": instant, "generation": 0}
+        inserted = await connection.execute(insert(Session), values | _used(visitor, instant, expires_at))
+        await _keep(connection, owner_id, inserted_id(inserted), 0, token)
+        return self._token(owner_id, sid, token, expires_at - instant)
+
+    async def refresh(self, unit: UnitOfWork, token: str, visitor: Visitor) -> Token:
+        """Return a session's next tokens; the same refresh token again until that has been used in its turn.
+
+        Raises InvalidToken, or RefreshTokenReused where the token is older: whoever has it, or its successors, has
+        stolen one of them, so that the session ends (RFC 9700 section 4.14.2), whatever becomes of the answer.
+        """
+        shown = await _shown(unit, token)
+        if shown is None:
+            raise InvalidToken(NOT_GOOD)
+        await unit.release()
+        async with self._database.lasting() as connection:
+            answer = await self._step(connection, shown, token, visitor)
+        if answer is None:
+            raise RefreshTokenReused
+        return answer
+
+    async def _step(
+        self, connection: AsyncConnection, shown: Row[*tuple[Any, ...]], token: str, visitor: Visitor
+    ) -> Token | None:
+        """Return the session's next tokens, or None where it had to be ended."""
+        owner_id, instant = shown.owner_id, now()
+        await connection.execute(_USER, {"user_id": owner_id})
+        this = {"owner": owner_id, "session_id": shown.session_id}
+        session = (await connection.execute(_HELD, this)).one_or_none()
+        if session is None or session.expires_at <= instant:
+            raise InvalidToken(NOT_GOOD)
+        if shown.generation < session.generation - 1:
+            await _end(connection, owner_id, Session.id == session.id)
+            return None
+        if shown.generation == session.generation:
+            successor = next(self._successors(token))
+            expires_at = min(instant + self._idle, session.created_at + self._longest)
+            await _keep(connection, owner_id, session.id, session.generation + 1, successor)
+            step = {"generation": session.generation + 1, **_used(visitor, instant, expires_at)}
+            await connection.execute(update(Session).where(_MINE, Session.id == session.id).values(step), this)
+        else:
+            newest = (await connection.execute(_NEWEST, {**this, "generation": session.generation})).scalar_one()
+            successor = next((it for it in self._successors(token) if hashed(it) == newest), "")
+            expires_at = session.expires_at
+        if not successor:
+            # It was derived with a key that is gone.
+            raise InvalidToken(NOT_GOOD)
+        return self._token(owner_id, session.sid, successor, expires_at - instant)
+
+    def _successors(self, token: str) -> Iterator[str]:
+        """Yield what follows a token by the key of today, and by the one before."""
+        for key in self._keys:
+            derived = hmac.digest(key, _DERIVED + token.encode(), "sha256")
+            yield urlsafe_b64encode(derived).decode().rstrip("=")
+
+    def _token(self, owner_id: int, sid: str, refresh_token: str, left: timedelta) -> Token:
+        # An access token ends with its session at the latest.
+        seconds = min(self._tokens.seconds, int(left.total_seconds()))
+        access_token = self._tokens.issue(owner_id, sid, seconds)
+        return Token(
+            access_token=access_token,
+            token_type="bearer",  # noqa: S106
+            expires_in=seconds,
+            refresh_token=refresh_token,
+        )
+
+
+def hashed(token: str) -> str:
+    """Return what is stored of a token: it is random enough for nobody to find it by its hash."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def is_familiar(connection: AsyncConnection, owner_id: int, network: str) -> bool:
+    """Tell whether the user has signed in from this network before."""
+    return (await connection.execute(_SEEN, {"owner": owner_id, "network": network})).scalar() is not None
+
+
+async def list_sessions(unit: UnitOfWork, caller: Caller) -> schemas.SessionList:
+    """Return the caller's live sessions, the newest first."""
+    rows = await (await unit.connection()).execute(_LIVE, {"owner": caller.id, "instant": now()})
+    items = [schemas.Session(current=row.sid == caller.sid, **_said(row)) for row in rows]
+    return schemas.SessionList(items=items)
+
+
+def _said(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    return {name: value for name, value in row._mapping.items() if name != "sid"}  # noqa: SLF001  # it is public
+
+
+async def end_session(unit: UnitOfWork, caller: Caller, session_id: int) -> None:
+    """End one of the caller's sessions; raise NotFound where there is none of this id."""
+    if not await _end(await unit.begin(), caller.id, Session.id == session_id):
+        raise NotFound
+
+
+async def end_others(unit: UnitOfWork, caller: Caller) -> None:
+    """End all sessions of the caller but this one."""
+    await end_sessions(await unit.begin(), caller.id, but=caller.sid)
+
+
+async def log_out(unit: UnitOfWork, token: str) -> None:
+    """End the session that a refresh token belongs to; one that belongs to none ends nothing (RFC 7009 section 2.2)."""
+    shown = await _shown(unit, token)
+    if shown is not None:
+        await _end(await unit.begin(), shown.owner_id, Session.id == shown.session_id)
 
 
 async def end_sessions(connection: AsyncConnection, owner_id: int, *, but: str | None = None) -> None:
     """End the owner's sessions, save the one of this `sid`."""
-    statement = delete(Session).where(_MINE)
-    if but is not None:
-        statement = statement.where(Session.sid != but)
-    await connection.execute(statement, {"owner": owner_id})
+    await _end(connection, owner_id, Session.sid != (but or ""))
+
+
+async def _shown(unit: UnitOfWork, token: str) -> Row[*tuple[Any, ...]] | None:
+    if not _REFRESH_TOKEN.fullmatch(token):
+        return None
+    return (await (await unit.connection()).execute(_SHOWN, {"token_hash": hashed(token)})).one_or_none()
+
+
+async def _make_room(connection: AsyncConnection, owner_id: int, instant: datetime) -> None:
+    rows = (await connection.execute(_LATEST_FIRST, {"owner": owner_id})).all()
+    live = [row.id for row in rows if row.expires_at > instant]
+    over = [row.id for row in rows if row.expires_at <= instant] + live[MOST_SESSIONS - 1 :]
+    if over:
+        await _end(connection, owner_id, Session.id.in_(over))
+
+
+async def _make_familiar(connection: AsyncConnection, owner_id: int, network: str, instant: datetime) -> None:
+    values = {"owner": owner_id, "network": network}
+    seen_at = (await connection.execute(_SEEN, values)).scalar()
+    if seen_at is None:
+        forgotten = FamiliarNetwork.seen_at < instant - timedelta(days=FAMILIAR_DAYS)
+        mine = FamiliarNetwork.owner_id == bindparam("owner")
+        await connection.execute(delete(FamiliarNetwork).where(mine, forgotten), {"owner": owner_id})
+        row = {"owner_id": owner_id, "network": network, "seen_at": instant}
+        await connection.execute(insert(FamiliarNetwork), row)
+    elif seen_at < instant - timedelta(days=1):
+        await connection.execute(update(FamiliarNetwork).where(*_NETWORK).values(seen_at=instant), values)
+
+
+def _used(visitor: Visitor, instant: datetime, expires_at: datetime) -> dict[str, object]:
+    return {
+        "last_used_at": instant,
+        "expires_at": expires_at,
+        "user_agent": visitor.user_agent,
+        "ip": visitor.ip,
+    }
+
+
+async def _keep(connection: AsyncConnection, owner_id: int, session_id: int, generation: int, token: str) -> None:
+    values = {"owner_id": owner_id, "session_id": session_id, "generation": generation, "token_hash": hashed(token)}
+    await connection.execute(insert(RefreshToken), values)
+
+
+async def _end(connection: AsyncConnection, owner_id: int, which: ColumnElement[bool]) -> bool:
+    """End the owner's sessions that are meant, and tell whether there were any."""
+    # The sessions are locked before their tokens go, so that none is refreshed in between.
+    meant = select(Session.id).where(_MINE, which).with_for_update()
+    ended = (await connection.execute(meant, {"owner": owner_id})).scalars().all()
+    if ended:
+        for statement in (
+            delete(RefreshToken).where(_OF_MINE, RefreshToken.session_id.in_(ended)),
+            delete(Session).where(_MINE, Session.id.in_(ended)),
+        ):
+            await connection.execute(statement, {"owner": owner_id})
+    return bool(ended)

@@ -16,10 +16,12 @@ from fastapi.routing import APIRoute
 import idempotency
 from conditions import Precondition
 from database import Database
+from documents import FOR_SCRIPTS
 from engines import LONG_SECONDS, READ_SECONDS, WRITE_SECONDS
 from faults import CommitLost, Fault, described, fault_of
 from problems import (
     IdempotencyKeyReused,
+    InsufficientScope,
     InternalError,
     InvalidToken,
     MalformedBody,
@@ -34,7 +36,7 @@ from problems import (
     documented,
 )
 from refusals import at, at_parameter
-from routers.doors import HEADERS, Answered, Condition, Reader, SignedIn, Writer, claims_of
+from routers.doors import HEADERS, READ_ONLY, Answered, Condition, Door, Reader, Writer, admit
 from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, StrictRequest, too_large
 from shapes import Shape
 
@@ -93,7 +95,11 @@ class LedgerRoute(APIRoute):
         if self._is_for(Reader):
             self.responses[HTTPStatus.NOT_MODIFIED.value] = {"description": "You have this answer already."}
         headers = [header for door, header in HEADERS if self._is_for(door)]
-        self.openapi_extra = {"parameters": headers} if headers else None
+        scopes = [door.scope for door in self._doors() if door.scope]
+        # A personal token opens it instead of a sign-in (OpenAPI 3.1 has the scope as a role).
+        tokens = [{FOR_SCRIPTS: [scope]} for scope in scopes]
+        said = {"parameters": headers, "security": tokens}
+        self.openapi_extra = {name: them for name, them in said.items() if them}
 
     @property
     def media_type(self) -> str | None:
@@ -117,18 +123,10 @@ class LedgerRoute(APIRoute):
             strict = StrictRequest(request.scope, request.receive)
             if most_bytes > MOST_BYTES:
                 # Nobody's large body is read who has not signed in.
-                claims_of(strict)
+                await _run_within(READ_SECONDS, admit, strict)
             if media_type:
                 await strict.read(media_type, most_bytes)
-            # A statement on SQLite is stopped a little earlier, so that it fails in order and its connection lives on.
-            until = asyncio.get_running_loop().time() + seconds * STATEMENTS_SHARE
-            try:
-                async with asyncio.timeout(seconds):
-                    right = handle_query if request.scope["query_string"] else handle
-                    return await _run(right, strict, request.app.state.database, until)
-            except TimeoutError:
-                logger.warning("request %s was not done within %s seconds", request.scope["request_id"], seconds)
-                raise Unavailable from None
+            return await _run_within(seconds, handle_query if request.scope["query_string"] else handle, strict)
 
         return answer
 
@@ -136,10 +134,18 @@ class LedgerRoute(APIRoute):
         """Whether the endpoint has a parameter of this type."""
         return any(it.annotation is kind for it in inspect.signature(self.endpoint).parameters.values())
 
+    def _doors(self) -> Iterator[Door]:
+        """Yield the door that the endpoint is behind, if it is behind one."""
+        annotations = (it.annotation for it in inspect.signature(self.endpoint).parameters.values())
+        marks = (mark for it in annotations for mark in getattr(it, "__metadata__", ()))
+        yield from (door for mark in marks if isinstance(door := getattr(mark, "dependency", None), Door))
+
     def _usual(self) -> Iterator[Problem]:
         """Yield an example of each problem that every operation of this kind can meet."""
-        if any(self._is_for(door) for door in (Reader, Writer, SignedIn)):
+        for door in self._doors():
             yield from (NotAuthenticated(), InvalidToken(), TokenExpired())
+            if door.scope != "read":
+                yield InsufficientScope(READ_ONLY if door.scope else "")
         if self._is_for(Writer):
             yield IdempotencyKeyReused()
         if self._is_for(Condition):
@@ -156,6 +162,17 @@ class LedgerRoute(APIRoute):
         yield from (InternalError(), Unavailable())
         if not self.is_read:
             yield OutcomeUnknown(REPEAT_IT if self._is_for(Writer) else "")
+
+
+async def _run_within(seconds: float, handle: Answer, request: StrictRequest) -> Response:
+    # A statement on SQLite is stopped a little earlier, so that it fails in order and its connection lives on.
+    until = asyncio.get_running_loop().time() + seconds * STATEMENTS_SHARE
+    try:
+        async with asyncio.timeout(seconds):
+            return await _run(handle, request, request.app.state.database, until)
+    except TimeoutError:
+        logger.warning("request %s was not done within %s seconds", request.scope["request_id"], seconds)
+        raise Unavailable from None
 
 
 async def _run(handle: Answer, request: StrictRequest, database: Database, until: float) -> Response:

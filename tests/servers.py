@@ -358,4 +358,6 @@ class Service:
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
     # Not the developer's whole environment: a DATABASE_URL exported there must not be touched by a test.
-    return inherited() | {"BCRYPT_ROUNDS": "4", "SECRET_KEY": secrets.token_hex(32)} | dict(given)
+    # Everybody here comes from one address.
+    usual = {"BCRYPT_ROUNDS": "4", "SECRET_KEY": secrets.token_hex(32), "REGISTRATIONS_PER_ADDRESS": "0"}
+    return inherited() | usual | dict(given)

@@ -46,7 +46,7 @@ def claims(person: Person) -> Claims:
 @pytest.fixture
 def forge(settings: Settings) -> Forge:
     """Sign any claims under any header with the service's own key."""
-    key = settings.signing_key().encode()
+    key = settings.signing_keys()[0].encode()
 
     def forge(claims: Claims | list[str], header: Claims | list[str] = JWT) -> str:
         text = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(claims).encode())}"
@@ -270,8 +270,8 @@ async def test_a_token_is_spelt_in_one_way(person: Person) -> None:
 def test_a_token_that_was_good_is_so_only_in_its_time(
     noon: time_machine.Traveller, seconds: int, refusal: type[InvalidToken]
 ) -> None:
-    tokens = AccessTokens(GOOD_SECRET, 15)
-    token = tokens.issue(7, "0123456789abcdef" * 2)
+    tokens = AccessTokens([GOOD_SECRET], 15)
+    token = tokens.issue(7, "0123456789abcdef" * 2, 15 * 60)
     tokens.read(token)
     noon.shift(seconds)
     with pytest.raises(refusal):

@@ -163,7 +163,7 @@ def test_a_sample_is_no_secret_for_an_embedded_database_either(secret: str) -> N
 
 
 def test_a_given_secret_signs() -> None:
-    assert read(secret_key=SecretStr(GOOD_SECRET)).signing_key() == GOOD_SECRET
+    assert read(secret_key=SecretStr(GOOD_SECRET)).signing_keys()[0] == GOOD_SECRET
 
 
 # The embedded secret
@@ -171,9 +171,9 @@ def test_a_given_secret_signs() -> None:
 
 def test_an_embedded_database_gets_a_secret_of_its_own(tmp_path: Path) -> None:
     settings = read(database_url=f"sqlite:///{tmp_path}/expenses.db")
-    secret = settings.signing_key()
+    secret = settings.signing_keys()[0]
     assert len(bytes.fromhex(secret)) == 32
-    assert settings.signing_key() == secret
+    assert settings.signing_keys()[0] == secret
 
 
 @pytest.mark.usefixtures("umask")
@@ -197,7 +197,7 @@ def test_threads_that_start_together_agree_on_the_secret(tmp_path: Path) -> None
 
 
 def test_processes_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
-    program = "import sys; from config import Settings; sys.stdin.read(); print(Settings().signing_key())"
+    program = "import sys; from config import Settings; sys.stdin.read(); print(Settings().signing_keys()[0])"
     gate, go = os.pipe()
     starting = [
         subprocess.Popen(
@@ -222,7 +222,7 @@ def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, content: str) -
     (tmp_path / "expenses.key").write_text(content)
     settings = read(database_url=f"sqlite:///{tmp_path}/expenses.db")
     with pytest.raises(Exception, match=r"expenses\.key"):
-        settings.signing_key()
+        settings.signing_keys()[0]
 
 
 # The process

@@ -20,14 +20,14 @@ LAYERS: Final = (
     {"engines", "periods"},
     {"database", "problems"},
     {"models", "prepared", "migrations"},
-    {"fields"},
-    {"passwords", "shapes"},
+    {"fields", "visitors"},
+    {"passwords", "shapes", "throttle"},
     {"analysis", "schemas"},
-    {"auth", "sessions", "pagination", "filters", "sync"},
-    {"ledger", "conditions"},
+    {"auth", "pagination", "filters", "sync"},
+    {"ledger", "conditions", "sessions"},
     {"rows", "idempotency"},
     {"categories", "expiry", "reports", "trash"},
-    {"accounts", "budgets", "bulk", "crud"},
+    {"accounts", "budgets", "bulk", "crud", "tokens"},
     {"batch", "changes"},
     {"documents"},
     {"routers"},
@@ -133,7 +133,12 @@ def test_only_the_database_commits_and_only_the_edge_and_the_commands_ask_it_to(
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
     }
 
-    assert commits == {("database.py", "self._writing"), ("routers/edge.py", "unit"), ("commands.py", "unit")}
+    assert commits == {
+        ("database.py", "self._writing"),
+        ("database.py", "unit"),
+        ("routers/edge.py", "unit"),
+        ("commands.py", "unit"),
+    }
 
 
 @pytest.mark.parametrize("path", NOUNS, ids=_name)

@@ -169,6 +169,14 @@ migrations.upgrade(sys.argv[1])
         "CREATE INDEX ix_budgets_owner_id_revision_id",
         "CREATE INDEX ix_trash_owner_id_revision_id",
         "ALTER TABLE ledgers ADD COLUMN swept_on",
+        "ALTER TABLE sessions ADD COLUMN last_used_at",
+        "ALTER TABLE sessions ADD COLUMN generation",
+        "CREATE TABLE IF NOT EXISTS refresh_tokens",
+        "CREATE INDEX ix_refresh_tokens_owner_id_session_id",
+        "CREATE TABLE IF NOT EXISTS personal_tokens",
+        "CREATE INDEX ix_personal_tokens_owner_id_id",
+        "CREATE TABLE IF NOT EXISTS familiar_networks",
+        "CREATE TABLE IF NOT EXISTS attempts",
     ],
 )
 def test_a_migration_that_was_killed_half_way_can_be_run_again(

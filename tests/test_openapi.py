@@ -19,7 +19,7 @@ from servers import Service, inherited
 
 from config import Settings
 from main import create_app
-from routers import budgets, categories, changes, expenses, reports, system, trash, users
+from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 
 Node = dict[str, Any]
 
@@ -91,7 +91,7 @@ def test_every_operation_has_a_summary_and_a_description() -> None:
 
 
 def test_an_operation_is_named_after_its_function() -> None:
-    modules = (users, categories, expenses, trash, reports, budgets, changes, system)
+    modules = (users, sessions, tokens, categories, expenses, trash, reports, budgets, changes, system)
 
     assert [name for name in OPERATIONS if not any(callable(getattr(module, name, None)) for module in modules)] == []
 
@@ -215,6 +215,8 @@ def test_what_is_behind_the_door_says_so() -> None:
     assert public == {
         "register",
         "sign_in",
+        "refresh_token",
+        "log_out",
         "list_currencies",
         "read_service",
         "read_health",
@@ -286,6 +288,24 @@ async def keep_in_step(person: Person) -> None:
     await person.delete("/expenses/trash")
 
 
+async def come_and_go(person: Person) -> None:
+    form = {"username": person.user["username"], "password": person.password}
+    elsewhere = (await person.post("/users/token", data=form)).json()
+    await person.post("/users/token/refresh", json={"refresh_token": elsewhere["refresh_token"]})
+    await person.post("/users/logout", json={"refresh_token": elsewhere["refresh_token"]})
+    await person.post("/users/token", data=form)
+    newest, *_ = (await person.get("/users/me/sessions")).json()["items"]
+    await person.delete(f"/users/me/sessions/{newest['id']}")
+    await person.delete("/users/me/sessions")
+    await person.post("/users/me/tokens", json={"name": "backup", "scope": "read"})
+    made = await person.post(
+        "/users/me/tokens", json={"name": "import", "scope": "write", "expires_at": "2199-12-31T23:59:59+01:00"}
+    )
+    await person.get("/users/me/tokens")
+    await person.delete(f"/users/me/tokens/{made.json()['id']}")
+    await person.delete("/users/me/tokens")
+
+
 async def ask_again(person: Person, *rows: str) -> None:
     unchanged = [it["path"] for it in OPERATIONS.values() if "304" in it["responses"] and "{" not in it["path"]]
     for path in (*unchanged, *rows):
@@ -302,6 +322,7 @@ async def test_every_answer_of_success_is_as_documented(person: Person, auditor:
     await person.post("/users/register", json=newcomer | {"password": person.password})
     await person.post("/users/token", data={"username": person.user["username"], "password": person.password})
     await person.get("/users/me")
+    await come_and_go(person)
     await person.patch("/users/me", json={"currency": "JPY", "timezone": "Asia/Tokyo"})
     expense = await person.post("/expenses", json={"amount": 1250, "category": "Food", "external_id": "receipt-1"})
     at = expense.headers["location"]

@@ -1,0 +1,80 @@
+"""Sessions: signing in, staying signed in, and signing out, here or elsewhere."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form
+
+import sessions
+from fields import RowId
+from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused, TooManyAttempts, documented
+from routers.doors import SignedIn, TheAccounts, TheSessions, TheVisitor, Unit
+from routers.edge import LedgerRoute, takes_long
+from schemas import RefreshTokenShown, SessionList, SignIn, Token
+
+THROTTLED: Final = TooManyAttempts(headers={"Retry-After": "840"})
+
+router = APIRouter(prefix="/users", tags=["sessions"], route_class=LedgerRoute)
+
+
+@router.post("/token", summary="Sign in", responses=documented([InvalidCredentials(), THROTTLED]))
+@takes_long
+async def sign_in(
+    accounts: TheAccounts,
+    opened: TheSessions,
+    unit: Unit,
+    visitor: TheVisitor,
+    form: Annotated[SignIn, Form()],
+) -> Token:
+    """Exchange the user name, or the e-mail, and the password for an access token and a refresh token.
+
+    Send a form (`username=…&password=…`), not JSON; then put `Authorization: Bearer <access_token>` on every request,
+    and before it has expired get the next one with `POST /users/token/refresh`. Failed attempts are counted: after a
+    few, the answer is 429 until the time in `Retry-After` is over. A problem says itself in OAuth2's words too: `error`
+    and `error_description` (RFC 6749 section 5.2).
+    """
+    return await accounts.sign_in(unit, form, visitor, opened)
+
+
+@router.post(
+    "/token/refresh",
+    summary="Stay signed in",
+    responses=documented([InvalidToken(sessions.NOT_GOOD), RefreshTokenReused()]),
+)
+async def refresh_token(opened: TheSessions, unit: Unit, visitor: TheVisitor, shown: RefreshTokenShown) -> Token:
+    """Exchange a refresh token for the next pair of tokens; no `Authorization` is needed.
+
+    If the answer is lost, ask again with the same refresh token: until its successor has been used, the same successor
+    comes again. After that the old one is taken for stolen, and the session ends. A session that is not refreshed for
+    30 days ends too, and every one does 180 days after the sign-in, unless the service says otherwise.
+    """
+    return await opened.refresh(unit, shown.refresh_token, visitor)
+
+
+@router.post("/logout", status_code=HTTPStatus.NO_CONTENT, summary="Sign out")
+async def log_out(unit: Unit, shown: RefreshTokenShown) -> None:
+    """End the session of a refresh token, at once, its access tokens with it; a token of no session ends nothing."""
+    await sessions.log_out(unit, shown.refresh_token)
+
+
+@router.get("/me/sessions", summary="List your sessions")
+async def list_sessions(unit: Unit, caller: SignedIn) -> SessionList:
+    """Return where you are signed in, the newest first; `current` is the session that asks."""
+    return await sessions.list_sessions(unit, caller)
+
+
+@router.delete("/me/sessions", status_code=HTTPStatus.NO_CONTENT, summary="Sign out everywhere else")
+async def end_other_sessions(unit: Unit, caller: SignedIn) -> None:
+    """End all your sessions but this one, at once. Personal access tokens live on: `DELETE /users/me/tokens`."""
+    await sessions.end_others(unit, caller)
+
+
+@router.delete(
+    "/me/sessions/{session_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="End a session",
+    responses=documented([NotFound()]),
+)
+async def end_session(unit: Unit, caller: SignedIn, session_id: RowId) -> None:
+    """End one of your sessions, at once; it may be this one."""
+    await sessions.end_session(unit, caller, session_id)

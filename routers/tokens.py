@@ -1,0 +1,50 @@
+"""Personal access tokens: what a user gives to a script instead of the password."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter
+
+import tokens
+from fields import RowId
+from problems import NotFound, TooMany, documented
+from routers.doors import SignedIn, Unit
+from routers.edge import LedgerRoute
+from schemas import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
+
+router = APIRouter(prefix="/users/me/tokens", tags=["tokens"], route_class=LedgerRoute)
+
+
+@router.post(
+    "", status_code=HTTPStatus.CREATED, summary="Make a personal access token", responses=documented([TooMany()])
+)
+async def create_token(unit: Unit, caller: SignedIn, data: PersonalTokenCreate) -> PersonalTokenSecret:
+    """Make a token for a script, which sends it as `Authorization: Bearer <token>`; it is shown here and never again.
+
+    `read` opens every GET of expenses, categories, reports, budgets and changes, and `GET /users/me`; `write` opens
+    every change of expenses, categories and budgets too. Nothing else under `/users` is open to it. Expired tokens are
+    removed when a new one is made.
+    """
+    return await tokens.create_token(unit, caller, data)
+
+
+@router.get("", summary="List your personal access tokens")
+async def list_tokens(unit: Unit, caller: SignedIn) -> PersonalTokenList:
+    """Return all your personal access tokens, without their secrets, the newest first."""
+    return await tokens.list_tokens(unit, caller)
+
+
+@router.delete("", status_code=HTTPStatus.NO_CONTENT, summary="Delete all your personal access tokens")
+async def delete_tokens(unit: Unit, caller: SignedIn) -> None:
+    """Delete all your personal access tokens, which end at once."""
+    await tokens.delete_tokens(unit, caller)
+
+
+@router.delete(
+    "/{token_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete a personal access token",
+    responses=documented([NotFound()]),
+)
+async def delete_token(unit: Unit, caller: SignedIn, token_id: RowId) -> None:
+    """Delete a personal access token, which ends at once."""
+    await tokens.delete_token(unit, caller, token_id)
