@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import migrations
+import telemetry
 from accounts import Accounts
 from auth import AccessTokens
 from config import VERSION, Settings, read_settings
@@ -50,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title=TITLE,
         version=VERSION,
-        lifespan=lifespan,
+        lifespan=telemetry.observed(lifespan, migrations.SchemaError),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -80,7 +81,7 @@ app = create_app(settings)
 if __name__ == "__main__":
     # uvicorn ends in order and then raises the signal again, which would make an orderly end look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # The access log would hold the words that people search their expenses for.
+    # Our own log of requests stands in for the access log, which holds what people search their expenses for.
     # There are no websockets: asking for one would be answered below the application.
     uvicorn.run(
         app,
@@ -89,5 +90,6 @@ if __name__ == "__main__":
         server_header=False,
         proxy_headers=False,
         access_log=False,
+        log_config=telemetry.LOGGING,
         ws="none",
     )

@@ -1,34 +1,30 @@
 """The doors: who may, as types of a signature, and what the headers of a request say of what is behind them."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import Header, Request, Response, Security
 from fastapi.params import Depends
-from fastapi.security import OAuth2PasswordBearer
 from pydantic_core import PydanticCustomError
 
 import expiry
 import idempotency
-import tokens
 from accounts import Accounts
-from auth import Caller, caller_of
+from auth import Caller
 from conditions import IF_MATCH, IF_NONE_MATCH, Precondition, Tags, is_among, read_tags
 from database import UnitOfWork
 from fields import Given
 from ledger import Ledger
 from models import KEY_LENGTH
-from problems import TOKEN_PATH, InsufficientScope, NotAuthenticated, ValidationFailed
+from problems import ValidationFailed
 from refusals import at_header
+from routers.credentials import Door, who_calls
 from routers.intake import JSON, StrictRequest
 from sessions import Sessions
 from shapes import callers_currency
 from visitors import Visitor, visitor
-
-READ_ONLY: Final = "This personal access token may only read: make another with the scope write."
-WRITE_WANTED: Final = 'Bearer error="insufficient_scope", scope="write"'
 
 
 class Answered(Exception):
@@ -39,72 +35,14 @@ class Answered(Exception):
         self.response = response
 
 
-class Door(OAuth2PasswordBearer):
-    """A dependency that lets in who bears a good token, and a security scheme in the document."""
-
-    def __init__(
-        self, opened: Callable[[StrictRequest, str | None], Coroutine[Any, Any, Any]], scope: str | None = None
-    ) -> None:
-        """Make what lies behind the door with `opened`; a personal token opens it too, if it has the `scope`."""
-        description = "Your user name or e-mail, and your password."
-        super().__init__(TOKEN_PATH, scheme_name="SignIn", description=description)
-        self.scope = scope
-        self._opened = opened
-
-    async def __call__(self, request: StrictRequest) -> Any:  # type: ignore[override]  # noqa: ANN401
-        """Verify the token, find out whose it is, and open."""
-        return await self._opened(request, self.scope)
-
-
-def _token(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise NotAuthenticated
-    return token.strip()
-
-
-async def admit(request: Request) -> Response:
-    """Look at the token alone, before a large body is read; raise NotAuthenticated where there is none that is good."""
-    token, unit = _token(request), request.scope["unit"]
-    if tokens.is_personal(token):
-        await tokens.bearer_of(await unit.connection(), token)
-    else:
-        request.app.state.tokens.read(token)
-    return Response()
-
-
-async def _caller(request: StrictRequest, scope: str | None, *, writes: bool = False) -> Caller:
-    """Return who is calling; raise InsufficientScope where that is a script whose token does not open this door."""
-    unit: UnitOfWork = request.scope["unit"]
-    token = _token(request)
-    if tokens.is_personal(token):
-        return await _scripts_owner(request, unit, token, scope)
-    claims = request.app.state.tokens.read(token)
-    # The token says whose turn to wait for, so that one connection serves from the first query to the commit.
-    connection = await unit.begin(claims.user_id) if writes else await unit.connection()
-    return await caller_of(connection, claims)
-
-
-async def _scripts_owner(request: StrictRequest, unit: UnitOfWork, token: str, scope: str | None) -> Caller:
-    bearer = await tokens.bearer_of(await unit.connection(), token)
-    if scope is None:
-        raise InsufficientScope
-    if scope not in bearer.scopes:
-        raise InsufficientScope(READ_ONLY, headers={"WWW-Authenticate": WRITE_WANTED})
-    if bearer.is_to_be_noted:
-        await unit.release()
-        await tokens.note_use(request.app.state.database, bearer)
-    return bearer.caller
-
-
 async def _to_read(request: StrictRequest, scope: str | None) -> Ledger:
     unit: UnitOfWork = request.scope["unit"]
-    return Ledger(await _caller(request, scope), unit, request.app.state.settings.trash_days)
+    return Ledger(await who_calls(request, scope), unit, request.app.state.settings.trash_days)
 
 
 async def _to_write(request: StrictRequest, scope: str | None) -> Ledger:
     unit: UnitOfWork = request.scope["unit"]
-    caller = await _caller(request, scope, writes=True)
+    caller = await who_calls(request, scope, writes=True)
     ledger = Ledger(caller, unit, request.app.state.settings.trash_days)
     await ledger.lock()
     # Before anything is validated: what was answered once is answered so again, whatever has become of it.
@@ -198,9 +136,9 @@ Reader = Annotated[Ledger, Security(Door(_to_read, "read"))]
 """The caller's ledger, to read."""
 Writer = Annotated[Ledger, Security(Door(_to_write, "write"))]
 """The caller's ledger, locked, to change."""
-Known = Annotated[Caller, Security(Door(_caller, "read"))]
+Known = Annotated[Caller, Security(Door(who_calls, "read"))]
 """The caller, who may be a script."""
-SignedIn = Annotated[Caller, Security(Door(_caller))]
+SignedIn = Annotated[Caller, Security(Door(who_calls))]
 """The caller, who has signed in with the password."""
 Condition = Annotated[Precondition, Depends(precondition)]
 """What the client wants to be so of what it changes."""

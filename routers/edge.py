@@ -36,9 +36,11 @@ from problems import (
     documented,
 )
 from refusals import at, at_parameter
-from routers.doors import HEADERS, READ_ONLY, Answered, Condition, Door, Reader, Writer, admit
+from routers.credentials import READ_ONLY, admit, doors_of, marks_of
+from routers.doors import HEADERS, Answered, Condition, Reader, Writer
 from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, StrictRequest, too_large
 from shapes import Shape
+from telemetry import seen
 
 logger = logging.getLogger("expense_tracker")
 
@@ -63,8 +65,7 @@ async def refuse_parameters(_: Annotated[NoParameters, Query()]) -> None:
 
 
 def _takes_query(endpoint: Callable[..., Any]) -> bool:
-    annotations = (parameter.annotation for parameter in inspect.signature(endpoint).parameters.values())
-    return any(isinstance(mark, params.Query) for it in annotations for mark in getattr(it, "__metadata__", ()))
+    return any(isinstance(mark, params.Query) for mark in marks_of(endpoint))
 
 
 def takes_long(endpoint: Endpoint) -> Endpoint:
@@ -95,7 +96,7 @@ class LedgerRoute(APIRoute):
         if self._is_for(Reader):
             self.responses[HTTPStatus.NOT_MODIFIED.value] = {"description": "You have this answer already."}
         headers = [header for door, header in HEADERS if self._is_for(door)]
-        scopes = [door.scope for door in self._doors() if door.scope]
+        scopes = [door.scope for door in doors_of(self.endpoint) if door.scope]
         # A personal token opens it instead of a sign-in (OpenAPI 3.1 has the scope as a role).
         tokens = [{FOR_SCRIPTS: [scope]} for scope in scopes]
         said = {"parameters": headers, "security": tokens}
@@ -134,15 +135,9 @@ class LedgerRoute(APIRoute):
         """Whether the endpoint has a parameter of this type."""
         return any(it.annotation is kind for it in inspect.signature(self.endpoint).parameters.values())
 
-    def _doors(self) -> Iterator[Door]:
-        """Yield the door that the endpoint is behind, if it is behind one."""
-        annotations = (it.annotation for it in inspect.signature(self.endpoint).parameters.values())
-        marks = (mark for it in annotations for mark in getattr(it, "__metadata__", ()))
-        yield from (door for mark in marks if isinstance(door := getattr(mark, "dependency", None), Door))
-
     def _usual(self) -> Iterator[Problem]:
         """Yield an example of each problem that every operation of this kind can meet."""
-        for door in self._doors():
+        for door in doors_of(self.endpoint):
             yield from (NotAuthenticated(), InvalidToken(), TokenExpired())
             if door.scope != "read":
                 yield InsufficientScope(READ_ONLY if door.scope else "")
@@ -171,7 +166,7 @@ async def _run_within(seconds: float, handle: Answer, request: StrictRequest) ->
         async with asyncio.timeout(seconds):
             return await _run(handle, request, request.app.state.database, until)
     except TimeoutError:
-        logger.warning("request %s was not done within %s seconds", request.scope["request_id"], seconds)
+        logger.warning("was not done within %s seconds", seconds, extra=seen(request.scope))
         raise Unavailable from None
 
 
@@ -190,7 +185,7 @@ async def _run(handle: Answer, request: StrictRequest, database: Database, until
         except Answered as answered:
             return answered.response
         except CommitLost as lost:
-            logger.warning("request %s may have happened: %s", request.scope["request_id"], lost)
+            logger.warning("may have happened: %s", lost, extra=seen(request.scope))
             has_key = request.scope["conclude"] is not None and idempotency.HEADER in request.headers
             raise OutcomeUnknown(REPEAT_IT if has_key else "") from lost
         except (Problem, RequestValidationError):
@@ -200,6 +195,6 @@ async def _run(handle: Answer, request: StrictRequest, database: Database, until
             if fault is None:
                 raise
             if tries >= TRIES.get(fault, 1):
-                logger.warning("request %s gave up: %s", request.scope["request_id"], described(error))
+                logger.warning("gave up: %s", described(error), extra=seen(request.scope))
                 raise Unavailable from error
         await asyncio.sleep(random.uniform(0, 0.02) * 2**tries)  # noqa: S311

@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+import time
 from http import HTTPStatus
 from typing import Final
 
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from config import Settings
 from problems import MethodNotAllowed, NotFound, ValidationFailed, problem_of, render
 from refusals import Entry
+from telemetry import log_request, noted, seen
 
 logger = logging.getLogger("expense_tracker")
 
@@ -47,7 +49,7 @@ class Envelope:
     """Gives a request its id and its plain form, and every answer the headers that all answers have.
 
     HEAD is answered as GET without the body (RFC 9110 section 9.3.2), `/expenses/` is `/expenses`, and neither is ever
-    redirected, since a redirect would repeat whatever Host header came.
+    redirected, since a redirect would repeat whatever Host header came. Each request is logged when it is over.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -65,9 +67,12 @@ class Envelope:
         path = scope["path"]
         added = _added(request_id, is_account=path.startswith("/users"), is_signed_in=b"authorization" in given)
         is_head = scope["method"] == "HEAD"
+        status: int | None = None
 
         async def answer(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 # FastAPI names the type of a body also where there is none.
                 is_empty = message["status"] == HTTPStatus.NO_CONTENT
                 present = [header for header in message["headers"] if not (is_empty and header[0] == b"content-type")]
@@ -76,10 +81,17 @@ class Envelope:
                 message = {**message, "body": b""}
             await send(message)
 
-        plain = {**scope, "request_id": request_id.decode(), "method": "GET" if is_head else scope["method"]}
+        named = request_id.decode()
+        plain = {**scope, "request_id": named, "seen": noted(scope, named)}
+        if is_head:
+            plain["method"] = "GET"
         if len(path) > 1 and path.endswith("/") and not path.endswith("//"):
             plain |= {"path": path[:-1], "raw_path": scope.get("raw_path", b"").removesuffix(b"/")}
-        await self._app(plain, receive, answer)
+        started = time.perf_counter()
+        try:
+            await self._app(plain, receive, answer)
+        finally:
+            log_request(plain, status, time.perf_counter() - started)
 
 
 def _added(request_id: bytes, *, is_account: bool, is_signed_in: bool) -> list[Header]:
@@ -155,7 +167,7 @@ class LastResort:
         except Exception as error:
             if scope["type"] != "http" or started:
                 raise
-            logger.exception("request %s met what nobody expected", scope["request_id"])
+            logger.exception("met what nobody expected", extra=seen(scope))
             await render(Request(scope), problem_of(error))(scope, receive, send)
 
 

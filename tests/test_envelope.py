@@ -443,7 +443,8 @@ async def test_what_nobody_expected_is_logged_with_that_id(
 ) -> None:
     await broken.get("/broken", headers={"X-Request-ID": "nightly-7"})
 
-    assert "nightly-7" in caplog.text
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [vars(record)["request_id"] for record in errors] == ["nightly-7"]
 
 
 async def test_a_page_can_read_what_nobody_expected(broken: httpx.AsyncClient) -> None:

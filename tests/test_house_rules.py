@@ -16,7 +16,7 @@ from servers import ROOT
 from config import VERSION, Settings
 
 LAYERS: Final = (
-    {"config", "faults", "money", "ownership", "refusals", "spans", "texts"},
+    {"config", "faults", "money", "ownership", "refusals", "spans", "telemetry", "texts"},
     {"engines", "periods"},
     {"database", "problems"},
     {"models", "prepared", "migrations"},

@@ -1,0 +1,191 @@
+"""The log: lines of JSON that say what happened and to whom, and never what was sent."""
+
+import json
+import logging
+import os
+import re
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import lru_cache
+from http import HTTPMethod
+from pathlib import PurePath
+from typing import Any, Final, TypeVar
+
+from starlette.types import Scope
+
+App = TypeVar("App")
+Lifespan = Callable[[App], AbstractAsyncContextManager[None]]
+
+OURS: Final = "expense_tracker"
+# Asked every few seconds by whoever watches over the service.
+POLLED: Final = {"/health", "/ready"}
+METHODS: Final = set(HTTPMethod)
+MOST_FRAMES: Final = 50
+MOST_ERRORS: Final = 20
+
+logger = logging.getLogger(OURS)
+
+_STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+_WARNING: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<kind>\w+): ")
+
+
+class Lines(logging.Formatter):
+    """Writes a record as one line of ASCII, a JSON object (ASVS 5.0 16.2.4, 16.4.1).
+
+    An error is written as the chain of its types and frames: a driver's message quotes values, and so may its source
+    line. Of a message the first line is written, since libraries append such things; of a warning its kind and place.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, without its end."""
+        line: dict[str, Any] = {
+            "time": f"{_second(int(record.created))}.{int(record.msecs):03}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _message(record),
+        }
+        if record.name == OURS:
+            # What others add to their records is not known to be free of values.
+            line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info and record.exc_info[1]:
+            line["error"] = [_described(error) for error in _chain(record.exc_info[1])]
+        return _encode(line)
+
+
+_encode = json.JSONEncoder(default=lambda value: type(value).__name__, separators=(",", ":")).encode
+
+
+@lru_cache(1)
+def _second(whole: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        message = record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        # Its arguments do not fit, which the logging module would tell with all of them.
+        message = str(record.msg)
+    if record.name == "py.warnings":
+        found = _WARNING.match(message)
+        return f"{found['kind']} at {_place(found['file'])}:{found['line']}" if found else "a warning"
+    return message.partition("\n")[0]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it came from, as Python's own traceback has it, the last first."""
+    waiting, met = [error], set[int]()
+    while waiting and len(met) < MOST_ERRORS:
+        error = waiting.pop()
+        if id(error) not in met:
+            met.add(id(error))
+            yield error
+            waiting += error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+            origin = error.__cause__ if error.__suppress_context__ else error.__context__
+            waiting += [origin] if origin else []
+
+
+def _described(error: BaseException) -> dict[str, Any]:
+    kind, frames = type(error), deque(traceback.walk_tb(error.__traceback__), MOST_FRAMES)
+    return {
+        "type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
+        "frames": [f"{_place(it.f_code.co_filename)}:{line} {it.f_code.co_qualname}" for it, line in frames],
+    }
+
+
+def _place(file: str) -> str:
+    """Return a file's name as seen from where Python found it, which tells nothing about the machine."""
+    folders = sorted((entry + os.sep for entry in sys.path if entry), key=len, reverse=True)
+    return next((file[len(folder) :] for folder in folders if file.startswith(folder)), PurePath(file).name)
+
+
+LOGGING: Final = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"lines": {"()": Lines}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stderr"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+    "loggers": {OURS: {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
+}
+"""What `python main.py` has uvicorn set up, before its own first line."""
+
+
+def configure() -> None:
+    """See that lines are written, and as these lines, whoever started the service: `uvicorn main:app`, `fastapi dev`.
+
+    The level is the one that uvicorn was given. Its access log ends: it holds paths and queries.
+    """
+    uvicorn, access = logging.getLogger("uvicorn"), logging.getLogger("uvicorn.access")
+    for handler in uvicorn.handlers:
+        handler.setFormatter(Lines())
+    access.handlers.clear()
+    access.propagate = False
+    if not logger.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(Lines())
+        logging.getLogger().addHandler(handler)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.getLogger("uvicorn.error").level or logging.INFO)
+    # A driver's warning quotes values too.
+    logging.captureWarnings(capture=True)
+
+
+def observed(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App]:
+    """Return a lifespan that is logged as it should be, and so is what ends it: of our `own` errors what they say.
+
+    The server's own line about such an end is the trace with all of its values, of which `Lines` leaves nothing.
+    """
+
+    @asynccontextmanager
+    async def observed(app: App) -> AsyncIterator[None]:
+        configure()
+        try:
+            async with lifespan(app):
+                yield
+        except own as error:
+            logger.critical("%s", error)
+            raise
+        except Exception:
+            logger.critical("nobody expected this of a start or an end", exc_info=True)
+            raise
+
+    return observed
+
+
+def noted(scope: Scope, request_id: str) -> dict[str, Any]:
+    """Return what is to be known of a request whatever becomes of it, for `scope["seen"]`; doors add the `user_id`."""
+    # Any word may be sent as a method.
+    method = scope["method"] if scope["method"] in METHODS else None
+    return {"request_id": request_id, "user_id": None, "method": method, "route": None}
+
+
+def seen(scope: Scope) -> dict[str, Any]:
+    """Return what a line says of a request: its id, who signed in, the method, and the template of its route."""
+    known: dict[str, Any] = scope["seen"]
+    known["route"] = _template(scope)
+    return known
+
+
+def log_request(scope: Scope, status: int | None, seconds: float) -> None:
+    """Log that a request is over; a status of None says that it was never answered: cancelled, or broken off."""
+    known = seen(scope)
+    level = logging.DEBUG if known["route"] in POLLED else logging.INFO
+    if logger.isEnabledFor(level):
+        said = "answered" if status else "not answered"
+        # Made here, because the logging module would look through the stack for who asks.
+        extra = known | {"status": status, "milliseconds": round(seconds * 1000, 1)}
+        logger.handle(logger.makeRecord(OURS, level, __file__, 0, said, (), None, extra=extra))
+
+
+def _template(scope: Scope) -> str | None:
+    if "route" in scope:
+        template: str = scope["route"].path_format
+        return template
+    # The pages are Starlette's routes and mounts, which tell no more than what they call.
+    called = scope.get("endpoint")
+    pages = (it for it in scope["app"].routes if called and called in (vars(it).get("endpoint"), vars(it).get("app")))
+    return next((page.path_format for page in pages), None)
