@@ -42,7 +42,7 @@ _SHOWN: Final = select(RefreshToken.owner_id, RefreshToken.session_id, RefreshTo
 # As with every row that refers to a user, before it is inserted.
 _USER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update(read=True)
 _HELD: Final = (
-    select(Session.id, Session.sid, Session.created_at, Session.expires_at, Session.generation)
+    select(Session.id, Session.owner_id, Session.sid, Session.created_at, Session.expires_at, Session.generation)
     .where(_MINE, Session.id == bindparam("session_id"))
     .with_for_update()
 )
@@ -88,7 +88,7 @@ class Sessions:
         values = {"owner_id": owner_id, "sid": sid, "created_at": instant, "generation": 0}
         inserted = await connection.execute(insert(Session), values | _used(visitor, instant, expires_at))
         await _keep(connection, owner_id, inserted_id(inserted), 0, token)
-        return self._token(owner_id, sid, token, expires_at - instant)
+        return self._token(owner_id, sid, token, expires_at)
 
     async def refresh(self, unit: UnitOfWork, token: str, visitor: Visitor) -> Token:
         """Return a session's next tokens; the same refresh token again until that has been used in its turn.
@@ -110,29 +110,37 @@ class Sessions:
         self, connection: AsyncConnection, shown: Row[*tuple[Any, ...]], token: str, visitor: Visitor
     ) -> Token | None:
         """Return the session's next tokens, or None where it had to be ended."""
-        owner_id, instant = shown.owner_id, now()
-        await connection.execute(_USER, {"user_id": owner_id})
-        this = {"owner": owner_id, "session_id": shown.session_id}
+        await connection.execute(_USER, {"user_id": shown.owner_id})
+        this = {"owner": shown.owner_id, "session_id": shown.session_id}
         session = (await connection.execute(_HELD, this)).one_or_none()
-        if session is None or session.expires_at <= instant:
+        if session is None or session.expires_at <= now():
             raise InvalidToken(NOT_GOOD)
-        if shown.generation < session.generation - 1:
-            await _end(connection, owner_id, Session.id == session.id)
-            return None
         if shown.generation == session.generation:
-            successor = next(self._successors(token))
-            expires_at = min(instant + self._idle, session.created_at + self._longest)
-            await _keep(connection, owner_id, session.id, session.generation + 1, successor)
-            step = {"generation": session.generation + 1, **_used(visitor, instant, expires_at)}
-            await connection.execute(update(Session).where(_MINE, Session.id == session.id).values(step), this)
-        else:
-            newest = (await connection.execute(_NEWEST, {**this, "generation": session.generation})).scalar_one()
-            successor = next((it for it in self._successors(token) if hashed(it) == newest), "")
-            expires_at = session.expires_at
-        if not successor:
+            return await self._advance(connection, session, token, visitor)
+        if shown.generation == session.generation - 1:
+            return await self._repeat(connection, session, token)
+        await _end(connection, session.owner_id, Session.id == session.id)
+        return None
+
+    async def _advance(
+        self, connection: AsyncConnection, session: Row[*tuple[Any, ...]], token: str, visitor: Visitor
+    ) -> Token:
+        instant, successor, generation = now(), next(self._successors(token)), session.generation + 1
+        expires_at = min(instant + self._idle, session.created_at + self._longest)
+        await _keep(connection, session.owner_id, session.id, generation, successor)
+        step = {"generation": generation, **_used(visitor, instant, expires_at)}
+        this = update(Session).where(_MINE, Session.id == session.id)
+        await connection.execute(this.values(step), {"owner": session.owner_id})
+        return self._token(session.owner_id, session.sid, successor, expires_at)
+
+    async def _repeat(self, connection: AsyncConnection, session: Row[*tuple[Any, ...]], token: str) -> Token:
+        this = {"owner": session.owner_id, "session_id": session.id, "generation": session.generation}
+        newest = (await connection.execute(_NEWEST, this)).scalar_one()
+        successor = next((it for it in self._successors(token) if hashed(it) == newest), None)
+        if successor is None:
             # It was derived with a key that is gone.
             raise InvalidToken(NOT_GOOD)
-        return self._token(owner_id, session.sid, successor, expires_at - instant)
+        return self._token(session.owner_id, session.sid, successor, session.expires_at)
 
     def _successors(self, token: str) -> Iterator[str]:
         """Yield what follows a token by the key of today, and by the one before."""
@@ -140,9 +148,9 @@ class Sessions:
             derived = hmac.digest(key, _DERIVED + token.encode(), "sha256")
             yield urlsafe_b64encode(derived).decode().rstrip("=")
 
-    def _token(self, owner_id: int, sid: str, refresh_token: str, left: timedelta) -> Token:
+    def _token(self, owner_id: int, sid: str, refresh_token: str, expires_at: datetime) -> Token:
         # An access token ends with its session at the latest.
-        seconds = min(self._tokens.seconds, int(left.total_seconds()))
+        seconds = min(self._tokens.seconds, int((expires_at - now()).total_seconds()))
         access_token = self._tokens.issue(owner_id, sid, seconds)
         return Token(
             access_token=access_token,
