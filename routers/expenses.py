@@ -38,7 +38,7 @@ REFUSED_TOGETHER: Final = [
 class ExpenseId(StringConvertor):
     """What an expense's address may end in: whatever is no address of its own."""
 
-    regex = "(?!trash$)[^/]+"
+    regex = "(?!(?:batch|restore|trash)$)[^/]+"
 
 
 register_url_convertor("expense", ExpenseId())
