@@ -51,7 +51,8 @@ def read_tags(lines: Sequence[str]) -> frozenset[str]:
 OF_ONE: Final = "The row's ETag is another now; a weak one (W/) never matches."
 OF_MANY: Final = "Many rows have no ETag that could match: send *, or leave it out."
 
-Tags = Annotated[frozenset[str], PlainValidator(read_tags), WithJsonSchema({"type": "string"})]
+TAGS_SCHEMA: Final = {"type": "string", "pattern": rf"^(?:[ \t]*\*[ \t]*|{_TAGS.pattern})$"}
+Tags = Annotated[frozenset[str], PlainValidator(read_tags), WithJsonSchema(TAGS_SCHEMA)]
 """Entity tags as they were sent, weak ones with their `W/`; or `*` alone."""
 
 

@@ -23,6 +23,7 @@ import idempotency
 import schemas
 import sync
 from conditions import IF_NONE_MATCH
+from database import LARGEST_ID
 from problems import MEDIA_TYPE
 from shapes import Problem
 
@@ -65,6 +66,7 @@ SCRIPTS: Final = {
     "bearerFormat": "etk_…",
     "description": "A personal access token from `POST /users/me/tokens`, with the scope that an operation names.",
 }
+BOUNDS: Final = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 # On its way into the document an example is sorted by its keys, and loses those that are null.
 EXAMPLES: Final = {
     name: config["json_schema_extra"]["example"]
@@ -157,7 +159,7 @@ def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
                 for operation in path.values():
                     operation["responses"] = _complete(operation)
             made["components"]["securitySchemes"][FOR_SCRIPTS] = SCRIPTS
-            app.openapi_schema = _without_null_defaults(made)
+            app.openapi_schema = _exact(made)
         return app.openapi_schema
 
     return document
@@ -205,9 +207,14 @@ def _header(name: str, description: str, *, required: bool = True) -> tuple[str,
     return name, {"description": description, "required": required, "schema": {"type": "string"}}
 
 
-def _without_null_defaults(node: Any) -> Any:  # noqa: ANN401
+def _exact(node: Any) -> Any:  # noqa: ANN401
     # "Left out" is no value: a default of null would promise that null may be sent.
     if isinstance(node, dict):
         kept = {key: value for key, value in node.items() if not (key == "default" and value is None)}
-        return {key: _without_null_defaults(value) for key, value in kept.items()}
-    return [_without_null_defaults(item) for item in node] if isinstance(node, list) else node
+        return {key: _bound(value) if key in BOUNDS else _exact(value) for key, value in kept.items()}
+    return [_exact(item) for item in node] if isinstance(node, list) else node
+
+
+def _bound(value: Any) -> Any:  # noqa: ANN401
+    # FastAPI makes doubles of them: the largest id is none, and the next double is one more than it.
+    return min(int(value), LARGEST_ID) if isinstance(value, float) and value.is_integer() else value

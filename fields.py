@@ -11,6 +11,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
+from typing_extensions import TypeAliasType
 
 import money
 import periods
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 # Control characters of C0 save tab and newline: invisible, and poison to logs, CSV files and terminals.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
+_TEXT: Final = r"^[^\x00-\x08\x0b-\x1f]*$"
+WORDED: Final = r"^[^\x00-\x08\x0b-\x1f]*[^\s\x00-\x1f\x85][^\x00-\x08\x0b-\x1f]*$"
+"""The same with something to see in it, as the document says it."""
 # JSON can spell half of a character; UTF-8 cannot, and so neither can the database.
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 # At most so many code points compose to one, so a text that is longer still is too long whatever it normalises to;
@@ -128,6 +132,20 @@ class NotNullable:
         return described | (choices[0] if len(choices) == 1 else {"anyOf": choices})
 
 
+class EmptyIsNull:
+    """Marks a text that may be null, and which the document lets be empty too."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Ask for no letter, where one was asked for."""
+        described = handler(schema)
+        for choice in described.get("anyOf", []):
+            if choice.get("pattern") == WORDED:
+                choice["pattern"] = _TEXT
+                del choice["minLength"]
+        return described
+
+
 def _row_id(value: object) -> int:
     # What is no id is no row: the same answer as for a stranger's.
     if not isinstance(value, str) or not _ROW_ID.fullmatch(value) or int(value) > LARGEST_ID:
@@ -148,11 +166,15 @@ def _bound(value: object) -> int:
     return money.read_bound(value if isinstance(value, str) else "")
 
 
-_DECIMAL = r"^-?[0-9]{1,12}(\.[0-9]{1,3})?$"
+_DECIMAL: Final = r"^-?[0-9]{1,12}(\.[0-9]{1,3})?$"
+_NOT_ZERO: Final = r"^(?!-?0+(\.0+)?$)"
+_BEYOND: Final = 10**money.MAX_WHOLE_DIGITS
 
 RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_row_id)]
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
 """An integer in a query string."""
+CursorText = Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})]
+"""The cursor of a page in a query string."""
 Flag = Annotated[bool, BeforeValidator(_flag)]
 """`true` or `false` in a query string."""
 Amount = Annotated[
@@ -160,7 +182,10 @@ Amount = Annotated[
     BeforeValidator(refusing(money.read_amount)),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "string", "pattern": _DECIMAL}, {"type": "number"}],
+            "anyOf": [
+                {"type": "string", "pattern": _DECIMAL.replace("^", _NOT_ZERO)},
+                {"type": "number", "exclusiveMinimum": -_BEYOND, "exclusiveMaximum": _BEYOND, "not": {"const": 0}},
+            ],
             "description": "Not zero, with at most the currency's decimals; a negative one is a refund.",
             "examples": ["12.50"],
         }
@@ -172,8 +197,8 @@ Limit = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": _DECIMAL.replace("-?", "")},
-                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": _DECIMAL.replace("^-?", _NOT_ZERO)},
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": _BEYOND},
             ],
             "description": "More than zero, with at most the currency's decimals.",
             "examples": ["200.00"],
@@ -188,33 +213,55 @@ PositiveMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DEC
 """The amount of a budget, as it is answered."""
 TotalMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("{1,12}", "+")})]
 """What amounts add up to, which may have more digits than any of them."""
-Currency = Annotated[
-    str,
-    BeforeValidator(refusing(money.read_currency)),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "description": "ISO 4217 code, in any case."}),
-]
+Currency = TypeAliasType(
+    "Currency",
+    Annotated[
+        str,
+        BeforeValidator(refusing(money.read_currency)),
+        WithJsonSchema({"type": "string", "enum": [*money.DECIMALS], "description": "ISO 4217 code, in any case."}),
+    ],
+)
+"""A currency that is in use; the document lists them once."""
 Day = Annotated[
     date,
     BeforeValidator(refusing(periods.read_day)),
-    WithJsonSchema({"type": "string", "format": "date", "description": "A day from 1900-01-01 to 2199-12-31."}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date",
+            "pattern": periods.DAY_PATTERN,
+            "description": "A day from 1900-01-01 to 2199-12-31.",
+        }
+    ),
 ]
 Instant = Annotated[
     datetime,
     BeforeValidator(refusing(periods.read_instant)),
-    WithJsonSchema({"type": "string", "format": "date-time", "description": "An instant (RFC 3339) before 2200."}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": periods.INSTANT_PATTERN,
+            "description": "An instant (RFC 3339) before 2200.",
+        }
+    ),
 ]
 Email = Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email", "maxLength": 254})]
 Timezone = Annotated[
     str,
     BeforeValidator(refusing(periods.read_timezone)),
-    WithJsonSchema({"type": "string", "description": "IANA time zone name."}),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_+/-]+$", "description": "IANA time zone name."}),
 ]
 _CATEGORY_NAME = AfterValidator(text(1, NAME_LENGTH, name_key))
-CategoryName = Annotated[str, _CATEGORY_NAME, Field(json_schema_extra={"maxLength": NAME_LENGTH})]
+CategoryName = Annotated[
+    str, _CATEGORY_NAME, Field(json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": NAME_LENGTH})
+]
 TokenName = Annotated[
     str,
     AfterValidator(text(1, NAME_LENGTH)),
-    Field(description="What it is for.", json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH}),
+    Field(
+        description="What it is for.", json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": NAME_LENGTH}
+    ),
 ]
 UniqueName = Annotated[
     str,
@@ -222,22 +269,30 @@ UniqueName = Annotated[
     Field(
         description="One of a kind in your account, whatever its case and the form of its letters (Unicode NFKC, to "
         "which ² is 2); an accent makes another name.",
-        json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH},
+        json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": NAME_LENGTH},
     ),
 ]
 Description = Annotated[
     str,
     AfterValidator(text(0, DESCRIPTION_LENGTH, text_key)),
-    Field(json_schema_extra={"maxLength": DESCRIPTION_LENGTH}),
+    Field(json_schema_extra={"pattern": _TEXT, "maxLength": DESCRIPTION_LENGTH}),
 ]
 ExternalId = Annotated[
-    str, AfterValidator(text(0, EXTERNAL_ID_LENGTH)), Field(json_schema_extra={"maxLength": EXTERNAL_ID_LENGTH})
+    str,
+    AfterValidator(text(0, EXTERNAL_ID_LENGTH)),
+    Field(json_schema_extra={"pattern": _TEXT, "maxLength": EXTERNAL_ID_LENGTH}),
 ]
-Optional = Annotated[T | None, BeforeValidator(_null_if_empty)]
+Optional = Annotated[T | None, BeforeValidator(_null_if_empty), EmptyIsNull]
 """A text that may be null; an empty one is."""
 Given = Annotated[T | None, BeforeValidator(_never_null), NotNullable]
 """A field that may be left out but not be null."""
-Color = Annotated[str, AfterValidator(_color), WithJsonSchema({"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$"})]
+Color = Annotated[
+    str,
+    AfterValidator(_color),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^(#[0-9A-Fa-f]{6})?$", "description": "Like #2a9d8f; empty is null."}
+    ),
+]
 Username = Annotated[
     str,
     Field(min_length=3, max_length=NAME_LENGTH),

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, bindparam, func, or_, select
 import periods
 from analysis import Dimension
 from fields import (
+    WORDED,
     AmountBound,
     CategoryName,
     Currency,
@@ -37,7 +38,11 @@ def _period(value: str) -> str:
     return value
 
 
-Period = Annotated[str, Field(max_length=32), AfterValidator(_period)]
+Period = Annotated[
+    str,
+    Field(max_length=32, json_schema_extra={"pattern": periods.PERIOD_PATTERN}),
+    AfterValidator(_period),
+]
 
 
 def _refuse_commas(value: object) -> object:
@@ -50,12 +55,12 @@ GroupedBy = Annotated[Dimension, BeforeValidator(_refuse_commas)]
 ItsId = Annotated[
     str,
     AfterValidator(text(1, EXTERNAL_ID_LENGTH)),
-    Field(json_schema_extra={"minLength": 1, "maxLength": EXTERNAL_ID_LENGTH}),
+    Field(json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": EXTERNAL_ID_LENGTH}),
 ]
 Words = Annotated[
     str,
     AfterValidator(text(1, DESCRIPTION_LENGTH)),
-    Field(json_schema_extra={"minLength": 1, "maxLength": DESCRIPTION_LENGTH}),
+    Field(json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": DESCRIPTION_LENGTH}),
 ]
 
 
@@ -189,7 +194,12 @@ class SpendingQuery(ExpenseFilter):
     group_by: list[GroupedBy] = Field(
         default=[],
         max_length=2,
-        json_schema_extra={"uniqueItems": True},
+        json_schema_extra={
+            "uniqueItems": True,
+            "contains": {"not": {"const": "category"}},
+            "minContains": 0,
+            "maxContains": 1,
+        },
         description="None, one or two: `category`, and one of `day`, `week`, `month`, `quarter`, `year`, `weekday`. "
         "Two are given as `group_by=month&group_by=category`.",
     )

@@ -18,6 +18,7 @@ HEADER: Final = "Idempotency-Key"
 REMEMBERED: Final = timedelta(hours=24)
 REPLAYED: Final = "Idempotency-Replayed"
 _KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_LENGTH}}}")
+KEY_SCHEMA: Final = {"type": "string", "pattern": r"^[\x21-\x7e]+$", "minLength": 1, "maxLength": KEY_LENGTH}
 
 _MINE: Final = RememberedAnswer.owner_id == bindparam("owner")
 _THIS: Final = RememberedAnswer.key == bindparam("key")

@@ -77,7 +77,9 @@ NewPassword = Annotated[
     WithJsonSchema({"type": "string", "format": "password", "minLength": SHORTEST, "maxLength": LONGEST}),
 ]
 GivenPassword = Annotated[
-    str, Field(max_length=LONGEST_ATTEMPT, json_schema_extra={"format": "password"}), AfterValidator(normal)
+    str,
+    Field(max_length=LONGEST_ATTEMPT, json_schema_extra={"format": "password", "minLength": 1}),
+    AfterValidator(normal),
 ]
 
 

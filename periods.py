@@ -232,6 +232,26 @@ NAMED: tuple[tuple[re.Pattern[str], Callable[..., Span]], ...] = (
 )
 
 
+_YEARS = "(?:19|20|21)[0-9]{2}"
+_MONTHS = "-(?:0[1-9]|1[0-2])"
+_DAYS = "-(?:0[1-9]|[12][0-9]|3[01])"
+DAY_PATTERN = f"^{_YEARS}{_MONTHS}{_DAYS}$"
+"""What a day looks like, in the document; that it exists is more than a pattern can say."""
+INSTANT_PATTERN = rf"^[0-9]{{4}}{_MONTHS}{_DAYS}[Tt ]{TIME}(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
+"""What an instant looks like; likewise."""
+PERIOD_PATTERN = "^(?:{})$".format(
+    "|".join(
+        (
+            f"{_YEARS}(?:-Q[1-4]|-W(?:0[1-9]|[1-4][0-9]|5[0-3])|{_MONTHS}(?:{_DAYS})?)?",
+            *WORDS,
+            "last-[1-9][0-9]{0,4}-days",
+            "last-[1-9][0-9]{0,3}-months",
+        )
+    )
+)
+"""What a period looks like, in the document; likewise."""
+
+
 def is_relative(period: str) -> bool:
     """Whether a period means other days on another day, as `last-week` does and `2026-W47` does not."""
     return period in WORDS or COUNTED.fullmatch(period) is not None

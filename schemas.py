@@ -68,6 +68,9 @@ class UserUpdate(Shape):
     current_password: Given[GivenPassword] = None
 
     model_config = example(currency="EUR", timezone="Europe/London")
+    model_config["json_schema_extra"] |= {  # type: ignore[operator]
+        "dependentRequired": {"username": ["current_password"], "email": ["current_password"]}
+    }
 
 
 class User(Answer):
@@ -116,7 +119,16 @@ class SignIn(Shape):
 
     # To name an unknown one would echo what was sent: the rest of a password with an unescaped `&`, or a body in JSON.
 
-    username: Annotated[str, Field(max_length=254, description="The user name or the e-mail.", examples=["ada"])]
+    # An empty field of a form is one that was not sent.
+    username: Annotated[
+        str,
+        Field(
+            max_length=254,
+            description="The user name or the e-mail.",
+            examples=["ada"],
+            json_schema_extra={"minLength": 1},
+        ),
+    ]
     password: Annotated[GivenPassword, Field(examples=["a walk along the sea"])]
 
     model_config = ConfigDict(extra="ignore") | example(username="ada", password="a walk along the sea")  # noqa: S106
@@ -144,7 +156,9 @@ class Token(Answer):
 class RefreshTokenShown(Shape):
     """The refresh token that a session was given last."""
 
-    refresh_token: Annotated[str, Field(max_length=1024, description="From the last answer that had one.")]
+    refresh_token: Annotated[
+        str, Field(max_length=1024, description="From the last answer that had one.", min_length=1)
+    ]
 
     model_config = example(refresh_token="JDKfM1m5NhBLTl1wEoIHo_2zL0I6Wq4cUqWtBd3yYFE")  # noqa: S106
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, fi
 from pydantic.json_schema import SkipJsonSchema
 
 import money
-from fields import Flag, Given, Ignored, WholeNumber, refusing
+from fields import CursorText, Flag, Given, Ignored, WholeNumber, refusing
 from refusals import EntryCode
 
 
@@ -72,7 +72,9 @@ class Paged(Shape):
     """A page of a list."""
 
     limit: WholeNumber = Field(default=50, ge=1, le=200, description="Rows of a page.")
-    cursor: Given[str] = Field(default=None, description="`next_cursor` of the page before, with the same filters.")
+    cursor: Given[CursorText] = Field(
+        default=None, description="`next_cursor` of the page before, with the same filters."
+    )
     with_count: Flag = Field(default=False, description="Also count all that match.")
 
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError, WrapValidator
 
 from analysis import Budget
 from database import LARGEST_ID
-from fields import CategoryName, Description, Given, Optional, RevisionNumber, WholeNumber, whole_number
+from fields import CategoryName, CursorText, Description, Given, Optional, RevisionNumber, WholeNumber, whole_number
 from schemas import Category, Expense, ExpenseCreate, ExpenseUpdate
 from shapes import Answer, Shape, example
 
@@ -175,7 +175,9 @@ class ChangesQuery(Shape):
         default=None, description="The `revision` that your copy is at; 0, which is also the default, for all there is."
     )
     limit: WholeNumber = Field(default=500, ge=1, le=1000, description="Rows of a page, of all kinds together.")
-    cursor: Given[str] = Field(default=None, description="`next_cursor` of the page before, with the same `since`.")
+    cursor: Given[CursorText] = Field(
+        default=None, description="`next_cursor` of the page before, with the same `since`."
+    )
 
 
 class Deleted(Answer):

@@ -13,11 +13,10 @@ import expiry
 import idempotency
 from accounts import Accounts
 from auth import Caller
-from conditions import IF_MATCH, IF_NONE_MATCH, Precondition, Tags, is_among, read_tags
+from conditions import IF_MATCH, IF_NONE_MATCH, TAGS_SCHEMA, Precondition, Tags, is_among, read_tags
 from database import UnitOfWork
 from fields import Given
 from ledger import Ledger
-from models import KEY_LENGTH
 from problems import ValidationFailed
 from refusals import at_header
 from routers.credentials import Door, who_calls
@@ -161,7 +160,7 @@ HEADERS: Final = (
             "in": "header",
             "required": False,
             "description": "The `ETag` of the answer that you have: if it still holds, the answer is an empty 304.",
-            "schema": {"type": "string"},
+            "schema": TAGS_SCHEMA,
         },
     ),
     (
@@ -172,7 +171,7 @@ HEADERS: Final = (
             "required": False,
             "description": "A key of your own, such as a UUID. The same request with the same key is done once: sent "
             "again within 24 hours, it is answered as the first time, with `Idempotency-Replayed: true`.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH},
+            "schema": idempotency.KEY_SCHEMA,
         },
     ),
 )
