@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check lint types format migrate revision password bench lock dev clean
+.PHONY: help run test fuzz check lint types format migrate revision password bench lock dev clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ test: $(DEV) ## run the tests, and see what they cover
 	$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+fuzz: $(DEV) ## make up requests to every operation, on both databases: make fuzz examples=200 seed=1
+	$(BIN)/python tests/fuzzing.py $(if $(examples),--examples $(examples)) $(if $(seed),--seed $(seed))
 
 check: lint types test ## all that must pass before a commit: lint, types, tests
 
