@@ -237,7 +237,7 @@ _MONTHS = "-(?:0[1-9]|1[0-2])"
 _DAYS = "-(?:0[1-9]|[12][0-9]|3[01])"
 DAY_PATTERN = f"^{_YEARS}{_MONTHS}{_DAYS}$"
 """What a day looks like, in the document; that it exists is more than a pattern can say."""
-INSTANT_PATTERN = rf"^[0-9]{{4}}{_MONTHS}{_DAYS}[Tt ]{TIME}(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
+INSTANT_PATTERN = rf"^{_YEARS}{_MONTHS}{_DAYS}[Tt ]{TIME}(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
 """What an instant looks like; likewise."""
 PERIOD_PATTERN = "^(?:{})$".format(
     "|".join(

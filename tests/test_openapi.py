@@ -17,7 +17,9 @@ from servers import MySQL
 from unsayable import is_unsayable
 
 from config import Settings
+from database import LARGEST_ID
 from main import create_app
+from money import DECIMALS
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 
 Node = dict[str, Any]
@@ -195,6 +197,14 @@ def test_no_parameter_has_an_example_that_execute_would_send() -> None:
 
 def test_nothing_is_null_by_default() -> None:
     assert [node for node in _nodes(DOCUMENT) if node.get("default", 0) is None] == []
+
+
+def test_a_bound_is_exact() -> None:
+    assert SCHEMAS["Deletion"]["properties"]["revision"]["maximum"] == LARGEST_ID
+
+
+def test_the_currencies_are_listed() -> None:
+    assert SCHEMAS["Currency"]["enum"] == [*DECIMALS]
 
 
 def test_every_reference_leads_somewhere() -> None:

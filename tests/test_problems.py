@@ -198,6 +198,8 @@ def test_every_503_says_when_to_come_back(problem: type[Problem]) -> None:
         ("GET", "/users/token", "POST"),
         ("POST", "/users/me", "DELETE, GET, HEAD, PATCH"),
         ("GET", "/users/me/password", "PUT"),
+        ("PUT", "/expenses/batch", "POST"),
+        ("GET", "/expenses/restore", "POST"),
         ("POST", "/currencies", "GET, HEAD"),
         ("DELETE", "/", "GET, HEAD"),
         ("POST", "/health", "GET, HEAD"),

@@ -49,6 +49,8 @@ ENTRIES: Final = (
     ("timezone", r"Send an IANA time zone name, .*"),
     # that 12.0 is no whole number: to JSON Schema it is one
     ("month_start_day|revision|id", r"Send a whole number\."),
+    # that an instant exists, and lies ahead
+    ("expires_at", r"Write an instant with its offset, .*|Send an instant (in the future|before the year 2200)\."),
     # the most common passwords, and how long one is in NFKC
     ("password|new_password", r"This is one of the most common passwords; .*|The password must not be your own .*"),
     ("password|new_password", r"Send at (least 8|most 128) characters\."),
