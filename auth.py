@@ -74,7 +74,7 @@ class AccessTokens:
         """Return what a token says; raise TokenExpired or InvalidToken."""
         claims = self._known(token)
         now = int(time.time())
-        if claims.expires < now:
+        if claims.expires <= now:
             raise TokenExpired
         if claims.issued > now + CLOCK_SKEW:
             raise InvalidToken

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 
 import uvicorn
 from fastapi import FastAPI
@@ -71,8 +72,14 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _proxies(settings: Settings) -> list[Middleware]:
     # Whoever else sends X-Forwarded-For could make up an address for each attempt at a password.
-    trusted = list(settings.trusted_proxies)
+    trusted = [spelling for proxy in settings.trusted_proxies for spelling in (proxy, *_mapped(proxy))]
     return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
+
+
+def _mapped(proxy: str) -> list[str]:
+    # A server that listens on IPv6 sees an IPv4 address as one of these (RFC 4291 section 2.5.5.2).
+    network = ip_network(proxy)
+    return [f"::ffff:{network.network_address}/{network.prefixlen + 96}"] if network.version == 4 else []  # noqa: PLR2004
 
 
 settings = read_settings()

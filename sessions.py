@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import schemas
@@ -22,15 +22,15 @@ from schemas import Token
 from visitors import Visitor
 
 MOST_SESSIONS: Final = 100
-# A network from which nobody has signed in for so long is no more familiar than any other.
-FAMILIAR_DAYS: Final = 180
+# A network that nobody has signed in from for so long is forgotten once there is a new one.
+FAMILIAR_DAYS: Final = 400
 NOT_GOOD: Final = "This refresh token is not valid, or its session has ended: sign in again."
 _REFRESH_TOKEN: Final = re.compile("[A-Za-z0-9_-]{43}")
 _DERIVED: Final = b"the refresh token that follows "
 
 _MINE: Final = Session.owner_id == bindparam("owner")
 _OF_MINE: Final = RefreshToken.owner_id == bindparam("owner")
-_NETWORK: Final = (FamiliarNetwork.owner_id == bindparam("owner"), FamiliarNetwork.network == bindparam("network"))
+_NETWORK: Final = (FamiliarNetwork.owner_id == bindparam("owner"), FamiliarNetwork.network == bindparam("this"))
 _SEEN: Final = select(FamiliarNetwork.seen_at).where(*_NETWORK)
 _LATEST_FIRST: Final = (
     select(Session.id, Session.expires_at).where(_MINE).order_by(Session.last_used_at.desc(), Session.id.desc())
@@ -167,7 +167,7 @@ def hashed(token: str) -> str:
 
 async def is_familiar(connection: AsyncConnection, owner_id: int, network: str) -> bool:
     """Tell whether the user has signed in from this network before."""
-    return (await connection.execute(_SEEN, {"owner": owner_id, "network": network})).scalar() is not None
+    return (await connection.execute(_SEEN, {"owner": owner_id, "this": network})).scalar() is not None
 
 
 async def list_sessions(unit: UnitOfWork, caller: Caller) -> schemas.SessionList:
@@ -183,7 +183,7 @@ def _said(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
 
 async def end_session(unit: UnitOfWork, caller: Caller, session_id: int) -> None:
     """End one of the caller's sessions; raise NotFound where there is none of this id."""
-    if not await _end(await unit.begin(), caller.id, Session.id == session_id):
+    if not await _end(await unit.begin(), caller.id, and_(Session.id == session_id, Session.expires_at > now())):
         raise NotFound
 
 
@@ -219,7 +219,7 @@ async def _make_room(connection: AsyncConnection, owner_id: int, instant: dateti
 
 
 async def _make_familiar(connection: AsyncConnection, owner_id: int, network: str, instant: datetime) -> None:
-    values = {"owner": owner_id, "network": network}
+    values = {"owner": owner_id, "this": network}
     seen_at = (await connection.execute(_SEEN, values)).scalar()
     if seen_at is None:
         forgotten = FamiliarNetwork.seen_at < instant - timedelta(days=FAMILIAR_DAYS)
