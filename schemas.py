@@ -156,9 +156,7 @@ class Token(Answer):
 class RefreshTokenShown(Shape):
     """The refresh token that a session was given last."""
 
-    refresh_token: Annotated[
-        str, Field(max_length=1024, description="From the last answer that had one.", min_length=1)
-    ]
+    refresh_token: Annotated[str, Field(max_length=1024, description="From the last answer that had one.")]
 
     model_config = example(refresh_token="JDKfM1m5NhBLTl1wEoIHo_2zL0I6Wq4cUqWtBd3yYFE")  # noqa: S106
 
