@@ -31,7 +31,6 @@ from problems import (
     InvalidCredentials,
     InvalidToken,
     NotFound,
-    Unavailable,
     ValidationFailed,
     WrongPassword,
 )
@@ -94,8 +93,9 @@ class Accounts:
         Raises TooManyAttempts where too many were opened from this address, or tried to be.
         """
         self._check_new_password("/password", data.password, data.username, data.email)
-        await self._throttle.try_registration(visitor.network)
-        password_hash = await self._passwords.hash(data.password)
+        attempt = await self._throttle.try_registration(visitor.network)
+        async with self._throttle.unless_unavailable(attempt):
+            password_hash = await self._passwords.hash(data.password)
         connection = await unit.begin()
         await _refuse_taken(connection, data.username, data.email)
         profile = data.model_dump(exclude={"password"})
@@ -198,14 +198,13 @@ class Accounts:
         self, unit: UnitOfWork, owner_id: int, key: str, visitor: Visitor, password: str, stored: str | None
     ) -> bool:
         """Count an attempt, try the password, and take the attempt back unless it was wrong."""
-        is_familiar = await sessions.is_familiar(await unit.connection(), owner_id, visitor.network)
+        is_familiar = self._throttle.asks_for_familiarity and await sessions.is_familiar(
+            await unit.connection(), owner_id, visitor.network
+        )
         await unit.release()
         attempt = await self._throttle.try_password(key, visitor.network, is_familiar=is_familiar)
-        try:
+        async with self._throttle.unless_unavailable(attempt):
             is_right = await self._passwords.verify(password, stored)
-        except Unavailable:
-            await self._throttle.take_back(attempt)
-            raise
         if is_right:
             await self._throttle.take_back(attempt)
         return is_right

@@ -148,8 +148,10 @@ def read_instant(value: object) -> datetime:
         raise NotAnInstant
     try:
         instant = datetime.fromisoformat(value.upper()).astimezone(UTC).replace(microsecond=0)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise NotAnInstant from None
+    except OverflowError:
+        raise InstantOutOfRange from None
     if instant.year > LATEST.year:
         raise InstantOutOfRange
     return instant

@@ -1,18 +1,20 @@
 """The throttle: attempts at passwords and registrations, counted in the database before they are looked at."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config import Settings
 from database import Database, now
 from models import Attempts
-from problems import TooManyAttempts
+from problems import TooManyAttempts, Unavailable
 
 QUARTER: Final = 15 * 60
 HOUR: Final = 60 * 60
@@ -23,6 +25,22 @@ _COUNTED: Final = select(Attempts.subject, Attempts.instants).where(
     Attempts.subject.in_(bindparam("subjects", expanding=True))
 )
 _FORGET: Final = delete(Attempts).where(Attempts.subject.in_(bindparam("subjects", expanding=True)))
+# A row that is not there cannot be locked, and one that was deleted and inserted again slips from under the lock that
+# somebody waits for: so a row is made first, if with nothing in it, and from then on only changed.
+_ON_MYSQL: Final = mysql.insert(Attempts)
+_ON_SQLITE: Final = sqlite.insert(Attempts)
+_MAKE: Final = {
+    "mysql": _ON_MYSQL.on_duplicate_key_update(subject=_ON_MYSQL.inserted.subject),
+    "sqlite": _ON_SQLITE.on_conflict_do_nothing(),
+}
+_STORE: Final = {
+    "mysql": _ON_MYSQL.on_duplicate_key_update(
+        instants=_ON_MYSQL.inserted.instants, expires_at=_ON_MYSQL.inserted.expires_at
+    ),
+    "sqlite": _ON_SQLITE.on_conflict_do_update(
+        set_={"instants": _ON_SQLITE.excluded.instants, "expires_at": _ON_SQLITE.excluded.expires_at}
+    ),
+}
 # Answered by the index on expires_at. What somebody else is counting or sweeping just now is left to them.
 _EXPIRED: Final = (
     select(Attempts.subject)
@@ -69,6 +87,11 @@ class Throttle:
         self._name_elsewhere = Limit(settings.signin_per_name_daily, DAY)
         self._registrations = Limit(settings.registrations_per_address, HOUR)
 
+    @property
+    def asks_for_familiarity(self) -> bool:
+        """Whether it matters from where somebody has signed in before."""
+        return bool(self._name_elsewhere.most)
+
     async def try_password(self, name: str, network: str, *, is_familiar: bool) -> Attempt:
         """Count an attempt at the password of a name, and commit that; raise TooManyAttempts past a limit.
 
@@ -83,6 +106,15 @@ class Throttle:
         """Count a registration, and commit that; raise TooManyAttempts past the limit."""
         return await self._count({_subject("registration", network): self._registrations})
 
+    @asynccontextmanager
+    async def unless_unavailable(self, attempt: Attempt) -> AsyncIterator[None]:
+        """Take an attempt back that could not be looked at."""
+        try:
+            yield
+        except Unavailable:
+            await self.take_back(attempt)
+            raise
+
     async def take_back(self, attempt: Attempt) -> None:
         """Forget an attempt, and commit that: it was no failure."""
         if not attempt.limits:
@@ -92,22 +124,32 @@ class Throttle:
             for instants in counted.values():
                 if attempt.at in instants:
                     instants.remove(attempt.at)
-            await _store(connection, attempt.limits, counted)
+                elif instants:
+                    # A worker whose clock is behind has set it back.
+                    instants.pop()
+            await _store(connection, attempt.limits, counted, attempt.at)
 
     async def _count(self, limits: Mapping[str, Limit]) -> Attempt:
         # In one order for all, so that no two wait for each other.
-        attempt = Attempt(int(now().timestamp()), {it: limits[it] for it in sorted(limits) if limits[it].most})
-        if not attempt.limits:
-            return attempt
+        limits = {it: limits[it] for it in sorted(limits) if limits[it].most}
+        if not limits:
+            return Attempt(0, limits)
         async with self._database.lasting() as connection:
-            counted = await _counted(connection, attempt.limits)
-            recent = {it: limit.recent(counted[it], attempt.at) for it, limit in attempt.limits.items()}
-            wait = max(limit.wait(recent[it], attempt.at) for it, limit in attempt.limits.items())
-            if wait:
-                raise TooManyAttempts(headers={"Retry-After": str(wait)})
-            await _store(connection, attempt.limits, {it: [*instants, attempt.at] for it, instants in recent.items()})
+            await _make(connection, limits)
+            counted = await _counted(connection, limits)
+            at = int(now().timestamp())
+            recent = {it: limit.recent(counted[it], at) for it, limit in limits.items()}
+            wait = max(limit.wait(recent[it], at) for it, limit in limits.items())
+            refusal = TooManyAttempts(headers={"Retry-After": str(wait)}) if wait else None
+            if refusal and not any(instants[-1:] > [at] for instants in counted.values()):
+                raise refusal
+            # Where the clock was set back, so is what was counted, or it would stay ahead for as long.
+            new = [] if refusal else [at]
+            await _store(connection, limits, {it: [*instants, *new] for it, instants in recent.items()}, at)
             await _sweep(connection, now())
-        return attempt
+        if refusal:
+            raise refusal
+        return Attempt(at, limits)
 
 
 def _subject(*parts: str) -> str:
@@ -121,18 +163,24 @@ async def _counted(connection: AsyncConnection, subjects: Collection[str]) -> di
     return {subject: known.get(subject, []) for subject in subjects}
 
 
-async def _store(
-    connection: AsyncConnection, limits: Mapping[str, Limit], counted: Mapping[str, Collection[int]]
-) -> None:
+async def _make(connection: AsyncConnection, subjects: Collection[str]) -> None:
     # Whether a subject was known or not, the database is asked the same: the time it takes tells nobody of a name.
-    await connection.execute(_FORGET, {"subjects": list(limits)})
+    rows = [{"subject": it, "instants": "", "expires_at": now()} for it in subjects]
+    await connection.execute(_MAKE[connection.dialect.name], rows)
+
+
+async def _store(
+    connection: AsyncConnection, limits: Mapping[str, Limit], counted: Mapping[str, Collection[int]], at: int
+) -> None:
     rows = [
-        {"subject": it, "instants": " ".join(map(str, instants)), "expires_at": _expiry(max(instants), limits[it])}
+        {
+            "subject": it,
+            "instants": " ".join(map(str, instants)),
+            "expires_at": _expiry(max(instants, default=at - limits[it].seconds), limits[it]),
+        }
         for it, instants in counted.items()
-        if instants
     ]
-    if rows:
-        await connection.execute(insert(Attempts), rows)
+    await connection.execute(_STORE[connection.dialect.name], rows)
 
 
 def _expiry(latest: int, limit: Limit) -> datetime:

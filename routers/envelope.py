@@ -85,7 +85,9 @@ class Envelope:
         plain = {**scope, "request_id": named, "seen": noted(scope, named)}
         if is_head:
             plain["method"] = "GET"
-        if len(path) > 1 and path.endswith("/") and not path.endswith("//"):
+        # A slash is also what is left of a row's address when a client has lost the id: that deletes no collection.
+        is_cut_off = scope["method"] == "DELETE" and not path[-2:-1].isdecimal()
+        if len(path) > 1 and path.endswith("/") and not path.endswith("//") and not is_cut_off:
             plain |= {"path": path[:-1], "raw_path": scope.get("raw_path", b"").removesuffix(b"/")}
         started = time.perf_counter()
         try:

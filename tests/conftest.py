@@ -23,12 +23,13 @@ from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
 from servers import MySQL, NoServer, open_mysql
-from sqlalchemy import Connection, NullPool, create_engine, event, make_url, text
+from sqlalchemy import Connection, NullPool, create_engine, delete, event, make_url, text
 
 import migrations
 import prepared
 from config import Settings
 from main import create_app
+from models import Attempts
 
 KINDS: Final = ("sqlite", "mysql")
 NOON: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -292,6 +293,12 @@ def outside(database_url: str) -> Iterator[Connection]:
 def hold(outside: Connection, person: Person) -> None:
     """Lock a ledger as another process's writer does; on SQLite that is the whole file."""
     outside.execute(text("UPDATE ledgers SET revision = revision WHERE owner_id = :id"), {"id": person.user["id"]})
+
+
+async def forget_attempts(app: FastAPI) -> None:
+    """Count nothing against anybody any more, and leave none of an earlier test's attempts to be swept."""
+    async with app.state.database.lasting() as connection:
+        await connection.execute(delete(Attempts))
 
 
 # --- what the database is asked ---------------------------------------------------------------------------------------

@@ -5,16 +5,19 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 import time_machine
 from conftest import GOOD_SECRET, Person
+from pydantic import SecretStr
 
 from auth import CLOCK_SKEW, AccessTokens
 from config import Settings
+from main import create_app
 from problems import InvalidToken, TokenExpired
 
 JWT = {"alg": "HS256", "typ": "JWT"}
@@ -276,3 +279,184 @@ def test_a_token_that_was_good_is_so_only_in_its_time(
     noon.shift(seconds)
     with pytest.raises(refusal):
         tokens.read(token)
+
+
+# --- while the key is being replaced ----------------------------------------------------------------------------------
+
+NEW_SECRET = "c3a1f09e7b5d48261f0e9d8c7b6a59483726150f4e3d2c1b0a998877665544ab"
+SID = "0123456789abcdef" * 2
+BEFORE, DURING, AFTER = (GOOD_SECRET,), (NEW_SECRET, GOOD_SECRET), (NEW_SECRET,)
+
+
+def issued(*keys: str) -> str:
+    """Return a token of user 7 as a service with these keys issues it."""
+    return AccessTokens(keys, 15).issue(7, SID, 15 * 60)
+
+
+def signed_with(key: str, header: Claims, claims: Claims) -> str:
+    text = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(claims).encode())}"
+    return f"{text}.{encoded(hmac.digest(key.encode(), text.encode(), HASHES.get(header['alg'], hashlib.sha256)))}"
+
+
+@pytest.mark.parametrize(
+    ("then", "today"), [(BEFORE, DURING), (DURING, DURING), (DURING, AFTER), (BEFORE, BEFORE), (AFTER, DURING)], ids=str
+)
+def test_a_token_is_good_as_long_as_its_key_is_known(then: tuple[str, ...], today: tuple[str, ...]) -> None:
+    # RFC 8725, section 3.5, and ASVS 5.0, 11.1.1: a key can be replaced while people are signed in.
+    read = AccessTokens(today, 15).read(issued(*then))
+    assert (read.user_id, read.sid) == (7, SID)
+
+
+@pytest.mark.parametrize(("then", "today"), [(BEFORE, AFTER), (DURING, BEFORE), (AFTER, BEFORE)], ids=str)
+def test_a_token_ends_with_its_key(then: tuple[str, ...], today: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidToken):
+        AccessTokens(today, 15).read(issued(*then))
+
+
+@pytest.mark.parametrize("keys", [DURING, (NEW_SECRET, GOOD_SECRET, "x" * 32)], ids=len)
+def test_a_new_token_is_signed_with_the_new_key(keys: tuple[str, ...]) -> None:
+    text, _, signature = issued(*keys).rpartition(".")
+    assert signature == encoded(hmac.digest(NEW_SECRET.encode(), text.encode(), hashlib.sha256))
+
+
+@pytest.mark.parametrize("key", [NEW_SECRET, GOOD_SECRET], ids=["new key", "previous key"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "none"},
+        {"alg": "None"},
+        {"alg": ""},
+        {"alg": "HS384"},
+        {"alg": "HS512"},
+        {"alg": "RS256"},
+        JWT | {"crit": ["exp"]},
+        JWT | {"jwk": {"kty": "oct", "k": "AAAA"}},
+        JWT | {"kid": GOOD_SECRET, "jku": "https://evil.example/keys"},
+    ],
+    ids=str,
+)
+def test_neither_key_verifies_under_another_header(key: str, header: Claims) -> None:
+    # RFC 8725, sections 3.1 and 3.2.
+    claims = decoded(issued(key).split(".")[1])
+    tokens = AccessTokens(DURING, 15)
+    assert tokens.read(signed_with(key, JWT, claims)).user_id == 7
+    with pytest.raises(InvalidToken):
+        tokens.read(signed_with(key, header, claims))
+
+
+@pytest.mark.parametrize("signature", ["", "AAAA", "A" * 43], ids=len)
+@pytest.mark.parametrize("algorithm", ["none", "HS256"])
+def test_an_unsigned_token_is_refused_by_two_keys_too(algorithm: str, signature: str) -> None:
+    claims = issued(NEW_SECRET).split(".")[1]
+    header = encoded(json.dumps({"alg": algorithm, "typ": "JWT"}).encode())
+    with pytest.raises(InvalidToken):
+        AccessTokens(DURING, 15).read(f"{header}.{claims}.{signature}")
+
+
+def test_a_signature_of_both_keys_texts_is_none() -> None:
+    with pytest.raises(InvalidToken):
+        AccessTokens(DURING, 15).read(issued(NEW_SECRET + GOOD_SECRET))
+
+
+@pytest.mark.parametrize("key", [NEW_SECRET, GOOD_SECRET], ids=["new key", "previous key"])
+@pytest.mark.parametrize(
+    "wrong", [{"aud": "another-api"}, {"iss": "somebody-else"}, {"jti": None}, {"sub": "ada"}], ids=str
+)
+def test_the_claims_are_looked_at_whichever_key_signed(key: str, wrong: Claims) -> None:
+    # RFC 8725, sections 3.8 and 3.9.
+    claims = decoded(issued(key).split(".")[1])
+    with pytest.raises(InvalidToken):
+        AccessTokens(DURING, 15).read(signed_with(key, JWT, claims | wrong))
+
+
+@pytest.mark.parametrize("key", [NEW_SECRET, GOOD_SECRET], ids=["new key", "previous key"])
+def test_an_expired_token_is_said_to_be_so_whichever_key_signed(noon: time_machine.Traveller, key: str) -> None:
+    token = issued(key)
+    noon.shift(15 * 60 + 1)
+    with pytest.raises(TokenExpired):
+        AccessTokens(DURING, 15).read(token)
+
+
+def test_an_expired_token_of_a_key_that_is_gone_is_only_invalid(noon: time_machine.Traveller) -> None:
+    token = issued(GOOD_SECRET)
+    noon.shift(15 * 60 + 1)
+    with pytest.raises(InvalidToken) as refused:
+        AccessTokens(AFTER, 15).read(token)
+    assert not isinstance(refused.value, TokenExpired)
+
+
+Renew = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def renewed(settings: Settings) -> Renew:
+    """Start the service again on the same database, with other keys, and return a client of it."""
+
+    @asynccontextmanager
+    async def renewed(**keys: SecretStr | None) -> AsyncIterator[httpx.AsyncClient]:
+        app = create_app(settings.model_copy(update=keys))
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://testserver") as client,
+        ):
+            yield client
+
+    return renewed
+
+
+async def test_who_has_signed_in_stays_so_while_the_key_is_replaced(
+    settings: Settings, person: Person, renewed: Renew
+) -> None:
+    keys = {"secret_key": SecretStr(NEW_SECRET), "secret_key_previous": settings.secret_key}
+    async with renewed(**keys) as client:
+        assert (await bearing(client, person.token)).status_code == 200
+
+
+async def test_without_the_previous_key_its_tokens_are_refused(person: Person, renewed: Renew) -> None:
+    async with renewed(secret_key=SecretStr(NEW_SECRET)) as client:
+        assert_invalid(await bearing(client, person.token))
+
+
+async def test_who_signs_in_meanwhile_stays_so_when_the_previous_key_is_gone(
+    settings: Settings, person: Person, renewed: Renew
+) -> None:
+    form = {"username": person.user["username"], "password": person.password}
+    async with renewed(secret_key=SecretStr(NEW_SECRET), secret_key_previous=settings.secret_key) as client:
+        token = (await client.post("/users/token", data=form)).json()["access_token"]
+    async with renewed(secret_key=SecretStr(NEW_SECRET)) as client:
+        assert (await bearing(client, token)).status_code == 200
+
+
+async def test_a_session_is_refreshed_over_the_change_of_the_key(
+    settings: Settings, person: Person, renewed: Renew
+) -> None:
+    form = {"username": person.user["username"], "password": person.password}
+    signed_in = (await person.post("/users/token", data=form)).json()
+    async with renewed(secret_key=SecretStr(NEW_SECRET), secret_key_previous=settings.secret_key) as client:
+        shown = {"refresh_token": signed_in["refresh_token"]}
+        token = (await client.post("/users/token/refresh", json=shown)).json()["access_token"]
+        assert (await bearing(client, token)).status_code == 200
+
+
+async def test_a_personal_token_outlives_every_key(person: Person, renewed: Renew) -> None:
+    made = await person.post("/users/me/tokens", json={"name": "nightly import", "scope": "read"})
+    async with renewed(secret_key=SecretStr(NEW_SECRET)) as client:
+        assert (await bearing(client, made.json()["token"])).status_code == 200
+
+
+# --- to the second ----------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_good_up_to_its_last_second(noon: time_machine.Traveller) -> None:
+    token = issued(GOOD_SECRET)
+    noon.shift(15 * 60 - 1)
+    assert AccessTokens(BEFORE, 15).read(token).user_id == 7
+
+
+def test_a_token_has_expired_on_the_second_that_it_names(noon: time_machine.Traveller) -> None:
+    # RFC 7519, section 4.1.4: on or after it.
+    token = issued(GOOD_SECRET)
+    noon.shift(15 * 60)
+    with pytest.raises(TokenExpired):
+        AccessTokens(BEFORE, 15).read(token)

@@ -9,9 +9,9 @@ import time_machine
 from conftest import NOON, At, Person, SignUp, Statements
 from hypothesis import given
 from hypothesis import strategies as st
+from matrix import OPERATIONS
 from pydantic_core import PydanticCustomError
 from test_crud import spend
-from test_isolation import OPERATIONS
 
 from auth import Caller
 from conditions import ledger_tag, read_tags

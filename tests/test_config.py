@@ -14,7 +14,7 @@ from conftest import GOOD_SECRET
 from pydantic import SecretStr, ValidationError
 from servers import ROOT, inherited
 
-from config import SAMPLE_SECRETS, Settings, embedded_secret
+from config import SAMPLE_SECRETS, Settings, embedded_secret, read_settings
 
 MYSQL_URL = "mysql+aiomysql://app:hunter2@db.example/expenses"
 FASTAPI_SECRET = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"
@@ -166,6 +166,170 @@ def test_a_given_secret_signs() -> None:
     assert read(secret_key=SecretStr(GOOD_SECRET)).signing_keys()[0] == GOOD_SECRET
 
 
+# The secret before this one
+
+
+PREVIOUS_SECRET = "c3a1f09e7b5d48261f0e9d8c7b6a59483726150f4e3d2c1b0a998877665544ab"
+REFUSED_PREVIOUS = {
+    "short": "kX9!vB2@mQ7#",
+    "31 bytes": PREVIOUS_SECRET[:31],
+    "FastAPI's sample": FASTAPI_SECRET,
+    "another sample": "your-256-bit-secret-your-256-bit-secret",
+    "one letter": "a" * 64,
+    "seven letters": "abcdefg" * 8,
+}
+
+
+def test_without_a_previous_key_one_key_counts() -> None:
+    assert read(secret_key=GOOD_SECRET).signing_keys() == (GOOD_SECRET,)
+
+
+def test_the_previous_key_stands_behind_the_one_that_signs() -> None:
+    settings = read(database_url=MYSQL_URL, secret_key=GOOD_SECRET, secret_key_previous=PREVIOUS_SECRET)
+    assert settings.signing_keys() == (GOOD_SECRET, PREVIOUS_SECRET)
+
+
+def test_the_previous_key_stands_behind_a_generated_one(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/expenses.db"
+    own = read(database_url=url).signing_keys()
+    assert read(database_url=url, secret_key_previous=PREVIOUS_SECRET).signing_keys() == (*own, PREVIOUS_SECRET)
+
+
+def test_the_previous_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY_PREVIOUS", PREVIOUS_SECRET)
+    assert read(secret_key=GOOD_SECRET).signing_keys() == (GOOD_SECRET, PREVIOUS_SECRET)
+
+
+def test_an_empty_previous_key_is_none() -> None:
+    assert read(secret_key=GOOD_SECRET, secret_key_previous="").signing_keys() == (GOOD_SECRET,)
+
+
+def test_a_previous_key_does_not_stand_in_for_the_key() -> None:
+    assert "SECRET_KEY must" in refusal(database_url=MYSQL_URL, secret_key_previous=PREVIOUS_SECRET)
+
+
+@pytest.mark.parametrize("secret", REFUSED_PREVIOUS.values(), ids=REFUSED_PREVIOUS)
+@pytest.mark.parametrize("url", [MYSQL_URL, "sqlite:///expenses.db"])
+def test_a_previous_key_that_can_be_guessed_is_refused_by_name_and_not_shown(url: str, secret: str) -> None:
+    # ASVS 5.0, 13.3.1 and 16.2.5.
+    said = refusal(database_url=url, secret_key=GOOD_SECRET, secret_key_previous=secret)
+    assert "SECRET_KEY_PREVIOUS must" in said
+    assert secret not in said
+    assert GOOD_SECRET not in said
+
+
+def test_a_weak_key_is_not_blamed_on_the_previous_one() -> None:
+    said = refusal(database_url=MYSQL_URL, secret_key="kX9!vB2@mQ7#", secret_key_previous=PREVIOUS_SECRET)
+    assert "SECRET_KEY must" in said
+    assert PREVIOUS_SECRET not in said
+
+
+def test_printed_settings_hide_the_previous_key() -> None:
+    assert PREVIOUS_SECRET not in repr(read(secret_key=GOOD_SECRET, secret_key_previous=PREVIOUS_SECRET))
+
+
+# How long, and how many
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("session_idle_days", 30),
+        ("session_days", 180),
+        ("signin_per_name", 5),
+        ("signin_per_address", 50),
+        ("signin_per_name_daily", 100),
+        ("registrations_per_address", 20),
+        ("trusted_proxies", ()),
+    ],
+)
+def test_a_limit_is_set_without_setting_it(name: str, default: object) -> None:
+    assert getattr(read(), name) == default
+
+
+DAYS = pytest.mark.parametrize("name", ["session_idle_days", "session_days"])
+ATTEMPTS = pytest.mark.parametrize(
+    "name", ["signin_per_name", "signin_per_address", "signin_per_name_daily", "registrations_per_address"]
+)
+
+
+@DAYS
+@pytest.mark.parametrize("days", ["1", "3650"])
+def test_a_session_lasts_from_a_day_to_ten_years(name: str, days: str) -> None:
+    assert getattr(read(**{name: days}), name) == int(days)
+
+
+@DAYS
+@pytest.mark.parametrize("days", ["0", "-1", "3651", "1.5", "", "forever"])
+def test_another_time_is_refused_by_name(name: str, days: str) -> None:
+    assert name in refusal(**{name: days})
+
+
+@ATTEMPTS
+@pytest.mark.parametrize("most", ["0", "1", "1000"])
+def test_a_limit_of_attempts_is_none_or_up_to_a_thousand(name: str, most: str) -> None:
+    assert getattr(read(**{name: most}), name) == int(most)
+
+
+@ATTEMPTS
+@pytest.mark.parametrize("most", ["-1", "1001", "0.5", "", "none"])
+def test_another_limit_of_attempts_is_refused_by_name(name: str, most: str) -> None:
+    assert name in refusal(**{name: most})
+
+
+# Proxies
+
+
+@pytest.mark.parametrize(
+    ("written", "networks"),
+    [
+        ("", ()),
+        (" , ,", ()),
+        ("10.0.0.7", ("10.0.0.7/32",)),
+        ("10.0.0.7,10.1.0.0/16", ("10.0.0.7/32", "10.1.0.0/16")),
+        ("  10.0.0.7 ,\t10.1.0.0/16 , ", ("10.0.0.7/32", "10.1.0.0/16")),
+        ("::1", ("::1/128",)),
+        ("FD00:0::/8,2001:db8:0:0::7", ("fd00::/8", "2001:db8::7/128")),
+        ("0.0.0.0/0,::/0", ("0.0.0.0/0", "::/0")),
+        ("10.1.0.0/255.255.0.0", ("10.1.0.0/16",)),
+    ],
+)
+def test_proxies_are_addresses_and_networks(
+    monkeypatch: pytest.MonkeyPatch, written: str, networks: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", written)
+    assert read().trusted_proxies == networks
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "*",
+        "proxy.example",
+        "localhost",
+        "10.0.0",
+        "10.0.0.256",
+        "10.0.0.7:8000",
+        "10.0.0.7/33",
+        "10.0.0.7/16",
+        "10.0.0.7 10.0.0.8",
+        "10.0.0.7;10.0.0.8",
+        "[::1]",
+        "::1/129",
+        "2001:db8::7/64",
+        "::g",
+        "010.0.0.7",
+        "１０.0.0.7",
+        "10.0.0.7,hunter2",
+        "7",
+    ],
+)
+def test_what_is_no_proxy_is_refused_by_name(written: str) -> None:
+    said = refusal(trusted_proxies=written)
+    assert "TRUSTED_PROXIES takes" in said
+    assert "hunter2" not in said
+
+
 # The embedded secret
 
 
@@ -223,6 +387,26 @@ def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, content: str) -
     settings = read(database_url=f"sqlite:///{tmp_path}/expenses.db")
     with pytest.raises(Exception, match=r"expenses\.key"):
         settings.signing_keys()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SECRET_KEY_PREVIOUS", "kX9!vB2@mQ7#", "SECRET_KEY_PREVIOUS must be at least 32 random bytes"),
+        ("TRUSTED_PROXIES", "kX9!vB2@mQ7#", "TRUSTED_PROXIES takes addresses"),
+        ("SIGNIN_PER_NAME", "kX9!vB2@mQ7#", "SIGNIN_PER_NAME: "),
+        ("SESSION_DAYS", "3651", "SESSION_DAYS: "),
+    ],
+)
+def test_the_reason_not_to_start_names_the_variable_first_and_not_its_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        read_settings()
+    assert f"\n  {said}" in str(ended.value)
+    assert value not in str(ended.value)
 
 
 # The process

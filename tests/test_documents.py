@@ -104,7 +104,26 @@ def _authorize(browser: Browser, password: str) -> None:
     browser.click(".btn.authorize")
     browser.fill("#oauth_username", "ada")
     browser.fill("#oauth_password", password)
-    browser.click(".auth-btn-wrapper .authorize")
+    # The dialog's other form, for personal tokens, has a button of its own, before this one.
+    browser.click(".auth-container > div .authorize")
+
+
+def _authorize_script(browser: Browser, token: str) -> None:
+    browser.click(".btn.authorize")
+    browser.fill("#auth-bearer-value", token)
+    browser.click(".auth-container > form .authorize")
+
+
+def _make_token(service: Service, scope: str) -> str:
+    form = {"username": "ada", "password": PASSWORD}
+    signed_in = httpx.post(f"{service.url}/users/token", data=form, trust_env=False).raise_for_status().json()
+    made = httpx.post(
+        f"{service.url}/users/me/tokens",
+        json={"name": "a page", "scope": scope},
+        headers={"Authorization": f"Bearer {signed_in['access_token']}"},
+        trust_env=False,
+    )
+    return str(made.raise_for_status().json()["token"])
 
 
 def _is_signed_in(browser: Browser) -> bool:
@@ -183,3 +202,36 @@ def test_execute_answers_where_the_money_went(browser: Browser) -> None:
 
     assert statuses == ["200", "200", "201", "200", "200"]
     assert browser.complaints() == []
+
+
+def _open_forms(browser: Browser) -> None:
+    browser.click(".auth-btn-wrapper .btn-done")
+    browser.click("#operations-expenses-create_expense .opblock-summary-control")
+    browser.look("document.querySelector('#operations-expenses-create_expense textarea')?.value")
+    browser.click("#operations-expenses-list_expenses .opblock-summary-control")
+
+
+def test_a_personal_token_to_read_lets_the_forms_read_and_not_write(browser: Browser, service: Service) -> None:
+    _authorize_script(browser, _make_token(service, "read"))
+    assert _is_signed_in(browser)
+    _open_forms(browser)
+
+    assert [_execute(browser, it) for it in ("expenses-list_expenses", "expenses-create_expense")] == ["200", "403"]
+
+
+def test_a_personal_token_to_write_lets_the_forms_write_too(browser: Browser, service: Service) -> None:
+    _authorize_script(browser, _make_token(service, "write"))
+    assert _is_signed_in(browser)
+    _open_forms(browser)
+
+    assert [_execute(browser, it) for it in ("expenses-list_expenses", "expenses-create_expense")] == ["200", "201"]
+    assert browser.complaints() == []
+
+
+def test_a_personal_token_survives_a_reload(browser: Browser, service: Service) -> None:
+    _authorize_script(browser, _make_token(service, "read"))
+    assert _is_signed_in(browser)
+
+    browser.open(f"{service.url}/docs")
+
+    assert _is_signed_in(browser)

@@ -542,6 +542,19 @@ async def test_a_trailing_slash_means_nothing_to_a_row(person: Person) -> None:
     assert (answer.status_code, answer.json()["amount"]) == (200, "1.00")
 
 
+async def test_a_trailing_slash_means_nothing_to_the_end_of_a_row(person: Person) -> None:
+    expense = await spend(person)
+
+    assert (await person.delete(f"/expenses/{expense['id']}/")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "path", ["/users/me/tokens/", "/users/me/sessions/", "/expenses/trash/", "/expenses/?min_amount=1", "/categories/"]
+)
+async def test_an_address_that_has_lost_its_id_deletes_no_collection(somebody: Person, path: str) -> None:
+    assert (await somebody.delete(path)).status_code == 404
+
+
 async def test_a_trailing_slash_means_nothing_to_a_sign_in(client: httpx.AsyncClient) -> None:
     problem = (await client.post("/users/token/", data={"username": "nobody", "password": "x"})).json()
 

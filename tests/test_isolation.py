@@ -6,71 +6,32 @@ import httpx
 import pytest
 from conftest import Person
 from fastapi import FastAPI
+from matrix import CLOSED, OF_ONE_ROW, OPERATIONS, PUBLIC, QUERIES, Ledger, Operation, call, ledger_of
 from sqlalchemy import (
     delete,
     insert,
 )
 from sqlalchemy.exc import IntegrityError
 
-from config import Settings
 from database import LARGEST_ID, now
-from main import create_app
 from models import Budget, Category, Expense, TrashedExpense, User
-
-Operation = tuple[str, str]
-
-METHODS = {"get", "put", "post", "patch", "delete"}
-DOCUMENT = create_app(Settings(database_url="sqlite:///never-opened.db", _env_file=None)).openapi()
-OPERATIONS = {
-    (method.upper(), path): operation
-    for path, operations in DOCUMENT["paths"].items()
-    for method, operation in operations.items()
-    if method in METHODS
-}
-# Deny by default: what is missing here must ask who is calling.
-PUBLIC = {
-    ("POST", "/users/register"),
-    ("POST", "/users/token"),
-    ("GET", "/currencies"),
-    ("GET", "/"),
-    ("GET", "/health"),
-    ("GET", "/ready"),
-}
-CLOSED = sorted(OPERATIONS.keys() - PUBLIC)
-OF_ONE_ROW = sorted(operation for operation in OPERATIONS if "{" in operation[1])
-# Only the one that asks knows this id; with the same one two answers can be equal to the last byte.
-SAME_REQUEST = {"X-Request-ID": "the-same"}
-
-
-def example_of(operation: Operation) -> object:
-    """The body that the document itself gives as an example."""
-    body = OPERATIONS[operation].get("requestBody")
-    if body is None:
-        return None
-    name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-    return DOCUMENT["components"]["schemas"][name]["example"]
-
-
-async def call(client: httpx.AsyncClient, operation: Operation, row_id: object = 1) -> httpx.Response:
-    method, path = operation
-    parameters = [it["name"] for it in OPERATIONS[operation].get("parameters", []) if it["in"] == "path"]
-    address = path.format(**dict.fromkeys(parameters, row_id))
-    return await client.request(method, address, json=example_of(operation), headers=SAME_REQUEST)
-
 
 # --- without a token --------------------------------------------------------------------------------------------------
 
 
 def test_the_matrix_is_not_empty() -> None:
     assert OPERATIONS.keys() >= PUBLIC
-    assert len(CLOSED) >= 14
+    assert len(CLOSED) >= 36
     assert {("GET", "/expenses"), ("DELETE", "/users/me"), ("PATCH", "/categories/{category_id}")} <= set(CLOSED)
-    assert len(OF_ONE_ROW) >= 7
+    assert {("GET", "/users/me/sessions"), ("POST", "/users/me/tokens")} <= set(CLOSED)
+    assert len(OF_ONE_ROW) >= 13
+    assert {("DELETE", "/users/me/sessions/{session_id}"), ("DELETE", "/users/me/tokens/{token_id}")} <= set(OF_ONE_ROW)
 
 
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
 async def test_without_a_token_the_door_is_closed(client: httpx.AsyncClient, operation: Operation) -> None:
-    answer = await call(client, operation)
+    method, path = operation
+    answer = await client.request(method, path)
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
@@ -121,7 +82,7 @@ async def set_a_budget(person: Person) -> int:
 
 @pytest.fixture
 async def rows(person: Person) -> dict[str, int]:
-    """One row of the person's own for each kind that a path can name."""
+    """Rows of the person's own, one of each noun."""
     return {
         "expense_id": await make_an_expense(person),
         "category_id": await find_the_category(person),
@@ -129,39 +90,72 @@ async def rows(person: Person) -> dict[str, int]:
     }
 
 
-def row_of(operation: Operation, rows: dict[str, int]) -> int:
-    """The row that the operation's path can name; a path of a new kind needs a row of that kind."""
-    (name,) = [it["name"] for it in OPERATIONS[operation]["parameters"] if it["in"] == "path"]
-    return rows[name]
+@pytest.fixture
+async def ledger(person: Person) -> Ledger:
+    """The person's ledger, with one row for each kind that a path can name."""
+    return await ledger_of(person)
 
 
 async def everything(person: Person) -> list[Any]:
-    return [(await person.get(path)).json() for path in ("/expenses", "/categories", "/budgets")]
+    paths = ("/expenses", "/expenses/trash", "/categories", "/budgets", "/users/me/sessions", "/users/me/tokens")
+    return [(await person.get(path)).json() for path in paths]
+
+
+async def reach(person: Person, operation: Operation, row_id: object, theirs: Ledger) -> httpx.Response:
+    """Call an operation on a row, with a body that whoever owns it would send."""
+    address = theirs.address(operation, row_id) + QUERIES.get(operation, "")
+    return await call(person, operation, address, theirs.example(operation))
 
 
 @pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
-async def test_the_owner_is_let_in(person: Person, rows: dict[str, int], operation: Operation) -> None:
-    answer = await call(person, operation, row_of(operation, rows))
-    assert answer.status_code in (200, 204, 409)
+async def test_the_owner_is_let_in(ledger: Ledger, operation: Operation) -> None:
+    answer = await reach(ledger.person, operation, None, ledger)
+    assert answer.status_code in (200, 204)
 
 
 @pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
 async def test_a_strangers_row_is_a_row_that_does_not_exist(
-    person: Person, stranger: Person, rows: dict[str, int], operation: Operation
+    stranger: Person, ledger: Ledger, operation: Operation
 ) -> None:
-    before = await everything(person)
-    theirs = await call(stranger, operation, row_of(operation, rows))
-    nobodys = await call(stranger, operation, LARGEST_ID)
+    before = await everything(ledger.person)
+    theirs = await reach(stranger, operation, None, ledger)
+    nobodys = await reach(stranger, operation, LARGEST_ID, ledger)
     assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
     assert (theirs.status_code, theirs.content, theirs.headers) == (404, nobodys.content, nobodys.headers)
-    assert await everything(person) == before
+    assert await everything(ledger.person) == before
+
+
+@pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
+async def test_a_strangers_row_stays_open_to_its_owner(stranger: Person, ledger: Ledger, operation: Operation) -> None:
+    await reach(stranger, operation, None, ledger)
+    answer = await reach(ledger.person, operation, None, ledger)
+    assert answer.status_code in (200, 204)
 
 
 @pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
 @pytest.mark.parametrize("row_id", ["0", "01", "1%0a", LARGEST_ID + 1])
-async def test_what_is_no_id_is_no_row(person: Person, operation: Operation, row_id: object) -> None:
-    answer = await call(person, operation, row_id)
+async def test_what_is_no_id_is_no_row(ledger: Ledger, operation: Operation, row_id: object) -> None:
+    answer = await reach(ledger.person, operation, row_id, ledger)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_a_strangers_session_goes_on(stranger: Person, person: Person) -> None:
+    # ASVS 5.0 8.2.2: whoever ends all others' sessions ends none but their own.
+    await stranger.delete("/users/me/sessions")
+    assert (await person.get("/users/me")).status_code == 200
+
+
+async def test_a_strangers_script_goes_on(stranger: Person, person: Person) -> None:
+    token = (await person.post("/users/me/tokens", json={"name": "nightly", "scope": "read"})).json()["token"]
+    await stranger.delete("/users/me/tokens")
+    answer = await stranger.get("/users/me", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()) == (200, person.user)
+
+
+@pytest.mark.parametrize("path", ["/users/me/sessions", "/users/me/tokens"])
+async def test_a_strangers_account_is_not_listed(stranger: Person, ledger: Ledger, path: str) -> None:
+    ids = {it["id"] for it in (await stranger.get(path)).json()["items"]}
+    assert ids & {ledger.ids["session_id"], ledger.ids["token_id"]} == set()
 
 
 @pytest.mark.parametrize(

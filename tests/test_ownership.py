@@ -1,10 +1,13 @@
 """A statement that does not say whose rows it is about is refused before it is sent, whatever it looks like."""
 
+from operator import eq
+
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import (
     BindParameter,
     Executable,
+    and_,
     bindparam,
     delete,
     exists,
@@ -20,7 +23,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from models import Category, Expense, LedgerState, Session, Tombstone, TrashedExpense, User
+from models import (
+    Category,
+    Expense,
+    LedgerState,
+    PersonalToken,
+    RefreshToken,
+    Session,
+    Tombstone,
+    TrashedExpense,
+    User,
+)
 from ownership import UnownedStatement
 
 _THIS: BindParameter[int] = bindparam("row_id", 1)
@@ -124,3 +137,88 @@ OWNED: dict[str, Executable] = {
 async def test_a_statement_that_says_whose_is_not(app: FastAPI, statement: Executable) -> None:
     async with app.state.database.engines[1].connect() as connection:
         assert await connection.execute(statement)
+
+
+# --- who knows a token ------------------------------------------------------------------------------------------------
+
+_HASH: BindParameter[str] = bindparam("token_hash", "0" * 64)
+_KNOWN = PersonalToken.token_hash == _HASH
+_ALIAS = aliased(PersonalToken)
+UNKNOWN: dict[str, Executable] = {
+    "nothing at all": select(PersonalToken.id),
+    "the id": select(PersonalToken.owner_id).where(PersonalToken.id == _THIS),
+    "a hash by itself": select(PersonalToken.owner_id).where(PersonalToken.token_hash == "0" * 64),
+    "a hash of another name": select(PersonalToken.owner_id).where(PersonalToken.token_hash == bindparam("hash", "0")),
+    "a hash that is called owner": select(PersonalToken.id).where(PersonalToken.token_hash == bindparam("owner", "0")),
+    "an owner that is called a hash": select(PersonalToken.id).where(
+        PersonalToken.owner_id == bindparam("token_hash", 1)
+    ),
+    "an id that is called a hash": select(PersonalToken.owner_id).where(PersonalToken.id == bindparam("token_hash", 1)),
+    "a name that is called a hash": select(PersonalToken.id).where(PersonalToken.name == _HASH),
+    "another hash": select(PersonalToken.owner_id).where(PersonalToken.token_hash != _HASH),
+    "a hash or more": select(PersonalToken.owner_id).where(PersonalToken.token_hash >= _HASH),
+    "a hash like it": select(PersonalToken.owner_id).where(PersonalToken.token_hash.like(_HASH)),
+    "one of some hashes": select(PersonalToken.owner_id).where(PersonalToken.token_hash.in_([_HASH, "1"])),
+    "not the hash": select(PersonalToken.owner_id).where(not_(_KNOWN)),
+    "not the hash, twice": select(PersonalToken.owner_id).where(not_(and_(_KNOWN, _KNOWN))),
+    "the hash or any": select(PersonalToken.owner_id).where(or_(_KNOWN, PersonalToken.name == "x")),
+    "the hash in a function": select(PersonalToken.id).where(func.lower(PersonalToken.token_hash) == _HASH),
+    "the hash of another token": select(PersonalToken.owner_id).where(
+        _ALIAS.token_hash == _HASH, _ALIAS.id != PersonalToken.id
+    ),
+    "the hash of another's alias": select(_ALIAS.owner_id).where(_KNOWN, _ALIAS.id == PersonalToken.id),
+    "two hashes that are equal": select(PersonalToken.owner_id).where(
+        PersonalToken.token_hash == RefreshToken.token_hash, RefreshToken.token_hash == _HASH
+    ),
+    "the hash of a subquery's": select(PersonalToken.owner_id).where(
+        PersonalToken.id.in_(select(_ALIAS.id).where(_ALIAS.token_hash == _HASH))
+    ),
+    "a join by the id alone": select(Expense.amount).join(PersonalToken, PersonalToken.id == Expense.id).where(_KNOWN),
+    "a table beside it": select(Expense.id, PersonalToken.id).where(_KNOWN, Expense.id == PersonalToken.id),
+    "a session by its id": select(Session.sid)
+    .join(RefreshToken, RefreshToken.session_id == Session.id)
+    .where(RefreshToken.token_hash == _HASH),
+    "the missing side of an outer join": select(PersonalToken.id).outerjoin(
+        LedgerState, and_(LedgerState.owner_id == PersonalToken.owner_id, _KNOWN)
+    ),
+    "an update of another's": update(Expense).values(amount=1).where(exists().where(_KNOWN)),
+    "an update to the hash": update(PersonalToken).values(token_hash=_HASH).where(PersonalToken.id == _THIS),
+    "a deletion of the others": delete(PersonalToken).where(PersonalToken.token_hash != _HASH),
+    "one half of a union": union_all(select(PersonalToken.id).where(_KNOWN), select(PersonalToken.id)),
+}
+
+
+@pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
+@pytest.mark.parametrize("statement", UNKNOWN.values(), ids=UNKNOWN)
+async def test_a_statement_that_does_not_find_by_the_hash_is_refused(
+    app: FastAPI, statement: Executable, engine: int
+) -> None:
+    async with app.state.database.engines[engine].connect() as connection:
+        with pytest.raises(UnownedStatement):
+            await connection.execute(statement)
+
+
+KNOWN: dict[str, Executable] = {
+    "the hash": select(PersonalToken.owner_id).where(_KNOWN),
+    "the hash, the other way round": select(PersonalToken.owner_id).where(eq(_HASH, PersonalToken.token_hash)),
+    "the hash and more": select(PersonalToken.owner_id).where(_KNOWN, or_(PersonalToken.name == "x", true())),
+    "the hash of a refresh token": select(RefreshToken.owner_id).where(RefreshToken.token_hash == _HASH),
+    "an alias": select(_ALIAS.owner_id).where(_ALIAS.token_hash == _HASH),
+    "a join by the owner": select(User.currency, LedgerState.revision)
+    .join(PersonalToken, PersonalToken.owner_id == User.id)
+    .join(LedgerState, LedgerState.owner_id == PersonalToken.owner_id)
+    .where(_KNOWN),
+    "an outer join that the hash is in": select(User.id).outerjoin(
+        PersonalToken, and_(PersonalToken.owner_id == User.id, _KNOWN)
+    ),
+    "a subquery": select(User.id).where(User.id.in_(select(PersonalToken.owner_id).where(_KNOWN))),
+    "a deletion": delete(PersonalToken).where(_KNOWN),
+    "an update": update(PersonalToken).values(name="x").where(_KNOWN),
+}
+
+
+@pytest.mark.parametrize("statement", KNOWN.values(), ids=KNOWN)
+async def test_a_statement_that_finds_by_the_hash_is_the_owners(app: FastAPI, statement: Executable) -> None:
+    async with app.state.database.engines[0].connect() as connection:
+        assert await connection.execute(statement)
+        await connection.rollback()

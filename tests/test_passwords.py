@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 import threading
 import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +13,7 @@ import anyio
 import bcrypt
 import httpx
 import pytest
-from conftest import Person, SignUp, Statements, _visitor, signed_up
+from conftest import Person, SignUp, Statements, _visitor, forget_attempts, signed_up
 from fastapi import FastAPI
 from passlib.hash import bcrypt_sha256
 from sqlalchemy import select, update
@@ -21,6 +23,7 @@ from config import Settings
 from main import create_app
 from models import User
 from passwords import Passwords, most_waiting
+from problems import Unavailable
 from schemas import UserCreate
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
@@ -254,8 +257,9 @@ REQUEST_ID = {"X-Request-ID": "the-same"}
 
 
 async def test_an_unknown_name_asks_the_database_as_much_as_a_wrong_password(
-    client: httpx.AsyncClient, person: Person, statements: Statements
+    app: FastAPI, client: httpx.AsyncClient, person: Person, statements: Statements
 ) -> None:
+    await forget_attempts(app)
     with statements() as for_a_known_name:
         await client.post("/users/token", data={"username": person.user["email"], "password": "wrong password"})
     with statements() as for_an_unknown_name:
@@ -292,6 +296,40 @@ async def test_too_many_waiting_hashes_are_refused_for_now(
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["error"] == "temporarily_unavailable"
     assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
+async def test_hashes_give_way_to_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    niceness: list[int] = []
+    hashpw = bcrypt.hashpw
+
+    def watched(password: bytes, salt: bytes) -> bytes:
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return hashpw(password, salt)
+
+    passwords = Passwords(4)
+    monkeypatch.setattr(bcrypt, "hashpw", watched)
+    await passwords.hash("a walk along the sea")
+    passwords.close()
+    assert niceness == [10]
+    assert os.getpriority(os.PRIO_PROCESS, 0) != 10
+
+
+async def test_a_hash_that_waits_is_refused_no_more_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    passwords = Passwords(4)
+    monkeypatch.setattr(passwords, "_most_waiting", 2)
+    tries = await asyncio.gather(*(passwords.hash("a walk along the sea") for _ in range(5)), return_exceptions=True)
+    afterwards = await passwords.hash("a walk along the sea")
+    passwords.close()
+    assert [isinstance(it, Unavailable) for it in tries] == [False, False, True, True, True]
+    assert afterwards.startswith("$bcrypt-sha256$")
+
+
+async def test_an_older_cost_is_tried_once_for_a_wrong_password(app: FastAPI, person: Person, costs: list[str]) -> None:
+    await store_hash(app, person, await Passwords(5).hash(person.password))
+    costs.clear()
+    await try_to_sign_in(person, "not the password")
+    assert costs == ["05"]
 
 
 async def test_as_many_hashes_at_once_as_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import periods
-from periods import EARLIEST, LATEST, Comparison, compared, read_day, read_timezone, span
+from periods import EARLIEST, LATEST, Comparison, compared, read_day, read_instant, read_timezone, span
 from spans import ONE_DAY, Span
 
 SUNDAY = date(2026, 11, 22)
@@ -111,6 +111,146 @@ def test_every_day_in_range_reads_back(day: date) -> None:
 def test_no_text_at_all_upsets_reading_a_day(text: str) -> None:
     with suppress(periods.PeriodError):
         read_day(text)
+
+
+# Instants
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2027-01-31T09:00:00Z", "2027-01-31T09:00:00"),
+        ("2027-01-31t09:00:00z", "2027-01-31T09:00:00"),
+        ("2027-01-31 09:00:00Z", "2027-01-31T09:00:00"),
+        ("2027-01-31T09:00:00+00:00", "2027-01-31T09:00:00"),
+        ("2027-01-31T09:00:00-00:00", "2027-01-31T09:00:00"),
+        ("2027-01-31T09:00:00+01:00", "2027-01-31T08:00:00"),
+        ("2027-01-31T09:00:00-05:30", "2027-01-31T14:30:00"),
+        ("2027-01-01T00:30:00+14:00", "2026-12-31T10:30:00"),
+        ("2026-12-31T23:59:59-23:59", "2027-01-01T23:58:59"),
+        ("2027-01-31T00:00:00Z", "2027-01-31T00:00:00"),
+        ("2027-01-31T23:59:59Z", "2027-01-31T23:59:59"),
+        ("2027-01-31T09:00:00.5Z", "2027-01-31T09:00:00"),
+        ("2027-01-31T09:00:00.999999999+01:00", "2027-01-31T08:00:00"),
+        ("2028-02-29T09:00:00Z", "2028-02-29T09:00:00"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00"),
+        ("2199-12-31T23:59:59.999Z", "2199-12-31T23:59:59"),
+        ("2200-01-01T00:59:59+01:00", "2199-12-31T23:59:59"),
+    ],
+)
+def test_an_instant_is_read_into_utc_and_whole_seconds(text: str, instant: str) -> None:
+    # RFC 3339, section 5.6.
+    assert read_instant(text) == datetime.fromisoformat(instant).replace(tzinfo=UTC)
+    assert read_instant(text).utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "now",
+        "2027-01-31",
+        "09:00:00Z",
+        "2027-01-31T09:00:00",
+        "2027-01-31T09:00Z",
+        "2027-01-31T09Z",
+        "2027-01-31T9:00:00Z",
+        "2027-1-31T09:00:00Z",
+        "27-01-31T09:00:00Z",
+        "20270131T090000Z",
+        "2027-W04-7T09:00:00Z",
+        "2027-031T09:00:00Z",
+        "2027-01-31T09:00:00+01",
+        "2027-01-31T09:00:00+0100",
+        "2027-01-31T09:00:00+1:00",
+        "2027-01-31T09:00:00+24:00",
+        "2027-01-31T09:00:00+01:60",
+        "2027-01-31T09:00:00+01:00:00",
+        "2027-01-31T09:00:00 +01:00",
+        "2027-01-31T09:00:00ZZ",
+        "2027-01-31T09:00:00CET",
+        "2027-01-31T09:00:00+01:00[Europe/Berlin]",
+        "2027-01-31T09:00:00−01:00",
+        "2027-01-31T09:00:00.Z",
+        "2027-01-31T09:00:00,5Z",
+        "2027-01-31T09:00:00.1234567890Z",
+        "2027-01-31__09:00:00Z",
+        "2027-01-31T24:00:00Z",
+        "2027-01-31T09:60:00Z",
+        "2027-01-31T09:00:61Z",
+        "2016-12-31T23:59:60Z",
+        "2027-02-29T09:00:00Z",
+        "2027-02-30T09:00:00Z",
+        "2027-04-31T09:00:00Z",
+        "2027-00-10T09:00:00Z",
+        "2027-13-10T09:00:00Z",
+        "2027-01-00T09:00:00Z",
+        "2027-01-32T09:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "12027-01-31T09:00:00Z",
+        "+2027-01-31T09:00:00Z",
+        " 2027-01-31T09:00:00Z",
+        "2027-01-31T09:00:00Z ",
+        "2027-01-31T09:00:00Z\n",
+        "2027-01-31T09:00:00Z\x00",
+        "２０２７-０１-３１T０９:００:００Z",
+        "٢٠٢٧-٠١-٣١T٠٩:٠٠:٠٠Z",
+        "2027-01-31T09:00:0²Z",
+        "1801386000",
+        "\ud800",
+    ],
+)
+def test_what_is_no_instant_is_malformed(text: str) -> None:
+    with pytest.raises(periods.NotAnInstant) as refused:
+        read_instant(text)
+    assert refused.value.code == "malformed"
+
+
+@pytest.mark.parametrize(
+    "value", [0, 1801386000, 1801386000.0, True, None, b"2027-01-31T09:00:00Z", ["2027-01-31T09:00:00Z"], {}, SUNDAY]
+)
+def test_only_text_is_an_instant(value: object) -> None:
+    with pytest.raises(periods.InstantNotText) as refused:
+        read_instant(value)
+    assert refused.value.code == "wrong_type"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2200-01-01T00:00:00Z",
+        "2199-12-31T23:59:59-00:01",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-01:00",
+        "9999-12-31T23:59:59.999999999-23:59",
+    ],
+)
+def test_an_instant_of_another_century_is_out_of_range(text: str) -> None:
+    with pytest.raises(periods.InstantOutOfRange) as refused:
+        read_instant(text)
+    assert refused.value.code == "out_of_range"
+
+
+def test_an_instant_before_all_that_can_be_written_is_refused() -> None:
+    with pytest.raises(periods.PeriodError):
+        read_instant("0001-01-01T00:00:00+00:01")
+
+
+@given(
+    st.datetimes(datetime(1, 1, 2), datetime(2199, 12, 30)),  # noqa: DTZ001  # the zone comes next
+    st.integers(-23 * 60 - 59, 23 * 60 + 59),
+)
+def test_every_instant_is_the_same_in_every_zone(written: datetime, minutes: int) -> None:
+    sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
+    text = f"{written.isoformat()}{sign}{hours:02}:{rest:02}"
+    expected = written.replace(tzinfo=UTC, microsecond=0) - timedelta(minutes=minutes)
+    assert read_instant(text) == expected
+
+
+@given(st.text())
+def test_no_text_at_all_upsets_reading_an_instant(text: str) -> None:
+    with suppress(periods.PeriodError):
+        read_instant(text)
 
 
 # Time zones

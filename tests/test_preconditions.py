@@ -7,9 +7,9 @@ from decimal import Decimal
 import httpx
 import pytest
 from conftest import At, Person
+from matrix import OPERATIONS
 from test_conditions import Headers, blame, get, places, tag_of
 from test_crud import read, spend
-from test_isolation import OPERATIONS
 from test_ledger import statuses
 
 from database import LARGEST_ID
