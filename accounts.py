@@ -8,6 +8,7 @@ from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import sessions
+import throttle
 from auth import Caller
 from database import Base, UnitOfWork, inserted_id, now
 from fields import plain_address
@@ -38,6 +39,7 @@ from refusals import Entry, at, refused_at
 from schemas import AccountDeletion, PasswordChange, SignIn, Token, UserCreate, UserUpdate
 from schemas import User as UserAnswer
 from sessions import Sessions
+from telemetry import note_user
 from texts import name_key
 from throttle import Throttle
 from visitors import Visitor
@@ -75,7 +77,7 @@ _OWNED: Final[tuple[type[Base], ...]] = (
     FamiliarNetwork,
     LedgerState,
 )
-# Whose sessions are looked for where the name is unknown.
+# Whose networks are looked at where the name is unknown.
 _NOBODY: Final = 0
 
 
@@ -93,8 +95,8 @@ class Accounts:
         Raises TooManyAttempts where too many were opened from this address, or tried to be.
         """
         self._check_new_password("/password", data.password, data.username, data.email)
-        attempt = await self._throttle.try_registration(visitor.network)
-        async with self._throttle.unless_unavailable(attempt):
+        attempt = await self._throttle.try_registration(unit, visitor.network)
+        async with throttle.unless_unavailable(unit, attempt):
             password_hash = await self._passwords.hash(data.password)
         connection = await unit.begin()
         await _refuse_taken(connection, data.username, data.email)
@@ -113,7 +115,9 @@ class Accounts:
         """
         user, key = await _named(unit, form.username), _key(form.username)
         owner_id, stored = (user.id, user.password_hash) if user else (_NOBODY, None)
-        if not await self._is_right(unit, owner_id, key, visitor, form.password, stored) or user is None:
+        if user is not None:
+            note_user(user.id)
+        if not await self._try_password(unit, owner_id, key, visitor, form.password, stored) or user is None:
             raise InvalidCredentials
         outdated = self._passwords.is_outdated(user.password_hash)
         renewed = await self._passwords.hash(form.password) if outdated else None
@@ -190,23 +194,23 @@ class Accounts:
         if user is None:
             raise InvalidToken
         key = name_key(user.username)
-        if not await self._is_right(unit, caller.id, key, visitor, password, user.password_hash):
+        if not await self._try_password(unit, caller.id, key, visitor, password, user.password_hash):
             raise _wrong_password()
         return str(user.password_hash)
 
-    async def _is_right(
+    async def _try_password(
         self, unit: UnitOfWork, owner_id: int, key: str, visitor: Visitor, password: str, stored: str | None
     ) -> bool:
-        """Count an attempt, try the password, and take the attempt back unless it was wrong."""
+        """Tell whether a password is right; the attempt is counted first, and taken back unless it was wrong."""
         is_familiar = self._throttle.asks_for_familiarity and await sessions.is_familiar(
             await unit.connection(), owner_id, visitor.network
         )
         await unit.release()
-        attempt = await self._throttle.try_password(key, visitor.network, is_familiar=is_familiar)
-        async with self._throttle.unless_unavailable(attempt):
+        attempt = await self._throttle.try_password(unit, key, visitor.network, is_familiar=is_familiar)
+        async with throttle.unless_unavailable(unit, attempt):
             is_right = await self._passwords.verify(password, stored)
         if is_right:
-            await self._throttle.take_back(attempt)
+            await throttle.take_back(unit, attempt)
         return is_right
 
     def _check_new_password(self, pointer: str, password: str, *own_names: str) -> None:

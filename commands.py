@@ -93,11 +93,12 @@ def reset_password(settings: Settings, name: str) -> None:
             raise
         raise Refused(f"{_where(settings)} cannot do this now ({described(error)}); nothing was changed.") from None
     print(f"The password of {name} is new, and every session of the account has ended.")
+    print("Its personal access tokens live on, and who was told to wait (429) after wrong guesses still has to.")
 
 
 async def _reset(settings: Settings, name: str) -> None:
     database, passwords = Database(settings), Passwords(settings.bcrypt_rounds)
-    accounts = Accounts(passwords, settings.password_min_length, Throttle(settings, database))
+    accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
     try:
         await _refuse_unready(settings, database)
         async with database.unit() as unit:

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     """Where the ledgers live: MySQL or MariaDB through aiomysql, or an embedded SQLite file."""
 
     secret_key: SecretStr | None = None
-    """Signs the access tokens: at least 32 bytes. Needed on MySQL; beside an embedded database one is generated."""
+    """Signs access tokens and derives refresh tokens: at least 32 bytes; generated beside an embedded database."""
 
     secret_key_previous: SecretStr | None = None
     """The key before this one, while it is being replaced: what it signed is still good, and nothing new is signed."""
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     """Failed attempts at any passwords from one address in 15 minutes before the next is a 429; 0 is no limit."""
 
     signin_per_name_daily: int = Field(default=100, ge=0, le=MOST_ATTEMPTS)
-    """Failed attempts at one name's password in 24 hours, from all addresses without an earlier session of it."""
+    """Failed attempts at one name's password in 24 hours, from all addresses that it never signed in from."""
 
     registrations_per_address: int = Field(default=20, ge=0, le=MOST_ATTEMPTS)
     """Registrations from one address in an hour before the next is a 429; 0 is no limit."""
@@ -215,7 +215,7 @@ def embedded_secret(path: Path) -> str:
             aside.unlink()
     secret = path.read_text().strip()
     if len(secret) < SECRET_BYTES:
-        raise ValueError(f"{path.name} holds no secret of ours any more: remove it, and everyone signs in again")
+        raise ValueError(f"{path.name} holds no secret of ours any more: remove it, and another is made")
     return secret
 
 

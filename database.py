@@ -155,16 +155,6 @@ class Database:
         """Return a unit of work, to be used with `async with`; what it still does at `until` (loop time) is stopped."""
         return UnitOfWork(self._work, self._read, self._queue, one_writer=self.embedded, until=until)
 
-    @asynccontextmanager
-    async def lasting(self) -> AsyncIterator[AsyncConnection]:
-        """Begin a transaction of its own, committed at the end: for a trace that outlives the request's failure.
-
-        The request's own must not have begun: on SQLite it would wait for itself.
-        """
-        async with self.unit() as unit:
-            yield await unit.begin()
-            await unit.commit()
-
     async def close(self) -> None:
         """Close every connection."""
         for engine in self.engines:
@@ -235,6 +225,20 @@ class UnitOfWork:
             self._writing = await self._work.connect()
             await self._writing.begin()
         return self._writing
+
+    @asynccontextmanager
+    async def lasting(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction aside, committed at the end: for a trace that outlives the failure of what left it.
+
+        Raises RuntimeError where this unit's own has begun: on SQLite it would wait for itself.
+        """
+        if self._writing is not None:
+            raise RuntimeError("what is to last is written before the transaction begins")
+        await self.release()
+        aside = UnitOfWork(self._work, self._read, self._queue, one_writer=self._one_writer, until=self._until)
+        async with aside as unit:
+            yield await unit.begin()
+            await unit.commit()
 
     async def release(self) -> None:
         """Give the reading connection back: nobody holds one while hashing or waiting for a turn."""

@@ -43,11 +43,22 @@ Amounts are decimal strings beside an ISO 4217 currency; a negative one is a ref
 whose `errors` name each field to blame. Unknown fields and query parameters are refused, so that a typo never widens a
 request. A row's `ETag` is its `revision`: send it as `If-Match`, and nobody's change is lost. With an `Idempotency-Key`
 a write of expenses, categories or budgets can be repeated safely.
+
+An application signs in and refreshes; a script sends a personal access token from `POST /users/me/tokens`.
+
+| `code` | what to do |
+|---|---|
+| `not_authenticated` | send `Authorization: Bearer …` |
+| `token_expired` | `POST /users/token/refresh`, then repeat; of a personal access token: make another |
+| `invalid_token`, `refresh_token_reused` | the session, or the token, has ended: sign in again |
+| `insufficient_scope` | make a personal access token with the scope that `WWW-Authenticate` names, or sign in |
+| `too_many_attempts` | wait as many seconds as `Retry-After` says |
+| `wrong_password` | ask for the current password again; you are still signed in |
 """
 TAGS: Final = [
     {"name": "users", "description": "Open an account, change or delete what is yours."},
-    {"name": "sessions", "description": "Sign in, stay signed in, and see who else is."},
-    {"name": "tokens", "description": "What a script signs in with."},
+    {"name": "sessions", "description": "Sign in, stay signed in, see where else you are, and sign out."},
+    {"name": "tokens", "description": "What a script sends instead of signing in."},
     {"name": "expenses", "description": "The entries of your ledger."},
     {"name": "trash", "description": "What you deleted, and the way back."},
     {"name": "changes", "description": "What a copy of your ledger has to learn."},

@@ -38,10 +38,9 @@ def create_app(settings: Settings) -> FastAPI:
         state.settings = settings
         state.database = Database(settings)
         state.tokens = AccessTokens(settings.signing_keys(), settings.access_token_minutes)
-        state.sessions = Sessions(settings, state.database, state.tokens)
+        state.sessions = Sessions(settings, state.tokens)
         passwords = Passwords(settings.bcrypt_rounds)
-        throttle = Throttle(settings, state.database)
-        state.accounts = Accounts(passwords, settings.password_min_length, throttle)
+        state.accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
         try:
             await migrations.refuse_another_schema(state.database)
             yield

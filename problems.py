@@ -76,7 +76,7 @@ class InvalidToken(NotAuthenticated):
 
 
 class TokenExpired(InvalidToken):
-    """The access token has expired: sign in again; in /docs, press Authorize again."""
+    """The access token has expired: POST /users/token/refresh, or sign in again; in /docs, press Authorize again."""
 
     challenge = 'Bearer error="invalid_token", error_description="The access token expired"'
 

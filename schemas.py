@@ -154,9 +154,11 @@ class Token(Answer):
 
 
 class RefreshTokenShown(Shape):
-    """The refresh token that a session was given last."""
+    """A refresh token: to go on, the one that was given last; to sign out, any of the session's."""
 
-    refresh_token: Annotated[str, Field(max_length=1024, description="From the last answer that had one.")]
+    refresh_token: Annotated[
+        str, Field(max_length=1024, description="From an answer of `POST /users/token` or `/users/token/refresh`.")
+    ]
 
     model_config = example(refresh_token="JDKfM1m5NhBLTl1wEoIHo_2zL0I6Wq4cUqWtBd3yYFE")  # noqa: S106
 
@@ -193,7 +195,8 @@ class PersonalTokenCreate(Shape):
 
     name: TokenName
     scope: Annotated[
-        Literal["read", "write"], Field(description="What it opens: all that reads the ledger, or changing it too.")
+        Literal["read", "write"],
+        Field(description="What it opens: `read` all that reads the ledger, `write` changing it too."),
     ]
     expires_at: Instant | None = None
 
@@ -207,7 +210,7 @@ class PersonalToken(Answer):
     name: str
     scope: Literal["read", "write"]
     created_at: datetime
-    last_used_at: datetime | None = Field(description="To the minute; null before the first time.")
+    last_used_at: datetime | None = Field(description="Noted once a minute at most; null before the first time.")
     expires_at: datetime | None = Field(description="Null for one that is good until it is deleted.")
 
     model_config = example(

@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import schemas
 from auth import AccessTokens, Caller
 from config import Settings
-from database import Database, UnitOfWork, inserted_id, now
+from database import UnitOfWork, inserted_id, now
 from models import FamiliarNetwork, RefreshToken, Session, User
 from problems import InvalidToken, NotFound, RefreshTokenReused
 from schemas import Token
+from telemetry import note_user
 from visitors import Visitor
 
 MOST_SESSIONS: Final = 100
@@ -72,8 +73,7 @@ class Sessions:
     nothing is stored of it but its hash (decision 0023).
     """
 
-    def __init__(self, settings: Settings, database: Database, tokens: AccessTokens) -> None:
-        self._database = database
+    def __init__(self, settings: Settings, tokens: AccessTokens) -> None:
         self._tokens = tokens
         self._keys = [key.encode() for key in settings.signing_keys()]
         self._idle = timedelta(days=settings.session_idle_days)
@@ -84,7 +84,7 @@ class Sessions:
         instant, sid, token = now(), secrets.token_hex(16), secrets.token_urlsafe(32)
         await _make_room(connection, owner_id, instant)
         await _make_familiar(connection, owner_id, visitor.network, instant)
-        expires_at = instant + min(self._idle, self._longest)
+        expires_at = self._end_of(instant, instant)
         values = {"owner_id": owner_id, "sid": sid, "created_at": instant, "generation": 0}
         inserted = await connection.execute(insert(Session), values | _used(visitor, instant, expires_at))
         await _keep(connection, owner_id, inserted_id(inserted), 0, token)
@@ -99,8 +99,7 @@ class Sessions:
         shown = await _shown(unit, token)
         if shown is None:
             raise InvalidToken(NOT_GOOD)
-        await unit.release()
-        async with self._database.lasting() as connection:
+        async with unit.lasting() as connection:
             answer = await self._step(connection, shown, token, visitor)
         if answer is None:
             raise RefreshTokenReused
@@ -120,13 +119,14 @@ class Sessions:
         if shown.generation == session.generation - 1:
             return await self._repeat(connection, session, token)
         await _end(connection, session.owner_id, Session.id == session.id)
+        # Returned and not raised, so that it is committed.
         return None
 
     async def _advance(
         self, connection: AsyncConnection, session: Row[*tuple[Any, ...]], token: str, visitor: Visitor
     ) -> Token:
         instant, successor, generation = now(), next(self._successors(token)), session.generation + 1
-        expires_at = min(instant + self._idle, session.created_at + self._longest)
+        expires_at = self._end_of(session.created_at, instant)
         await _keep(connection, session.owner_id, session.id, generation, successor)
         step = {"generation": generation, **_used(visitor, instant, expires_at)}
         this = update(Session).where(_MINE, Session.id == session.id)
@@ -141,6 +141,9 @@ class Sessions:
             # It was derived with a key that is gone.
             raise InvalidToken(NOT_GOOD)
         return self._token(session.owner_id, session.sid, successor, session.expires_at)
+
+    def _end_of(self, opened_at: datetime, used_at: datetime) -> datetime:
+        return min(used_at + self._idle, opened_at + self._longest)
 
     def _successors(self, token: str) -> Iterator[str]:
         """Yield what follows a token by the key of today, and by the one before."""
@@ -173,12 +176,11 @@ async def is_familiar(connection: AsyncConnection, owner_id: int, network: str) 
 async def list_sessions(unit: UnitOfWork, caller: Caller) -> schemas.SessionList:
     """Return the caller's live sessions, the newest first."""
     rows = await (await unit.connection()).execute(_LIVE, {"owner": caller.id, "instant": now()})
-    items = [schemas.Session(current=row.sid == caller.sid, **_said(row)) for row in rows]
-    return schemas.SessionList(items=items)
+    return schemas.SessionList(items=[_as_listed(row._asdict(), caller) for row in rows])
 
 
-def _said(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
-    return {name: value for name, value in row._mapping.items() if name != "sid"}  # noqa: SLF001  # it is public
+def _as_listed(session: dict[str, Any], caller: Caller) -> schemas.Session:
+    return schemas.Session(current=session.pop("sid") == caller.sid, **session)
 
 
 async def end_session(unit: UnitOfWork, caller: Caller, session_id: int) -> None:
@@ -201,13 +203,16 @@ async def log_out(unit: UnitOfWork, token: str) -> None:
 
 async def end_sessions(connection: AsyncConnection, owner_id: int, *, but: str | None = None) -> None:
     """End the owner's sessions, save the one of this `sid`."""
-    await _end(connection, owner_id, Session.sid != (but or ""))
+    await _end(connection, owner_id, true() if but is None else Session.sid != but)
 
 
 async def _shown(unit: UnitOfWork, token: str) -> Row[*tuple[Any, ...]] | None:
     if not _REFRESH_TOKEN.fullmatch(token):
         return None
-    return (await (await unit.connection()).execute(_SHOWN, {"token_hash": hashed(token)})).one_or_none()
+    shown = (await (await unit.connection()).execute(_SHOWN, {"token_hash": hashed(token)})).one_or_none()
+    if shown is not None:
+        note_user(shown.owner_id)
+    return shown
 
 
 async def _make_room(connection: AsyncConnection, owner_id: int, instant: datetime) -> None:

@@ -10,6 +10,7 @@ import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from http import HTTPMethod
 from pathlib import PurePath
@@ -28,6 +29,8 @@ MOST_FRAMES: Final = 50
 MOST_ERRORS: Final = 20
 
 logger = logging.getLogger(OURS)
+
+_context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=None)
 
 _STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _WARNING: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<kind>\w+): ")
@@ -141,7 +144,7 @@ def observed(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App]:
     """
 
     @asynccontextmanager
-    async def observed(app: App) -> AsyncIterator[None]:
+    async def logged(app: App) -> AsyncIterator[None]:
         configure()
         try:
             async with lifespan(app):
@@ -153,26 +156,35 @@ def observed(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App]:
             logger.critical("nobody expected this of a start or an end", exc_info=True)
             raise
 
-    return observed
+    return logged
 
 
-def noted(scope: Scope, request_id: str) -> dict[str, Any]:
-    """Return what is to be known of a request whatever becomes of it, for `scope["seen"]`; doors add the `user_id`."""
+def begin_context(scope: Scope, request_id: str) -> dict[str, Any]:
+    """Return what is to be known of a request whatever becomes of it, for `scope["log_context"]`."""
     # Any word may be sent as a method.
     method = scope["method"] if scope["method"] in METHODS else None
-    return {"request_id": request_id, "user_id": None, "method": method, "route": None}
+    context = {"request_id": request_id, "user_id": None, "method": method, "route": None}
+    _context.set(context)
+    return context
 
 
-def seen(scope: Scope) -> dict[str, Any]:
-    """Return what a line says of a request: its id, who signed in, the method, and the template of its route."""
-    known: dict[str, Any] = scope["seen"]
+def note_user(user_id: int) -> None:
+    """Have the lines of this request say which account it is about: who calls, or whose password was tried."""
+    context = _context.get()
+    if context is not None:
+        context["user_id"] = user_id
+
+
+def log_context(scope: Scope) -> dict[str, Any]:
+    """Return what a line says of a request: its id, which account, the method, and the template of its route."""
+    known: dict[str, Any] = scope["log_context"]
     known["route"] = _template(scope)
     return known
 
 
 def log_request(scope: Scope, status: int | None, seconds: float) -> None:
     """Log that a request is over; a status of None says that it was never answered: cancelled, or broken off."""
-    known = seen(scope)
+    known = log_context(scope)
     level = logging.DEBUG if known["route"] in POLLED else logging.INFO
     if logger.isEnabledFor(level):
         said = "answered" if status else "not answered"

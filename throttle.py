@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config import Settings
-from database import Database, now
+from database import UnitOfWork, now
 from models import Attempts
 from problems import TooManyAttempts, Unavailable
 
@@ -26,7 +26,7 @@ _COUNTED: Final = select(Attempts.subject, Attempts.instants).where(
 )
 _FORGET: Final = delete(Attempts).where(Attempts.subject.in_(bindparam("subjects", expanding=True)))
 # A row that is not there cannot be locked, and one that was deleted and inserted again slips from under the lock that
-# somebody waits for: so a row is made first, if with nothing in it, and from then on only changed.
+# somebody waits for: so a row is made first, if with nothing in it, and only changed until it has expired.
 _ON_MYSQL: Final = mysql.insert(Attempts)
 _ON_SQLITE: Final = sqlite.insert(Attempts)
 _MAKE: Final = {
@@ -75,13 +75,12 @@ class Attempt:
 
 
 class Throttle:
-    """Counts attempts by name, by address and by both, exactly, for all workers of a database and over restarts.
+    """Counts attempts by name, by address and by both, for all workers of a database and over restarts.
 
     What is refused is not counted: a flood keeps nobody out for longer than the limit says.
     """
 
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self._database = database
+    def __init__(self, settings: Settings) -> None:
         self._name_here = Limit(settings.signin_per_name, QUARTER)
         self._here = Limit(settings.signin_per_address, QUARTER)
         self._name_elsewhere = Limit(settings.signin_per_name_daily, DAY)
@@ -92,7 +91,7 @@ class Throttle:
         """Whether it matters from where somebody has signed in before."""
         return bool(self._name_elsewhere.most)
 
-    async def try_password(self, name: str, network: str, *, is_familiar: bool) -> Attempt:
+    async def try_password(self, unit: UnitOfWork, name: str, network: str, *, is_familiar: bool) -> Attempt:
         """Count an attempt at the password of a name, and commit that; raise TooManyAttempts past a limit.
 
         From a network that is familiar, attempts from elsewhere do not matter, however many they are.
@@ -100,63 +99,71 @@ class Throttle:
         limits = {_subject("name here", name, network): self._name_here, _subject("here", network): self._here}
         if not is_familiar:
             limits[_subject("name elsewhere", name)] = self._name_elsewhere
-        return await self._count(limits)
+        return await _count(unit, limits)
 
-    async def try_registration(self, network: str) -> Attempt:
+    async def try_registration(self, unit: UnitOfWork, network: str) -> Attempt:
         """Count a registration, and commit that; raise TooManyAttempts past the limit."""
-        return await self._count({_subject("registration", network): self._registrations})
+        return await _count(unit, {_subject("registration", network): self._registrations})
 
-    @asynccontextmanager
-    async def unless_unavailable(self, attempt: Attempt) -> AsyncIterator[None]:
-        """Take an attempt back that could not be looked at."""
-        try:
-            yield
-        except Unavailable:
-            await self.take_back(attempt)
-            raise
 
-    async def take_back(self, attempt: Attempt) -> None:
-        """Forget an attempt, and commit that: it was no failure."""
-        if not attempt.limits:
-            return
-        async with self._database.lasting() as connection:
-            counted = await _counted(connection, attempt.limits)
-            for instants in counted.values():
-                if attempt.at in instants:
-                    instants.remove(attempt.at)
-                elif instants:
-                    # A worker whose clock is behind has set it back.
-                    instants.pop()
-            await _store(connection, attempt.limits, counted, attempt.at)
+@asynccontextmanager
+async def unless_unavailable(unit: UnitOfWork, attempt: Attempt) -> AsyncIterator[None]:
+    """Take an attempt back that could not be looked at."""
+    try:
+        yield
+    except Unavailable:
+        await take_back(unit, attempt)
+        raise
 
-    async def _count(self, limits: Mapping[str, Limit]) -> Attempt:
-        # In one order for all, so that no two wait for each other.
-        limits = {it: limits[it] for it in sorted(limits) if limits[it].most}
-        if not limits:
-            return Attempt(0, limits)
-        async with self._database.lasting() as connection:
-            await _make(connection, limits)
-            counted = await _counted(connection, limits)
-            at = int(now().timestamp())
-            recent = {it: limit.recent(counted[it], at) for it, limit in limits.items()}
-            wait = max(limit.wait(recent[it], at) for it, limit in limits.items())
-            refusal = TooManyAttempts(headers={"Retry-After": str(wait)}) if wait else None
-            if refusal and not any(instants[-1:] > [at] for instants in counted.values()):
-                raise refusal
-            # Where the clock was set back, so is what was counted, or it would stay ahead for as long.
-            new = [] if refusal else [at]
-            await _store(connection, limits, {it: [*instants, *new] for it, instants in recent.items()}, at)
-            await _sweep(connection, now())
-        if refusal:
-            raise refusal
-        return Attempt(at, limits)
+
+async def take_back(unit: UnitOfWork, attempt: Attempt) -> None:
+    """Forget an attempt, and commit that: it was no failure."""
+    if not attempt.limits:
+        return
+    async with unit.lasting() as connection:
+        counted = await _lock(connection, attempt.limits)
+        for instants in counted.values():
+            if attempt.at in instants:
+                instants.remove(attempt.at)
+            elif instants:
+                # A worker whose clock is behind has set it back.
+                instants.pop()
+        await _store(connection, attempt.limits, counted, attempt.at)
+
+
+async def _count(unit: UnitOfWork, limits: Mapping[str, Limit]) -> Attempt:
+    # In one order for all, so that no two wait for each other.
+    limits = {it: limits[it] for it in sorted(limits) if limits[it].most}
+    if not limits:
+        return Attempt(0, limits)
+    async with unit.lasting() as connection:
+        await _make(connection, limits)
+        counted = await _lock(connection, limits)
+        instant = now()
+        at = int(instant.timestamp())
+        recent = {it: limit.recent(counted[it], at) for it, limit in limits.items()}
+        wait = max(limit.wait(recent[it], at) for it, limit in limits.items())
+        was_set_back = any(max(instants, default=at) > at for instants in counted.values())
+        if wait and not was_set_back:
+            raise _refusal(wait)
+        # Where the clock was set back, so is what was counted, or it would stay ahead for as long.
+        new = [] if wait else [at]
+        await _store(connection, limits, {it: [*instants, *new] for it, instants in recent.items()}, at)
+        await _sweep(connection, instant)
+    if wait:
+        raise _refusal(wait)
+    return Attempt(at, limits)
+
+
+def _refusal(wait: int) -> TooManyAttempts:
+    return TooManyAttempts(f"Too many attempts: try again in {wait} seconds.", headers={"Retry-After": str(wait)})
 
 
 def _subject(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()
 
 
-async def _counted(connection: AsyncConnection, subjects: Collection[str]) -> dict[str, list[int]]:
+async def _lock(connection: AsyncConnection, subjects: Collection[str]) -> dict[str, list[int]]:
     """Lock what was counted against each subject, so that nobody else counts meanwhile, and return it."""
     rows = await connection.execute(_COUNTED.with_for_update(), {"subjects": list(subjects)})
     known = {row.subject: [int(it) for it in row.instants.split()] for row in rows}

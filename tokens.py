@@ -1,7 +1,6 @@
 """Personal access tokens: what a user gives to a script instead of the password."""
 
 import asyncio
-import logging
 import re
 import secrets
 import zlib
@@ -14,16 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import schemas
 from auth import Caller
-from database import Database, UnitOfWork, inserted_id, now
-from faults import CommitLost, described, fault_of
+from database import UnitOfWork, inserted_id, now
 from models import LedgerState, PersonalToken, User
 from prepared import Prepared
 from problems import InvalidToken, NotFound, TokenExpired, TooMany, ValidationFailed
 from refusals import at
 from schemas import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
 from sessions import hashed
-
-logger = logging.getLogger("expense_tracker")
 
 MOST_TOKENS: Final = 100
 PREFIX: Final = "etk_"
@@ -143,18 +139,13 @@ async def bearer_of(connection: AsyncConnection, token: str) -> Bearer:
     return Bearer(token_id, Caller(owner_id, None, *profile), SCOPES[scope], last_used_at)
 
 
-async def note_use(database: Database, bearer: Bearer) -> None:
-    """Note that a token was used, unless somebody else just has; the request goes on where that cannot be done now."""
+async def note_use(unit: UnitOfWork, bearer: Bearer) -> None:
+    """Note that a token was used, unless somebody else just has; raise TimeoutError where that takes too long."""
     instant = now()
     this = {"owner": bearer.caller.id, "token_id": bearer.token_id}
     span = {"instant": instant, "noted_before": instant - NOTED_EVERY}
-    try:
-        async with asyncio.timeout(NOTING_SECONDS), database.lasting() as connection:
-            await connection.execute(_USED, this | span)
-    except Exception as error:
-        if fault_of(error) is None and not isinstance(error, CommitLost):
-            raise
-        logger.warning("the use of a personal token was not noted: %s", described(error))
+    async with asyncio.timeout(NOTING_SECONDS), unit.lasting() as connection:
+        await connection.execute(_USED, this | span)
 
 
 # --- What their owner does with them ----------------------------------------------------------------------------------

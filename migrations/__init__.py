@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -23,8 +22,7 @@ from sqlalchemy.pool import NullPool
 from config import Settings
 from database import Database
 from faults import Fault, described, fault_of
-
-logger = logging.getLogger("expense_tracker")
+from telemetry import logger
 
 LOCK_SECONDS: Final = 60
 ANSWER_SECONDS: Final = 5

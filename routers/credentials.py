@@ -10,8 +10,10 @@ from fastapi.security import OAuth2PasswordBearer
 import tokens
 from auth import Caller, caller_of
 from database import UnitOfWork
+from faults import CommitLost, described, fault_of
 from problems import TOKEN_PATH, InsufficientScope, NotAuthenticated
 from routers.intake import StrictRequest
+from telemetry import log_context, logger, note_user
 
 READ_ONLY: Final = "This personal access token may only read: make another with the scope write."
 WRITE_WANTED: Final = 'Bearer error="insufficient_scope", scope="write"'
@@ -60,25 +62,33 @@ async def who_calls(request: StrictRequest, scope: str | None, *, writes: bool =
     claims = request.app.state.tokens.read(token)
     # The token says whose turn to wait for, so that one connection serves from the first query to the commit.
     connection = await unit.begin(claims.user_id) if writes else await unit.connection()
-    return _seen(request, await caller_of(connection, claims))
+    caller = await caller_of(connection, claims)
+    note_user(caller.id)
+    return caller
 
 
 async def _scripts_owner(request: StrictRequest, unit: UnitOfWork, token: str, scope: str | None) -> Caller:
     bearer = await tokens.bearer_of(await unit.connection(), token)
-    caller = _seen(request, bearer.caller)
+    note_user(bearer.caller.id)
     if bearer.is_to_be_noted:
-        await unit.release()
-        await tokens.note_use(request.app.state.database, bearer)
+        await _note_use(request, unit, bearer)
     if scope is None:
         raise InsufficientScope
     if scope not in bearer.scopes:
         raise InsufficientScope(READ_ONLY, headers={"WWW-Authenticate": WRITE_WANTED})
-    return caller
+    return bearer.caller
 
 
-def _seen(request: StrictRequest, caller: Caller) -> Caller:
-    request.scope["seen"]["user_id"] = caller.id
-    return caller
+async def _note_use(request: StrictRequest, unit: UnitOfWork, bearer: tokens.Bearer) -> None:
+    try:
+        await tokens.note_use(unit, bearer)
+    except Exception as error:
+        # The request goes on where that cannot be done now.
+        if fault_of(error) is None and not isinstance(error, CommitLost):
+            raise
+        logger.warning(
+            "did not note the use of a personal token: %s", described(error), extra=log_context(request.scope)
+        )
 
 
 def doors_of(endpoint: Callable[..., Any]) -> Iterator[Door]:

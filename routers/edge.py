@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import logging
 import random
 from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPMethod, HTTPStatus
@@ -40,9 +39,7 @@ from routers.credentials import READ_ONLY, admit, doors_of, marks_of
 from routers.doors import HEADERS, Answered, Condition, Reader, Writer
 from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, StrictRequest, too_large
 from shapes import Shape
-from telemetry import seen
-
-logger = logging.getLogger("expense_tracker")
+from telemetry import log_context, logger
 
 STATEMENTS_SHARE: Final = 0.9
 REPEAT_IT: Final = (
@@ -166,7 +163,7 @@ async def _run_within(seconds: float, handle: Answer, request: StrictRequest) ->
         async with asyncio.timeout(seconds):
             return await _run(handle, request, request.app.state.database, until)
     except TimeoutError:
-        logger.warning("was not done within %s seconds", seconds, extra=seen(request.scope))
+        logger.warning("was not done within %s seconds", seconds, extra=log_context(request.scope))
         raise Unavailable from None
 
 
@@ -185,7 +182,7 @@ async def _run(handle: Answer, request: StrictRequest, database: Database, until
         except Answered as answered:
             return answered.response
         except CommitLost as lost:
-            logger.warning("may have happened: %s", lost, extra=seen(request.scope))
+            logger.warning("may have happened: %s", lost, extra=log_context(request.scope))
             has_key = request.scope["conclude"] is not None and idempotency.HEADER in request.headers
             raise OutcomeUnknown(REPEAT_IT if has_key else "") from lost
         except (Problem, RequestValidationError):
@@ -195,6 +192,6 @@ async def _run(handle: Answer, request: StrictRequest, database: Database, until
             if fault is None:
                 raise
             if tries >= TRIES.get(fault, 1):
-                logger.warning("gave up: %s", described(error), extra=seen(request.scope))
+                logger.warning("gave up: %s", described(error), extra=log_context(request.scope))
                 raise Unavailable from error
         await asyncio.sleep(random.uniform(0, 0.02) * 2**tries)  # noqa: S311

@@ -1,6 +1,5 @@
 """What every request and every answer has, whatever lies between: paths, methods, headers, and a last resort."""
 
-import logging
 import re
 import secrets
 import time
@@ -17,9 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from config import Settings
 from problems import MethodNotAllowed, NotFound, ValidationFailed, problem_of, render
 from refusals import Entry
-from telemetry import log_request, noted, seen
-
-logger = logging.getLogger("expense_tracker")
+from telemetry import begin_context, log_context, log_request, logger
 
 SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
@@ -82,7 +79,7 @@ class Envelope:
             await send(message)
 
         named = request_id.decode()
-        plain = {**scope, "request_id": named, "seen": noted(scope, named)}
+        plain = {**scope, "request_id": named, "log_context": begin_context(scope, named)}
         if is_head:
             plain["method"] = "GET"
         # A slash is also what is left of a row's address when a client has lost the id: that deletes no collection.
@@ -169,7 +166,7 @@ class LastResort:
         except Exception as error:
             if scope["type"] != "http" or started:
                 raise
-            logger.exception("met what nobody expected", extra=seen(scope))
+            logger.exception("met what nobody expected", extra=log_context(scope))
             await render(Request(scope), problem_of(error))(scope, receive, send)
 
 

@@ -29,9 +29,12 @@ async def sign_in(
     """Exchange the user name, or the e-mail, and the password for an access token and a refresh token.
 
     Send a form (`username=…&password=…`), not JSON; then put `Authorization: Bearer <access_token>` on every request,
-    and before it has expired get the next one with `POST /users/token/refresh`. Failed attempts are counted: after a
-    few, the answer is 429 until the time in `Retry-After` is over. A problem says itself in OAuth2's words too: `error`
-    and `error_description` (RFC 6749 section 5.2).
+    and before it has expired get the next one with `POST /users/token/refresh`. An account has at most 100 sessions:
+    the one that was not used for longest ends.
+
+    Attempts are counted until they turn out right: after 5 wrong passwords for one name from one address, the answer
+    is 429 until the time in `Retry-After` is over, and so it is to more than 5 sign-ins of one name at once. A problem
+    says itself in OAuth2's words too: `error` and `error_description` (RFC 6749 section 5.2).
     """
     return await accounts.sign_in(unit, form, visitor, opened)
 
@@ -44,16 +47,21 @@ async def sign_in(
 async def refresh_token(opened: TheSessions, unit: Unit, visitor: TheVisitor, shown: RefreshTokenShown) -> Token:
     """Exchange a refresh token for the next pair of tokens; no `Authorization` is needed.
 
-    If the answer is lost, ask again with the same refresh token: until its successor has been used, the same successor
-    comes again. After that the old one is taken for stolen, and the session ends. A session that is not refreshed for
-    30 days ends too, and every one does 180 days after the sign-in, unless the service says otherwise.
+    If the answer is lost, ask again with the same refresh token: until its successor has been refreshed in its turn,
+    the same successor comes again. After that the old one is taken for stolen, and the session ends, with 401
+    `refresh_token_reused`: keep one for all tabs of a browser, and read it just before you use it. A session that is
+    not refreshed for 30 days ends too, and every one does 180 days after the sign-in, unless the service is set to
+    others.
     """
     return await opened.refresh(unit, shown.refresh_token, visitor)
 
 
 @router.post("/logout", status_code=HTTPStatus.NO_CONTENT, summary="Sign out")
 async def log_out(unit: Unit, shown: RefreshTokenShown) -> None:
-    """End the session of a refresh token, at once, its access tokens with it; a token of no session ends nothing."""
+    """End the session of a refresh token, at once, its access tokens with it; no `Authorization` is needed.
+
+    What is no refresh token of a session ends nothing, and is answered alike.
+    """
     await sessions.log_out(unit, shown.refresh_token)
 
 

@@ -21,8 +21,8 @@ async def create_token(unit: Unit, caller: SignedIn, data: PersonalTokenCreate) 
     """Make a token for a script, which sends it as `Authorization: Bearer <token>`; it is shown here and never again.
 
     `read` opens every GET of expenses, categories, reports, budgets and changes, and `GET /users/me`; `write` opens
-    every change of expenses, categories and budgets too. Nothing else under `/users` is open to it. Expired tokens are
-    removed when a new one is made.
+    every change of expenses, categories and budgets too. Nothing else under `/users` is open to it. An account has at
+    most 100 of them; expired ones are removed when a new one is made.
     """
     return await tokens.create_token(unit, caller, data)
 

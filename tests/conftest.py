@@ -297,7 +297,7 @@ def hold(outside: Connection, person: Person) -> None:
 
 async def forget_attempts(app: FastAPI) -> None:
     """Count nothing against anybody any more, and leave none of an earlier test's attempts to be swept."""
-    async with app.state.database.lasting() as connection:
+    async with app.state.database.unit() as unit, unit.lasting() as connection:
         await connection.execute(delete(Attempts))
 
 

@@ -116,8 +116,11 @@ async def test_the_new_password_replaces_the_forgotten_one(run: Run, person: Per
 
     done = await run(database_url, "password", name, typed=f"{NEW}\n".encode())
 
-    sentence = f"The password of {name} is new, and every session of the account has ended.\n"
-    assert (done.code, done.out, done.err) == (0, sentence, "")
+    said = (
+        f"The password of {name} is new, and every session of the account has ended.\n"
+        "Its personal access tokens live on, and who was told to wait (429) after wrong guesses still has to.\n"
+    )
+    assert (done.code, done.out, done.err) == (0, said, "")
     person.password = NEW
     await person.sign_in()
     answer = await person.post("/users/token", data={"username": name, "password": forgotten})

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import time_machine
-from conftest import GOOD_SECRET, Person, Statements, signed_up
+from conftest import GOOD_SECRET, Person, Statements, forget_attempts, signed_up
 from fastapi import FastAPI
 from httpx import ASGITransport
 from hypothesis import HealthCheck, given
@@ -1168,8 +1168,9 @@ COSTS: dict[str, tuple[Do, int, int]] = {
 
 @pytest.mark.parametrize(("do", "asked", "commits"), COSTS.values(), ids=COSTS)
 async def test_a_session_asks_the_database_no_more_than_it_must(
-    person: Person, statements: Statements, do: Do, asked: int, commits: int
+    app: FastAPI, person: Person, statements: Statements, do: Do, asked: int, commits: int
 ) -> None:
+    await forget_attempts(app)
     first = await sign_in(person, person)
     second = await refresh(person, first)
     with statements() as sent:

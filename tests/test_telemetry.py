@@ -779,19 +779,24 @@ def process_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
             account = {"username": CANARY, "email": f"{CANARY}@example.com", "password": PASSWORD}
             client.post("/users/register", json=account).raise_for_status()
-            token = client.post("/users/token", data=account | {"grant_type": "password"}).json()
-            form = {"username": CANARY, "password": PASSWORD}
-            token = client.post("/users/token", data=form).json()["access_token"]
+            form = {"username": CANARY, "password": PASSWORD, "grant_type": "password"}
+            first = client.post("/users/token", data=form).json()
+            second = client.post("/users/token/refresh", json={"refresh_token": first["refresh_token"]}).json()
+            token = second["access_token"]
             strange = {name: value for name, value in HEADERS.items() if name not in {"Host", "Content-Type"}}
             client.post(f"/expenses/{CANARY}", params={"q": CANARY}, json={"amount": AMOUNT}, headers=strange)
             client.headers["Authorization"] = f"Bearer {token}"
             client.post("/expenses", json={"amount": AMOUNT, "category": CANARY}).raise_for_status()
+            made = client.post("/users/me/tokens", json={"name": CANARY, "scope": "read"}).json()["token"]
+            client.get("/expenses", headers={"Authorization": f"Bearer {made}"}).raise_for_status()
+            client.get("/expenses", headers={"Authorization": f"Bearer {made}x"})
             knock(port, f"{CANARY} / HTTP/1.1\r\n\r\n".encode())
             knock(port, f"GET /\x1b[31m{CANARY} HTTP/9.9\r\nHost: \x00\r\n\r\n".encode())
             crash(folder)
             assert client.get("/budgets", headers={"X-Request-ID": "crash-7"}).status_code == 500
         assert process.stop() == 0
-        return process.log, [CANARY, AMOUNT, token, secret, str(folder), str(ROOT)]
+        tokens = [it[name] for it in (first, second) for name in ("access_token", "refresh_token")]
+        return process.log, [CANARY, AMOUNT, *tokens, made, secret, str(folder), str(ROOT)]
     finally:
         process.kill()
 

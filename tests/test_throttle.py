@@ -30,7 +30,7 @@ from database import now
 from main import create_app
 from models import Attempts
 from problems import TooManyAttempts
-from throttle import Throttle
+from throttle import Attempt, Throttle, take_back
 
 QUARTER: Final = 15 * 60
 HOUR: Final = 60 * 60
@@ -89,10 +89,33 @@ def name() -> str:
     return f"nobody-{next(numbers)}"
 
 
+class Gate(Throttle):
+    """The throttle of an app without what comes before and after: each attempt is by itself."""
+
+    def __init__(self, app: FastAPI, settings: Settings, **limits: int) -> None:
+        super().__init__(settings.model_copy(update=limits))
+        self._database = app.state.database
+
+    async def meet(self, name: str, host: str) -> Attempt:
+        """Count an attempt at a password, from where nobody has signed in."""
+        async with self._database.unit() as unit:
+            return await self.try_password(unit, name, host, is_familiar=False)
+
+    async def greet(self, host: str) -> Attempt:
+        """Count a registration."""
+        async with self._database.unit() as unit:
+            return await self.try_registration(unit, host)
+
+    async def forgive(self, attempt: Attempt) -> None:
+        """Take an attempt back."""
+        async with self._database.unit() as unit:
+            await take_back(unit, attempt)
+
+
 @pytest.fixture
-def throttle(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Throttle:
+def throttle(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Gate:
     """Counts attempts for the app without the hash that each costs otherwise, with limits that are sooner reached."""
-    throttle = Throttle(settings.model_copy(update=TIGHT), app.state.database)
+    throttle = Gate(app, settings, **TIGHT)
     monkeypatch.setattr(app.state.accounts, "_throttle", throttle)
     return throttle
 
@@ -139,16 +162,16 @@ async def tries_left(client: httpx.AsyncClient, name: str) -> int:
     return left
 
 
-async def flood(throttle: Throttle, name: str, times: int) -> None:
+async def flood(throttle: Gate, name: str, times: int) -> None:
     """Let so many attempts at a name's password fail, each from another address."""
     for _ in range(times):
-        await throttle.try_password(name, address(), is_familiar=False)
+        await throttle.meet(name, address())
 
 
-async def fill(throttle: Throttle, host: str, times: int) -> None:
+async def fill(throttle: Gate, host: str, times: int) -> None:
     """Let so many attempts fail at an address, each at another name."""
     for _ in range(times):
-        await throttle.try_password(f"somebody-{next(numbers)}", host, is_familiar=False)
+        await throttle.meet(f"somebody-{next(numbers)}", host)
 
 
 async def registered(client: httpx.AsyncClient, **overrides: str) -> httpx.Response:
@@ -315,15 +338,15 @@ async def test_whose_an_address_is_cannot_be_found_out_by_the_limit_of_a_name(vi
     assert (await attempt(elsewhere, person.user["email"])).status_code == 401
 
 
-async def test_half_of_a_character_in_a_name_breaks_nothing(throttle: Throttle) -> None:
-    assert (await throttle.try_password("half \ud83c", address(), is_familiar=False)).limits
+async def test_half_of_a_character_in_a_name_breaks_nothing(throttle: Gate) -> None:
+    assert (await throttle.meet("half \ud83c", address())).limits
 
 
-async def test_a_limit_of_one_subject_is_none_of_another_that_reads_alike(throttle: Throttle) -> None:
+async def test_a_limit_of_one_subject_is_none_of_another_that_reads_alike(throttle: Gate) -> None:
     host = address()
     await fill(throttle, host, HERE)
 
-    assert (await throttle.try_password(host, address(), is_familiar=False)).limits
+    assert (await throttle.meet(host, address())).limits
 
 
 # --- fifty per address ------------------------------------------------------------------------------------------------
@@ -339,14 +362,14 @@ async def test_the_fifty_first_attempt_from_an_address_is_refused_whatever_the_n
     assert answers == {401: 50, 429: 1}
 
 
-async def test_a_full_address_lets_nobody_sign_in(visit: Visit, throttle: Throttle, person: Person) -> None:
+async def test_a_full_address_lets_nobody_sign_in(visit: Visit, throttle: Gate, person: Person) -> None:
     client = visit(host := address())
     await fill(throttle, host, HERE)
 
     assert met(await attempt(client, person.user["username"], person.password)) == REFUSED
 
 
-async def test_another_address_is_free(visit: Visit, throttle: Throttle, name: str) -> None:
+async def test_another_address_is_free(visit: Visit, throttle: Gate, name: str) -> None:
     await fill(throttle, address(), HERE)
 
     assert (await attempt(visit(), name)).status_code == 401
@@ -354,7 +377,7 @@ async def test_another_address_is_free(visit: Visit, throttle: Throttle, name: s
 
 @pytest.mark.parametrize(("later", "status"), [(QUARTER - 1, 429), (QUARTER, 401)])
 async def test_an_address_is_free_again_to_the_second(
-    noon: time_machine.Traveller, visit: Visit, throttle: Throttle, name: str, later: int, status: int
+    noon: time_machine.Traveller, visit: Visit, throttle: Gate, name: str, later: int, status: int
 ) -> None:
     client = visit(host := address())
     await fill(throttle, host, HERE)
@@ -364,7 +387,7 @@ async def test_an_address_is_free_again_to_the_second(
 
 
 async def test_of_two_limits_the_longer_says_when_to_come_back(
-    noon: time_machine.Traveller, visit: Visit, throttle: Throttle, name: str
+    noon: time_machine.Traveller, visit: Visit, throttle: Gate, name: str
 ) -> None:
     client = visit(host := address())
     await fail(client, name, 5)
@@ -388,7 +411,7 @@ async def test_a_name_is_tried_a_hundred_times_a_day_from_however_many_addresses
 
 
 async def test_a_flood_from_elsewhere_refuses_the_right_password_from_a_new_address(
-    visit: Visit, throttle: Throttle, person: Person
+    visit: Visit, throttle: Gate, person: Person
 ) -> None:
     await flood(throttle, person.user["username"], DAILY)
 
@@ -396,7 +419,7 @@ async def test_a_flood_from_elsewhere_refuses_the_right_password_from_a_new_addr
 
 
 async def test_a_flood_from_elsewhere_locks_nobody_out_where_they_have_signed_in_before(
-    throttle: Throttle, person: Person
+    throttle: Gate, person: Person
 ) -> None:
     """ASVS 5.0 6.1.1: no malicious account lockout."""
     await flood(throttle, person.user["username"], DAILY)
@@ -404,7 +427,7 @@ async def test_a_flood_from_elsewhere_locks_nobody_out_where_they_have_signed_in
     assert (await sign_in(person)).status_code == 200
 
 
-async def test_a_familiar_address_stays_so_after_signing_out(throttle: Throttle, person: Person) -> None:
+async def test_a_familiar_address_stays_so_after_signing_out(throttle: Gate, person: Person) -> None:
     """ASVS 5.0 6.1.1: no malicious account lockout."""
     refresh_token = (await sign_in(person)).json()["refresh_token"]
     (await person.post("/users/logout", json={"refresh_token": refresh_token})).raise_for_status()
@@ -415,7 +438,7 @@ async def test_a_familiar_address_stays_so_after_signing_out(throttle: Throttle,
 
 
 async def test_a_familiar_address_stays_so_after_the_password_was_changed_elsewhere(
-    visit: Visit, throttle: Throttle, person: Person
+    visit: Visit, throttle: Gate, person: Person
 ) -> None:
     """ASVS 5.0 6.1.1: no malicious account lockout."""
     elsewhere, new = visit(), "another walk along the sea"
@@ -428,21 +451,21 @@ async def test_a_familiar_address_stays_so_after_the_password_was_changed_elsewh
     assert (changed.status_code, answer.status_code) == (204, 200)
 
 
-async def test_a_familiar_address_stays_so_under_a_new_name(throttle: Throttle, person: Person) -> None:
+async def test_a_familiar_address_stays_so_under_a_new_name(throttle: Gate, person: Person) -> None:
     person.user = (await change_name(person)).json()
     await flood(throttle, person.user["username"], DAILY)
 
     assert (await sign_in(person)).status_code == 200
 
 
-async def test_a_familiar_address_is_so_for_the_email_too(throttle: Throttle, person: Person) -> None:
+async def test_a_familiar_address_is_so_for_the_email_too(throttle: Gate, person: Person) -> None:
     await flood(throttle, person.user["email"], DAILY)
 
     assert (await attempt(person, person.user["email"], person.password)).status_code == 200
 
 
 async def test_an_address_is_familiar_to_one_account_and_not_to_another(
-    visit: Visit, throttle: Throttle, person: Person, stranger: Person
+    visit: Visit, throttle: Gate, person: Person, stranger: Person
 ) -> None:
     shared = visit(host_of(stranger))
     await flood(throttle, person.user["username"], DAILY)
@@ -451,7 +474,7 @@ async def test_an_address_is_familiar_to_one_account_and_not_to_another(
 
 
 async def test_where_somebody_only_failed_to_sign_in_is_not_familiar(
-    visit: Visit, throttle: Throttle, person: Person
+    visit: Visit, throttle: Gate, person: Person
 ) -> None:
     elsewhere = visit()
     await fail(elsewhere, person.user["username"])
@@ -460,14 +483,14 @@ async def test_where_somebody_only_failed_to_sign_in_is_not_familiar(
     assert met(await attempt(elsewhere, person.user["username"], person.password)) == REFUSED
 
 
-async def test_a_familiar_address_has_five_attempts_like_any_other(throttle: Throttle, person: Person) -> None:
+async def test_a_familiar_address_has_five_attempts_like_any_other(throttle: Gate, person: Person) -> None:
     await flood(throttle, person.user["username"], DAILY)
 
     assert await tries_left(person, person.user["username"]) == 5
 
 
 async def test_failures_at_a_familiar_address_take_nothing_from_the_days_hundred(
-    visit: Visit, throttle: Throttle, person: Person
+    visit: Visit, throttle: Gate, person: Person
 ) -> None:
     await fail(person, person.user["username"], 5)
     await flood(throttle, person.user["username"], DAILY - 1)
@@ -475,9 +498,7 @@ async def test_failures_at_a_familiar_address_take_nothing_from_the_days_hundred
     assert (await attempt(visit(), person.user["username"])).status_code == 401
 
 
-async def test_a_neighbour_in_a_familiar_ipv6_network_is_familiar(
-    visit: Visit, throttle: Throttle, person: Person
-) -> None:
+async def test_a_neighbour_in_a_familiar_ipv6_network_is_familiar(visit: Visit, throttle: Gate, person: Person) -> None:
     await attempt(visit("2001:db8:5:5::1"), person.user["username"], person.password)
     await flood(throttle, person.user["username"], DAILY)
 
@@ -487,7 +508,7 @@ async def test_a_neighbour_in_a_familiar_ipv6_network_is_familiar(
 
 @pytest.mark.parametrize(("later", "status"), [(DAY - 1, 429), (DAY, 401)])
 async def test_a_day_is_over_to_the_second(
-    noon: time_machine.Traveller, visit: Visit, throttle: Throttle, name: str, later: int, status: int
+    noon: time_machine.Traveller, visit: Visit, throttle: Gate, name: str, later: int, status: int
 ) -> None:
     await flood(throttle, name, DAILY)
     noon.shift(later)
@@ -496,7 +517,7 @@ async def test_a_day_is_over_to_the_second(
 
 
 async def test_the_oldest_of_the_days_hundred_says_when_to_come_back(
-    noon: time_machine.Traveller, visit: Visit, throttle: Throttle, name: str
+    noon: time_machine.Traveller, visit: Visit, throttle: Gate, name: str
 ) -> None:
     await flood(throttle, name, 1)
     noon.shift(HOUR)
@@ -508,24 +529,24 @@ async def test_the_oldest_of_the_days_hundred_says_when_to_come_back(
 
 # --- unknown names are counted alike ----------------------------------------------------------------------------------
 
-Spent = Callable[[Throttle, str, str], Awaitable[None]]
+Spent = Callable[[Gate, str, str], Awaitable[None]]
 
 
 def at_the_name(times: int) -> Spent:
     """So many attempts at the name have failed at the address."""
 
-    async def spend(throttle: Throttle, name: str, host: str) -> None:
+    async def spend(throttle: Gate, name: str, host: str) -> None:
         for _ in range(times):
-            await throttle.try_password(name, host, is_familiar=False)
+            await throttle.meet(name, host)
 
     return spend
 
 
-async def at_the_address(throttle: Throttle, _: str, host: str) -> None:
+async def at_the_address(throttle: Gate, _: str, host: str) -> None:
     await fill(throttle, host, HERE)
 
 
-async def everywhere(throttle: Throttle, name: str, _: str) -> None:
+async def everywhere(throttle: Gate, name: str, _: str) -> None:
     await flood(throttle, name, DAILY)
 
 
@@ -552,7 +573,7 @@ class Told(NamedTuple):
 async def test_a_known_name_and_an_unknown_one_are_told_apart_at_no_stage(
     noon: time_machine.Traveller,  # noqa: ARG001
     visit: Visit,
-    throttle: Throttle,
+    throttle: Gate,
     statements: Statements,
     person: Person,
     name: str,
@@ -606,7 +627,7 @@ async def test_a_success_takes_back_its_own_attempt_and_not_the_failures_before_
 
 
 async def test_a_success_takes_nothing_back_of_what_the_address_failed_at(
-    visit: Visit, throttle: Throttle, person: Person, name: str
+    visit: Visit, throttle: Gate, person: Person, name: str
 ) -> None:
     """ASVS 5.0 6.3.1: nor does it reset the count of its address."""
     client = visit(host := address())
@@ -616,9 +637,7 @@ async def test_a_success_takes_nothing_back_of_what_the_address_failed_at(
     assert await tries_left(client, name) == 1
 
 
-async def test_a_success_takes_nothing_back_of_the_days_failures(
-    visit: Visit, throttle: Throttle, person: Person
-) -> None:
+async def test_a_success_takes_nothing_back_of_the_days_failures(visit: Visit, throttle: Gate, person: Person) -> None:
     await flood(throttle, person.user["username"], DAILY - 1)
     assert (await attempt(visit(), person.user["username"], person.password)).status_code == 200
 
@@ -636,14 +655,14 @@ async def test_a_success_leaves_nothing_counted(app: FastAPI, visit: Visit, pers
 
 
 async def test_a_success_is_taken_back_though_another_clock_is_behind(
-    noon: time_machine.Traveller, throttle: Throttle, visit: Visit, name: str
+    noon: time_machine.Traveller, throttle: Gate, visit: Visit, name: str
 ) -> None:
     host = address()
-    right = await throttle.try_password(name, host, is_familiar=False)
+    right = await throttle.meet(name, host)
     noon.shift(-1)
-    await throttle.try_password(name, host, is_familiar=False)
+    await throttle.meet(name, host)
     noon.shift(1)
-    await throttle.take_back(right)
+    await throttle.forgive(right)
 
     assert await tries_left(visit(host), name) == 4
 
@@ -686,7 +705,7 @@ async def test_wrong_current_passwords_and_failed_sign_ins_are_counted_together(
 
 
 async def test_wrong_current_passwords_are_counted_with_the_day_where_the_account_has_not_signed_in(
-    visit: Visit, throttle: Throttle, person: Person
+    visit: Visit, throttle: Gate, person: Person
 ) -> None:
     await flood(throttle, person.user["username"], DAILY)
     body = {"current_password": person.password}
@@ -1045,12 +1064,12 @@ async def test_who_comes_without_an_address_is_limited_with_all_who_do(app: Fast
 
 async def let_through(app: FastAPI, settings: Settings, **knobs: int) -> int:
     """How many of so many attempts one throttle lets through, all at one name and one address, or all of ten."""
-    throttle, host = Throttle(settings.model_copy(update=knobs), app.state.database), address()
+    throttle, host = Gate(app, settings, **knobs), address()
     name = f"somebody-{next(numbers)}"
     for number in range(10):
         try:
-            await throttle.try_password(name, host, is_familiar=False)
-            await throttle.try_registration(host)
+            await throttle.meet(name, host)
+            await throttle.greet(host)
         except TooManyAttempts:
             return number
     return 10
@@ -1069,7 +1088,7 @@ async def test_a_limit_is_kept_exactly(app: FastAPI, settings: Settings, knob: s
 async def test_a_limit_that_was_lowered_says_when_there_are_fewer_than_that(
     noon: time_machine.Traveller, app: FastAPI, settings: Settings, visit: Visit, name: str
 ) -> None:
-    generous, host = Throttle(settings.model_copy(update={"signin_per_name": 7}), app.state.database), address()
+    generous, host = Gate(app, settings, signin_per_name=7), address()
     await at_the_name(2)(generous, name, host)
     noon.shift(100)
     await at_the_name(5)(generous, name, host)
@@ -1091,9 +1110,9 @@ async def test_a_limit_of_nought_is_none(app: FastAPI, settings: Settings, knob:
 async def test_nothing_is_counted_against_a_limit_of_nought(
     app: FastAPI, settings: Settings, name: str, knob: str, subjects: int
 ) -> None:
-    throttle, host = Throttle(settings.model_copy(update={knob: 0}), app.state.database), address()
-    await throttle.try_password(name, host, is_familiar=False)
-    await throttle.try_registration(host)
+    throttle, host = Gate(app, settings, **{knob: 0}), address()
+    await throttle.meet(name, host)
+    await throttle.greet(host)
 
     assert len(await counted(app)) == subjects + (knob != "registrations_per_address")
 
@@ -1101,7 +1120,7 @@ async def test_nothing_is_counted_against_a_limit_of_nought(
 @pytest.fixture
 def unlimited(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """No limit is set."""
-    none = Throttle(settings.model_copy(update=NONE), app.state.database)
+    none = Gate(app, settings, **NONE)
     monkeypatch.setattr(app.state.accounts, "_throttle", none)
 
 
@@ -1150,13 +1169,13 @@ async def test_an_invalid_registration_is_not_counted(visit: Visit, app: FastAPI
     assert (answer.status_code, await counted(app)) == (422, {})
 
 
-async def fill_the_register(throttle: Throttle, host: str, times: int = REGISTERED) -> None:
+async def fill_the_register(throttle: Gate, host: str, times: int = REGISTERED) -> None:
     for _ in range(times):
-        await throttle.try_registration(host)
+        await throttle.greet(host)
 
 
 async def test_the_oldest_registration_of_the_hour_says_when_to_come_back(
-    noon: time_machine.Traveller, visit: Visit, throttle: Throttle
+    noon: time_machine.Traveller, visit: Visit, throttle: Gate
 ) -> None:
     client = visit(host := address())
     await fill_the_register(throttle, host, 1)
@@ -1169,7 +1188,7 @@ async def test_the_oldest_registration_of_the_hour_says_when_to_come_back(
 
 @pytest.mark.parametrize(("later", "status"), [(HOUR - 1, 429), (HOUR, 201)])
 async def test_an_hour_is_over_to_the_second(
-    noon: time_machine.Traveller, visit: Visit, throttle: Throttle, later: int, status: int
+    noon: time_machine.Traveller, visit: Visit, throttle: Gate, later: int, status: int
 ) -> None:
     client = visit(host := address())
     await fill_the_register(throttle, host)
@@ -1178,19 +1197,19 @@ async def test_an_hour_is_over_to_the_second(
     assert (await registered(client)).status_code == status
 
 
-async def test_at_another_address_registering_goes_on(visit: Visit, throttle: Throttle) -> None:
+async def test_at_another_address_registering_goes_on(visit: Visit, throttle: Gate) -> None:
     await fill_the_register(throttle, address())
 
     assert (await registered(visit())).status_code == 201
 
 
-async def test_registrations_are_counted_by_ipv6_network(visit: Visit, throttle: Throttle) -> None:
+async def test_registrations_are_counted_by_ipv6_network(visit: Visit, throttle: Gate) -> None:
     await fill_the_register(throttle, "2001:db8:6:6::")
 
     assert met(await registered(visit("2001:db8:6:6::7"))) == REFUSED
 
 
-async def test_registrations_and_sign_ins_are_counted_apart(visit: Visit, throttle: Throttle, name: str) -> None:
+async def test_registrations_and_sign_ins_are_counted_apart(visit: Visit, throttle: Gate, name: str) -> None:
     client = visit(host := address())
     await fill_the_register(throttle, host)
     await fill(throttle, host, HERE - 1)
@@ -1198,7 +1217,7 @@ async def test_registrations_and_sign_ins_are_counted_apart(visit: Visit, thrott
     assert await tries_left(client, name) == 1
 
 
-async def test_a_refused_registration_costs_no_hash(visit: Visit, throttle: Throttle, hashes: list[bytes]) -> None:
+async def test_a_refused_registration_costs_no_hash(visit: Visit, throttle: Gate, hashes: list[bytes]) -> None:
     """OWASP API4 (2023)."""
     client = visit(host := address())
     await fill_the_register(throttle, host)
@@ -1229,7 +1248,7 @@ async def keep(app: FastAPI, number: int, ago: timedelta) -> None:
         {"subject": f"{it:064x}", "instants": str(int(instant.timestamp())), "expires_at": instant}
         for it in range(number)
     ]
-    async with app.state.database.lasting() as connection:
+    async with app.state.database.unit() as unit, unit.lasting() as connection:
         await connection.execute(insert(Attempts), kept)
 
 
@@ -1264,7 +1283,7 @@ async def test_a_failure_is_kept_until_it_counts_no_more(
 
 @pytest.mark.parametrize(("attempts", "left"), [(1, 25), (2, 5), (3, 0)])
 async def test_an_attempt_sweeps_at_most_twenty_that_have_expired(
-    app: FastAPI, throttle: Throttle, name: str, attempts: int, left: int
+    app: FastAPI, throttle: Gate, name: str, attempts: int, left: int
 ) -> None:
     """OWASP API4 (2023): the table does not grow for ever, and nobody pays for all of it."""
     await keep(app, 45, timedelta(seconds=1))
@@ -1273,7 +1292,7 @@ async def test_an_attempt_sweeps_at_most_twenty_that_have_expired(
     assert len(await counted(app)) == left + 3
 
 
-async def test_what_still_counts_is_not_swept(app: FastAPI, throttle: Throttle, name: str) -> None:
+async def test_what_still_counts_is_not_swept(app: FastAPI, throttle: Gate, name: str) -> None:
     await keep(app, 5, timedelta(seconds=-2))
     await at_the_name(1)(throttle, name, address())
 
@@ -1281,7 +1300,7 @@ async def test_what_still_counts_is_not_swept(app: FastAPI, throttle: Throttle, 
 
 
 async def test_what_has_partly_expired_is_not_swept(
-    noon: time_machine.Traveller, visit: Visit, throttle: Throttle, name: str
+    noon: time_machine.Traveller, visit: Visit, throttle: Gate, name: str
 ) -> None:
     """ASVS 5.0 6.3.1: somebody else's attempt sweeps away no failure that still counts."""
     client = visit()
@@ -1296,7 +1315,7 @@ async def test_what_has_partly_expired_is_not_swept(
 
 @pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 async def test_what_another_worker_is_sweeping_is_left_to_it(
-    app: FastAPI, outside: Connection, throttle: Throttle, name: str
+    app: FastAPI, outside: Connection, throttle: Gate, name: str
 ) -> None:
     await keep(app, 5, timedelta(seconds=1))
     outside.execute(text("SELECT subject FROM attempts ORDER BY subject LIMIT 2 FOR UPDATE"))
@@ -1364,7 +1383,7 @@ async def test_elsewhere_a_refusal_is_a_problem_and_no_more(person: Person, do: 
     assert (await do(person)).json().keys() == members
 
 
-async def test_a_refused_registration_is_a_problem_and_no_more(visit: Visit, throttle: Throttle) -> None:
+async def test_a_refused_registration_is_a_problem_and_no_more(visit: Visit, throttle: Gate) -> None:
     client = visit(host := address())
     await fill_the_register(throttle, host)
 

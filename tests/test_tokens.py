@@ -755,12 +755,17 @@ async def test_of_many_that_note_a_use_at_once_one_has_an_effect(
 ) -> None:
     async with app.state.database.unit() as unit:
         first = await tokens.bearer_of(await unit.connection(), to_read)
-    await tokens.note_use(app.state.database, first)
+    await note(app, first)
     # Whoever asked before the first was noted still has to note it, and finds that it was.
     outside.execute(text("UPDATE personal_tokens SET last_used_at = :at WHERE id = :id"), _earlier(first.token_id))
     outside.commit()
-    await tokens.note_use(app.state.database, first)
+    await note(app, first)
     assert (await listed(person))[0]["last_used_at"] == "2026-11-22T11:59:01Z"
+
+
+async def note(app: FastAPI, bearer: tokens.Bearer) -> None:
+    async with app.state.database.unit() as unit:
+        await tokens.note_use(unit, bearer)
 
 
 def _earlier(token_id: int) -> dict[str, object]:
