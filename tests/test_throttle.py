@@ -1361,7 +1361,7 @@ async def test_a_refused_sign_in_is_a_problem_in_the_words_of_oauth_too(
     client = visit()
     await fail(client, name, 5)
     answer = await attempt(client, name, **{"X-Request-ID": "mine"})
-    detail = "Too many attempts: wait as many seconds as the header Retry-After says."
+    detail = "Too many attempts: try again in 900 seconds."
 
     assert answer.json() == {
         "type": "about:blank",
