@@ -97,7 +97,7 @@ class Accounts:
         self._check_new_password("/password", data.password, data.username, data.email)
         attempt = await self._throttle.try_registration(unit, visitor.network)
         async with throttle.unless_unavailable(unit, attempt):
-            password_hash = await self._passwords.hash(data.password)
+            password_hash = await self._passwords.hash(data.password, visitor.network)
         connection = await unit.begin()
         await _refuse_taken(connection, data.username, data.email)
         profile = data.model_dump(exclude={"password"})
@@ -120,7 +120,7 @@ class Accounts:
         if not await self._try_password(unit, owner_id, key, visitor, form.password, stored) or user is None:
             raise InvalidCredentials
         outdated = self._passwords.is_outdated(user.password_hash)
-        renewed = await self._passwords.hash(form.password) if outdated else None
+        renewed = await self._passwords.hash(form.password, visitor.network) if outdated else None
         connection = await unit.begin()
         await _still(connection, user.id, user.password_hash, InvalidCredentials(), shared=not renewed)
         if renewed:
@@ -141,6 +141,9 @@ class Accounts:
         if given is not None or "username" in wanted or "email" in wanted:
             verified = await self._verified(unit, caller, given, visitor)
         _refuse_own_password(given or "", wanted)
+        if "username" in wanted or "email" in wanted:
+            # It tells whether a name is taken, as a registration does, and so is one to the throttle.
+            await self._throttle.try_registration(unit, visitor.network)
         connection = await unit.begin()
         user = await _still(connection, caller.id, verified, _wrong_password())
         values = {name: value for name, value in wanted.items() if value != getattr(user, name)}
@@ -156,7 +159,7 @@ class Accounts:
         profile = await self.profile(unit, caller)
         self._check_new_password("/new_password", change.new_password, profile.username, profile.email)
         verified = await self._verified(unit, caller, change.current_password, visitor)
-        password_hash = await self._passwords.hash(change.new_password)
+        password_hash = await self._passwords.hash(change.new_password, visitor.network)
         connection = await unit.begin()
         await _still(connection, caller.id, verified, _wrong_password())
         await connection.execute(update(User).where(User.id == caller.id).values(password_hash=password_hash))
@@ -208,7 +211,7 @@ class Accounts:
         await unit.release()
         attempt = await self._throttle.try_password(unit, key, visitor.network, is_familiar=is_familiar)
         async with throttle.unless_unavailable(unit, attempt):
-            is_right = await self._passwords.verify(password, stored)
+            is_right = await self._passwords.verify(password, stored, visitor.network)
         if is_right:
             await throttle.take_back(unit, attempt)
         return is_right

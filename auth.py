@@ -123,7 +123,7 @@ def _verified(token: str, keys: Sequence[Any]) -> dict[str, Any]:
         return jwt.decode(token, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED)
     except ExpiredSignatureError:
         raise TokenExpired from None
-    except (JOSEError, RecursionError, ValueError, TypeError, AttributeError):
+    except (JOSEError, RecursionError, ValueError, TypeError, AttributeError, OverflowError):
         raise InvalidToken from None
 
 

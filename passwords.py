@@ -6,8 +6,10 @@ import secrets
 import sys
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import Annotated, Final, TypeVar
 
@@ -99,20 +101,19 @@ class Passwords:
         )
         cores = os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(cores, "hash", initializer=_be_nice)
-        self._waiting = 0
-        self._most_waiting = most_waiting(cores, rounds)
+        self._turns = FairTurns(cores, most_waiting(cores, rounds))
         self._nobody = self._context.hash(secrets.token_hex(16))
 
-    async def hash(self, password: str) -> str:
-        """Return the hash to store; raise Unavailable where too many wait to be hashed."""
-        return await self._in_thread(lambda: self._context.hash(normal(password)))
+    async def hash(self, password: str, network: str = "") -> str:
+        """Return the hash to store, asked for from a network; raise Unavailable where too many wait to be hashed."""
+        return await self._in_thread(network, lambda: self._context.hash(normal(password)))
 
-    async def verify(self, password: str, stored: str | None) -> bool:
+    async def verify(self, password: str, stored: str | None, network: str = "") -> bool:
         """Tell whether the password is right; for an unknown user (None) it takes as long and is always wrong.
 
         Raises Unavailable where too many wait to be hashed.
         """
-        right = await self._in_thread(lambda: self._matches(normal(password), stored or self._nobody))
+        right = await self._in_thread(network, lambda: self._matches(normal(password), stored or self._nobody))
         return right and stored is not None
 
     def is_outdated(self, stored: str) -> bool:
@@ -128,16 +129,78 @@ class Passwords:
             return bool(self._context.verify(password, stored))
         except ValueError:
             # Plain bcrypt takes neither a NUL nor more than 72 bytes, so such a password cannot be the one it hashed.
+            # It takes as long to say so as for anybody else, or it would tell who has such a hash.
+            self._context.verify(password, self._nobody)
             return False
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._waiting >= self._most_waiting:
-            raise Unavailable
-        self._waiting += 1
-        try:
+    async def _in_thread(self, network: str, work: Callable[[], T]) -> T:
+        async with self._turns.turn(network):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+class FairTurns:
+    """Lets so many work at once, and so many wait or work; networks that wait take turns.
+
+    So one that has much to ask keeps nobody waiting but itself, and where the room is full, it is one of the network
+    with the most that has to go.
+    """
+
+    def __init__(self, places: int, most: int) -> None:
+        self._free = places
+        self._room = most - places
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @asynccontextmanager
+    async def turn(self, network: str) -> AsyncIterator[None]:
+        """Wait for the turn of one of a network, and have it; raise Unavailable where there is no room."""
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(network)
+        try:
+            yield
         finally:
-            self._waiting -= 1
+            self._pass_on()
+
+    async def _wait(self, network: str) -> None:
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(network, deque()).append(mine)
+        if sum(map(len, self._waiting.values())) > self._room:
+            self._send_away(max(self._waiting, key=lambda it: (len(self._waiting[it]), it == network)))
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine in self._waiting.get(network, ()):
+                self._forget(network, mine)
+            elif not mine.cancelled() and not mine.exception():
+                # The turn had come already, to one who has gone.
+                self._pass_on()
+            raise
+
+    def _send_away(self, network: str) -> None:
+        """Refuse the last of a network."""
+        last = self._waiting[network][-1]
+        self._forget(network, last)
+        if not last.done():
+            last.set_exception(Unavailable())
+
+    def _pass_on(self) -> None:
+        """Give the place to the first of the network whose turn it is, which then waits behind the others."""
+        while self._waiting:
+            network = next(iter(self._waiting))
+            waiting = self._waiting.pop(network)
+            first = waiting.popleft()
+            if waiting:
+                self._waiting[network] = waiting
+            if not first.done():
+                first.set_result(None)
+                return
+        self._free += 1
+
+    def _forget(self, network: str, one: "asyncio.Future[None]") -> None:
+        self._waiting[network].remove(one)
+        if not self._waiting[network]:
+            del self._waiting[network]
 
 
 def most_waiting(cores: int, rounds: int) -> int:

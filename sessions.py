@@ -23,6 +23,7 @@ from telemetry import note_user
 from visitors import Visitor
 
 MOST_SESSIONS: Final = 100
+SPARE_STEPS: Final = 1_000
 # A network that nobody has signed in from for so long is forgotten once there is a new one.
 FAMILIAR_DAYS: Final = 400
 NOT_GOOD: Final = "This refresh token is not valid, or its session has ended: sign in again."
@@ -78,6 +79,8 @@ class Sessions:
         self._keys = [key.encode() for key in settings.signing_keys()]
         self._idle = timedelta(days=settings.session_idle_days)
         self._longest = timedelta(days=settings.session_days)
+        # As many as a client can need: its tokens are a row each, and all go at once when it ends.
+        self._most_steps = SPARE_STEPS + self._longest // timedelta(minutes=settings.access_token_minutes)
 
     async def open(self, connection: AsyncConnection, owner_id: int, visitor: Visitor) -> Token:
         """Open a session and return its first tokens; expired ones are swept, and the least used beyond 100 end."""
@@ -112,7 +115,7 @@ class Sessions:
         await connection.execute(_USER, {"user_id": shown.owner_id})
         this = {"owner": shown.owner_id, "session_id": shown.session_id}
         session = (await connection.execute(_HELD, this)).one_or_none()
-        if session is None or session.expires_at <= now():
+        if session is None or session.expires_at <= now() or shown.generation >= self._most_steps:
             raise InvalidToken(NOT_GOOD)
         if shown.generation == session.generation:
             return await self._advance(connection, session, token, visitor)
@@ -181,6 +184,12 @@ async def list_sessions(unit: UnitOfWork, caller: Caller) -> schemas.SessionList
 
 def _as_listed(session: dict[str, Any], caller: Caller) -> schemas.Session:
     return schemas.Session(current=session.pop("sid") == caller.sid, **session)
+
+
+async def is_live(connection: AsyncConnection, caller: Caller) -> bool:
+    """Tell whether the session that the caller signed in with is still there."""
+    this = select(Session.id).where(_MINE, Session.sid == caller.sid)
+    return (await connection.execute(this, {"owner": caller.id})).scalar() is not None
 
 
 async def end_session(unit: UnitOfWork, caller: Caller, session_id: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Select, bindparam, delete, select
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +24,8 @@ SWEPT_AT_ONCE: Final = 20
 _COUNTED: Final = select(Attempts.subject, Attempts.instants).where(
     Attempts.subject.in_(bindparam("subjects", expanding=True))
 )
+# Nobody else counts meanwhile.
+_LOCKED: Final = _COUNTED.with_for_update()
 _FORGET: Final = delete(Attempts).where(Attempts.subject.in_(bindparam("subjects", expanding=True)))
 # A row that is not there cannot be locked, and one that was deleted and inserted again slips from under the lock that
 # somebody waits for: so a row is made first, if with nothing in it, and only changed until it has expired.
@@ -121,7 +123,7 @@ async def take_back(unit: UnitOfWork, attempt: Attempt) -> None:
     if not attempt.limits:
         return
     async with unit.lasting() as connection:
-        counted = await _lock(connection, attempt.limits)
+        counted = await _counted(connection, _LOCKED, attempt.limits)
         for instants in counted.values():
             if attempt.at in instants:
                 instants.remove(attempt.at)
@@ -136,15 +138,20 @@ async def _count(unit: UnitOfWork, limits: Mapping[str, Limit]) -> Attempt:
     limits = {it: limits[it] for it in sorted(limits) if limits[it].most}
     if not limits:
         return Attempt(0, limits)
+    # Where the limit is met already, nobody is kept waiting for it to be said.
+    known = await _counted(await unit.connection(), _COUNTED, limits)
+    at = int(now().timestamp())
+    wait = _wait(limits, known, at)
+    if wait and not _is_ahead(known, at):
+        raise _refusal(wait)
     async with unit.lasting() as connection:
         await _make(connection, limits)
-        counted = await _lock(connection, limits)
+        counted = await _counted(connection, _LOCKED, limits)
         instant = now()
         at = int(instant.timestamp())
         recent = {it: limit.recent(counted[it], at) for it, limit in limits.items()}
-        wait = max(limit.wait(recent[it], at) for it, limit in limits.items())
-        was_set_back = any(max(instants, default=at) > at for instants in counted.values())
-        if wait and not was_set_back:
+        wait = _wait(limits, counted, at)
+        if wait and not _is_ahead(counted, at):
             raise _refusal(wait)
         # Where the clock was set back, so is what was counted, or it would stay ahead for as long.
         new = [] if wait else [at]
@@ -155,6 +162,15 @@ async def _count(unit: UnitOfWork, limits: Mapping[str, Limit]) -> Attempt:
     return Attempt(at, limits)
 
 
+def _wait(limits: Mapping[str, Limit], counted: Mapping[str, Collection[int]], at: int) -> int:
+    return max(limit.wait(limit.recent(counted[it], at), at) for it, limit in limits.items())
+
+
+def _is_ahead(counted: Mapping[str, Collection[int]], at: int) -> bool:
+    """Whether the clock was set back since something was counted."""
+    return any(max(instants, default=at) > at for instants in counted.values())
+
+
 def _refusal(wait: int) -> TooManyAttempts:
     return TooManyAttempts(f"Too many attempts: try again in {wait} seconds.", headers={"Retry-After": str(wait)})
 
@@ -163,9 +179,11 @@ def _subject(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()
 
 
-async def _lock(connection: AsyncConnection, subjects: Collection[str]) -> dict[str, list[int]]:
-    """Lock what was counted against each subject, so that nobody else counts meanwhile, and return it."""
-    rows = await connection.execute(_COUNTED.with_for_update(), {"subjects": list(subjects)})
+async def _counted(
+    connection: AsyncConnection, of: "Select[str, str]", subjects: Collection[str]
+) -> dict[str, list[int]]:
+    """Return what was counted against each subject."""
+    rows = await connection.execute(of, {"subjects": list(subjects)})
     known = {row.subject: [int(it) for it in row.instants.split()] for row in rows}
     return {subject: known.get(subject, []) for subject in subjects}
 

@@ -19,7 +19,7 @@ from prepared import Prepared
 from problems import InvalidToken, NotFound, TokenExpired, TooMany, ValidationFailed
 from refusals import at
 from schemas import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
-from sessions import hashed
+from sessions import hashed, is_live
 
 MOST_TOKENS: Final = 100
 PREFIX: Final = "etk_"
@@ -158,6 +158,9 @@ async def create_token(unit: UnitOfWork, caller: Caller, data: PersonalTokenCrea
         raise ValidationFailed(errors=[at("/expires_at", "out_of_range", "Send an instant in the future.")])
     connection = await unit.begin()
     await connection.execute(_USER, {"user_id": caller.id})
+    if not await is_live(connection, caller):
+        # It ended while this waited for its turn, as with a new password.
+        raise InvalidToken
     await connection.execute(_EXPIRED, {"owner": caller.id, "instant": instant})
     if (await connection.execute(_COUNT, {"owner": caller.id})).scalar_one() >= MOST_TOKENS:
         raise TooMany(f"An account has at most {MOST_TOKENS} personal access tokens: delete one first.")

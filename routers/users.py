@@ -46,7 +46,8 @@ async def change_me(
 ) -> User:
     """Change the fields you send; a new `username` or `email` also needs `current_password`.
 
-    A wrong password counts as a failed sign-in, here and wherever the current one is asked for.
+    A wrong password counts as a failed sign-in, here and wherever the current one is asked for; a new name or e-mail
+    counts as a registration.
     """
     return await accounts.change_profile(unit, caller, change, visitor)
 

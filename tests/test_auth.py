@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -123,6 +124,8 @@ WRONG: dict[str, Claims] = {
     "expires at half a second": {"exp": NOW + 600.5},
     "expires never": {"exp": None},
     "expires after the sun": {"exp": 1e300},
+    "never expires": {"exp": math.inf},
+    "was never issued": {"iat": -math.inf},
     "good for a day": {"exp": NOW + DAY},
     "was good for a day": {"iat": NOW - DAY, "exp": NOW + 600},
     "good from later on": {"nbf": NOW + 600},

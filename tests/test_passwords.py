@@ -22,7 +22,7 @@ from test_schemas import USER, blamed, taken
 from config import Settings
 from main import create_app
 from models import User
-from passwords import Passwords, most_waiting
+from passwords import FairTurns, Passwords, most_waiting
 from problems import Unavailable
 from schemas import UserCreate
 
@@ -291,7 +291,7 @@ def test_no_more_hashes_wait_than_are_done_in_ten_seconds(cores: int, rounds: in
 async def test_too_many_waiting_hashes_are_refused_for_now(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.accounts._passwords, "_most_waiting", 0)
+    monkeypatch.setattr(app.state.accounts._passwords, "_turns", FairTurns(0, 0))
     answer = await try_to_sign_in(person, person.password)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["error"] == "temporarily_unavailable"
@@ -317,12 +317,94 @@ async def test_hashes_give_way_to_requests(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_a_hash_that_waits_is_refused_no_more_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = Passwords(4)
-    monkeypatch.setattr(passwords, "_most_waiting", 2)
+    monkeypatch.setattr(passwords, "_turns", FairTurns(1, 2))
     tries = await asyncio.gather(*(passwords.hash("a walk along the sea") for _ in range(5)), return_exceptions=True)
     afterwards = await passwords.hash("a walk along the sea")
     passwords.close()
     assert [isinstance(it, Unavailable) for it in tries] == [False, False, True, True, True]
     assert afterwards.startswith("$bcrypt-sha256$")
+
+
+# --- whose turn it is -------------------------------------------------------------------------------------------------
+
+
+class Room:
+    """One place to work at, and who has worked there in which order."""
+
+    def __init__(self, most: int) -> None:
+        self.turns = FairTurns(1, most)
+        self.done: list[str] = []
+
+    async def work(self, name: str) -> None:
+        """Work, as somebody of the network that the name begins with."""
+        async with self.turns.turn(name[0]):
+            await asyncio.sleep(0)
+            self.done.append(name)
+
+    async def all(self, *names: str) -> list[bool]:
+        """Let all come at once, and tell who was let in."""
+        came = await asyncio.gather(*map(self.work, names), return_exceptions=True)
+        return [it is None for it in came]
+
+
+async def test_one_network_keeps_no_other_waiting_behind_all_of_its_own() -> None:
+    room = Room(10)
+    await room.all("a1", "a2", "a3", "a4", "b1", "c1")
+    assert room.done == ["a1", "a2", "b1", "c1", "a3", "a4"]
+
+
+async def test_networks_take_turns() -> None:
+    room = Room(10)
+    await room.all("a1", "a2", "a3", "b1", "b2", "b3")
+    assert room.done == ["a1", "a2", "b1", "a3", "b2", "b3"]
+
+
+async def test_where_there_is_no_room_one_of_the_network_with_the_most_has_to_go() -> None:
+    room = Room(4)
+    assert await room.all("a1", "a2", "a3", "a4", "b1", "c1") == [True, True, False, False, True, True]
+
+
+async def test_a_network_alone_sends_nobody_away_but_its_last() -> None:
+    room = Room(3)
+    assert await room.all("a1", "a2", "a3", "a4", "a5") == [True, True, True, False, False]
+
+
+async def test_between_networks_of_as_many_the_one_that_comes_has_to_go() -> None:
+    room = Room(3)
+    assert await room.all("a1", "a2", "b1", "c1") == [True, True, True, False]
+
+
+async def test_who_goes_away_while_waiting_is_not_waited_for() -> None:
+    room = Room(10)
+    waiting = [asyncio.create_task(room.work(name)) for name in ("a1", "a2", "b1")]
+    await asyncio.sleep(0)
+    waiting[1].cancel()
+    await asyncio.wait(waiting)
+    assert await room.all("c1", "c2") == [True, True]
+    assert room.done == ["a1", "b1", "c1", "c2"]
+
+
+async def test_who_goes_away_just_as_the_turn_comes_passes_it_on() -> None:
+    room = Room(10)
+    async with room.turns.turn("a"):
+        gone, next_one = asyncio.create_task(room.work("b1")), asyncio.create_task(room.work("c1"))
+        await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.wait([gone, next_one])
+    assert (room.done, gone.cancelled()) == (["c1"], True)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "refused_at_once"), [("x" * 73, ["04"]), ("with\x00NUL in it", [])], ids=["73", "NUL"]
+)
+async def test_what_plain_bcrypt_cannot_hash_costs_a_hash_of_today(
+    app: FastAPI, person: Person, costs: list[str], attempt: str, refused_at_once: list[str]
+) -> None:
+    # ASVS 5.0 6.3.8: or the time would tell who has such a hash.
+    await store_hash(app, person, bcrypt.hashpw(b"short and old", bcrypt.gensalt(4)).decode())
+    costs.clear()
+    await try_to_sign_in(person, attempt)
+    assert costs == [*refused_at_once, "04"]
 
 
 async def test_an_older_cost_is_tried_once_for_a_wrong_password(app: FastAPI, person: Person, costs: list[str]) -> None:

@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from servers import Service
 from sqlalchemy import Connection, bindparam, func, insert, select
 
+import sessions
 from auth import AccessTokens
 from config import Settings
 from database import Base, now
@@ -1154,7 +1155,7 @@ Do = Callable[[Person, Pair, Pair], Awaitable[object]]
 
 COSTS: dict[str, tuple[Do, int, int]] = {
     # The attempt is counted and taken back in transactions of their own.
-    "sign in": (lambda person, *_: sign_in(person, person), 16, 3),
+    "sign in": (lambda person, *_: sign_in(person, person), 17, 3),
     "refresh": (lambda person, _, second: refresh(person, second), 6, 1),
     "refresh again": (lambda person, first, _: refresh(person, first), 5, 1),
     "refresh in vain": (lambda person, *_: show(person, {"refresh_token": "A" * 43}), 1, 0),
@@ -1226,3 +1227,16 @@ async def test_the_workers_of_one_service_agree_on_a_session(empty_sqlite_url: s
             header = bearer(first["access_token"]) | apart
             refused = [await person.get("/users/me", headers=header) for _ in range(20)]
             assert Counter(said(answer) for answer in refused) == {INVALID: 20}
+
+
+async def test_a_session_has_no_more_steps_than_a_client_can_need(
+    person: Person, start_another: StartAnother, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each is a row, and all go at once when it ends.
+    monkeypatch.setattr(sessions, "SPARE_STEPS", 1)
+    client = await start_another(session_days=1, access_token_minutes=24 * 60)
+    second = await refresh(client, await refresh(client, await sign_in(client, person)))
+
+    answer = await show(client, {"refresh_token": second["refresh_token"]})
+
+    assert said(answer) == (401, "invalid_token")

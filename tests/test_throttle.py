@@ -29,6 +29,7 @@ from config import Settings
 from database import now
 from main import create_app
 from models import Attempts
+from passwords import FairTurns
 from problems import TooManyAttempts
 from throttle import Attempt, Throttle, take_back
 
@@ -597,8 +598,8 @@ async def test_a_wrong_password_asks_the_database_no_more_than_it_must(
     with statements() as asked:
         await attempt(visit(), person.user["username"])
 
-    # Who it is, whether they come from there; what was counted, forgotten and counted anew, and what has expired.
-    assert len(asked) == 2 + 5, "\n".join(asked)
+    # Who it is, whether they come from there; what was counted; a row made, locked and stored, and what has expired.
+    assert len(asked) == 2 + 1 + 5, "\n".join(asked)
     assert asked.count("COMMIT") == 1
 
 
@@ -754,7 +755,7 @@ async def test_an_attempt_that_finds_no_room_to_hash_is_taken_back(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch, do: Do
 ) -> None:
     """A 503 says that nothing happened."""
-    monkeypatch.setattr(app.state.accounts._passwords, "_most_waiting", 0)
+    monkeypatch.setattr(app.state.accounts._passwords, "_turns", FairTurns(0, 0))
     answer = await do(person)
 
     assert (met(answer), await counted(app)) == ((503, "unavailable"), {})
@@ -931,6 +932,16 @@ async def test_equal_registrations_at_once_are_all_counted(visit: Visit, app: Fa
 
     # One that loses the race for the name is run again, and counted again.
     assert next(iter((await counted(app)).values())) >= 6
+
+
+async def test_a_new_name_counts_as_a_registration(visit: Visit, throttle: Gate, person: Person) -> None:
+    """OWASP API6 (2023): it tells as much of who has an account."""
+    client = visit(host := address())
+    client.headers["Authorization"] = person.headers["Authorization"]
+    await fill_the_register(throttle, host)
+    body = {"username": f"renamed-{next(numbers)}", "current_password": person.password}
+
+    assert met(await client.patch("/users/me", json=body)) == REFUSED
 
 
 # --- where an attempt comes from --------------------------------------------------------------------------------------

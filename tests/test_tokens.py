@@ -826,7 +826,7 @@ async def test_what_is_not_noted_is_logged_without_the_token(
     await use(person, to_read)
     outside.rollback()
     warned = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
-    assert ["was not noted" in it for it in warned] == [True]
+    assert ["did not note" in it for it in warned] == [True]
     assert to_read[4:31] not in caplog.text
 
 
@@ -1342,7 +1342,7 @@ async def test_a_script_that_has_the_answer_costs_one_statement(
 @pytest.mark.parametrize(
     ("method", "path", "body", "number"),
     [
-        ("POST", TOKENS, {"name": "nightly import", "scope": "read"}, 6),
+        ("POST", TOKENS, {"name": "nightly import", "scope": "read"}, 7),
         ("GET", TOKENS, None, 2),
         ("DELETE", f"{TOKENS}/{{}}", None, 3),
         ("DELETE", TOKENS, None, 3),
@@ -1357,3 +1357,14 @@ async def test_a_token_asks_the_database_no_more_than_it_must(
         answer = await person.request(method, path.format(made["id"]), json=body)
     assert answer.is_success
     assert len(sent) == number, "\n".join(sent)
+
+
+async def test_a_session_that_ends_while_it_waits_makes_no_token(person: Person, outside: Connection) -> None:
+    mine = {"id": person.user["id"]}
+    outside.execute(text("UPDATE users SET currency = currency WHERE id = :id"), mine)
+    outside.execute(text("DELETE FROM refresh_tokens WHERE owner_id = :id"), mine)
+    outside.execute(text("DELETE FROM sessions WHERE owner_id = :id"), mine)
+    waiting = asyncio.create_task(ask_for(person))
+    await asyncio.wait({waiting}, timeout=0.5)
+    outside.commit()
+    assert (await waiting).status_code == 401
