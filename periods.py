@@ -114,7 +114,7 @@ MONTH = f"{YEAR}-(0[1-9]|1[0-2])"
 DAY = f"{MONTH}-(0[1-9]|[12][0-9]|3[01])"
 INSTANT = "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}"
 TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
-FULL_INSTANT = f"{DAY}[Tt ]{TIME}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+FULL_INSTANT = f"{DAY}[Tt]{TIME}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 
 
 def read_day(value: object) -> date:
@@ -239,7 +239,7 @@ _MONTHS = "-(?:0[1-9]|1[0-2])"
 _DAYS = "-(?:0[1-9]|[12][0-9]|3[01])"
 DAY_PATTERN = f"^{_YEARS}{_MONTHS}{_DAYS}$"
 """What a day looks like, in the document; that it exists is more than a pattern can say."""
-INSTANT_PATTERN = rf"^{_YEARS}{_MONTHS}{_DAYS}[Tt ]{TIME}(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
+INSTANT_PATTERN = rf"^{_YEARS}{_MONTHS}{_DAYS}[Tt]{TIME}(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
 """What an instant looks like; likewise."""
 PERIOD_PATTERN = "^(?:{})$".format(
     "|".join(

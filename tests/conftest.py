@@ -36,6 +36,8 @@ NOON: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 GOOD_SECRET: Final = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
 WITHOUT_MYSQL: Final = pytest.StashKey[str]()
 
+LIMITS: Final = ("signin_per_name", "signin_per_address", "signin_per_name_daily", "registrations_per_address")
+
 numbers: Final = count(1)
 
 hypothesis.settings.register_profile(
@@ -151,10 +153,16 @@ def _sqlite(folder: Path) -> str:
 
 @pytest.fixture(scope="session")
 def settings(database_url: str) -> Settings:
-    """The settings of the app under test: the cheapest hash, and nothing from the developer's `.env`."""
-    return Settings(
-        database_url=database_url, secret_key=SecretStr(secrets.token_hex(32)), bcrypt_rounds=4, _env_file=None
-    )
+    """The settings of the app under test: the cheapest hash, no throttle, and nothing from the developer's `.env`."""
+    key = SecretStr(secrets.token_hex(32))
+    plain = Settings(database_url=database_url, secret_key=key, bcrypt_rounds=4, _env_file=None)
+    # Nearly every test signs somebody up, and counting the attempts would be most of what it asks the database.
+    return plain.model_copy(update=dict.fromkeys(LIMITS, 0))
+
+
+def limited(settings: Settings) -> Settings:
+    """Return the settings with the limits that the service has by itself."""
+    return settings.model_copy(update={name: Settings.model_fields[name].default for name in LIMITS})
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import json
 import math
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import time_machine
-from conftest import GOOD_SECRET, Person
+from conftest import GOOD_SECRET, NOON, Person
 from pydantic import SecretStr
 
 from auth import CLOCK_SKEW, AccessTokens
@@ -99,7 +98,7 @@ async def test_every_claim_is_required(person: Person, claims: Claims, forge: Fo
     assert_invalid(await bearing(person, forge(claims)))
 
 
-NOW = int(time.time())
+NOW = int(NOON.timestamp())
 WRONG: dict[str, Claims] = {
     "issued by somebody else": {"iss": "somebody-else"},
     "issued by nobody": {"iss": ""},
@@ -134,6 +133,7 @@ WRONG: dict[str, Claims] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+@pytest.mark.usefixtures("noon")
 async def test_a_wrong_claim_is_refused(person: Person, claims: Claims, forge: Forge, wrong: Claims) -> None:
     assert_invalid(await bearing(person, forge(claims | wrong)))
 

@@ -11,7 +11,7 @@ from test_crud import spend
 from test_problems import JSON
 
 from engines import LONG_SECONDS
-from routers import budgets, categories, changes, expenses, reports, system, trash, users
+from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 
 
 @pytest.fixture(scope="module")
@@ -363,7 +363,7 @@ async def test_an_address_that_grows_when_it_is_folded_is_no_error_of_ours(
 
 
 def test_what_may_touch_every_row_of_a_ledger_has_the_time_for_it() -> None:
-    modules = (users, categories, expenses, trash, reports, budgets, changes, system)
+    modules = (sessions, tokens, users, categories, expenses, trash, reports, budgets, changes, system)
     granted = {name: it for module in modules for name, it in vars(module).items() if hasattr(it, "seconds")}
 
     assert {name: it.seconds for name, it in granted.items()} == dict.fromkeys(
@@ -378,7 +378,7 @@ def test_what_may_touch_every_row_of_a_ledger_has_the_time_for_it() -> None:
 
 
 def test_a_batch_alone_has_room_for_a_mebibyte() -> None:
-    modules = (users, categories, expenses, trash, reports, budgets, changes, system)
+    modules = (sessions, tokens, users, categories, expenses, trash, reports, budgets, changes, system)
 
     assert [name for module in modules for name, it in vars(module).items() if hasattr(it, "most_bytes")] == [
         "change_expenses_together"

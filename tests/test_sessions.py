@@ -1154,8 +1154,7 @@ async def test_the_query_is_no_place_for_a_refresh_token(client: httpx.AsyncClie
 Do = Callable[[Person, Pair, Pair], Awaitable[object]]
 
 COSTS: dict[str, tuple[Do, int, int]] = {
-    # The attempt is counted and taken back in transactions of their own.
-    "sign in": (lambda person, *_: sign_in(person, person), 17, 3),
+    "sign in": (lambda person, *_: sign_in(person, person), 7, 1),
     "refresh": (lambda person, _, second: refresh(person, second), 6, 1),
     "refresh again": (lambda person, first, _: refresh(person, first), 5, 1),
     "refresh in vain": (lambda person, *_: show(person, {"refresh_token": "A" * 43}), 1, 0),

@@ -16,12 +16,12 @@ import bcrypt
 import httpx
 import pytest
 import time_machine
-from conftest import Person, SignUp, Statements, forget_attempts, numbers
+from conftest import Person, SignUp, Statements, forget_attempts, limited, numbers
 from fastapi import FastAPI
 from httpx import ASGITransport
 from servers import ROOT, Process, Service, _environment, free_port
 from sqlalchemy import Connection, NullPool, create_engine, insert, make_url, select, text
-from test_accounts import change_name, change_password, delete_account, register_another, sign_in
+from test_accounts import change_name, change_password, delete_account, register_another, sign_in, token_for
 from test_service import answers_at
 
 import migrations
@@ -56,11 +56,25 @@ def address() -> str:
     return str(IPv4Address(next(addresses)))
 
 
+@pytest.fixture(scope="module")
+def settings(settings: Settings) -> Settings:
+    """The settings, with a throttle."""
+    return limited(settings)
+
+
+@pytest.fixture(scope="module")
+async def throttled(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The app, with a throttle."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
 @pytest.fixture
-async def app(app: FastAPI) -> FastAPI:
-    """The app, with nothing counted against anybody."""
-    await forget_attempts(app)
-    return app
+async def app(throttled: FastAPI) -> FastAPI:
+    """The app, with a throttle, and nothing counted against anybody."""
+    await forget_attempts(throttled)
+    return throttled
 
 
 @pytest.fixture
@@ -601,6 +615,43 @@ async def test_a_wrong_password_asks_the_database_no_more_than_it_must(
     # Who it is, whether they come from there; what was counted; a row made, locked and stored, and what has expired.
     assert len(asked) == 2 + 1 + 5, "\n".join(asked)
     assert asked.count("COMMIT") == 1
+
+
+# Counting an attempt is a look at what is known, and a transaction of five, before the hash; a password's is taken back
+# in one of three, and before it is asked whether the address is familiar.
+COUNT: Final = 1 + 5
+TAKE_BACK: Final = 1 + 3
+
+
+@pytest.mark.parametrize(
+    ("do", "number", "commits"),
+    [
+        (register_another, COUNT + 5, 2),
+        (sign_in, COUNT + TAKE_BACK + 7, 3),
+        (change_name, COUNT + TAKE_BACK + COUNT + 7, 4),
+        (change_password, COUNT + TAKE_BACK + 7, 3),
+        (delete_account, COUNT + TAKE_BACK + 17, 3),
+    ],
+)
+async def test_an_attempt_asks_the_database_no_more_than_it_must(
+    person: Person, statements: Statements, do: Do, number: int, commits: int
+) -> None:
+    with statements() as asked:
+        assert (await do(person)).is_success
+    assert (len(asked), asked.count("COMMIT")) == (number, commits), "\n".join(asked)
+
+
+async def test_as_many_sign_ins_at_once_as_may_fail_all_succeed(visit: Visit, person: Person) -> None:
+    client = visit()
+    answers = await asyncio.gather(*(token_for(client, person.user["username"], person.password) for _ in range(5)))
+    assert [answer.status_code for answer in answers] == [200] * 5
+
+
+async def test_sign_ins_that_succeed_at_once_leave_nothing_counted(visit: Visit, person: Person) -> None:
+    client, name = visit(), person.user["username"]
+    await asyncio.gather(*(token_for(client, name, person.password) for _ in range(5)))
+    answers = [await token_for(client, name, "not the password") for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429]
 
 
 async def test_a_refused_attempt_commits_nothing(visit: Visit, statements: Statements, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Person
+from conftest import Person, limited
 from fastapi import FastAPI
 from httpx import ASGITransport
 from hypothesis import given
@@ -150,7 +150,7 @@ async def ip_seen(client: httpx.AsyncClient, person: Person, lines: Lines) -> st
 async def behind(settings: Settings) -> AsyncIterator[FastAPI]:
     """The app as it runs behind proxies of these networks."""
     trusted = {"trusted_proxies": ("10.9.0.0/16", "2001:db8:9::/48")}
-    app = create_app(settings.model_copy(update=trusted))
+    app = create_app(limited(settings).model_copy(update=trusted))
     async with app.router.lifespan_context(app):
         yield app
 
