@@ -6,18 +6,12 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
+from migrations.repeatable import add_column, create_index
+
 revision: str = "b1feee82a585"
 down_revision: str | None = "c27f4a8e1b60"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
-
-
-# MySQL commits each statement by itself: what was cut off after one of these can be run again.
-
-
-def create_index(name: str, table: str, columns: list[str]) -> None:
-    if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
-        op.create_index(name, table, columns)
 
 
 def upgrade() -> None:
@@ -43,10 +37,7 @@ def upgrade() -> None:
     create_index("ix_remembered_answers_owner_id_created_at", "remembered_answers", ["owner_id", "created_at"])
     create_index("ix_budgets_owner_id_revision_id", "budgets", ["owner_id", "revision", "id"])
     create_index("ix_trash_owner_id_revision_id", "trash", ["owner_id", "revision", "id"])
-    if "swept_on" not in {column["name"] for column in sa.inspect(op.get_bind()).get_columns("ledgers")}:
-        op.add_column(
-            "ledgers", sa.Column("swept_on", sa.Date(), server_default=sa.text("'1970-01-01'"), nullable=False)
-        )
+    add_column("ledgers", sa.Column("swept_on", sa.Date(), server_default=sa.text("'1970-01-01'"), nullable=False))
 
 
 def downgrade() -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.repeatable import add_column, create_index
+
 revision: str = "4d0a7c9be213"
 down_revision: str | None = "b1feee82a585"
 branch_labels: str | Sequence[str] | None = None
@@ -12,19 +14,6 @@ depends_on: str | Sequence[str] | None = None
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
-
-
-# MySQL commits each statement by itself: what was cut off after one of these can be run again.
-
-
-def create_index(name: str, table: str, columns: list[str]) -> None:
-    if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
-        op.create_index(name, table, columns)
-
-
-def add_column(table: str, column: "sa.Column[object]") -> None:
-    if column.name not in {it["name"] for it in sa.inspect(op.get_bind()).get_columns(table)}:
-        op.add_column(table, column)
 
 
 def upgrade() -> None:
