@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import sessions
 import throttle
+from access import Token
 from auth import Caller
 from database import Base, UnitOfWork, inserted_id, now
 from fields import plain_address
@@ -36,7 +37,7 @@ from problems import (
     WrongPassword,
 )
 from refusals import Entry, at, refused_at
-from schemas import AccountDeletion, PasswordChange, SignIn, Token, UserCreate, UserUpdate
+from schemas import AccountDeletion, PasswordChange, SignIn, UserCreate, UserUpdate
 from schemas import User as UserAnswer
 from sessions import Sessions
 from telemetry import note_user

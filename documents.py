@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+import access
 import analysis
 import idempotency
 import schemas
@@ -81,7 +82,7 @@ BOUNDS: Final = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 # On its way into the document an example is sorted by its keys, and loses those that are null.
 EXAMPLES: Final = {
     name: config["json_schema_extra"]["example"]
-    for name, shape in (vars(schemas) | vars(analysis) | vars(sync)).items()
+    for name, shape in (vars(schemas) | vars(access) | vars(analysis) | vars(sync)).items()
     if isinstance(shape, type)
     for config in (vars(shape).get("model_config") or vars(shape).get("__pydantic_config__") or {},)
     if "example" in config.get("json_schema_extra", {})

@@ -12,13 +12,13 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import schemas
+import access
+from access import Token
 from auth import AccessTokens, Caller
 from config import Settings
 from database import UnitOfWork, inserted_id, now
 from models import FamiliarNetwork, RefreshToken, Session, User
 from problems import InvalidToken, NotFound, RefreshTokenReused
-from schemas import Token
 from telemetry import note_user
 from visitors import Visitor
 
@@ -176,14 +176,14 @@ async def is_familiar(connection: AsyncConnection, owner_id: int, network: str) 
     return (await connection.execute(_SEEN, {"owner": owner_id, "this": network})).scalar() is not None
 
 
-async def list_sessions(unit: UnitOfWork, caller: Caller) -> schemas.SessionList:
+async def list_sessions(unit: UnitOfWork, caller: Caller) -> access.SessionList:
     """Return the caller's live sessions, the newest first."""
     rows = await (await unit.connection()).execute(_LIVE, {"owner": caller.id, "instant": now()})
-    return schemas.SessionList(items=[_as_listed(row._asdict(), caller) for row in rows])
+    return access.SessionList(items=[_as_listed(row._asdict(), caller) for row in rows])
 
 
-def _as_listed(session: dict[str, Any], caller: Caller) -> schemas.Session:
-    return schemas.Session(current=session.pop("sid") == caller.sid, **session)
+def _as_listed(session: dict[str, Any], caller: Caller) -> access.Session:
+    return access.Session(current=session.pop("sid") == caller.sid, **session)
 
 
 async def is_live(connection: AsyncConnection, caller: Caller) -> bool:

@@ -11,14 +11,14 @@ from typing import Final
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import schemas
+import access
+from access import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
 from auth import Caller
 from database import UnitOfWork, inserted_id, now
 from models import LedgerState, PersonalToken, User
 from prepared import Prepared
 from problems import InvalidToken, NotFound, TokenExpired, TooMany, ValidationFailed
 from refusals import at
-from schemas import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
 from sessions import hashed, is_live
 
 MOST_TOKENS: Final = 100
@@ -173,7 +173,7 @@ async def create_token(unit: UnitOfWork, caller: Caller, data: PersonalTokenCrea
 async def list_tokens(unit: UnitOfWork, caller: Caller) -> PersonalTokenList:
     """Return the caller's tokens, the newest first."""
     rows = await (await unit.connection()).execute(_ALL, {"owner": caller.id})
-    return PersonalTokenList(items=[schemas.PersonalToken.model_validate(row._asdict()) for row in rows])
+    return PersonalTokenList(items=[access.PersonalToken.model_validate(row._asdict()) for row in rows])
 
 
 async def delete_token(unit: UnitOfWork, caller: Caller, token_id: int) -> None:

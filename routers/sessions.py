@@ -6,11 +6,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form
 
 import sessions
+from access import RefreshTokenShown, SessionList, Token
 from fields import RowId
 from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused, TooManyAttempts, documented
 from routers.doors import SignedIn, TheAccounts, TheSessions, TheVisitor, Unit
 from routers.edge import LedgerRoute, takes_long
-from schemas import RefreshTokenShown, SessionList, SignIn, Token
+from schemas import SignIn
 
 THROTTLED: Final = TooManyAttempts(headers={"Retry-After": "840"})
 

@@ -5,11 +5,11 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 import tokens
+from access import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
 from fields import RowId
 from problems import NotFound, TooMany, documented
 from routers.doors import SignedIn, Unit
 from routers.edge import LedgerRoute
-from schemas import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
 
 router = APIRouter(prefix="/users/me/tokens", tags=["tokens"], route_class=LedgerRoute)
 

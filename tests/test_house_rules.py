@@ -22,7 +22,7 @@ LAYERS: Final = (
     {"models", "prepared", "migrations"},
     {"fields", "visitors"},
     {"passwords", "shapes", "throttle"},
-    {"analysis", "schemas"},
+    {"access", "analysis", "schemas"},
     {"auth", "pagination", "filters", "sync"},
     {"ledger", "conditions", "sessions"},
     {"rows", "idempotency"},
