@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport
 from hypothesis import given
 from hypothesis import strategies as st
-from matrix import OPERATIONS, Operation, example_of
+from matrix import dump
 from sqlalchemy import Connection, bindparam, func, insert, select, text
 from test_crud import spend
 from test_database import Commits
@@ -36,7 +36,6 @@ TOKENS = "/users/me/tokens"
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 NOTE = "UPDATE personal_tokens SET last_used_at"
 AT_NOON = "2026-11-22T12:00:00Z"
-OWNED_TABLES = [table for table in Base.metadata.sorted_tables if "owner_id" in table.c]
 
 on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 
@@ -101,20 +100,6 @@ def refused_as(answer: httpx.Response) -> tuple[int, str]:
 def noted(sent: list[str]) -> int:
     """Return how often the use of a token was to be noted."""
     return sum(NOTE in statement for statement in sent)
-
-
-def rows_of(outside: Connection, person: Person) -> dict[str, list[Any]]:
-    """Return every row of a person's, of all tables, as the database has them, save when a token was last used."""
-    owner = {"owner": person.user["id"]}
-    rows = {
-        table.name: sorted(
-            outside.execute(select(*columns).where(table.c.owner_id == bindparam("owner")), owner), key=str
-        )
-        for table in OWNED_TABLES
-        for columns in [[it for it in table.c if it is not PersonalToken.__table__.c.last_used_at]]
-    }
-    outside.rollback()
-    return rows
 
 
 def checksum_of(secret: str) -> str:
@@ -331,7 +316,7 @@ async def test_no_idempotency_key_keeps_a_token(person: Person, outside: Connect
     ]
     assert [it.status_code for it in answers] == [201, 201]
     assert answers[0].json()["token"] != answers[1].json()["token"]
-    assert rows_of(outside, person)["remembered_answers"] == []
+    assert dump(outside, person.user["id"])["remembered_answers"] == []
 
 
 async def test_what_shows_a_token_is_stored_by_no_cache(person: Person) -> None:
@@ -640,7 +625,7 @@ async def test_tokens_end_with_the_account(person: Person, to_write: str, outsid
         await person.post("/expenses", json={"amount": "1.00"}, headers=bearer(to_write)),
     ]
     assert [refused_as(it) for it in answers] == [(401, "invalid_token")] * 2
-    assert rows_of(outside, person)["personal_tokens"] == []
+    assert dump(outside, person.user["id"])["personal_tokens"] == []
 
 
 async def test_a_token_of_a_former_bearer_of_the_name_opens_nothing(
@@ -895,107 +880,13 @@ async def test_another_users_expired_tokens_are_left_to_them(app: FastAPI, perso
     assert await tokens_of(app, stranger) == 3
 
 
-# --- what each scope opens --------------------------------------------------------------------------------------------
-
-LEDGER = ("/categories", "/expenses", "/reports", "/budgets", "/changes")
-READING = [it for it in OPERATIONS if it[0] == "GET" and (it[1].startswith(LEDGER) or it[1] == "/users/me")]
-WRITING = [it for it in OPERATIONS if it[0] != "GET" and it[1].startswith(LEDGER)]
-ACCOUNT = [it for it in OPERATIONS if it[1].startswith("/users/me") and it not in READING]
-OPEN = {
-    ("GET", "/"),
-    ("GET", "/currencies"),
-    ("GET", "/health"),
-    ("GET", "/ready"),
-    ("POST", "/users/register"),
-    ("POST", "/users/token"),
-    ("POST", "/users/token/refresh"),
-    ("POST", "/users/logout"),
-}
-EITHER_SCOPE = pytest.mark.parametrize("scope", ["read", "write"])
-
-
-def opened_by(operation: Operation) -> list[list[str]]:
-    """Return the scopes with which a personal token opens an operation, as the document has it."""
-    entries = OPERATIONS[operation].get("security", [])
-    return [entry["PersonalToken"] for entry in entries if "PersonalToken" in entry]
-
-
-async def attempt(person: Person, token: str, operation: Operation, **headers: str) -> httpx.Response:
-    """Do what an operation does, on no row that there is, with a token."""
-    method, path = operation
-    address = re.sub(r"\{\w+\}", str(LARGEST_ID), path)
-    return await person.request(method, address, json=example_of(operation), headers=bearer(token, **headers))
-
-
-def test_the_matrix_is_complete() -> None:
-    # Whatever is added later has to say here whom it is open to.
-    assert OPERATIONS.keys() == {*READING, *WRITING, *ACCOUNT, *OPEN}
-    assert (len(READING) >= 11, len(WRITING) >= 15, len(ACCOUNT) >= 10) == (True, True, True)
-
-
-def test_the_matrix_holds_what_it_is_about() -> None:
-    assert {("GET", "/expenses/trash"), ("GET", "/changes"), ("GET", "/users/me")} <= set(READING)
-    assert {("POST", "/expenses/batch"), ("DELETE", "/expenses"), ("PATCH", "/expenses")} <= set(WRITING)
-    assert {("POST", TOKENS), ("GET", TOKENS), ("DELETE", "/users/me"), ("PUT", "/users/me/password")} <= set(ACCOUNT)
-
-
-@pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
-def test_the_document_says_which_scope_opens_what(operation: Operation) -> None:
-    expected = [["read"]] * (operation in READING) + [["write"]] * (operation in WRITING)
-    assert opened_by(operation) == expected
-
-
-@pytest.mark.parametrize("operation", [*WRITING, *ACCOUNT], ids=" ".join)
-def test_the_document_says_where_a_scope_can_be_missing(operation: Operation) -> None:
-    examples = OPERATIONS[operation]["responses"]["403"]["content"]["application/problem+json"]["examples"]
-    assert examples.keys() == {"insufficient_scope"}
-
-
-@pytest.mark.parametrize("operation", READING, ids=" ".join)
-def test_the_document_says_where_no_scope_can_be_missing(operation: Operation) -> None:
-    assert "403" not in OPERATIONS[operation]["responses"]
+# --- a missing scope; test_matrices has what each opens --------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 async def open_to(somebody: Person) -> dict[str, str]:
     """One token of each scope, of somebody's."""
     return {scope: (await make(somebody, scope=scope))["token"] for scope in ("read", "write")}
-
-
-@EITHER_SCOPE
-@pytest.mark.parametrize("operation", READING, ids=" ".join)
-async def test_either_scope_reads(somebody: Person, open_to: dict[str, str], operation: Operation, scope: str) -> None:
-    assert (await attempt(somebody, open_to[scope], operation)).status_code in (200, 404)
-
-
-@pytest.mark.parametrize("operation", WRITING, ids=" ".join)
-async def test_a_token_to_write_writes(person: Person, to_write: str, operation: Operation) -> None:
-    assert (await attempt(person, to_write, operation)).status_code in (200, 201, 204, 404, 422)
-
-
-@pytest.mark.parametrize("operation", WRITING, ids=" ".join)
-async def test_a_token_to_read_does_not_write(
-    somebody: Person, open_to: dict[str, str], outside: Connection, operation: Operation
-) -> None:
-    # RFC 6750, section 3.1: the scope that is wanted is named. OWASP API5:2023.
-    before = rows_of(outside, somebody)
-    answer = await attempt(somebody, open_to["read"], operation)
-    assert refused_as(answer) == (403, "insufficient_scope")
-    assert answer.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="write"'
-    assert rows_of(outside, somebody) == before
-
-
-@EITHER_SCOPE
-@pytest.mark.parametrize("operation", ACCOUNT, ids=" ".join)
-async def test_no_scope_opens_the_account(
-    somebody: Person, open_to: dict[str, str], outside: Connection, operation: Operation, scope: str
-) -> None:
-    # RFC 6750, section 3.1: no scope is named, since none would do.
-    before = rows_of(outside, somebody)
-    answer = await attempt(somebody, open_to[scope], operation)
-    assert refused_as(answer) == (403, "insufficient_scope")
-    assert answer.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope"'
-    assert rows_of(outside, somebody) == before
 
 
 async def test_a_refusal_for_the_scope_says_what_to_do(person: Person, to_read: str) -> None:
