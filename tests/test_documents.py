@@ -15,6 +15,7 @@ from documents import _sha256
 
 PASSWORD: Final = "a walk along the sea"
 PAGES: Final = ("/docs", "/redoc")
+FORMS: Final = ("expenses-create_expense", "expenses-list_expenses")
 
 
 # --- the pages as they are served -------------------------------------------------------------------------------------
@@ -130,6 +131,13 @@ def _is_signed_in(browser: Browser) -> bool:
     return bool(browser.look("document.querySelector('.btn.authorize.locked')"))
 
 
+def _open(browser: Browser, *operations: str) -> None:
+    """Open forms, and wait until the page knows what belongs in them: until then Execute finds no operation."""
+    for operation in operations:
+        browser.click(f"#operations-{operation} .opblock-summary-control")
+        browser.look(f"document.querySelector('#operations-{operation} .responses-table')")
+
+
 def _execute(browser: Browser, operation: str) -> str:
     """Press Execute on the form as it stands, and return the status of the answer."""
     block = f"#operations-{operation}"
@@ -178,11 +186,9 @@ def test_execute_succeeds_on_untouched_forms_twice(browser: Browser) -> None:
     _authorize(browser, PASSWORD)
     assert _is_signed_in(browser)
     browser.click(".auth-btn-wrapper .btn-done")
-    browser.click("#operations-expenses-create_expense .opblock-summary-control")
-    browser.look("document.querySelector('#operations-expenses-create_expense textarea')?.value")
-    browser.click("#operations-expenses-list_expenses .opblock-summary-control")
+    _open(browser, *FORMS)
 
-    statuses = [_execute(browser, name) for name in ("expenses-create_expense", "expenses-list_expenses") * 2]
+    statuses = [_execute(browser, name) for name in FORMS * 2]
 
     assert statuses == ["201", "200", "201", "200"]
     assert browser.complaints() == []
@@ -192,39 +198,31 @@ def test_execute_answers_where_the_money_went(browser: Browser) -> None:
     _authorize(browser, PASSWORD)
     assert _is_signed_in(browser)
     browser.click(".auth-btn-wrapper .btn-done")
-    browser.click("#operations-reports-report_spending .opblock-summary-control")
-    browser.click("#operations-budgets-read_budget_status .opblock-summary-control")
-    browser.click("#operations-budgets-create_budget .opblock-summary-control")
-    browser.look("document.querySelector('#operations-budgets-create_budget textarea')?.value")
-
     asked = ("reports-report_spending", "budgets-read_budget_status")
+    _open(browser, *asked, "budgets-create_budget")
+
     statuses = [_execute(browser, name) for name in (*asked, "budgets-create_budget", *asked)]
 
     assert statuses == ["200", "200", "201", "200", "200"]
     assert browser.complaints() == []
 
 
-def _open_forms(browser: Browser) -> None:
-    browser.click(".auth-btn-wrapper .btn-done")
-    browser.click("#operations-expenses-create_expense .opblock-summary-control")
-    browser.look("document.querySelector('#operations-expenses-create_expense textarea')?.value")
-    browser.click("#operations-expenses-list_expenses .opblock-summary-control")
-
-
 def test_a_personal_token_to_read_lets_the_forms_read_and_not_write(browser: Browser, service: Service) -> None:
     _authorize_script(browser, _make_token(service, "read"))
     assert _is_signed_in(browser)
-    _open_forms(browser)
+    browser.click(".auth-btn-wrapper .btn-done")
+    _open(browser, *FORMS)
 
-    assert [_execute(browser, it) for it in ("expenses-list_expenses", "expenses-create_expense")] == ["200", "403"]
+    assert [_execute(browser, it) for it in FORMS] == ["403", "200"]
 
 
 def test_a_personal_token_to_write_lets_the_forms_write_too(browser: Browser, service: Service) -> None:
     _authorize_script(browser, _make_token(service, "write"))
     assert _is_signed_in(browser)
-    _open_forms(browser)
+    browser.click(".auth-btn-wrapper .btn-done")
+    _open(browser, *FORMS)
 
-    assert [_execute(browser, it) for it in ("expenses-list_expenses", "expenses-create_expense")] == ["200", "201"]
+    assert [_execute(browser, it) for it in FORMS] == ["201", "200"]
     assert browser.complaints() == []
 
 
