@@ -132,13 +132,6 @@ async def test_a_strangers_row_stays_open_to_its_owner(stranger: Person, ledger:
     assert answer.status_code in (200, 204)
 
 
-@pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
-@pytest.mark.parametrize("row_id", ["0", "01", "1%0a", LARGEST_ID + 1])
-async def test_what_is_no_id_is_no_row(ledger: Ledger, operation: Operation, row_id: object) -> None:
-    answer = await reach(ledger.person, operation, row_id, ledger)
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-
-
 async def test_a_strangers_session_goes_on(stranger: Person, person: Person) -> None:
     # ASVS 5.0 8.2.2: whoever ends all others' sessions ends none but their own.
     await stranger.delete("/users/me/sessions")
