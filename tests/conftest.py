@@ -22,7 +22,7 @@ import time_machine
 from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
-from servers import MySQL, NoServer, open_mysql
+from servers import UNLIMITED, MySQL, NoServer, open_mysql
 from sqlalchemy import Connection, NullPool, create_engine, delete, event, make_url, text
 
 import migrations
@@ -35,8 +35,6 @@ KINDS: Final = ("sqlite", "mysql")
 NOON: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 GOOD_SECRET: Final = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
 WITHOUT_MYSQL: Final = pytest.StashKey[str]()
-
-LIMITS: Final = ("signin_per_name", "signin_per_address", "signin_per_name_daily", "registrations_per_address")
 
 numbers: Final = count(1)
 
@@ -157,12 +155,12 @@ def settings(database_url: str) -> Settings:
     key = SecretStr(secrets.token_hex(32))
     plain = Settings(database_url=database_url, secret_key=key, bcrypt_rounds=4, _env_file=None)
     # Nearly every test signs somebody up, and counting the attempts would be most of what it asks the database.
-    return plain.model_copy(update=dict.fromkeys(LIMITS, 0))
+    return plain.model_copy(update=UNLIMITED)
 
 
 def limited(settings: Settings) -> Settings:
     """Return the settings with the limits that the service has by itself."""
-    return settings.model_copy(update={name: Settings.model_fields[name].default for name in LIMITS})
+    return settings.model_copy(update={name: Settings.model_fields[name].default for name in UNLIMITED})
 
 
 @pytest.fixture(scope="session")

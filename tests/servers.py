@@ -19,12 +19,18 @@ from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+# What `make run` starts.
+MAIN: Final = (str(ROOT / "main.py"),)
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 20
 # A normal user's PATH on Debian lacks the first, where mariadbd lives.
 PROGRAM_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/libexec")
 # What another process needs of our environment; coverage is not measured there, since it would double the time.
 INHERITED: Final = ("PATH", "HOME", "LANG", "LC_", "TMPDIR", "PYTHON")
+# How often one may try: 0 is as often as one likes.
+UNLIMITED: Final = dict.fromkeys(
+    ("signin_per_name", "signin_per_address", "signin_per_name_daily", "registrations_per_address"), 0
+)
 # Ends the child and removes its folder once our end of the pipe is closed, however we came to our end (SIGKILL too).
 GUARD: Final = 'read -r _; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 
@@ -293,20 +299,29 @@ def _as_root() -> list[str]:
 
 
 class Service:
-    """The service as it is deployed: uvicorn with `workers` processes on a loopback port, configured by `environment`.
+    """The service as a real process on a loopback port, configured by `environment`.
 
-    It runs in a folder of its own, so that no `.env` of the developer's and no file of an earlier run is read.
+    That is uvicorn's own command with so many `workers`, or else another `program` of Python's. It runs in a folder of
+    its own, so that no `.env` of the developer's and no file of an earlier run is read.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, workers: int = 1, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        workers: int = 1,
+        options: Sequence[str] = (),
+        program: Sequence[str] = (),
+    ) -> None:
         self._folder = TemporaryDirectory(prefix="expenses-service-", ignore_cleanup_errors=True)
         self._killed = False
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = Path(self._folder.name)
         arguments = ["--app-dir", str(ROOT), "--port", str(self.port), "--workers", str(workers), *options]
+        uvicorn = ["-m", "uvicorn", "main:app", "--host", "127.0.0.1", *arguments]
         self.process = Process(
-            [sys.executable, "-m", "uvicorn", "main:app", "--host", "127.0.0.1", *arguments],
+            [sys.executable, *(program or uvicorn)],
             self.folder,
             _environment({"PORT": str(self.port)} | dict(environment)),
         )

@@ -30,9 +30,6 @@ from matrix import (
     sign_in,
 )
 
-from config import Settings
-from main import create_app
-
 # It stands in most of the texts, and so in no answer that refuses one of them.
 SECRET: Final = "Zanzibar"
 TEXTS: Final = {
@@ -89,24 +86,12 @@ NEVER_SHOWN: Final = {"password", "current_password", "new_password", "refresh_t
 LONGEST_QUERY: Final = 60_000
 WITH_TEXTS: Final = [it for it in sorted(OPERATIONS) if media_type(it)]
 WITH_QUERIES: Final = [it for it in sorted(OPERATIONS) if parameters(it, "query")]
-# How often one may try is not what these are about.
-UNTIRED: Final = dict.fromkeys(
-    ("signin_per_name", "signin_per_address", "signin_per_name_daily", "registrations_per_address"), 0
-)
-
-
-@pytest.fixture(scope="module")
-async def untired(settings: Settings) -> AsyncIterator[FastAPI]:
-    """A service that takes any number of attempts."""
-    app = create_app(settings.model_copy(update=UNTIRED))
-    async with app.router.lifespan_context(app):
-        yield app
 
 
 @pytest.fixture
-async def ledger(untired: FastAPI) -> AsyncIterator[Ledger]:
+async def ledger(app: FastAPI) -> AsyncIterator[Ledger]:
     """The ledger of somebody new, whose password opens no account that another of these tests made."""
-    async with signed_up(untired, password=secrets.token_hex(16)) as person:
+    async with signed_up(app, password=secrets.token_hex(16)) as person:
         yield await ledger_of(person)
 
 

@@ -6,16 +6,15 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import time
 from collections import Counter
 from collections.abc import Coroutine, Iterator
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
-from servers import ROOT, NoServer, Process, Service, _environment, free_port
+from servers import MAIN, NoServer, Service
 
 Write = Coroutine[Any, Any, httpx.Response]
 
@@ -110,15 +109,10 @@ async def test_two_workers_lose_none_of_eighty_writes_at_once(empty_database_url
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator[tuple[Process, int]]:
-    """The service as `make run` starts it, and its port."""
-    port = free_port()
-    folder = tmp_path / "service"
-    folder.mkdir()
-    process = Process([sys.executable, str(ROOT / "main.py")], folder, _environment({"PORT": str(port)}))
-    process.wait_until(lambda: answers_at(port))
-    yield process, port
-    process.kill()
+def running() -> Iterator[Service]:
+    """The service as `make run` starts it."""
+    with closing(Service({}, program=MAIN)) as service:
+        yield service
 
 
 def answers_at(port: int) -> bool:
@@ -133,21 +127,20 @@ def until_closed(port: int) -> None:
         time.sleep(0.01)
 
 
-def test_sigterm_lets_a_request_in_flight_finish_and_ends_well(process: tuple[Process, int]) -> None:
-    running, port = process
+def test_sigterm_lets_a_request_in_flight_finish_and_ends_well(running: Service) -> None:
     body = json.dumps({"username": "late", "email": "late@example.com", "password": PASSWORD}).encode()
     head = (
         "POST /users/register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as client:
         client.sendall(head.encode())
         # The service asks for the body: the request is in flight.
         assert client.recv(1024).startswith(b"HTTP/1.1 100 Continue")
-        os.kill(running.pid, signal.SIGTERM)
-        until_closed(port)
+        os.kill(running.process.pid, signal.SIGTERM)
+        until_closed(running.port)
         client.sendall(body)
         answer = client.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 201 Created")
     assert b'"username":"late"' in answer
-    assert running.stop() == 0, running.log
+    assert running.process.stop() == 0, running.log

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import pytest
 from conftest import Person, Statements, signed_up
 from fastapi import FastAPI
 from pydantic import SecretStr
-from servers import ROOT, Process, Service, _environment, free_port, inherited
+from servers import MAIN, ROOT, Service, inherited
 from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import IntegrityError
 from starlette.types import Message, Scope
@@ -769,14 +769,11 @@ def knock(port: int, line: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def process_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str]]:
+def process_log() -> tuple[str, list[str]]:
     """What `python main.py` writes from its first line to its last, and what it may not have written."""
-    folder, port, secret = tmp_path_factory.mktemp("service"), free_port(), secrets.token_hex(32)
-    environment = _environment({"PORT": str(port), "SECRET_KEY": secret})
-    process = Process([sys.executable, str(ROOT / "main.py")], folder, environment)
-    try:
-        process.wait_until(lambda: "Uvicorn running" in process.log)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
+    secret = secrets.token_hex(32)
+    with closing(Service({"SECRET_KEY": secret}, program=MAIN)) as service:
+        with httpx.Client(base_url=service.url, trust_env=False, timeout=20) as client:
             account = {"username": CANARY, "email": f"{CANARY}@example.com", "password": PASSWORD}
             client.post("/users/register", json=account).raise_for_status()
             form = {"username": CANARY, "password": PASSWORD, "grant_type": "password"}
@@ -790,15 +787,13 @@ def process_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str
             made = client.post("/users/me/tokens", json={"name": CANARY, "scope": "read"}).json()["token"]
             client.get("/expenses", headers={"Authorization": f"Bearer {made}"}).raise_for_status()
             client.get("/expenses", headers={"Authorization": f"Bearer {made}x"})
-            knock(port, f"{CANARY} / HTTP/1.1\r\n\r\n".encode())
-            knock(port, f"GET /\x1b[31m{CANARY} HTTP/9.9\r\nHost: \x00\r\n\r\n".encode())
-            crash(folder)
+            knock(service.port, f"{CANARY} / HTTP/1.1\r\n\r\n".encode())
+            knock(service.port, f"GET /\x1b[31m{CANARY} HTTP/9.9\r\nHost: \x00\r\n\r\n".encode())
+            crash(service.folder)
             assert client.get("/budgets", headers={"X-Request-ID": "crash-7"}).status_code == 500
-        assert process.stop() == 0
+        assert service.process.stop() == 0
         tokens = [it[name] for it in (first, second) for name in ("access_token", "refresh_token")]
-        return process.log, [CANARY, AMOUNT, *tokens, made, secret, str(folder), str(ROOT)]
-    finally:
-        process.kill()
+        return service.log, [CANARY, AMOUNT, *tokens, made, secret, str(service.folder), str(ROOT)]
 
 
 def test_every_line_of_a_process_is_json(process_log: tuple[str, list[str]]) -> None:

@@ -2,14 +2,12 @@
 
 import asyncio
 import re
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from ipaddress import IPv4Address
 from itertools import count
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import bcrypt
@@ -19,10 +17,9 @@ import time_machine
 from conftest import Person, SignUp, Statements, forget_attempts, limited, numbers
 from fastapi import FastAPI
 from httpx import ASGITransport
-from servers import ROOT, Process, Service, _environment, free_port
+from servers import MAIN, UNLIMITED, Service
 from sqlalchemy import Connection, NullPool, create_engine, insert, make_url, select, text
 from test_accounts import change_name, change_password, delete_account, register_another, sign_in, token_for
-from test_service import answers_at
 
 import migrations
 from config import Settings
@@ -43,7 +40,6 @@ HERE: Final = 10
 DAILY: Final = 12
 REGISTERED: Final = 4
 TIGHT: Final = {"signin_per_address": HERE, "signin_per_name_daily": DAILY, "registrations_per_address": REGISTERED}
-SIGN_IN_LIMITS: Final = ("signin_per_name", "signin_per_address", "signin_per_name_daily")
 
 addresses: Final = count(int(IPv4Address("172.16.0.0")))
 
@@ -1051,30 +1047,17 @@ async def test_who_is_no_trusted_proxy_is_not_believed(visit: Visit, behind_a_pr
     assert await six_from(visit("10.9.9.7", behind_a_proxy), name, made_up) == [401] * 5 + [429]
 
 
-@contextmanager
-def run_main(folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Run the service as `make run` does, and say where it answers."""
-    port = free_port()
-    process = Process([sys.executable, str(ROOT / "main.py")], folder, _environment({"PORT": str(port)} | environment))
-    try:
-        process.wait_until(lambda: answers_at(port))
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-
-
 @pytest.mark.parametrize(
     ("environment", "statuses"),
     [({}, [401] * 5 + [429]), ({"TRUSTED_PROXIES": "127.0.0.1"}, [401] * 6)],
     ids=["nobody trusted", "trusted"],
 )
 async def test_the_service_as_it_is_run_believes_trusted_proxies_alone(
-    tmp_path: Path, environment: dict[str, str], statuses: list[int]
+    environment: dict[str, str], statuses: list[int]
 ) -> None:
     """ASVS 5.0 6.3.1, OWASP API2 (2023)."""
-    (folder := tmp_path / "service").mkdir()
-    with run_main(folder, environment) as url:
-        async with _client(url) as client:
+    with Service(environment, program=MAIN) as service:
+        async with _client(service.url) as client:
             assert await six_from(client, "nobody", made_up) == statuses
 
 
@@ -1137,14 +1120,11 @@ async def let_through(app: FastAPI, settings: Settings, **knobs: int) -> int:
     return 10
 
 
-NONE: Final = dict.fromkeys((*SIGN_IN_LIMITS, "registrations_per_address"), 0)
-
-
 @pytest.mark.parametrize("most", [1, 2, 7])
-@pytest.mark.parametrize("knob", NONE)
+@pytest.mark.parametrize("knob", UNLIMITED)
 async def test_a_limit_is_kept_exactly(app: FastAPI, settings: Settings, knob: str, most: int) -> None:
     """ASVS 5.0 6.1.1: each limit is a setting."""
-    assert await let_through(app, settings, **NONE | {knob: most}) == most
+    assert await let_through(app, settings, **UNLIMITED | {knob: most}) == most
 
 
 async def test_a_limit_that_was_lowered_says_when_there_are_fewer_than_that(
@@ -1158,9 +1138,9 @@ async def test_a_limit_that_was_lowered_says_when_there_are_fewer_than_that(
     assert seconds(await attempt(visit(host), name)) == QUARTER
 
 
-@pytest.mark.parametrize("knob", NONE)
+@pytest.mark.parametrize("knob", UNLIMITED)
 async def test_a_limit_of_nought_is_none(app: FastAPI, settings: Settings, knob: str) -> None:
-    others = dict.fromkeys(NONE, 1_000)
+    others = dict.fromkeys(UNLIMITED, 1_000)
 
     assert await let_through(app, settings, **others | {knob: 0}) == 10
 
@@ -1182,7 +1162,7 @@ async def test_nothing_is_counted_against_a_limit_of_nought(
 @pytest.fixture
 def unlimited(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """No limit is set."""
-    none = Gate(app, settings, **NONE)
+    none = Gate(app, settings, **UNLIMITED)
     monkeypatch.setattr(app.state.accounts, "_throttle", none)
 
 

@@ -1,10 +1,7 @@
 """Visitors: where a request comes from, and what no client can make of that."""
 
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +11,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport
 from hypothesis import given
 from hypothesis import strategies as st
-from servers import ROOT, Process, _environment, free_port
+from servers import MAIN, Service
 
 from config import Settings
 from main import create_app
@@ -265,35 +262,14 @@ async def test_a_proxy_does_not_share_its_clients_attempts_out(behind: FastAPI, 
 # --- a real process ---------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def running(folder: Path, **environment: str) -> Iterator[str]:
-    """The service as `make run` starts it, and its address."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    process = Process([sys.executable, str(ROOT / "main.py")], folder, _environment({"PORT": str(port)} | environment))
-
-    def is_healthy() -> bool:
-        with suppress(httpx.TransportError):
-            return httpx.get(f"{url}/health", trust_env=False, timeout=2).is_success
-        return False
-
-    try:
-        process.wait_until(is_healthy)
-        yield url
-    finally:
-        process.kill()
-
-
 @pytest.mark.parametrize(
     ("environment", "ip"),
     [({}, "127.0.0.1"), ({"TRUSTED_PROXIES": "10.0.0.1, 127.0.0.1"}, "203.0.113.7")],
     ids=["nobody is trusted", "a proxy on this machine is trusted"],
 )
-async def test_a_running_service_trusts_whom_it_was_told_to(
-    tmp_path: Path, environment: dict[str, str], ip: str
-) -> None:
+async def test_a_running_service_trusts_whom_it_was_told_to(environment: dict[str, str], ip: str) -> None:
     """ASVS 5.0 4.1.3: uvicorn by itself would trust whoever comes from 127.0.0.1."""
-    with running(tmp_path, **environment) as url:
-        async with Person(base_url=url, timeout=20, trust_env=False) as person:
+    with Service(environment, program=MAIN) as service:
+        async with Person(base_url=service.url, timeout=20, trust_env=False) as person:
             await person.register()
             assert await ip_seen(person, person, forwarded("203.0.113.7")) == ip
