@@ -161,7 +161,7 @@ class Attempts(Base):
     __table_args__ = (Index(None, "expires_at"), MYSQL)
 
     subject: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
-    """SHA-256, in hexadecimal, of what is counted: whoever reads the table learns nobody's name."""
+    """HMAC-SHA-256, in hexadecimal, of what is counted: whoever reads the table can find out nobody's name."""
     instants: Mapped[str] = mapped_column(Text)
     """When they were, in whole seconds (Unix time), separated by spaces, the oldest first."""
     expires_at: Mapped[datetime] = mapped_column(Instant)

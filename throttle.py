@@ -1,6 +1,6 @@
 """The throttle: attempts at passwords and registrations, counted in the database before they are looked at."""
 
-import hashlib
+import hmac
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -83,6 +83,7 @@ class Throttle:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._key = settings.signing_keys()[0].encode()
         self._name_here = Limit(settings.signin_per_name, QUARTER)
         self._here = Limit(settings.signin_per_address, QUARTER)
         self._name_elsewhere = Limit(settings.signin_per_name_daily, DAY)
@@ -98,14 +99,21 @@ class Throttle:
 
         From a network that is familiar, attempts from elsewhere do not matter, however many they are.
         """
-        limits = {_subject("name here", name, network): self._name_here, _subject("here", network): self._here}
+        limits = {
+            self._subject("name here", name, network): self._name_here,
+            self._subject("here", network): self._here,
+        }
         if not is_familiar:
-            limits[_subject("name elsewhere", name)] = self._name_elsewhere
+            limits[self._subject("name elsewhere", name)] = self._name_elsewhere
         return await _count(unit, limits)
 
     async def try_registration(self, unit: UnitOfWork, network: str) -> Attempt:
         """Count a registration, and commit that; raise TooManyAttempts past the limit."""
-        return await _count(unit, {_subject("registration", network): self._registrations})
+        return await _count(unit, {self._subject("registration", network): self._registrations})
+
+    def _subject(self, *parts: str) -> str:
+        # With the key, because whoever reads the table could try names and addresses otherwise.
+        return hmac.digest(self._key, "\0".join(parts).encode(errors="surrogatepass"), "sha256").hex()
 
 
 @asynccontextmanager
@@ -173,10 +181,6 @@ def _is_ahead(counted: Mapping[str, Collection[int]], at: int) -> bool:
 
 def _refusal(wait: int) -> TooManyAttempts:
     return TooManyAttempts(f"Too many attempts: try again in {wait} seconds.", headers={"Retry-After": str(wait)})
-
-
-def _subject(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()
 
 
 async def _counted(

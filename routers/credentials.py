@@ -1,5 +1,6 @@
 """Credentials: the token of a request, whose it is, and what it opens."""
 
+import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
@@ -86,6 +87,10 @@ async def _note_use(request: StrictRequest, unit: UnitOfWork, bearer: tokens.Bea
         # The request goes on where that cannot be done now.
         if fault_of(error) is None and not isinstance(error, CommitLost):
             raise
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # It was to end, at the commit of all places.
+            raise asyncio.CancelledError from None
         logger.warning(
             "did not note the use of a personal token: %s", described(error), extra=log_context(request.scope)
         )

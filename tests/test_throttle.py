@@ -1,7 +1,7 @@
 """The throttle: so many attempts at a password and not one more, whoever asks, wherever, and however many at once."""
 
 import asyncio
-import re
+import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -17,6 +17,7 @@ import time_machine
 from conftest import Person, SignUp, Statements, forget_attempts, limited, numbers
 from fastapi import FastAPI
 from httpx import ASGITransport
+from pydantic import SecretStr
 from servers import MAIN, UNLIMITED, Service
 from sqlalchemy import Connection, NullPool, create_engine, insert, make_url, select, text
 from test_accounts import change_name, change_password, delete_account, register_another, sign_in, token_for
@@ -924,7 +925,7 @@ async def test_of_twenty_at_once_at_two_processes_five_are_let_through_and_a_res
 ) -> None:
     """ASVS 5.0 6.3.1, OWASP API2 (2023): neither a process more nor a new one begins to count at nought."""
     migrations.upgrade(empty_database_url)
-    environment = {"DATABASE_URL": empty_database_url}
+    environment = {"DATABASE_URL": empty_database_url, "SECRET_KEY": secrets.token_hex(32)}
     with Service(environment) as one, Service(environment) as other:
         async with _client(one.url) as here, _client(other.url) as there:
             answers = await at_once(*(attempt(it, "nobody") for it in [here, there] * 10))
@@ -1305,10 +1306,13 @@ async def test_the_table_tells_nobody_who_was_tried_or_from_where(app: FastAPI, 
     assert [it for it in (person.user["username"], person.user["email"], host, "hunter2", WRONG) if it in kept] == []
 
 
-async def test_a_subject_is_a_sha256(app: FastAPI, visit: Visit, name: str) -> None:
-    await attempt(visit(), name)
+async def test_only_who_has_the_key_can_try_who_a_subject_is(app: FastAPI, settings: Settings, name: str) -> None:
+    """ASVS 5.0 11.4.1: names and addresses are few enough to be tried one by one."""
+    other = settings.model_copy(update={"secret_key": SecretStr(secrets.token_hex(32))})
+    one, another, again = [await Gate(app, it, **TIGHT).meet(name, "10.1.1.1") for it in (settings, other, settings)]
 
-    assert [bool(re.fullmatch("[0-9a-f]{64}", row["subject"])) for row in await rows(app)] == [True] * 3
+    assert one.limits.keys().isdisjoint(another.limits)
+    assert one.limits == again.limits
 
 
 async def test_a_failure_is_kept_until_it_counts_no_more(

@@ -29,6 +29,7 @@ from test_problems import JSON, blamed
 import tokens
 from config import Settings
 from database import LARGEST_ID, Base, now
+from faults import CommitLost
 from main import create_app
 from models import PersonalToken
 
@@ -801,6 +802,26 @@ async def test_a_use_that_could_not_be_noted_is_noted_with_the_next(
     outside.rollback()
     await use(person, to_read)
     assert (await listed(person))[0]["last_used_at"] is not None
+
+
+async def test_who_goes_away_while_a_use_is_noted_is_not_served_any_further(
+    person: Person, to_read: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def cut_short(*_: object) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as cancelled:
+            raise CommitLost("nobody can tell") from cancelled
+
+    monkeypatch.setattr(tokens, "note_use", cut_short)
+    request = asyncio.create_task(use(person, to_read))
+    await begun.wait()
+    request.cancel()
+    await asyncio.wait([request])
+    assert request.cancelled()
 
 
 async def test_what_is_not_noted_is_logged_without_the_token(
