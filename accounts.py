@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+import networks
 import sessions
 import throttle
 from access import Token
@@ -206,7 +207,7 @@ class Accounts:
         self, unit: UnitOfWork, owner_id: int, key: str, visitor: Visitor, password: str, stored: str | None
     ) -> bool:
         """Tell whether a password is right; the attempt is counted first, and taken back unless it was wrong."""
-        is_familiar = self._throttle.asks_for_familiarity and await sessions.is_familiar(
+        is_familiar = self._throttle.asks_for_familiarity and await networks.is_familiar(
             await unit.connection(), owner_id, visitor.network
         )
         await unit.release()

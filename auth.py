@@ -1,6 +1,7 @@
 """Who is calling: access tokens, and the session behind one."""
 
 import base64
+import hashlib
 import json
 import re
 import secrets
@@ -133,6 +134,14 @@ def _is_signed(token: str, key: Any) -> bool:  # noqa: ANN401
     except JOSEError:
         return False
     return True
+
+
+# --- The tokens that are stored ---------------------------------------------------------------------------------------
+
+
+def hashed(token: str) -> str:
+    """Return what is stored of a token: it is random enough for nobody to find it by its hash."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 # --- Who is calling ---------------------------------------------------------------------------------------------------

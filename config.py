@@ -23,6 +23,8 @@ SAMPLE_SECRETS: Final = frozenset(
         # The one in FastAPI's tutorial, which many services have copied.
         "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
         "0123456789abcdef0123456789abcdef",
+        # What was pasted instead of its output.
+        "openssl rand -hex 32",
         "your-256-bit-secret-your-256-bit-secret",
     }
 )
@@ -43,7 +45,10 @@ _WANTED: Final = "must be at least 32 random bytes: set it to the output of `ope
 
 
 def _is_guessable(secret: str) -> bool:
-    return len(secret.encode()) < SECRET_BYTES or secret in SAMPLE_SECRETS or len(set(secret)) < 8  # noqa: PLR2004
+    is_short = len(secret.encode()) < SECRET_BYTES or len(set(secret)) < 8  # noqa: PLR2004
+    # What repeats itself is found in itself twice over.
+    is_repeated = secret in (secret * 2)[1:-1]
+    return is_short or is_repeated or any(sample in secret.lower() for sample in SAMPLE_SECRETS)
 
 
 def _known_database(url: str) -> str:

@@ -1,6 +1,5 @@
 """Sessions: one for each sign-in, kept going by refresh tokens that are each good for one step."""
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -14,26 +13,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import access
 from access import Token
-from auth import AccessTokens, Caller
+from auth import AccessTokens, Caller, hashed
 from config import Settings
 from database import UnitOfWork, inserted_id, now
-from models import FamiliarNetwork, RefreshToken, Session, User
+from models import RefreshToken, Session, User
+from networks import make_familiar
 from problems import InvalidToken, NotFound, RefreshTokenReused
 from telemetry import note_user
 from visitors import Visitor
 
 MOST_SESSIONS: Final = 100
 SPARE_STEPS: Final = 1_000
-# A network that nobody has signed in from for so long is forgotten once there is a new one.
-FAMILIAR_DAYS: Final = 400
 NOT_GOOD: Final = "This refresh token is not valid, or its session has ended: sign in again."
 _REFRESH_TOKEN: Final = re.compile("[A-Za-z0-9_-]{43}")
 _DERIVED: Final = b"the refresh token that follows "
 
 _MINE: Final = Session.owner_id == bindparam("owner")
 _OF_MINE: Final = RefreshToken.owner_id == bindparam("owner")
-_NETWORK: Final = (FamiliarNetwork.owner_id == bindparam("owner"), FamiliarNetwork.network == bindparam("this"))
-_SEEN: Final = select(FamiliarNetwork.seen_at).where(*_NETWORK)
 _LATEST_FIRST: Final = (
     select(Session.id, Session.expires_at).where(_MINE).order_by(Session.last_used_at.desc(), Session.id.desc())
 )
@@ -86,7 +82,7 @@ class Sessions:
         """Open a session and return its first tokens; expired ones are swept, and the least used beyond 100 end."""
         instant, sid, token = now(), secrets.token_hex(16), secrets.token_urlsafe(32)
         await _make_room(connection, owner_id, instant)
-        await _make_familiar(connection, owner_id, visitor.network, instant)
+        await make_familiar(connection, owner_id, visitor.network, instant)
         expires_at = self._end_of(instant, instant)
         values = {"owner_id": owner_id, "sid": sid, "created_at": instant, "generation": 0}
         inserted = await connection.execute(insert(Session), values | _used(visitor, instant, expires_at))
@@ -166,16 +162,6 @@ class Sessions:
         )
 
 
-def hashed(token: str) -> str:
-    """Return what is stored of a token: it is random enough for nobody to find it by its hash."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-async def is_familiar(connection: AsyncConnection, owner_id: int, network: str) -> bool:
-    """Tell whether the user has signed in from this network before."""
-    return (await connection.execute(_SEEN, {"owner": owner_id, "this": network})).scalar() is not None
-
-
 async def list_sessions(unit: UnitOfWork, caller: Caller) -> access.SessionList:
     """Return the caller's live sessions, the newest first."""
     rows = await (await unit.connection()).execute(_LIVE, {"owner": caller.id, "instant": now()})
@@ -230,19 +216,6 @@ async def _make_room(connection: AsyncConnection, owner_id: int, instant: dateti
     over = [row.id for row in rows if row.expires_at <= instant] + live[MOST_SESSIONS - 1 :]
     if over:
         await _end(connection, owner_id, Session.id.in_(over))
-
-
-async def _make_familiar(connection: AsyncConnection, owner_id: int, network: str, instant: datetime) -> None:
-    values = {"owner": owner_id, "this": network}
-    seen_at = (await connection.execute(_SEEN, values)).scalar()
-    if seen_at is None:
-        forgotten = FamiliarNetwork.seen_at < instant - timedelta(days=FAMILIAR_DAYS)
-        mine = FamiliarNetwork.owner_id == bindparam("owner")
-        await connection.execute(delete(FamiliarNetwork).where(mine, forgotten), {"owner": owner_id})
-        row = {"owner_id": owner_id, "network": network, "seen_at": instant}
-        await connection.execute(insert(FamiliarNetwork), row)
-    elif seen_at < instant - timedelta(days=1):
-        await connection.execute(update(FamiliarNetwork).where(*_NETWORK).values(seen_at=instant), values)
 
 
 def _used(visitor: Visitor, instant: datetime, expires_at: datetime) -> dict[str, object]:

@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import access
 from access import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
-from auth import Caller
+from auth import Caller, hashed
 from database import UnitOfWork, inserted_id, now
 from models import LedgerState, PersonalToken, User
 from prepared import Prepared
 from problems import InvalidToken, NotFound, TokenExpired, TooMany, ValidationFailed
 from refusals import at
-from sessions import hashed, is_live
+from sessions import is_live
 
 MOST_TOKENS: Final = 100
 PREFIX: Final = "etk_"

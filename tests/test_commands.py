@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import anyio
 import pytest
-from conftest import Person
+from conftest import GOOD_SECRET, Person
 from httpx import codes
 from servers import ROOT, inherited
 
@@ -41,7 +41,7 @@ Run = Callable[..., Awaitable[Done]]
 @pytest.fixture
 def environment() -> dict[str, str]:
     """The environment of the command: nothing of the developer's own settings."""
-    return inherited() | {"PYTHONPATH": str(ROOT), "BCRYPT_ROUNDS": "4", "SECRET_KEY": "0123456789abcdef" * 4}
+    return inherited() | {"PYTHONPATH": str(ROOT), "BCRYPT_ROUNDS": "4", "SECRET_KEY": GOOD_SECRET}
 
 
 @pytest.fixture

@@ -26,6 +26,12 @@ WEAK_SECRETS = {
     "FastAPI's sample": FASTAPI_SECRET,
     "one letter": "a" * 64,
     "two letters": "ab" * 32,
+    "a sample in capitals": FASTAPI_SECRET.upper(),
+    "a sample and a space": f"{FASTAPI_SECRET} ",
+    "a sample and more": f"{FASTAPI_SECRET}-production",
+    "twice the half": GOOD_SECRET[:16] * 2,
+    "three times the same": GOOD_SECRET[:12] * 3,
+    "the command": "openssl rand -hex 32 > secret.txt",
 }
 
 

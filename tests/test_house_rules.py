@@ -20,7 +20,7 @@ LAYERS: Final = (
     {"engines", "periods"},
     {"database", "problems"},
     {"models", "prepared", "migrations"},
-    {"fields", "visitors"},
+    {"fields", "networks", "turns", "visitors"},
     {"passwords", "shapes", "throttle"},
     {"access", "analysis", "schemas"},
     {"auth", "pagination", "filters", "sync"},

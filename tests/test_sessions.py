@@ -31,7 +31,6 @@ from config import Settings
 from database import Base, now
 from main import create_app
 from models import RefreshToken, Session
-from sessions import is_familiar
 
 INVALID = (401, "invalid_token")
 REUSED = (401, "refresh_token_reused")
@@ -294,68 +293,6 @@ async def test_expired_sessions_do_not_count(app: FastAPI, person: Person) -> No
     await open_sessions(app, person.user["id"], 120, expires_in=timedelta(seconds=-1))
     await person.sign_in()
     assert await is_let_in(person, first)
-
-
-# --- where one has signed in from -------------------------------------------------------------------------------------
-
-
-async def knows(app: FastAPI, person: Person, network: str) -> bool:
-    async with app.state.database.unit() as unit:
-        return await is_familiar(await unit.connection(), person.user["id"], network)
-
-
-async def test_a_network_is_familiar_to_whom_has_signed_in_from_it(
-    app: FastAPI, person: Person, stranger: Person
-) -> None:
-    """ASVS 5.0 6.3.1: a flood from elsewhere does not keep one out here."""
-    assert not await knows(app, person, "192.0.2.50")
-    async with coming_from(app, "192.0.2.50") as elsewhere:
-        await sign_in(elsewhere, person)
-
-    assert await knows(app, person, "192.0.2.50")
-    assert not await knows(app, stranger, "192.0.2.50")
-
-
-async def test_a_whole_ipv6_network_becomes_familiar(app: FastAPI, person: Person) -> None:
-    async with coming_from(app, "2001:db8:0:5::7") as elsewhere:
-        await sign_in(elsewhere, person)
-
-    assert await knows(app, person, "2001:db8:0:5::")
-
-
-async def test_a_network_of_failures_does_not_become_familiar(app: FastAPI, person: Person) -> None:
-    """ASVS 5.0 6.3.1."""
-    async with coming_from(app, "192.0.2.51") as elsewhere:
-        await elsewhere.post("/users/token", data={"username": person.user["username"], "password": "not the password"})
-
-    assert not await knows(app, person, "192.0.2.51")
-
-
-@pytest.mark.parametrize(("later", "is_known"), [(400 * DAY, True), (400 * DAY + SECOND, False)])
-async def test_a_network_that_was_not_signed_in_from_for_long_is_forgotten(
-    noon: time_machine.Traveller, app: FastAPI, person: Person, stranger: Person, later: timedelta, is_known: bool
-) -> None:
-    async with coming_from(app, "192.0.2.52") as here, coming_from(app, "192.0.2.53") as there:
-        await sign_in(here, person)
-        await sign_in(here, stranger)
-        noon.shift(later)
-        await sign_in(there, person)
-
-    assert await knows(app, person, "192.0.2.52") == is_known
-    assert await knows(app, stranger, "192.0.2.52")
-
-
-async def test_a_network_that_was_signed_in_from_of_late_is_not_forgotten(
-    noon: time_machine.Traveller, app: FastAPI, person: Person
-) -> None:
-    async with coming_from(app, "192.0.2.52") as here, coming_from(app, "192.0.2.53") as there:
-        await sign_in(here, person)
-        noon.shift(100 * DAY)
-        await sign_in(here, person)
-        noon.shift(100 * DAY)
-        await sign_in(there, person)
-
-    assert await knows(app, person, "192.0.2.52")
 
 
 # --- what is stored ---------------------------------------------------------------------------------------------------

@@ -27,9 +27,9 @@ from config import Settings
 from database import now
 from main import create_app
 from models import Attempts
-from passwords import FairTurns
 from problems import TooManyAttempts
 from throttle import Attempt, Throttle, take_back
+from turns import FairTurns
 
 QUARTER: Final = 15 * 60
 HOUR: Final = 60 * 60
