@@ -12,7 +12,7 @@ import sessions
 import throttle
 from access import Token
 from auth import Caller
-from database import Base, UnitOfWork, inserted_id, now
+from database import ACCOUNT, Base, UnitOfWork, inserted_id, now
 from fields import plain_address
 from models import (
     Budget,
@@ -123,7 +123,7 @@ class Accounts:
             raise InvalidCredentials
         outdated = self._passwords.is_outdated(user.password_hash)
         renewed = await self._passwords.hash(form.password, visitor.network) if outdated else None
-        connection = await unit.begin()
+        connection = await unit.begin(user.id, ACCOUNT)
         await _still(connection, user.id, user.password_hash, InvalidCredentials(), shared=not renewed)
         if renewed:
             await connection.execute(update(User).where(User.id == user.id).values(password_hash=renewed))
@@ -146,7 +146,7 @@ class Accounts:
         if "username" in wanted or "email" in wanted:
             # It tells whether a name is taken, as a registration does, and so is one to the throttle.
             await self._throttle.try_registration(unit, visitor.network)
-        connection = await unit.begin()
+        connection = await unit.begin(caller.id, ACCOUNT)
         user = await _still(connection, caller.id, verified, _wrong_password())
         values = {name: value for name, value in wanted.items() if value != getattr(user, name)}
         if {"username", "email"} & values.keys():
@@ -162,7 +162,7 @@ class Accounts:
         self._check_new_password("/new_password", change.new_password, profile.username, profile.email)
         verified = await self._verified(unit, caller, change.current_password, visitor)
         password_hash = await self._passwords.hash(change.new_password, visitor.network)
-        connection = await unit.begin()
+        connection = await unit.begin(caller.id, ACCOUNT)
         await _still(connection, caller.id, verified, _wrong_password())
         await connection.execute(update(User).where(User.id == caller.id).values(password_hash=password_hash))
         await sessions.end_sessions(connection, caller.id, but=caller.sid)
@@ -186,7 +186,7 @@ class Accounts:
         """
         self._check_new_password("/new_password", password, user.username, user.email)
         password_hash = await self._passwords.hash(password)
-        connection = await unit.begin()
+        connection = await unit.begin(user.id, ACCOUNT)
         await connection.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
         await sessions.end_sessions(connection, user.id)
 

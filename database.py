@@ -109,14 +109,18 @@ def inserted_id(result: CursorResult[Any]) -> int:
     return int(key[0])
 
 
+LEDGER: Final = "ledger"
+ACCOUNT: Final = "account"
+
+
 class _Turn(asyncio.Lock):
-    """One place at a ledger, and how many wait for it."""
+    """One place at a lock, and how many wait for it."""
 
     waiting = 0
 
 
 class WriterQueue:
-    """Where writers wait for their ledger before they take a connection, so that one owner cannot eat the pool."""
+    """Where writers wait for a lock before they take a connection, so that one owner cannot eat the pool."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -216,20 +220,24 @@ class UnitOfWork:
             self._reading = await self._read.connect()
         return self._reading
 
-    async def begin(self, owner_id: int | None = None) -> AsyncConnection:
-        """Begin the transaction, once it is this writer's turn at the owner's ledger (at the file on SQLite)."""
+    async def begin(self, owner_id: int | None = None, lock: str = LEDGER) -> AsyncConnection:
+        """Begin the transaction, once it is this writer's turn at the owner's ledger or account (SQLite: at the file).
+
+        Their rows are two locks of the database: who signs in does not wait for their own import.
+        """
         if self._writing is None:
             await self.release()
             if self._one_writer or owner_id is not None:
-                self._turn = await self._queue.enter(None if self._one_writer else owner_id)
+                self._turn = await self._queue.enter(None if self._one_writer else (lock, owner_id))
             self._writing = await self._work.connect()
             await self._writing.begin()
         return self._writing
 
     @asynccontextmanager
-    async def lasting(self) -> AsyncIterator[AsyncConnection]:
+    async def lasting(self, account_id: int | None = None) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction aside, committed at the end: for a trace that outlives the failure of what left it.
 
+        Where it changes an account, it waits for its turn there.
         Raises RuntimeError where this unit's own has begun: on SQLite it would wait for itself.
         """
         if self._writing is not None:
@@ -237,7 +245,7 @@ class UnitOfWork:
         await self.release()
         aside = UnitOfWork(self._work, self._read, self._queue, one_writer=self._one_writer, until=self._until)
         async with aside as unit:
-            yield await unit.begin()
+            yield await unit.begin(account_id, ACCOUNT)
             await unit.commit()
 
     async def release(self) -> None:

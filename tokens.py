@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 import access
 from access import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
 from auth import Caller, hashed
-from database import UnitOfWork, inserted_id, now
+from database import ACCOUNT, UnitOfWork, inserted_id, now
 from models import LedgerState, PersonalToken, User
 from prepared import Prepared
 from problems import InvalidToken, NotFound, TokenExpired, TooMany, ValidationFailed
@@ -156,7 +156,7 @@ async def create_token(unit: UnitOfWork, caller: Caller, data: PersonalTokenCrea
     instant = now()
     if data.expires_at is not None and data.expires_at <= instant:
         raise ValidationFailed(errors=[at("/expires_at", "out_of_range", "Send an instant in the future.")])
-    connection = await unit.begin()
+    connection = await unit.begin(caller.id, ACCOUNT)
     await connection.execute(_USER, {"user_id": caller.id})
     if not await is_live(connection, caller):
         # It ended while this waited for its turn, as with a new password.
@@ -179,10 +179,10 @@ async def list_tokens(unit: UnitOfWork, caller: Caller) -> PersonalTokenList:
 async def delete_token(unit: UnitOfWork, caller: Caller, token_id: int) -> None:
     """Delete one of the caller's tokens; raise NotFound where there is none of this id."""
     this = {"owner": caller.id, "token_id": token_id}
-    if not (await (await unit.begin()).execute(delete(PersonalToken).where(*_THIS), this)).rowcount:
+    if not (await (await unit.begin(caller.id, ACCOUNT)).execute(delete(PersonalToken).where(*_THIS), this)).rowcount:
         raise NotFound
 
 
 async def delete_tokens(unit: UnitOfWork, caller: Caller) -> None:
     """Delete all tokens of the caller."""
-    await (await unit.begin()).execute(delete(PersonalToken).where(_MINE), {"owner": caller.id})
+    await (await unit.begin(caller.id, ACCOUNT)).execute(delete(PersonalToken).where(_MINE), {"owner": caller.id})

@@ -378,6 +378,33 @@ async def test_a_blocked_ledger_does_not_keep_others_from_writing(
 
 
 @on_mysql
+async def test_a_blocked_account_does_not_keep_others_from_writing(
+    person: Person, stranger: Person, outside: Connection
+) -> None:
+    """OWASP API4 (2023): whoever waits for a lock of one account holds one connection, not the pool."""
+    form = {"username": person.user["username"], "password": person.password}
+    shown = {"refresh_token": (await person.post("/users/token", data=form)).json()["refresh_token"]}
+    outside.execute(text("UPDATE users SET currency = currency WHERE id = :id"), {"id": person.user["id"]})
+    waiting = [
+        asyncio.create_task(it)
+        for _ in range(10)
+        for it in (
+            person.post("/users/me/tokens", json={"name": "nightly", "scope": "read"}),
+            person.patch("/users/me", json={"currency": "USD"}),
+            person.post("/users/token", data=form),
+            person.post("/users/token/refresh", json=shown),
+        )
+    ]
+    await asyncio.wait(waiting, timeout=0.5)
+    async with asyncio.timeout(2):
+        written = await asyncio.gather(*(create(stranger) for _ in range(5)))
+    assert not any(task.done() for task in waiting)
+    outside.rollback()
+    assert len(written) == 5
+    assert statuses(await asyncio.gather(*waiting)) == {200: 30, 201: 10}
+
+
+@on_mysql
 async def test_a_blocked_ledger_does_not_keep_its_owner_from_signing_in(person: Person, outside: Connection) -> None:
     hold(outside, person)
     outside.execute(text("UPDATE expenses SET revision = revision WHERE owner_id = :id"), {"id": person.user["id"]})
