@@ -79,6 +79,8 @@ _OWNED: Final[tuple[type[Base], ...]] = (
     FamiliarNetwork,
     LedgerState,
 )
+# What an account is known by.
+_NAMES: Final = {"username", "email"}
 # Whose networks are looked at where the name is unknown.
 _NOBODY: Final = 0
 
@@ -139,19 +141,21 @@ class Accounts:
         """Change the fields sent; a new name or e-mail needs the current password."""
         wanted = change.given()
         given = wanted.pop("current_password", None)
-        verified = None
-        if given is not None or "username" in wanted or "email" in wanted:
-            verified = await self._verified(unit, caller, given, visitor)
+        verified, renamed = None, _NAMES & wanted.keys()
+        if given is not None or renamed:
+            user = await self._verified(unit, caller, given, visitor)
+            verified = user.password_hash
+            renamed = {name for name in renamed if wanted[name] != getattr(user, name)}
         _refuse_own_password(given or "", wanted)
-        if "username" in wanted or "email" in wanted:
+        if renamed:
             # It tells whether a name is taken, as a registration does, and so is one to the throttle.
             await self._throttle.try_registration(unit, visitor.network)
         connection = await unit.begin(caller.id, ACCOUNT)
         user = await _still(connection, caller.id, verified, _wrong_password())
         values = {name: value for name, value in wanted.items() if value != getattr(user, name)}
-        if {"username", "email"} & values.keys():
+        if _NAMES & values.keys():
             await _refuse_taken(connection, values.get("username"), values.get("email"), but=caller.id)
-            values |= {f"{name}_key": name_key(values[name]) for name in ("username", "email") if name in values}
+            values |= {f"{name}_key": name_key(values[name]) for name in _NAMES & values.keys()}
         if values:
             await connection.execute(update(User).where(User.id == caller.id).values(**values, updated_at=now()))
         return await _profile(connection, caller.id)
@@ -160,18 +164,18 @@ class Accounts:
         """Change the password and end every other session."""
         profile = await self.profile(unit, caller)
         self._check_new_password("/new_password", change.new_password, profile.username, profile.email)
-        verified = await self._verified(unit, caller, change.current_password, visitor)
+        user = await self._verified(unit, caller, change.current_password, visitor)
         password_hash = await self._passwords.hash(change.new_password, visitor.network)
         connection = await unit.begin(caller.id, ACCOUNT)
-        await _still(connection, caller.id, verified, _wrong_password())
+        await _still(connection, caller.id, user.password_hash, _wrong_password())
         await connection.execute(update(User).where(User.id == caller.id).values(password_hash=password_hash))
         await sessions.end_sessions(connection, caller.id, but=caller.sid)
 
     async def delete_account(self, unit: UnitOfWork, caller: Caller, data: AccountDeletion, visitor: Visitor) -> None:
         """Delete the account and every row of it."""
-        verified = await self._verified(unit, caller, data.current_password, visitor)
+        user = await self._verified(unit, caller, data.current_password, visitor)
         connection = await unit.begin(caller.id)
-        await _still(connection, caller.id, verified, _wrong_password())
+        await _still(connection, caller.id, user.password_hash, _wrong_password())
         locked = select(LedgerState.revision).where(LedgerState.owner_id == bindparam("owner")).with_for_update()
         await connection.execute(locked, {"owner": caller.id})
         for table in _OWNED:
@@ -190,8 +194,10 @@ class Accounts:
         await connection.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
         await sessions.end_sessions(connection, user.id)
 
-    async def _verified(self, unit: UnitOfWork, caller: Caller, password: str | None, visitor: Visitor) -> str:
-        """Return the hash that the caller's current password matched; a wrong one counts as at the sign-in."""
+    async def _verified(
+        self, unit: UnitOfWork, caller: Caller, password: str | None, visitor: Visitor
+    ) -> Row[*tuple[Any, ...]]:
+        """Return the caller's account, whose password this is; a wrong one counts as at the sign-in."""
         if password is None:
             entry = at("/current_password", "required", "Send your current password to change the name or the e-mail.")
             raise ValidationFailed(errors=[entry])
@@ -201,7 +207,7 @@ class Accounts:
         key = name_key(user.username)
         if not await self._try_password(unit, caller.id, key, visitor, password, user.password_hash):
             raise _wrong_password()
-        return str(user.password_hash)
+        return user
 
     async def _try_password(
         self, unit: UnitOfWork, owner_id: int, key: str, visitor: Visitor, password: str, stored: str | None

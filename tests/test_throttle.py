@@ -992,6 +992,18 @@ async def test_a_new_name_counts_as_a_registration(visit: Visit, throttle: Gate,
     assert met(await client.patch("/users/me", json=body)) == REFUSED
 
 
+@pytest.mark.parametrize("field", ["username", "email"])
+async def test_the_name_that_one_has_counts_as_no_registration(
+    visit: Visit, throttle: Gate, person: Person, field: str
+) -> None:
+    client = visit(host := address())
+    client.headers["Authorization"] = person.headers["Authorization"]
+    await fill_the_register(throttle, host)
+    body = {field: person.user[field], "current_password": person.password}
+
+    assert (await client.patch("/users/me", json=body)).status_code == 200
+
+
 # --- where an attempt comes from --------------------------------------------------------------------------------------
 
 
