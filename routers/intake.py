@@ -21,6 +21,8 @@ DEEPEST: Final = 32
 # Twice as many as the largest batch has: each one that is refused is told, and that takes its time.
 MOST_VALUES: Final = 40_000
 LONGEST_NUMBER: Final = 40
+NOTHING: Final = {b"", b"{}", b"null"}
+NO_BODY_WANTED: Final = "Send no body: this address takes none, and says in its path and query what it deletes."
 FORM_WANTED: Final = f"Send a form, with the header Content-Type: {FORM}: username=…&password=…"
 
 
@@ -51,10 +53,15 @@ class StrictRequest(Request):
             self._query_params = StrictQuery(pairs(self.scope["query_string"]))
         return self._query_params
 
-    async def read(self, media_type: str, most: int = MOST_BYTES) -> None:
-        """Read the body, which must be of this media type and not too long, before anything else happens."""
+    async def read(self, media_type: str | None, most: int = MOST_BYTES) -> None:
+        """Read the body, which must be of this media type and not too long, before anything else happens.
+
+        With None it must say nothing: what it names would be ignored, and more be deleted than that.
+        """
         self._body = await self._bytes(most)
-        if not self._body:
+        if media_type is None and self._body.strip() not in NOTHING:
+            raise MalformedBody(NO_BODY_WANTED)
+        if media_type is None or not self._body:
             return
         if "content-encoding" in self.headers or self._media_type() != media_type:
             raise UnsupportedMediaType(FORM_WANTED if media_type == FORM else "")

@@ -156,7 +156,9 @@ async def refusals(ledger: Ledger, client: httpx.AsyncClient, operation: Operati
     script = await made(person, "/users/me/tokens", name="a reader", scope="read")
     body, kind = ledger.example(operation), media_type(operation)
     other = next((it for it in METHODS if (it, path) not in OPERATIONS), "TRACE")
-    wrong_bodies = [(b"{\xff", kind), (b"{}", "text/plain"), (TOO_LARGE, kind)] if kind else []
+    # A deletion refuses a body, of whatever type.
+    wrong_bodies = [(it, kind) for it in (b"{\xff", TOO_LARGE) if kind or method == "DELETE"]
+    wrong_bodies += [(b"{}", "text/plain")] * bool(kind)
     return [
         await call(client, operation, address, body),
         await call(client, operation, address, body, Authorization="Bearer x"),

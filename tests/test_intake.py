@@ -4,7 +4,7 @@ import gzip
 import json
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +33,7 @@ OPERATIONS = [
     for method, described in methods.items()
     if path not in WITHOUT_STRICT_QUERIES
 ]
+DELETED = [path for method, path, described in OPERATIONS if method == "DELETE" and "requestBody" not in described]
 OPERATION_NAMES = [described["operationId"] for _, _, described in OPERATIONS]
 
 json_values = st.recursive(
@@ -419,6 +420,31 @@ async def test_a_form_need_not_be_escaped_as_curl_does_not(sign_up: SignUp) -> N
     )
 
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", DELETED)
+@pytest.mark.parametrize("body", [b'{"id":1}', b"[1]", b"{{{", b"\xff", b"x" * MOST_BYTES])
+async def test_a_deletion_that_a_body_would_narrow_is_refused(person: Person, path: str, body: bytes) -> None:
+    # The contract, section 1: what is misspelt must never widen a DELETE.
+    await person.post("/users/me/tokens", json={"name": "nightly", "scope": "read"})
+    answer = await person.request("DELETE", path, content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+    assert "Send no body" in answer.json()["detail"]
+    assert len((await person.get("/users/me/tokens")).json()["items"]) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b" {} ", b"null"])
+@pytest.mark.parametrize("sent", [bytes, in_pieces])
+async def test_a_deletion_takes_a_body_that_says_nothing(
+    person: Person, body: bytes, sent: Callable[[bytes], bytes | AsyncIterator[bytes]]
+) -> None:
+    # As libraries send it that have one body for every method.
+    assert (await person.request("DELETE", "/users/me/tokens", content=sent(body), headers=JSON)).status_code == 204
+
+
+async def test_a_body_of_a_deletion_is_bounded_too(somebody: Person) -> None:
+    answer = await somebody.request("DELETE", "/users/me/sessions", content=endless())
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
 async def test_a_byte_order_mark_is_named(somebody: Person) -> None:
