@@ -41,9 +41,10 @@ Accounts, categories, expenses, reports and budgets, exact to the last decimal.
 4. See where the money goes with `GET /reports/spending`, and set a limit with `POST /budgets`.
 
 Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
-whose `errors` name each field to blame. Unknown fields and query parameters are refused, so that a typo never widens a
-request. A row's `ETag` is its `revision`: send it as `If-Match`, and nobody's change is lost. With an `Idempotency-Key`
-a write of expenses, categories or budgets can be repeated safely.
+whose `errors` name each field to blame. Unknown fields and query parameters are refused, and so is a body on a DELETE
+that takes none, so that a typo never widens a request. A slash at an address's end is ignored, save where a DELETE may
+have lost its id. A row's `ETag` is its `revision`: send it as `If-Match`, and nobody's change is lost. With an
+`Idempotency-Key` a write of expenses, categories or budgets can be repeated safely; under `/users` it does nothing.
 
 An application signs in and refreshes; a script sends a personal access token from `POST /users/me/tokens`.
 
@@ -51,7 +52,8 @@ An application signs in and refreshes; a script sends a personal access token fr
 |---|---|
 | `not_authenticated` | send `Authorization: Bearer …` |
 | `token_expired` | `POST /users/token/refresh`, then repeat; of a personal access token: make another |
-| `invalid_token`, `refresh_token_reused` | the session, or the token, has ended: sign in again |
+| `invalid_token` | the session, or the personal access token, has ended: sign in again, or make another |
+| `refresh_token_reused` | the session has ended just now, perhaps because somebody else has its token: sign in again |
 | `insufficient_scope` | make a personal access token with the scope that `WWW-Authenticate` names, or sign in |
 | `too_many_attempts` | wait as many seconds as `Retry-After` says |
 | `wrong_password` | ask for the current password again; you are still signed in |

@@ -31,11 +31,13 @@ async def sign_in(
 
     Send a form (`username=…&password=…`), not JSON; then put `Authorization: Bearer <access_token>` on every request,
     and before it has expired get the next one with `POST /users/token/refresh`. An account has at most 100 sessions:
-    the one that was not used for longest ends.
+    the one that was not opened or refreshed for longest ends.
 
-    Attempts are counted until they turn out right: after 5 wrong passwords for one name from one address, the answer
-    is 429 until the time in `Retry-After` is over, and so it is to more than 5 sign-ins of one name at once. A problem
-    says itself in OAuth2's words too: `error` and `error_description` (RFC 6749 section 5.2).
+    Unless the service is set to other limits, 5 wrong passwords for one name from one address in 15 minutes, or 50 from
+    one address whatever the name, are answered with 429 until the time in `Retry-After` is over; a right one in between
+    does not count, and clears nothing. Attempts count while they are looked at, so more than 5 sign-ins of one name at
+    once may be told so too. A problem says itself in OAuth2's words as well: `error` and `error_description` (RFC 6749
+    sections 5.2 and 4.1.2.1).
     """
     return await accounts.sign_in(unit, form, visitor, opened)
 
@@ -49,10 +51,10 @@ async def refresh_token(opened: TheSessions, unit: Unit, visitor: TheVisitor, sh
     """Exchange a refresh token for the next pair of tokens; no `Authorization` is needed.
 
     If the answer is lost, ask again with the same refresh token: until its successor has been refreshed in its turn,
-    the same successor comes again. After that the old one is taken for stolen, and the session ends, with 401
-    `refresh_token_reused`: keep one for all tabs of a browser, and read it just before you use it. A session that is
-    not refreshed for 30 days ends too, and every one does 180 days after the sign-in, unless the service is set to
-    others.
+    the same successor comes again, and the access tokens before it stay good until they expire. After that the old one
+    is taken for stolen, and the session ends: 401 `refresh_token_reused`, and from then on `invalid_token`. Keep one
+    for all tabs of a browser, and read it just before you use it. A session that is not refreshed for 30 days ends too,
+    and every one does 180 days after the sign-in, unless the service is set to others.
     """
     return await opened.refresh(unit, shown.refresh_token, visitor)
 

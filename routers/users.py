@@ -29,6 +29,9 @@ async def register(accounts: TheAccounts, unit: Unit, visitor: TheVisitor, data:
     """Register with a user name, an e-mail and a password; then sign in at `POST /users/token`.
 
     The currency (default EUR) is that of expenses that name none; the time zone (default UTC) decides what "today" is.
+    Names and e-mails are one's own whatever their case. Refused as a password are the 3,000 most common ones, and the
+    name or the e-mail itself. Unless the service is set to another limit, 20 registrations from one address in an hour,
+    refused ones too, are answered with 429.
     """
     return await accounts.register(unit, data, visitor)
 
