@@ -222,8 +222,7 @@ async def test_a_text_in_a_query_is_refused_or_understood(ledger: Ledger, operat
     assert await wrong_with_queries(ledger, operation) == []
 
 
-async def test_a_taken_text_opens_nothing_elsewhere(ledger: Ledger) -> None:
-    # The matrix above would not see a password that any text fits.
+async def test_the_matrix_would_see_a_password_that_signs_nobody_in(ledger: Ledger) -> None:
     ledger.person.password = "not the password"
 
     with pytest.raises(httpx.HTTPStatusError, match="401"):

@@ -28,7 +28,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 import sessions
 from auth import AccessTokens
 from config import Settings
-from database import Base, now
+from database import LARGEST_ID, Base, now
 from main import create_app
 from models import RefreshToken, Session
 
@@ -455,7 +455,7 @@ async def test_an_old_token_ends_its_session(somebody: Person) -> None:
     assert [said(await me(somebody, pair)) for pair in (first, second, third)] == [INVALID] * 3
 
 
-async def test_an_old_token_ends_its_session_also_where_the_answer_is_lost(person: Person, outside: Connection) -> None:
+async def test_an_old_token_ends_its_session_although_it_is_refused(person: Person, outside: Connection) -> None:
     """RFC 9700 4.14.2: the refusal does not undo the end."""
     before = rows_of(outside, person)
     await show_an_old_token(person, await sign_in(person, person))
@@ -864,12 +864,8 @@ async def test_a_session_may_end_itself(somebody: Person) -> None:
     assert said(await me(somebody, pair)) == INVALID
 
 
-@pytest.mark.wire
-@pytest.mark.parametrize("number", ["0", "-1", "1.0", "01", "x", str(2**63), "9" * 30, "%00", "9223372036854775807"])
-async def test_what_is_no_session_is_not_there(somebody: Person, number: str) -> None:
-    answer = await somebody.delete(f"/users/me/sessions/{number}")
-
-    assert said(answer) == (404, "not_found")
+async def test_what_is_no_session_is_not_there(somebody: Person) -> None:
+    assert said(await somebody.delete(f"/users/me/sessions/{LARGEST_ID}")) == (404, "not_found")
 
 
 async def test_a_strangers_session_is_not_there(person: Person, stranger: Person) -> None:
@@ -975,14 +971,6 @@ async def make_personal_token(person: Person) -> str:
     return token
 
 
-@pytest.mark.wire
-@pytest.mark.parametrize("path", ["/users/me", "/expenses", "/users/me/sessions"])
-async def test_a_refresh_token_opens_no_door(somebody: Person, path: str) -> None:
-    pair = await sign_in(somebody, somebody)
-
-    assert said(await somebody.get(path, headers=bearer(pair["refresh_token"]))) == INVALID
-
-
 async def test_an_access_token_gives_no_session_more_time(somebody: Person) -> None:
     pair = await sign_in(somebody, somebody)
 
@@ -1008,17 +996,6 @@ async def test_a_personal_token_outlives_every_session(person: Person) -> None:
     await end_the_others(person, {})
 
     assert await is_let_in(person, personal)
-
-
-async def test_a_script_neither_sees_nor_ends_sessions(somebody: Person) -> None:
-    header = bearer(await make_personal_token(somebody))
-    answers = [
-        await somebody.get("/users/me/sessions", headers=header),
-        await somebody.delete("/users/me/sessions", headers=header),
-        await somebody.delete("/users/me/sessions/1", headers=header),
-    ]
-
-    assert [said(answer) for answer in answers] == [(403, "insufficient_scope")] * 3
 
 
 # --- what is no refresh token -----------------------------------------------------------------------------------------
