@@ -297,6 +297,11 @@ def said(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"] if is_problem else ""
 
 
+def bearer(token: str, **headers: str) -> dict[str, str]:
+    """Return the header that bears a token, and others."""
+    return {"Authorization": f"Bearer {token}", **headers}
+
+
 def lacking(answer: httpx.Response) -> list[str]:
     """Return which headers of every answer an answer lacks, has twice, or should not have."""
     sent, headers = answer.request, answer.headers

@@ -24,6 +24,7 @@ from matrix import (
     Ledger,
     Operation,
     Place,
+    bearer,
     body_schema,
     call,
     comparable,
@@ -54,10 +55,6 @@ def rows(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def bearing(token: str | None) -> dict[str, str]:
-    return {} if token is None else {"Authorization": f"Bearer {token}"}
-
-
 # --- tokens that open nothing -----------------------------------------------------------------------------------------
 
 
@@ -78,7 +75,7 @@ async def logged_out(person: Person) -> str:
 
 async def of_a_deleted_session(person: Person) -> str:
     token = str((await sign_in(person))["access_token"])
-    sessions = (await person.get("/users/me/sessions", headers=bearing(token))).json()["items"]
+    sessions = (await person.get("/users/me/sessions", headers=bearer(token))).json()["items"]
     (current,) = [it["id"] for it in sessions if it["current"]]
     await person.delete(f"/users/me/sessions/{current}")
     return token
@@ -149,7 +146,7 @@ async def house(app: FastAPI, rows: Connection) -> AsyncIterator[House]:
 async def with_token(client: httpx.AsyncClient, house: House, operation: Operation, token: str | None) -> Any:  # noqa: ANN401
     """Call an operation with the owner's own ids and secrets, so that nothing but the token is in the way."""
     address = house.ledger.address(operation) + QUERIES.get(operation, "")
-    return await call(client, operation, address, house.ledger.example(operation), **bearing(token))
+    return await call(client, operation, address, house.ledger.example(operation), **(bearer(token) if token else {}))
 
 
 async def challenges(client: httpx.AsyncClient, house: House, operation: Operation) -> dict[str, tuple[Any, ...]]:
@@ -254,7 +251,7 @@ async def test_a_script_that_may_write_writes(app: FastAPI, operation: Operation
         ledger = await ledger_of(person)
         script = await made(person, "/users/me/tokens", name="nightly", scope="write")
         address = ledger.address(operation) + QUERIES.get(operation, "")
-        answer = await call(person, operation, address, ledger.example(operation), **bearing(script["token"]))
+        answer = await call(person, operation, address, ledger.example(operation), **bearer(script["token"]))
 
     assert answer.status_code in {200, 201, 204}
 

@@ -21,6 +21,7 @@ from httpx import ASGITransport
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothetically
 from hypothesis import strategies as st
+from matrix import bearer, said
 from pydantic import SecretStr
 from servers import Service
 from sqlalchemy import Connection, bindparam, func, insert, select
@@ -42,14 +43,6 @@ End = Callable[[Person, Pair], Awaitable[httpx.Response]]
 
 
 # --- what the tests do ------------------------------------------------------------------------------------------------
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-def said(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
 
 
 async def sign_in(client: httpx.AsyncClient, person: Person, **headers: str) -> Pair:

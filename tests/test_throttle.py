@@ -17,6 +17,7 @@ import time_machine
 from conftest import Person, SignUp, Statements, forget_attempts, limited, numbers
 from fastapi import FastAPI
 from httpx import ASGITransport
+from matrix import OPERATIONS, said
 from pydantic import SecretStr
 from servers import MAIN, UNLIMITED, Service
 from sqlalchemy import Connection, NullPool, create_engine, insert, make_url, select, text
@@ -170,7 +171,7 @@ async def tries_left(client: httpx.AsyncClient, name: str) -> int:
     left = 0
     while (answer := await attempt(client, name)).status_code == 401:
         left += 1
-    assert met(answer) == REFUSED
+    assert said(answer) == REFUSED
     return left
 
 
@@ -198,10 +199,6 @@ async def at_once(*attempts: Awaitable[httpx.Response]) -> Counter[int]:
     return Counter(answer.status_code for answer in await asyncio.gather(*attempts))
 
 
-def met(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
-
-
 def seconds(answer: httpx.Response) -> int:
     """In how many seconds to come back."""
     assert answer.status_code == 429, answer.text
@@ -223,7 +220,7 @@ async def test_the_sixth_attempt_at_a_name_is_refused(visit: Visit, person: Pers
     elsewhere = visit()
     await fail(elsewhere, person.user["username"], 5)
 
-    assert met(await attempt(elsewhere, person.user["username"])) == REFUSED
+    assert said(await attempt(elsewhere, person.user["username"])) == REFUSED
 
 
 async def test_the_right_password_is_refused_too_while_the_name_is_limited(visit: Visit, person: Person) -> None:
@@ -231,7 +228,7 @@ async def test_the_right_password_is_refused_too_while_the_name_is_limited(visit
     elsewhere = visit()
     await fail(elsewhere, person.user["username"], 5)
 
-    assert met(await attempt(elsewhere, person.user["username"], person.password)) == REFUSED
+    assert said(await attempt(elsewhere, person.user["username"], person.password)) == REFUSED
 
 
 async def test_what_is_refused_costs_no_hash(visit: Visit, person: Person, hashes: list[bytes]) -> None:
@@ -331,7 +328,7 @@ async def test_a_name_is_one_however_it_is_spelled(visit: Visit, spelled: str) -
     client, number = visit(), next(numbers)
     await fail(client, f"Nobody-{number}", 5)
 
-    assert met(await attempt(client, spelled.format(n=number))) == REFUSED
+    assert said(await attempt(client, spelled.format(n=number))) == REFUSED
 
 
 @pytest.mark.parametrize("spelled", ["ada-{n}@exämple.com", "ADA-{n}@xn--exmple-cua.com", " Ada-{n}@EXÄMPLE.com "])
@@ -339,7 +336,7 @@ async def test_an_address_is_one_however_it_is_spelled(visit: Visit, spelled: st
     client, number = visit(), next(numbers)
     await fail(client, f"ada-{number}@exämple.com", 5)
 
-    assert met(await attempt(client, spelled.format(n=number))) == REFUSED
+    assert said(await attempt(client, spelled.format(n=number))) == REFUSED
 
 
 async def test_whose_an_address_is_cannot_be_found_out_by_the_limit_of_a_name(visit: Visit, person: Person) -> None:
@@ -378,7 +375,7 @@ async def test_a_full_address_lets_nobody_sign_in(visit: Visit, throttle: Gate, 
     client = visit(host := address())
     await fill(throttle, host, HERE)
 
-    assert met(await attempt(client, person.user["username"], person.password)) == REFUSED
+    assert said(await attempt(client, person.user["username"], person.password)) == REFUSED
 
 
 async def test_another_address_is_free(visit: Visit, throttle: Gate, name: str) -> None:
@@ -427,7 +424,7 @@ async def test_a_flood_from_elsewhere_refuses_the_right_password_from_a_new_addr
 ) -> None:
     await flood(throttle, person.user["username"], DAILY)
 
-    assert met(await attempt(visit(), person.user["username"], person.password)) == REFUSED
+    assert said(await attempt(visit(), person.user["username"], person.password)) == REFUSED
 
 
 async def test_a_flood_from_elsewhere_locks_nobody_out_where_they_have_signed_in_before(
@@ -482,7 +479,7 @@ async def test_an_address_is_familiar_to_one_account_and_not_to_another(
     shared = visit(host_of(stranger))
     await flood(throttle, person.user["username"], DAILY)
 
-    assert met(await attempt(shared, person.user["username"], person.password)) == REFUSED
+    assert said(await attempt(shared, person.user["username"], person.password)) == REFUSED
 
 
 async def test_where_somebody_only_failed_to_sign_in_is_not_familiar(
@@ -492,7 +489,7 @@ async def test_where_somebody_only_failed_to_sign_in_is_not_familiar(
     await fail(elsewhere, person.user["username"])
     await flood(throttle, person.user["username"], DAILY - 1)
 
-    assert met(await attempt(elsewhere, person.user["username"], person.password)) == REFUSED
+    assert said(await attempt(elsewhere, person.user["username"], person.password)) == REFUSED
 
 
 async def test_a_familiar_address_has_five_attempts_like_any_other(throttle: Gate, person: Person) -> None:
@@ -731,7 +728,7 @@ async def test_a_wrong_current_password_counts_and_is_limited(
 ) -> None:
     """ASVS 5.0 6.3.1: a stolen token guesses no password. Never a 401: a client's refresh loop must not start."""
     body = {"current_password": WRONG} | wanted
-    answers = [met(await person.request(method, path, json=body)) for _ in range(6)]
+    answers = [said(await person.request(method, path, json=body)) for _ in range(6)]
 
     assert answers == [(422, "wrong_password")] * 5 + [REFUSED]
 
@@ -740,7 +737,7 @@ async def test_a_wrong_current_password_counts_and_is_limited(
 async def test_the_right_current_password_is_refused_too_while_the_name_is_limited(person: Person, do: Do) -> None:
     await fail(person, person.user["username"], 5)
 
-    assert met(await do(person)) == REFUSED
+    assert said(await do(person)) == REFUSED
 
 
 async def test_wrong_current_passwords_and_failed_sign_ins_are_counted_together(person: Person) -> None:
@@ -763,7 +760,7 @@ async def test_wrong_current_passwords_are_counted_with_the_day_where_the_accoun
     answer = await elsewhere.request(
         "DELETE", "/users/me", json=body, headers={"Authorization": f"Bearer {person.token}"}
     )
-    assert met(answer) == REFUSED
+    assert said(answer) == REFUSED
 
 
 async def test_a_conflict_after_the_right_current_password_is_not_counted(person: Person, stranger: Person) -> None:
@@ -776,7 +773,7 @@ async def test_a_conflict_after_the_right_current_password_is_not_counted(person
 async def test_a_refusal_after_the_right_current_password_is_not_counted(sign_up: SignUp) -> None:
     person = await sign_up(password="walk.along.the.sea")
     wanted = {"username": person.password, "current_password": person.password}
-    answers = [met(await person.patch("/users/me", json=wanted)) for _ in range(3)]
+    answers = [said(await person.patch("/users/me", json=wanted)) for _ in range(3)]
 
     assert (answers, await tries_left(person, person.user["username"])) == ([(422, "validation_failed")] * 3, 5)
 
@@ -806,7 +803,7 @@ async def test_an_attempt_that_finds_no_room_to_hash_is_taken_back(
     monkeypatch.setattr(app.state.accounts._passwords, "_turns", FairTurns(0, 0))
     answer = await do(person)
 
-    assert (met(answer), await counted(app)) == ((503, "unavailable"), {})
+    assert (said(answer), await counted(app)) == ((503, "unavailable"), {})
 
 
 # --- counted before the hash, which holds nothing ---------------------------------------------------------------------
@@ -940,7 +937,7 @@ async def test_of_twenty_at_once_at_two_processes_five_are_let_through_and_a_res
     with Service(environment) as restarted:
         async with _client(restarted.url) as client:
             afterwards = await attempt(client, "nobody")
-    assert (answers, met(afterwards)) == ({401: 5, 429: 15}, REFUSED)
+    assert (answers, said(afterwards)) == ({401: 5, 429: 15}, REFUSED)
 
 
 def _client(url: str) -> httpx.AsyncClient:
@@ -995,7 +992,7 @@ async def test_a_new_name_counts_as_a_registration(visit: Visit, throttle: Gate,
     await fill_the_register(throttle, host)
     body = {"username": f"renamed-{next(numbers)}", "current_password": person.password}
 
-    assert met(await client.patch("/users/me", json=body)) == REFUSED
+    assert said(await client.patch("/users/me", json=body)) == REFUSED
 
 
 @pytest.mark.parametrize("field", ["username", "email"])
@@ -1096,7 +1093,7 @@ async def test_one_network_is_one(visit: Visit, name: str, one: str, other: str)
     number = next(numbers)
     await fail(visit(one.format(n=number)), name, 5)
 
-    assert met(await attempt(visit(other.format(n=number)), name)) == REFUSED
+    assert said(await attempt(visit(other.format(n=number)), name)) == REFUSED
 
 
 @pytest.mark.parametrize(
@@ -1120,7 +1117,7 @@ async def test_who_comes_without_an_address_is_limited_with_all_who_do(app: Fast
     async with httpx.AsyncClient(transport=ASGITransport(app, client=None), base_url="http://t") as client:  # type: ignore[arg-type]  # as uvicorn says it
         await fail(client, name, 5)
 
-        assert met(await attempt(client, name)) == REFUSED
+        assert said(await attempt(client, name)) == REFUSED
 
 
 # --- the settings -----------------------------------------------------------------------------------------------------
@@ -1267,7 +1264,7 @@ async def test_at_another_address_registering_goes_on(visit: Visit, throttle: Ga
 async def test_registrations_are_counted_by_ipv6_network(visit: Visit, throttle: Gate) -> None:
     await fill_the_register(throttle, "2001:db8:6:6::")
 
-    assert met(await registered(visit("2001:db8:6:6::7"))) == REFUSED
+    assert said(await registered(visit("2001:db8:6:6::7"))) == REFUSED
 
 
 async def test_registrations_and_sign_ins_are_counted_apart(visit: Visit, throttle: Gate, name: str) -> None:
@@ -1411,7 +1408,7 @@ async def test_a_clock_that_was_set_back_gives_no_attempts(
     await fail(client, name, 5)
     noon.shift(-2)
 
-    assert met(await attempt(client, name)) == REFUSED
+    assert said(await attempt(client, name)) == REFUSED
 
 
 # --- what a client is told --------------------------------------------------------------------------------------------
@@ -1478,25 +1475,21 @@ async def test_a_page_may_read_when_to_come_back(visit: Visit, name: str) -> Non
     assert (answer.status_code, "Retry-After" in exposed) == (429, True)
 
 
-OPERATIONS: Final = {
-    operation["operationId"]: operation["responses"]
-    for item in create_app(Settings(_env_file=None)).openapi()["paths"].values()
-    for operation in item.values()
-}
+RESPONSES: Final = {it["operationId"]: it["responses"] for it in OPERATIONS.values()}
 LIMITED: Final = {"register", "sign_in", "change_me", "change_password", "delete_me"}
 
 
 def test_the_document_says_of_just_these_that_they_are_limited() -> None:
-    assert {name for name, responses in OPERATIONS.items() if "429" in responses} == LIMITED
+    assert {name for name, responses in RESPONSES.items() if "429" in responses} == LIMITED
 
 
 @pytest.mark.parametrize("operation", sorted(LIMITED))
 def test_the_document_shows_the_problem(operation: str) -> None:
-    examples = OPERATIONS[operation]["429"]["content"]["application/problem+json"]["examples"]
+    examples = RESPONSES[operation]["429"]["content"]["application/problem+json"]["examples"]
 
     assert examples["too_many_attempts"]["value"]["status"] == 429
 
 
 @pytest.mark.parametrize("operation", sorted(LIMITED))
 def test_the_document_promises_when_to_come_back(operation: str) -> None:
-    assert OPERATIONS[operation]["429"]["headers"]["Retry-After"]["required"]
+    assert RESPONSES[operation]["429"]["headers"]["Retry-After"]["required"]
