@@ -33,11 +33,11 @@ async def sign_in(
     and before it has expired get the next one with `POST /users/token/refresh`. An account has at most 100 sessions:
     the one that was not opened or refreshed for longest ends.
 
-    Unless the service is set to other limits, 5 wrong passwords for one name from one address in 15 minutes, or 50 from
-    one address whatever the name, are answered with 429 until the time in `Retry-After` is over; a right one in between
-    does not count, and clears nothing. Attempts count while they are looked at, so more than 5 sign-ins of one name at
-    once may be told so too. A problem says itself in OAuth2's words as well: `error` and `error_description` (RFC 6749
-    sections 5.2 and 4.1.2.1).
+    After 5 wrong passwords for one name from one address in 15 minutes, or 50 from one address whatever the names, the
+    answer is 429 until the time in `Retry-After` is over, unless the service is set to other limits. A right password
+    does not count, and clears none of the wrong ones; but while it is looked at it does, so that more than 5 sign-ins
+    of one name at once may be told to wait too. A problem says itself in OAuth2's words as well: `error` and
+    `error_description` (RFC 6749 sections 5.2 and 4.1.2.1).
     """
     return await accounts.sign_in(unit, form, visitor, opened)
 

@@ -29,9 +29,9 @@ async def register(accounts: TheAccounts, unit: Unit, visitor: TheVisitor, data:
     """Register with a user name, an e-mail and a password; then sign in at `POST /users/token`.
 
     The currency (default EUR) is that of expenses that name none; the time zone (default UTC) decides what "today" is.
-    Names and e-mails are one's own whatever their case. Refused as a password are the 3,000 most common ones, and the
-    name or the e-mail itself. Unless the service is set to another limit, 20 registrations from one address in an hour,
-    refused ones too, are answered with 429.
+    A name or an e-mail belongs to one account, whatever its case. Refused as a password are the 3,000 most common ones,
+    and the name or the e-mail itself. After 20 registrations from one address in an hour, those included whose name was
+    taken, the answer is 429, unless the service is set to another limit.
     """
     return await accounts.register(unit, data, visitor)
 
