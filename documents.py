@@ -42,7 +42,7 @@ Accounts, categories, expenses, reports and budgets, exact to the last decimal.
 
 Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
 whose `errors` name each field to blame. Unknown fields and query parameters are refused, and so is a body on a DELETE
-that takes none, so that a typo never widens a request. A slash at an address's end is ignored, save where a DELETE may
+of many rows, so that a typo never widens a request. A slash at an address's end is ignored, save where a DELETE may
 have lost its id. A row's `ETag` is its `revision`: send it as `If-Match`, and nobody's change is lost. With an
 `Idempotency-Key` a write of expenses, categories or budgets can be repeated safely; under `/users` it does nothing.
 

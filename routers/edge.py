@@ -37,7 +37,7 @@ from problems import (
 from refusals import at, at_parameter
 from routers.credentials import READ_ONLY, admit, doors_of, marks_of
 from routers.doors import HEADERS, Answered, Condition, Reader, Writer
-from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, NO_BODY_WANTED, StrictRequest, too_large
+from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, NO_BODY_WANTED, StrictRequest, deletes_many, too_large
 from shapes import Shape
 from telemetry import log_context, logger
 
@@ -122,7 +122,7 @@ class LedgerRoute(APIRoute):
             if most_bytes > MOST_BYTES:
                 # Nobody's large body is read who has not signed in.
                 await _run_within(READ_SECONDS, admit, strict)
-            if media_type or self.methods == {HTTPMethod.DELETE}:
+            if media_type or deletes_many(self):
                 await strict.read(media_type, most_bytes)
             return await _run_within(seconds, handle_query if request.scope["query_string"] else handle, strict)
 
@@ -150,7 +150,7 @@ class LedgerRoute(APIRoute):
             yield from (MalformedBody(), large, UnsupportedMediaType())
             yield ValidationFailed(errors=[at("/tpyo", "unknown", "There is no such field.")])
         else:
-            if self.methods == {HTTPMethod.DELETE}:
+            if deletes_many(self):
                 yield from (MalformedBody(NO_BODY_WANTED), large)
             yield ValidationFailed(errors=[at_parameter("tpyo", "unknown", "There is no such parameter here.")])
         yield from (InternalError(), Unavailable())

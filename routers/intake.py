@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 import json
 from codecs import BOM_UTF8
+from http import HTTPMethod
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import Request
+from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import ClientDisconnect
 
@@ -22,7 +24,7 @@ DEEPEST: Final = 32
 MOST_VALUES: Final = 40_000
 LONGEST_NUMBER: Final = 40
 NOTHING: Final = {b"", b"{}", b"null"}
-NO_BODY_WANTED: Final = "Send no body: this address takes none, and says in its path and query what it deletes."
+NO_BODY_WANTED: Final = "Send no body: it would not say which of them to delete."
 FORM_WANTED: Final = f"Send a form, with the header Content-Type: {FORM}: username=…&password=…"
 
 
@@ -109,6 +111,11 @@ class StrictRequest(Request):
         media_type, _, parameters = self.headers.get("content-type", "").partition(";")
         charset = parameters.strip().lower().replace('"', "")
         return media_type.strip().lower() if charset in {"", "charset=utf-8", "charset=utf8"} else ""
+
+
+def deletes_many(route: APIRoute) -> bool:
+    """Tell whether a route deletes more than the row that its path names, so that a body could seem to say which."""
+    return route.methods == {HTTPMethod.DELETE} and "{" not in route.path
 
 
 def too_large(most: int) -> BodyTooLarge:
