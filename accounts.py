@@ -12,7 +12,7 @@ import sessions
 import throttle
 from access import Token
 from auth import Caller
-from database import ACCOUNT, Base, UnitOfWork, inserted_id, now
+from database import ACCOUNT, SESSIONS, Base, UnitOfWork, inserted_id, now
 from fields import plain_address
 from models import (
     Budget,
@@ -125,7 +125,7 @@ class Accounts:
             raise InvalidCredentials
         outdated = self._passwords.is_outdated(user.password_hash)
         renewed = await self._passwords.hash(form.password, visitor.network) if outdated else None
-        connection = await unit.begin(user.id, ACCOUNT)
+        connection = await unit.begin(user.id, SESSIONS)
         await _still(connection, user.id, user.password_hash, InvalidCredentials(), shared=not renewed)
         if renewed:
             await connection.execute(update(User).where(User.id == user.id).values(password_hash=renewed))

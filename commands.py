@@ -98,9 +98,9 @@ def reset_password(settings: Settings, name: str) -> None:
 
 async def _reset(settings: Settings, name: str) -> None:
     database, passwords = Database(settings), Passwords(settings.bcrypt_rounds)
+    accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
     try:
         await _refuse_unready(settings, database)
-        accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
         async with database.unit() as unit:
             user = await find(unit, name)
             await unit.release()

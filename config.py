@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     """Seconds that a request waits for a connection before it is a 503."""
 
     queue_limit: int = Field(default=200, ge=1)
-    """Writers that may wait for one ledger (on SQLite: for the file) in one process before the next is a 503."""
+    """Writers that may wait for one ledger, or account (on SQLite: for the file), in a process before a 503."""
 
     trash_days: int = Field(default=30, ge=1, le=3650)
     """Whole days that a deleted expense stays in the trash before it is gone for good."""

@@ -109,8 +109,11 @@ def inserted_id(result: CursorResult[Any]) -> int:
     return int(key[0])
 
 
+# The locks of an owner that writers wait for, each with a queue of its own: the ledger's row, and the user's, which
+# some want for themselves, while a sign-in shares it with every row that refers to the user.
 LEDGER: Final = "ledger"
 ACCOUNT: Final = "account"
+SESSIONS: Final = "sessions"
 
 
 class _Turn(asyncio.Lock):
@@ -221,10 +224,7 @@ class UnitOfWork:
         return self._reading
 
     async def begin(self, owner_id: int | None = None, lock: str = LEDGER) -> AsyncConnection:
-        """Begin the transaction, once it is this writer's turn at the owner's ledger or account (SQLite: at the file).
-
-        Their rows are two locks of the database: who signs in does not wait for their own import.
-        """
+        """Begin the transaction, once it is this writer's turn at a lock of the owner's (at the file on SQLite)."""
         if self._writing is None:
             await self.release()
             if self._one_writer or owner_id is not None:
@@ -234,10 +234,9 @@ class UnitOfWork:
         return self._writing
 
     @asynccontextmanager
-    async def lasting(self, account_id: int | None = None) -> AsyncIterator[AsyncConnection]:
+    async def lasting(self, owner_id: int | None = None, lock: str = LEDGER) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction aside, committed at the end: for a trace that outlives the failure of what left it.
 
-        Where it changes an account, it waits for its turn there.
         Raises RuntimeError where this unit's own has begun: on SQLite it would wait for itself.
         """
         if self._writing is not None:
@@ -245,7 +244,7 @@ class UnitOfWork:
         await self.release()
         aside = UnitOfWork(self._work, self._read, self._queue, one_writer=self._one_writer, until=self._until)
         async with aside as unit:
-            yield await unit.begin(account_id, ACCOUNT)
+            yield await unit.begin(owner_id, lock)
             await unit.commit()
 
     async def release(self) -> None:

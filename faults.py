@@ -15,7 +15,7 @@ class CommitLost(Exception):
 
 
 class QueueFull(Exception):
-    """Too many writers wait for this ledger already."""
+    """Too many writers wait for this lock already."""
 
 
 class Fault(Enum):

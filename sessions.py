@@ -15,7 +15,7 @@ import access
 from access import Token
 from auth import AccessTokens, Caller, hashed
 from config import Settings
-from database import ACCOUNT, UnitOfWork, inserted_id, now
+from database import SESSIONS, UnitOfWork, inserted_id, now
 from models import RefreshToken, Session, User
 from networks import make_familiar
 from problems import InvalidToken, NotFound, RefreshTokenReused
@@ -98,7 +98,7 @@ class Sessions:
         shown = await _shown(unit, token)
         if shown is None:
             raise InvalidToken(NOT_GOOD)
-        async with unit.lasting(shown.owner_id) as connection:
+        async with unit.lasting(shown.owner_id, SESSIONS) as connection:
             answer = await self._step(connection, shown, token, visitor)
         if answer is None:
             raise RefreshTokenReused
@@ -180,21 +180,20 @@ async def is_live(connection: AsyncConnection, caller: Caller) -> bool:
 
 async def end_session(unit: UnitOfWork, caller: Caller, session_id: int) -> None:
     """End one of the caller's sessions; raise NotFound where there is none of this id."""
-    live = and_(Session.id == session_id, Session.expires_at > now())
-    if not await _end(await unit.begin(caller.id, ACCOUNT), caller.id, live):
+    if not await _end(await unit.begin(), caller.id, and_(Session.id == session_id, Session.expires_at > now())):
         raise NotFound
 
 
 async def end_others(unit: UnitOfWork, caller: Caller) -> None:
     """End all sessions of the caller but this one."""
-    await end_sessions(await unit.begin(caller.id, ACCOUNT), caller.id, but=caller.sid)
+    await end_sessions(await unit.begin(), caller.id, but=caller.sid)
 
 
 async def log_out(unit: UnitOfWork, token: str) -> None:
     """End the session that a refresh token belongs to; one that belongs to none ends nothing (RFC 7009 section 2.2)."""
     shown = await _shown(unit, token)
     if shown is not None:
-        await _end(await unit.begin(shown.owner_id, ACCOUNT), shown.owner_id, Session.id == shown.session_id)
+        await _end(await unit.begin(), shown.owner_id, Session.id == shown.session_id)
 
 
 async def end_sessions(connection: AsyncConnection, owner_id: int, *, but: str | None = None) -> None:

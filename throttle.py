@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from sqlalchemy import Select, bindparam, delete, select
@@ -83,11 +84,16 @@ class Throttle:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._key = settings.signing_keys()[0].encode()
+        self._settings = settings
         self._name_here = Limit(settings.signin_per_name, QUARTER)
         self._here = Limit(settings.signin_per_address, QUARTER)
         self._name_elsewhere = Limit(settings.signin_per_name_daily, DAY)
         self._registrations = Limit(settings.registrations_per_address, HOUR)
+
+    @cached_property
+    def _key(self) -> bytes:
+        # Not before it is needed: who resets a password counts nothing, and may not be the one who has the key.
+        return self._settings.signing_keys()[0].encode()
 
     @property
     def asks_for_familiarity(self) -> bool:

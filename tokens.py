@@ -179,10 +179,10 @@ async def list_tokens(unit: UnitOfWork, caller: Caller) -> PersonalTokenList:
 async def delete_token(unit: UnitOfWork, caller: Caller, token_id: int) -> None:
     """Delete one of the caller's tokens; raise NotFound where there is none of this id."""
     this = {"owner": caller.id, "token_id": token_id}
-    if not (await (await unit.begin(caller.id, ACCOUNT)).execute(delete(PersonalToken).where(*_THIS), this)).rowcount:
+    if not (await (await unit.begin()).execute(delete(PersonalToken).where(*_THIS), this)).rowcount:
         raise NotFound
 
 
 async def delete_tokens(unit: UnitOfWork, caller: Caller) -> None:
     """Delete all tokens of the caller."""
-    await (await unit.begin(caller.id, ACCOUNT)).execute(delete(PersonalToken).where(_MINE), {"owner": caller.id})
+    await (await unit.begin()).execute(delete(PersonalToken).where(_MINE), {"owner": caller.id})

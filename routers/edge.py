@@ -37,7 +37,7 @@ from problems import (
 from refusals import at, at_parameter
 from routers.credentials import READ_ONLY, admit, doors_of, marks_of
 from routers.doors import HEADERS, Answered, Condition, Reader, Writer
-from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, NO_BODY_WANTED, StrictRequest, deletes_many, too_large
+from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, StrictRequest, deletes_many, too_large
 from shapes import Shape
 from telemetry import log_context, logger
 
@@ -151,7 +151,7 @@ class LedgerRoute(APIRoute):
             yield ValidationFailed(errors=[at("/tpyo", "unknown", "There is no such field.")])
         else:
             if deletes_many(self):
-                yield from (MalformedBody(NO_BODY_WANTED), large)
+                yield from (MalformedBody(), large)
             yield ValidationFailed(errors=[at_parameter("tpyo", "unknown", "There is no such parameter here.")])
         yield from (InternalError(), Unavailable())
         if not self.is_read:

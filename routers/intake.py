@@ -2,29 +2,25 @@
 
 import asyncio
 import hashlib
-import json
-from codecs import BOM_UTF8
 from http import HTTPMethod
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import Request
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import ClientDisconnect
 
-from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
+from refusals import entries
+from routers.strict_json import strict_json
+from shapes import Shape
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 MOST_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 30
-DEEPEST: Final = 32
-# Twice as many as the largest batch has: each one that is refused is told, and that takes its time.
-MOST_VALUES: Final = 40_000
-LONGEST_NUMBER: Final = 40
-NOTHING: Final = {b"", b"{}", b"null"}
-NO_BODY_WANTED: Final = "Send no body: it would not say which of them to delete."
 FORM_WANTED: Final = f"Send a form, with the header Content-Type: {FORM}: username=…&password=…"
 
 
@@ -45,6 +41,10 @@ class StrictForm(_Once, FormData):  # type: ignore[misc]  # as above
     """A form that shows when a field is given twice."""
 
 
+class NoFields(Shape):
+    """The body of an operation that takes none."""
+
+
 class StrictRequest(Request):
     """A request whose body was read within bounds, and whose JSON means the same to every reader."""
 
@@ -61,9 +61,10 @@ class StrictRequest(Request):
         With None it must say nothing: what it names would be ignored, and more be deleted than that.
         """
         self._body = await self._bytes(most)
-        if media_type is None and self._body.strip() not in NOTHING:
-            raise MalformedBody(NO_BODY_WANTED)
-        if media_type is None or not self._body:
+        if media_type is None:
+            refuse_fields(self._body)
+            self._body = b""
+        if not self._body:
             return
         if "content-encoding" in self.headers or self._media_type() != media_type:
             raise UnsupportedMediaType(FORM_WANTED if media_type == FORM else "")
@@ -133,57 +134,21 @@ def pairs(written: bytes) -> list[tuple[str, str]]:
     )
 
 
+def refuse_fields(body: bytes) -> None:
+    """Raise ValidationFailed where JSON says anything; `{}` and `null` say nothing."""
+    said = strict_json(body) if body.strip() else None
+    if said is None:
+        return
+    try:
+        NoFields.model_validate(said)
+    except ValidationError as refused:
+        found = [{**it, "loc": ("body", *it["loc"])} for it in refused.errors()]
+        raise ValidationFailed(errors=entries(found)) from None
+
+
 def refuse_other_encodings(form: bytes) -> None:
     """Raise MalformedBody where a form is not written in UTF-8."""
     try:
         form.decode()
     except UnicodeDecodeError:
         raise MalformedBody(f"The form is not in UTF-8. {FORM_WANTED}") from None
-
-
-def strict_json(body: bytes) -> object:
-    """Parse JSON (RFC 8259) as I-JSON (RFC 7493) wants it; raise MalformedBody.
-
-    Refused are other encodings than UTF-8, a key given twice, NaN and Infinity, nesting deeper than 32, and more than
-    40,000 values.
-    """
-    if body.startswith(BOM_UTF8):
-        raise MalformedBody("Leave out the byte order mark before the JSON.")
-    try:
-        value = _DECODER.decode(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise MalformedBody from None
-    _refuse_endless(value)
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise MalformedBody("The body has a key twice.")
-    return members
-
-
-def _whole(digits: str) -> int | float:
-    # Python refuses to read thousands of digits; as a double such a number is refused by every field all the same.
-    return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
-
-
-def _no_constant(_: str) -> None:
-    raise MalformedBody("NaN and Infinity are not JSON.")
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_whole, parse_constant=_no_constant)
-
-
-def _refuse_endless(value: Any) -> None:  # noqa: ANN401
-    """Raise MalformedBody where a value is nested too deeply, or holds too many others."""
-    level, count = [value], 0
-    for _ in range(DEEPEST):
-        level = [it for it in level if isinstance(it, dict | list)]
-        count += sum(map(len, level))
-        if count > MOST_VALUES:
-            raise MalformedBody(f"The body holds too many values: at most {MOST_VALUES:,}.")
-        level = [inner for it in level for inner in (it.values() if isinstance(it, dict) else it)]
-    if any(isinstance(it, dict | list) for it in level):
-        raise MalformedBody(f"The body is nested too deeply: at most {DEEPEST} levels.")

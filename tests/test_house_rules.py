@@ -52,7 +52,7 @@ FILES: Final = _tracked()
 MODULES: Final = [path for path in FILES if path.suffix == ".py"]
 ROOT_MODULES: Final = [path for path in MODULES if path.parent == ROOT]
 ROUTERS: Final = [path for path in MODULES if path.parent == ROOT / "routers"]
-# Beside the routers lie the doors, the edge, the intake and the envelope, which no endpoint is in.
+# Beside the routers lie the doors, the edge, the intake, the envelope and the like, which no endpoint is in.
 NOUNS: Final = [path for path in ROUTERS if "APIRouter(" in path.read_text(encoding="utf-8")]
 TREES: Final = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 DECISIONS: Final = [path for path in FILES if path.parent == ROOT / "docs" / "decisions"]

@@ -405,6 +405,29 @@ async def test_a_blocked_account_does_not_keep_others_from_writing(
 
 
 @on_mysql
+async def test_whoever_waits_for_an_account_keeps_its_owner_from_no_end_of_access(
+    person: Person, outside: Connection
+) -> None:
+    """ASVS 5.0 7.4.1: a stolen session cannot defend itself by asking for what has to wait for an import."""
+    form = {"username": person.user["username"], "password": person.password}
+    other = (await person.post("/users/token", data=form)).json()
+    # As an import does, by each of its rows.
+    outside.execute(text("SELECT id FROM users WHERE id = :id LOCK IN SHARE MODE"), {"id": person.user["id"]})
+    waiting = [asyncio.create_task(person.patch("/users/me", json={"currency": "USD"})) for _ in range(3)]
+    await asyncio.wait(waiting, timeout=0.5)
+    async with asyncio.timeout(2):
+        answers = [
+            await person.post("/users/logout", json={"refresh_token": other["refresh_token"]}),
+            await person.delete("/users/me/tokens"),
+            await person.delete("/users/me/sessions"),
+        ]
+    assert statuses(answers) == {204: 3}
+    assert not any(task.done() for task in waiting)
+    outside.rollback()
+    assert statuses(await asyncio.gather(*waiting)) == {200: 3}
+
+
+@on_mysql
 async def test_a_blocked_ledger_does_not_keep_its_owner_from_signing_in(person: Person, outside: Connection) -> None:
     hold(outside, person)
     outside.execute(text("UPDATE expenses SET revision = revision WHERE owner_id = :id"), {"id": person.user["id"]})
