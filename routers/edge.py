@@ -37,8 +37,7 @@ from problems import (
 from refusals import at, at_parameter
 from routers.credentials import READ_ONLY, admit, doors_of, marks_of
 from routers.doors import HEADERS, Answered, Condition, Reader, Writer
-from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, StrictRequest, deletes_many, too_large
-from shapes import Shape
+from routers.intake import FORM, FORM_WANTED, JSON, MOST_BYTES, Nothing, StrictRequest, deletes_many, too_large
 from telemetry import log_context, logger
 
 STATEMENTS_SHARE: Final = 0.9
@@ -53,11 +52,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class NoParameters(Shape):
-    """The query of an operation that takes none."""
-
-
-async def refuse_parameters(_: Annotated[NoParameters, Query()]) -> None:
+async def refuse_parameters(_: Annotated[Nothing, Query()]) -> None:
     """Refuse every query parameter: a typo must not be ignored."""
 
 

@@ -41,8 +41,8 @@ class StrictForm(_Once, FormData):  # type: ignore[misc]  # as above
     """A form that shows when a field is given twice."""
 
 
-class NoFields(Shape):
-    """The body of an operation that takes none."""
+class Nothing(Shape):
+    """The query, or the body, of an operation that takes none."""
 
 
 class StrictRequest(Request):
@@ -140,7 +140,7 @@ def refuse_fields(body: bytes) -> None:
     if said is None:
         return
     try:
-        NoFields.model_validate(said)
+        Nothing.model_validate(said)
     except ValidationError as refused:
         found = [{**it, "loc": ("body", *it["loc"])} for it in refused.errors()]
         raise ValidationFailed(errors=entries(found)) from None
