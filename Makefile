@@ -32,7 +32,7 @@ test: $(DEV) ## run the tests, and see what they cover
 	$(BIN)/coverage report
 
 fuzz: $(DEV) ## make up requests to every operation, on both databases: make fuzz examples=200 seed=1
-	$(BIN)/python tests/fuzzing.py $(if $(examples),--examples $(examples)) $(if $(seed),--seed $(seed))
+	$(BIN)/python -m tests.support.fuzzing $(if $(examples),--examples $(examples)) $(if $(seed),--seed $(seed))
 
 check: lint types test ## all that must pass before a commit: lint, types, tests
 

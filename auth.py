@@ -16,8 +16,8 @@ from jose.exceptions import ExpiredSignatureError, JOSEError
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from infra.prepared import Prepared
 from models import LedgerState, Session, User
-from prepared import Prepared
 from problems import InvalidToken, TokenExpired
 
 ALGORITHM: Final = "HS256"

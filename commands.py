@@ -13,14 +13,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 import migrations
-from accounts import Accounts, find
 from config import Settings, read_settings
 from database import Database
-from faults import CommitLost, described, fault_of
+from infra.faults import CommitLost, described, fault_of
 from migrations import Condition
-from passwords import Passwords
 from problems import Problem
-from throttle import Throttle
+from users.accounts import Accounts, find
+from users.hashing import Passwords
+from users.throttle import Throttle
 
 
 class Refused(Exception):

@@ -7,20 +7,20 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
-import trash
-from categories import category_named
-from conditions import Precondition
-from filters import ExpenseQuery
-from ledger import Ledger
+from infra.prepared import Line, Prepared
+from ledger.categories import category_named
+from ledger.core import Ledger
+from ledger.expenses import trash
+from ledger.expenses.filters import ExpenseQuery
+from ledger.expenses.rows import answer, answer_of, described, expense_columns, reading, refuse_moved_on, thousandths
+from ledger.pages import LIMIT, Cursor, before, behind, fingerprint, read_cursor
 from models import Expense, TrashedExpense
-from pagination import LIMIT, Cursor, before, behind, fingerprint, read_cursor
-from prepared import Line, Prepared
 from problems import AlreadyExists, NotFound
-from refusals import at
-from rows import answer, answer_of, described, expense_columns, reading, refuse_moved_on, thousandths
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
-from spans import Span
+from values.etags import Precondition
+from values.field_errors import at
+from values.spans import Span
 
 EDITABLE: Final = {"amount", "currency", "date", "category", "description", "external_id"}
 

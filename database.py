@@ -16,8 +16,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from config import Settings
-from engines import make_engine
-from faults import CommitLost, QueueFull, described, is_refused_commit
+from infra.engines import make_engine
+from infra.faults import CommitLost, QueueFull, described, is_refused_commit
 
 INTERRUPTED_EVERY: Final = 0.1
 LARGEST_ID: Final = 2**63 - 1

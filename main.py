@@ -14,18 +14,18 @@ from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import migrations
-import telemetry
-from accounts import Accounts
+from api.middleware import Envelope, LastResort, answer_problem, cors
+from api.openapi import TITLE, describe, mount_pages, name_operation
 from auth import AccessTokens
 from config import VERSION, Settings, read_settings
 from database import Database
-from documents import TITLE, describe, mount_pages, name_operation
-from passwords import Passwords
+from infra import log
 from problems import Problem
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
-from routers.envelope import Envelope, LastResort, answer_problem, cors
-from sessions import Sessions
-from throttle import Throttle
+from users.accounts import Accounts
+from users.hashing import Passwords
+from users.sessions import Sessions
+from users.throttle import Throttle
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title=TITLE,
         version=VERSION,
-        lifespan=telemetry.observed(lifespan, migrations.SchemaError),
+        lifespan=log.observed(lifespan, migrations.SchemaError),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -96,6 +96,6 @@ if __name__ == "__main__":
         server_header=False,
         proxy_headers=False,
         access_log=False,
-        log_config=telemetry.LOGGING,
+        log_config=log.LOGGING,
         ws="none",
     )

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from refusals import Entry, at_header, entries
+from values.field_errors import Entry, at_header, entries
 
 MEDIA_TYPE: Final = "application/problem+json"
 TOKEN_PATH: Final = "/users/token"  # noqa: S105

@@ -8,7 +8,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from fields import (
+from users.hashing import GivenPassword, NewPassword
+from values.field_errors import refusal
+from values.fields import (
     Amount,
     Archived,
     CategoryName,
@@ -29,9 +31,7 @@ from fields import (
     UniqueName,
     Username,
 )
-from passwords import GivenPassword, NewPassword
-from refusals import refusal
-from shapes import SOME_LEFT_OUT, Amounted, Answer, ReadBack, Shape, callers_currency, example
+from values.shapes import SOME_LEFT_OUT, Amounted, Answer, ReadBack, Shape, callers_currency, example
 
 # --- Users ------------------------------------------------------------------------------------------------------------
 

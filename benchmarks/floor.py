@@ -25,8 +25,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-import money
-from texts import name_key, text_key
+from values import money
+from values.texts import name_key, text_key
 
 Row = Sequence[Any]
 

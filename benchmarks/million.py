@@ -15,8 +15,8 @@ from benchmarks.load import Plan, Requests, get, run
 from benchmarks.seeding import Person, fill, sign_up
 from benchmarks.stage import Stage
 from benchmarks.workers import on, running
-from filters import ExpenseQuery
-from pagination import Cursor, fingerprint
+from ledger.expenses.filters import ExpenseQuery
+from ledger.pages import Cursor, fingerprint
 
 ROWS: Final = 1_000_000
 PAGE: Final = 50

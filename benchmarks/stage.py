@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from servers import PrivateMariaDB
 from sqlalchemy import Engine, create_engine, make_url, text
 
 import migrations
 from benchmarks.workers import Cores, on, two_sides
+from tests.support.servers import PrivateMariaDB
 
 BUFFER_POOL: Final = 1 << 30
 # All load comes from 127.0.0.1, and what is measured is not how it is turned away: 0 is no limit.

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import httpx
-from servers import Process, free_port
 
 from benchmarks import ROOT
+from tests.support.servers import Process, free_port
 
 # As `make run` starts the service, and alike for all; but the log of requests is off, or it would be what is measured.
 OPTIONS: Final = (

@@ -21,8 +21,8 @@ from sqlalchemy.pool import NullPool
 
 from config import Settings
 from database import Database
-from faults import Fault, described, fault_of
-from telemetry import logger
+from infra.faults import Fault, described, fault_of
+from infra.log import logger
 
 LOCK_SECONDS: Final = 60
 ANSWER_SECONDS: Final = 5

@@ -5,13 +5,13 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-import budgets
-from analysis import Budget, BudgetCreate, BudgetList, BudgetStatus, BudgetUpdate, StatusQuery
-from conditions import ledger_tag, row_tag
-from fields import RowId
+from api.dependencies import Condition, Reader, Writer, unless_seen
+from api.route import LedgerRoute
+from ledger.budgets import budgets
+from ledger.budgets.schemas import Budget, BudgetCreate, BudgetList, BudgetStatus, BudgetUpdate, StatusQuery
 from problems import NotFound, TooMany, documented
-from routers.doors import Condition, Reader, Writer, unless_seen
-from routers.edge import LedgerRoute
+from values.etags import ledger_tag, row_tag
+from values.fields import RowId
 
 TAKEN: Final = budgets.taken(["category"], 3)
 

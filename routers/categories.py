@@ -5,14 +5,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-import categories
-from conditions import ledger_tag, row_tag
-from fields import RowId
+from api.dependencies import Condition, Reader, Writer, unless_seen
+from api.route import LedgerRoute, takes_long
+from ledger import categories
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, documented
-from refusals import at
-from routers.doors import Condition, Reader, Writer, unless_seen
-from routers.edge import LedgerRoute, takes_long
 from schemas import Category, CategoryCreate, CategoryList, CategoryQuery, CategoryUpdate, Heir
+from values.etags import ledger_tag, row_tag
+from values.field_errors import at
+from values.fields import RowId
 
 TAKEN: Final = AlreadyExists(
     errors=[at("/name", "already_exists", "You have a category of this name.")], members={"existing_id": 3}

@@ -4,18 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-import changes
-from conditions import ledger_tag
-from pagination import next_link
+from api.dependencies import Reader, unless_seen
+from api.route import LedgerRoute
+from ledger.pages import next_link
+from ledger.sync import feed
+from ledger.sync.schemas import Changes, ChangesQuery
 from problems import documented
-from routers.doors import Reader, unless_seen
-from routers.edge import LedgerRoute
-from sync import Changes, ChangesQuery
+from values.etags import ledger_tag
 
 router = APIRouter(prefix="/changes", tags=["changes"], route_class=LedgerRoute)
 
 
-@router.get("", summary="See what changed", responses=documented([changes.ahead()]))
+@router.get("", summary="See what changed", responses=documented([feed.ahead()]))
 async def read_changes(
     ledger: Reader, request: Request, response: Response, query: Annotated[ChangesQuery, Query()]
 ) -> Changes:
@@ -24,9 +24,9 @@ async def read_changes(
     Go on with `next_cursor` until it is null, then keep `revision` as the next `since`: from 0 on, call after call,
     your copy becomes exactly what the server has. What changes while you page comes with the next call.
     """
-    reach = changes.reach_of(ledger, query)
+    reach = feed.reach_of(ledger, query)
     unless_seen(request, response, ledger_tag(ledger.owner))
-    page = await changes.read_changes(ledger, reach, query.limit)
+    page = await feed.read_changes(ledger, reach, query.limit)
     if page.next_cursor:
         response.headers["Link"] = next_link("/changes", request.query_params, page.next_cursor)
     return page

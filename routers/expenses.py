@@ -6,20 +6,20 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
-import batch
-import bulk
-import categories
 import crud
-from conditions import ledger_tag, row_tag
-from fields import RowId
-from filters import BulkQuery, ExpenseQuery
-from pagination import next_link
+from api.dependencies import Condition, ConditionOfMany, Reader, Writer, unless_seen
+from api.route import LedgerRoute, takes_long, takes_much
+from ledger import categories
+from ledger.expenses import bulk
+from ledger.expenses.filters import BulkQuery, ExpenseQuery
+from ledger.expenses.rows import ANOTHER_REVISION
+from ledger.pages import next_link
+from ledger.sync import batch
+from ledger.sync.schemas import Batch, BatchResult, BulkChange, ExpenseChange
 from problems import FilterRequired, NotFound, PreconditionFailed, TooMany, documented
-from routers.doors import Condition, ConditionOfMany, Reader, Writer, unless_seen
-from routers.edge import LedgerRoute, takes_long, takes_much
-from rows import ANOTHER_REVISION
 from schemas import Expense, ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
-from sync import Batch, BatchResult, BulkChange, ExpenseChange
+from values.etags import ledger_tag, row_tag
+from values.fields import RowId
 
 TAKEN: Final = crud.taken(7)
 REFUSED_TOGETHER: Final = [

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-import reports
-from analysis import SpendingReport
-from conditions import ledger_tag
-from filters import SpendingQuery
+from api.dependencies import Reader, unless_seen
+from api.route import LedgerRoute
+from ledger.budgets.schemas import SpendingReport
+from ledger.expenses.filters import SpendingQuery
+from ledger.reports import spending
 from problems import documented
-from routers.doors import Reader, unless_seen
-from routers.edge import LedgerRoute
+from values.etags import ledger_tag
 
 router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
     "/spending",
     summary="See where the money went",
     response_model_exclude_unset=True,
-    responses=documented([reports.too_many_rows()]),
+    responses=documented([spending.too_many_rows()]),
 )
 async def report_spending(
     ledger: Reader, request: Request, response: Response, query: Annotated[SpendingQuery, Query()]
@@ -31,6 +31,6 @@ async def report_spending(
     `compare=previous` sets like days beside each other. Refunds lower the totals. Averages and percentages are rounded
     half to even; a percentage is null where its base is not positive.
     """
-    asked = reports.span_of(ledger, query)
+    asked = spending.span_of(ledger, query)
     unless_seen(request, response, ledger_tag(ledger.owner, ledger.today if query.depends_on_today else None))
-    return await reports.read_spending(ledger, query, asked)
+    return await spending.read_spending(ledger, query, asked)

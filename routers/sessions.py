@@ -5,13 +5,13 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Form
 
-import sessions
-from access import RefreshTokenShown, SessionList, Token
-from fields import RowId
+from api.dependencies import SignedIn, TheAccounts, TheSessions, TheVisitor, Unit
+from api.route import LedgerRoute, takes_long
 from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused, TooManyAttempts, documented
-from routers.doors import SignedIn, TheAccounts, TheSessions, TheVisitor, Unit
-from routers.edge import LedgerRoute, takes_long
 from schemas import SignIn
+from users import sessions
+from users.schemas import RefreshTokenShown, SessionList, Token
+from values.fields import RowId
 
 THROTTLED: Final = TooManyAttempts(headers={"Retry-After": "840"})
 

@@ -6,11 +6,11 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 import migrations
+from api.route import LedgerRoute
 from config import VERSION
 from migrations import Condition
-from money import DECIMALS
-from routers.edge import LedgerRoute
-from shapes import CurrencyInfo, CurrencyList, Health, Readiness, Service
+from values.money import DECIMALS
+from values.shapes import CurrencyInfo, CurrencyList, Health, Readiness, Service
 
 router = APIRouter(tags=["service"])
 currencies = APIRouter(tags=["service"], route_class=LedgerRoute)

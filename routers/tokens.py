@@ -4,12 +4,12 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-import tokens
-from access import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
-from fields import RowId
+from api.dependencies import SignedIn, Unit
+from api.route import LedgerRoute
 from problems import NotFound, TooMany, documented
-from routers.doors import SignedIn, Unit
-from routers.edge import LedgerRoute
+from users import personal_tokens
+from users.schemas import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
+from values.fields import RowId
 
 router = APIRouter(prefix="/users/me/tokens", tags=["tokens"], route_class=LedgerRoute)
 
@@ -24,19 +24,19 @@ async def create_token(unit: Unit, caller: SignedIn, data: PersonalTokenCreate) 
     every change of expenses, categories and budgets too. Nothing else under `/users` is open to it. An account has at
     most 100 of them; expired ones are removed when a new one is made.
     """
-    return await tokens.create_token(unit, caller, data)
+    return await personal_tokens.create_token(unit, caller, data)
 
 
 @router.get("", summary="List your personal access tokens")
 async def list_tokens(unit: Unit, caller: SignedIn) -> PersonalTokenList:
     """Return all your personal access tokens, without their secrets, the newest first."""
-    return await tokens.list_tokens(unit, caller)
+    return await personal_tokens.list_tokens(unit, caller)
 
 
 @router.delete("", status_code=HTTPStatus.NO_CONTENT, summary="Delete all your personal access tokens")
 async def delete_tokens(unit: Unit, caller: SignedIn) -> None:
     """Delete all your personal access tokens, which end at once."""
-    await tokens.delete_tokens(unit, caller)
+    await personal_tokens.delete_tokens(unit, caller)
 
 
 @router.delete(
@@ -47,4 +47,4 @@ async def delete_tokens(unit: Unit, caller: SignedIn) -> None:
 )
 async def delete_token(unit: Unit, caller: SignedIn, token_id: RowId) -> None:
     """Delete a personal access token, which ends at once."""
-    await tokens.delete_token(unit, caller, token_id)
+    await personal_tokens.delete_token(unit, caller, token_id)

@@ -5,16 +5,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-import trash
-from conditions import ledger_tag, row_tag
-from fields import RowId
-from pagination import next_link
+from api.dependencies import ConditionOfMany, Reader, Writer, unless_seen
+from api.route import LedgerRoute, takes_long
+from ledger.expenses import trash
+from ledger.pages import next_link
+from ledger.sync.schemas import BulkChange, Deletion
 from problems import NotFound, TooMany, documented
-from routers.doors import ConditionOfMany, Reader, Writer, unless_seen
-from routers.edge import LedgerRoute, takes_long
 from schemas import Expense, ExpenseList
-from shapes import Paged
-from sync import BulkChange, Deletion
+from values.etags import ledger_tag, row_tag
+from values.fields import RowId
+from values.shapes import Paged
 
 router = APIRouter(prefix="/expenses", tags=["trash"], route_class=LedgerRoute)
 

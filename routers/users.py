@@ -5,12 +5,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from api.dependencies import Known, SignedIn, TheAccounts, TheVisitor, Unit
+from api.route import LedgerRoute, takes_long
 from problems import AlreadyExists, WrongPassword, documented
-from refusals import at
-from routers.doors import Known, SignedIn, TheAccounts, TheVisitor, Unit
-from routers.edge import LedgerRoute, takes_long
 from routers.sessions import THROTTLED
 from schemas import AccountDeletion, PasswordChange, User, UserCreate, UserUpdate
+from values.field_errors import at
 
 TAKEN: Final = AlreadyExists(errors=[at("/email", "already_exists", "This e-mail belongs to another account.")])
 WRONG: Final = WrongPassword(errors=[at("/current_password", "not_allowed", "This is not your current password.")])

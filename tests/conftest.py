@@ -22,14 +22,14 @@ import time_machine
 from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
-from servers import UNLIMITED, MySQL, NoServer, open_mysql
 from sqlalchemy import Connection, NullPool, create_engine, delete, event, make_url, text
 
 import migrations
-import prepared
 from config import Settings
+from infra import prepared
 from main import create_app
 from models import Attempts
+from tests.support.servers import UNLIMITED, MySQL, NoServer, open_mysql
 
 KINDS: Final = ("sqlite", "mysql")
 NOON: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import pytest
 import time_machine
-from conftest import GOOD_SECRET, NOON, Person
 from pydantic import SecretStr
 
 from auth import CLOCK_SKEW, AccessTokens
 from config import Settings
 from main import create_app
 from problems import InvalidToken, TokenExpired
+from tests.conftest import GOOD_SECRET, NOON, Person
 
 JWT = {"alg": "HS256", "typ": "JWT"}
 HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}

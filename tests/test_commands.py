@@ -13,13 +13,13 @@ from typing import Final, NamedTuple
 
 import anyio
 import pytest
-from conftest import GOOD_SECRET, Person
 from httpx import codes
-from servers import ROOT, inherited
 
 import commands
 import migrations
 from config import Settings
+from tests.conftest import GOOD_SECRET, Person
+from tests.support.servers import ROOT, inherited
 
 # What does not depend on the database is tried on one.
 on_sqlite: Final = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

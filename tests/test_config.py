@@ -10,11 +10,11 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from conftest import GOOD_SECRET
 from pydantic import SecretStr, ValidationError
-from servers import ROOT, inherited
 
 from config import SAMPLE_SECRETS, Settings, embedded_secret, read_settings
+from tests.conftest import GOOD_SECRET
+from tests.support.servers import ROOT, inherited
 
 MYSQL_URL = "mysql+aiomysql://app:hunter2@db.example/expenses"
 FASTAPI_SECRET = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 import time_machine
-from conftest import NOON, Person, SignUp
-from test_problems import JSON, blamed
+
+from tests.conftest import NOON, Person, SignUp
+from tests.test_problems import JSON, blamed
 
 
 async def spend(person: Person, **fields: object) -> dict[str, Any]:

@@ -14,10 +14,8 @@ import anyio
 import httpx
 import pymysql
 import pytest
-from conftest import GOOD_SECRET, Person, Statements, _visitor, hold
 from fastapi import FastAPI
 from pydantic import SecretStr
-from servers import MySQL, NoServer, PrivateMariaDB
 from sqlalchemy import (
     URL,
     Connection,
@@ -34,14 +32,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import OperationalError
 
-import engines
 import migrations
+from api import route
 from config import Settings
 from database import LARGEST_ID, PART, exact_sum, now
-from faults import Fault
+from infra import engines
+from infra.faults import Fault
 from main import create_app
 from models import Category, LedgerState, User
-from routers import edge
+from tests.conftest import GOOD_SECRET, Person, Statements, _visitor, hold
+from tests.support.servers import MySQL, NoServer, PrivateMariaDB
 
 on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 
@@ -459,7 +459,7 @@ async def test_an_empty_pool_is_a_503_and_health_stays_well(database_url: str, s
 async def test_a_write_beyond_its_deadline_is_a_503_and_leaves_no_lock(
     database_url: str, start: Start, join: Join, outside: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(route, "WRITE_SECONDS", 0.5)
     app = await start(database_url)
     person = await join(app)
     hold(outside, person)
@@ -559,7 +559,7 @@ async def test_a_connection_that_rested_is_pinged_first(
     frail: PrivateMariaDB, shaky: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "IDLE_SECONDS", -1)
-    monkeypatch.setitem(edge.TRIES, Fault.LOST, 1)
+    monkeypatch.setitem(route.TRIES, Fault.LOST, 1)
     kill_connections(frail)
     assert (await shaky.person.get("/expenses")).status_code == 200
     assert (await create(shaky.person)).status_code == 201
@@ -624,9 +624,9 @@ def frozen(frail: PrivateMariaDB) -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def _short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(route, "READ_SECONDS", 0.5)
     monkeypatch.setattr(migrations, "ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(edge, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(route, "WRITE_SECONDS", 0.5)
     monkeypatch.setattr(engines, "CONNECT_SECONDS", 0.5)
 
 

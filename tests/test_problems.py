@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Person
 from starlette.exceptions import HTTPException
 
 from problems import (
@@ -34,6 +33,7 @@ from problems import (
     WrongPassword,
     problem_of,
 )
+from tests.conftest import Person
 
 pytestmark = pytest.mark.wire
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
-from test_refusals import SHAPES, any_body, any_json, refused
 
 from problems import problem_of
 from schemas import (
@@ -21,6 +20,7 @@ from schemas import (
     UserCreate,
     UserUpdate,
 )
+from tests.values.test_field_errors import SHAPES, any_body, any_json, refused
 
 USER: dict[str, Any] = {"username": "ada", "email": "ada@example.com", "password": "a walk along the sea"}
 EXPENSE: dict[str, Any] = {"amount": "12.50"}

@@ -1,0 +1,234 @@
+"""What developers explore: the OpenAPI document, and /docs and /redoc, whose files the application serves itself."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+import schemas as core_schemas
+from database import LARGEST_ID
+from ledger import idempotency
+from ledger.budgets import schemas as budget_schemas
+from ledger.sync import schemas as sync_schemas
+from problems import MEDIA_TYPE
+from users import schemas as user_schemas
+from values.etags import IF_NONE_MATCH
+from values.shapes import Problem
+
+ASSETS: Final = "/assets"
+FILES: Final = files("fastapi_offline") / "static"
+TITLE: Final = "Expense Tracker"
+DESCRIPTION: Final = """\
+Accounts, categories, expenses, reports and budgets, exact to the last decimal.
+
+1. Make an account with `POST /users/register`.
+2. In `/docs`, press **Authorize** and sign in with your user name and password, leaving the other fields as they are.
+   The sign-in survives a reload of the page; when it has expired, press Authorize again.
+3. Record your first expense with `POST /expenses`.
+4. See where the money goes with `GET /reports/spending`, and set a limit with `POST /budgets`.
+
+Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
+whose `errors` name each field to blame. Unknown fields and query parameters are refused, and so is a body on a DELETE
+of many rows, so that a typo never widens a request. A slash at an address's end is ignored, save where a DELETE may
+have lost its id. A row's `ETag` is its `revision`: send it as `If-Match`, and nobody's change is lost. With an
+`Idempotency-Key` a write of expenses, categories or budgets can be repeated safely; under `/users` it does nothing.
+
+An application signs in and refreshes; a script sends a personal access token from `POST /users/me/tokens`.
+
+| `code` | what to do |
+|---|---|
+| `not_authenticated` | send `Authorization: Bearer …` |
+| `token_expired` | `POST /users/token/refresh`, then repeat; of a personal access token: make another |
+| `invalid_token` | the session, or the personal access token, has ended: sign in again, or make another |
+| `refresh_token_reused` | the session has ended just now, perhaps because somebody else has its token: sign in again |
+| `insufficient_scope` | make a personal access token with the scope that `WWW-Authenticate` names, or sign in |
+| `too_many_attempts` | wait as many seconds as `Retry-After` says |
+| `wrong_password` | ask for the current password again; you are still signed in |
+"""
+TAGS: Final = [
+    {"name": "users", "description": "Open an account, change or delete what is yours."},
+    {"name": "sessions", "description": "Sign in, stay signed in, see where else you are, and sign out."},
+    {"name": "tokens", "description": "What a script sends instead of signing in."},
+    {"name": "expenses", "description": "The entries of your ledger."},
+    {"name": "trash", "description": "What you deleted, and the way back."},
+    {"name": "changes", "description": "What a copy of your ledger has to learn."},
+    {"name": "categories", "description": "The names that you sort expenses under."},
+    {"name": "reports", "description": "Where the money went."},
+    {"name": "budgets", "description": "What you mean to spend, and how far you are."},
+    {"name": "service", "description": "What answers here, and whether it can."},
+]
+# The answers that are one row each.
+ROWS: Final = {"Expense", "Category", "Budget"}
+# How a script is let in, beside the sign-in that FastAPI describes by itself.
+FOR_SCRIPTS: Final = "PersonalToken"
+SCRIPTS: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "etk_…",
+    "description": "A personal access token from `POST /users/me/tokens`, with the scope that an operation names.",
+}
+BOUNDS: Final = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+# On its way into the document an example is sorted by its keys, and loses those that are null.
+EXAMPLES: Final = {
+    name: config["json_schema_extra"]["example"]
+    for name, shape in (vars(core_schemas) | vars(budget_schemas) | vars(sync_schemas) | vars(user_schemas)).items()
+    if isinstance(shape, type)
+    for config in (vars(shape).get("model_config") or vars(shape).get("__pydantic_config__") or {},)
+    if "example" in config.get("json_schema_extra", {})
+}
+# An image of another host, which the bundle would ask for on every visit.
+_FOREIGN_LOGO: Final = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
+_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+def name_operation(route: APIRoute) -> str:
+    """Name an operation after its function."""
+    return route.name
+
+
+class Assets(StaticFiles):
+    """The files of the pages, always whole: a range that cannot be met would be an error in plain text."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one file, whatever range is asked for (RFC 9110 section 14.2 lets a server ignore it)."""
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+def mount_pages(app: FastAPI) -> None:
+    """Serve /docs and /redoc without any other host."""
+    app.add_route(f"{ASSETS}/redoc.standalone.js", _redoc_bundle, include_in_schema=False)
+    app.mount(ASSETS, Assets(directory=str(FILES)), "assets")
+
+    async def docs(_: Request) -> HTMLResponse:
+        """Show Swagger UI."""
+        page = get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=TITLE,
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS}/favicon.png",
+            swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
+        )
+        return _with_policy(page)
+
+    async def redoc(_: Request) -> HTMLResponse:
+        """Show ReDoc."""
+        page = get_redoc_html(
+            openapi_url="/openapi.json",
+            title=TITLE,
+            redoc_js_url=f"{ASSETS}/redoc.standalone.js",
+            redoc_favicon_url=f"{ASSETS}/favicon.png",
+            with_google_fonts=False,
+        )
+        return _with_policy(page)
+
+    app.add_route("/docs", docs, include_in_schema=False)
+    app.add_route("/redoc", redoc, include_in_schema=False)
+
+
+async def _redoc_bundle(_: Request) -> Response:
+    own = (FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, f"{ASSETS}/favicon.png".encode())
+    return Response(own, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+
+
+def _with_policy(page: HTMLResponse) -> HTMLResponse:
+    # The pages run the bundles and the few lines inside them, named by their hash, and talk to this origin alone.
+    inline = " ".join(f"'sha256-{_sha256(script)}'" for script in _SCRIPT.findall(bytes(page.body).decode()))
+    page.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; script-src 'self' {inline}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'"
+    )
+    return page
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """Return what makes the OpenAPI document of an application, once."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
+            components = made["components"]["schemas"]
+            components |= _components(Problem)
+            for name in components.keys() & EXAMPLES.keys():
+                components[name]["example"] = EXAMPLES[name]
+            for path in made["paths"].values():
+                for operation in path.values():
+                    operation["responses"] = _complete(operation)
+            made["components"]["securitySchemes"][FOR_SCRIPTS] = SCRIPTS
+            app.openapi_schema = _exact(made)
+        return app.openapi_schema
+
+    return document
+
+
+def _components(shape: type[BaseModel]) -> dict[str, Any]:
+    """Return a shape that no operation names itself, and all that it is made of, as components."""
+    described = shape.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    return {shape.__name__: described, **described.pop("$defs", {})}
+
+
+def _complete(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return an operation's responses in order and with their headers."""
+    responses: dict[str, Any] = operation["responses"]
+    for status, response in responses.items():
+        if response["description"] == "Successful Response":
+            response["description"] = HTTPStatus(int(status)).phrase
+        if headers := dict(_headers(operation, status, response)):
+            response["headers"] = headers
+    return dict(sorted(responses.items()))
+
+
+def _headers(operation: dict[str, Any], status: str, response: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    sent = {it["name"] for it in operation.get("parameters", ()) if it["in"] == "header"}
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+    is_row = schema.rpartition("/")[2] in ROWS
+    if status == "304" or (status < "300" and (IF_NONE_MATCH in sent or is_row)):
+        yield _header("ETag", "Names this version: a row's is its `revision` in quotes.")
+    if status < "300" and idempotency.HEADER in sent:
+        described = "`true` where this was answered before, to the same `Idempotency-Key`."
+        yield _header(idempotency.REPLAYED, described, required=False)
+    if status == "201" and is_row:
+        yield _header("Location", "Where the new row is, relative to this address.")
+    if status == "401":
+        yield _header("WWW-Authenticate", "`Bearer`, and what is wrong with the token if one was sent (RFC 6750).")
+    if status == "403":
+        yield _header("WWW-Authenticate", "`Bearer`, and the scope that is missing, if there is one (RFC 6750).")
+    if status == "429" or (status == "503" and MEDIA_TYPE in response["content"]):
+        yield _header("Retry-After", "Seconds after which it is worth trying again.")
+    if status == "200" and any(it["name"] == "cursor" for it in operation.get("parameters", ())):
+        yield _header("Link", 'The next page, `rel="next"` (RFC 8288), if there is one.', required=False)
+
+
+def _header(name: str, description: str, *, required: bool = True) -> tuple[str, dict[str, Any]]:
+    return name, {"description": description, "required": required, "schema": {"type": "string"}}
+
+
+def _exact(node: Any) -> Any:  # noqa: ANN401
+    # "Left out" is no value: a default of null would promise that null may be sent.
+    if isinstance(node, dict):
+        kept = {key: value for key, value in node.items() if not (key == "default" and value is None)}
+        return {key: _bound(value) if key in BOUNDS else _exact(value) for key, value in kept.items()}
+    return [_exact(item) for item in node] if isinstance(node, list) else node
+
+
+def _bound(value: Any) -> Any:  # noqa: ANN401
+    # FastAPI makes doubles of them: the largest id is none, and the next double is one more than it.
+    return min(int(value), LARGEST_ID) if isinstance(value, float) and value.is_integer() else value

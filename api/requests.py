@@ -1,0 +1,154 @@
+"""The intake: how a request is read, strictly and within bounds, so that it means the same to every reader."""
+
+import asyncio
+import hashlib
+from http import HTTPMethod
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+from starlette.datastructures import FormData, QueryParams
+from starlette.requests import ClientDisconnect
+
+from api.strict_json import strict_json
+from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
+from values.field_errors import entries
+from values.shapes import Shape
+
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+MOST_BYTES: Final = 64 * 1024
+BODY_SECONDS: Final = 30
+FORM_WANTED: Final = f"Send a form, with the header Content-Type: {FORM}: username=…&password=…"
+
+
+class _Once:
+    """Makes what is given twice a list, and so of the wrong type wherever one value is wanted."""
+
+    def get(self, key: str, default: object = None) -> object:
+        """Return the value, or all of them."""
+        values = self.getlist(key)  # type: ignore[attr-defined]  # of the multidict that this is mixed into
+        return values if len(values) > 1 else values[0] if values else default
+
+
+class StrictQuery(_Once, QueryParams):  # type: ignore[misc]  # a list is what `get` does not say it returns
+    """A query that shows when a parameter is given twice."""
+
+
+class StrictForm(_Once, FormData):  # type: ignore[misc]  # as above
+    """A form that shows when a field is given twice."""
+
+
+class Nothing(Shape):
+    """The query, or the body, of an operation that takes none."""
+
+
+class StrictRequest(Request):
+    """A request whose body was read within bounds, and whose JSON means the same to every reader."""
+
+    @property
+    def query_params(self) -> QueryParams:
+        """Return the query."""
+        if not hasattr(self, "_query_params"):
+            self._query_params = StrictQuery(pairs(self.scope["query_string"]))
+        return self._query_params
+
+    async def read(self, media_type: str | None, most: int = MOST_BYTES) -> None:
+        """Read the body, which must be of this media type and not too long, before anything else happens.
+
+        With None it must say nothing: what it names would be ignored, and more be deleted than that.
+        """
+        self._body = await self._bytes(most)
+        if media_type is None:
+            refuse_fields(self._body)
+            self._body = b""
+        if not self._body:
+            return
+        if "content-encoding" in self.headers or self._media_type() != media_type:
+            raise UnsupportedMediaType(FORM_WANTED if media_type == FORM else "")
+        if media_type == JSON:
+            # A large one in a thread, so that others are served meanwhile.
+            large = len(self._body) > MOST_BYTES
+            self._json = await asyncio.to_thread(strict_json, self._body) if large else strict_json(self._body)
+        else:
+            refuse_other_encodings(self._body)
+
+    async def form(self, **_: Any) -> FormData:  # type: ignore[override]
+        """Return the form that was read; unlike Starlette's, letters beyond ASCII need not be escaped."""
+        return StrictForm([*pairs(self._body)])
+
+    def fingerprint(self) -> str:
+        """Return what a request and its repetition have in common, and no others: method, address, and body if any."""
+        parts = (
+            self.method.encode(),
+            self.scope["path"].encode(),
+            self.scope["query_string"],
+            getattr(self, "_body", b""),
+        )
+        # Each with its length, so that where one ends and the next begins makes a difference.
+        return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).hexdigest()
+
+    async def _bytes(self, most: int) -> bytes:
+        length = self.headers.get("content-length", "0")
+        if length.isdecimal() and int(length[:12]) > most:
+            raise too_large(most)
+        chunks, size = [], 0
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in self.stream():
+                    size += len(chunk)
+                    if size > most:
+                        raise too_large(most)
+                    chunks.append(chunk)
+        except ClientDisconnect:
+            raise MalformedBody("The body ended too early.") from None
+        except TimeoutError:
+            raise MalformedBody(f"The body did not come within {BODY_SECONDS} seconds.") from None
+        return b"".join(chunks)
+
+    def _media_type(self) -> str:
+        media_type, _, parameters = self.headers.get("content-type", "").partition(";")
+        charset = parameters.strip().lower().replace('"', "")
+        return media_type.strip().lower() if charset in {"", "charset=utf-8", "charset=utf8"} else ""
+
+
+def deletes_many(route: APIRoute) -> bool:
+    """Tell whether a route deletes more than the row that its path names, so that a body could seem to say which."""
+    return route.methods == {HTTPMethod.DELETE} and "{" not in route.path
+
+
+def too_large(most: int) -> BodyTooLarge:
+    """Return the refusal of a body of more bytes than an address takes."""
+    return BodyTooLarge(f"The body is too large: this address takes at most {most // 1024} KiB.")
+
+
+def pairs(written: bytes) -> list[tuple[str, str]]:
+    """Parse a query or a form (application/x-www-form-urlencoded) into its names and values.
+
+    What is no UTF-8 becomes half a character, which every text refuses, and not a mark of replacement.
+    """
+    return parse_qsl(
+        written.decode(errors="surrogateescape"), keep_blank_values=True, encoding="utf-8", errors="surrogateescape"
+    )
+
+
+def refuse_fields(body: bytes) -> None:
+    """Raise ValidationFailed where JSON says anything; `{}` and `null` say nothing."""
+    said = strict_json(body) if body.strip() else None
+    if said is None:
+        return
+    try:
+        Nothing.model_validate(said)
+    except ValidationError as refused:
+        found = [{**it, "loc": ("body", *it["loc"])} for it in refused.errors()]
+        raise ValidationFailed(errors=entries(found)) from None
+
+
+def refuse_other_encodings(form: bytes) -> None:
+    """Raise MalformedBody where a form is not written in UTF-8."""
+    try:
+        form.decode()
+    except UnicodeDecodeError:
+        raise MalformedBody(f"The form is not in UTF-8. {FORM_WANTED}") from None

@@ -1,0 +1,140 @@
+"""The engines: how each kind of database is reached, and what every connection is told."""
+
+import ssl
+import time
+from datetime import date, datetime
+from typing import Any, Final
+
+import pymysql.converters
+from pymysql.constants import CR, FIELD_TYPE
+from pymysql.err import OperationalError
+from sqlalchemy import URL, event
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from config import Settings
+from infra.faults import cannot_serve
+from infra.ownership import refuse_unowned_once
+
+# How long a request may take: a read, a write, and what hashes a password or changes every row of a ledger.
+READ_SECONDS: Final = 5
+WRITE_SECONDS: Final = 10
+LONG_SECONDS: Final = 60
+LOCK_WAIT_SECONDS: Final = 5
+# A thread that waits for a SQLite file cannot be called back, so it waits for less, and the edge tries again.
+BUSY_SECONDS: Final = 2
+CONNECT_SECONDS: Final = 3
+IDLE_SECONDS: Final = 5
+
+
+def make_engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
+    """Return an engine on the configured database: for reads in autocommit, or for units of work."""
+    options: dict[str, Any] = {
+        "pool_size": settings.pool_size,
+        "max_overflow": 0,
+        "pool_timeout": settings.pool_timeout,
+    }
+    if autocommit:
+        options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    elif not settings.embedded:
+        options |= {"isolation_level": "READ COMMITTED"}
+    seconds = READ_SECONDS if autocommit else LONG_SECONDS
+    made = create_async_engine(
+        settings.url,
+        pool_reset_on_return=None,
+        hide_parameters=True,
+        connect_args={"isolation_level": None} if settings.embedded else _mysql_arguments(settings.url, seconds),
+        **options,
+    )
+    event.listen(made.sync_engine, "before_cursor_execute", refuse_unowned_once)
+    if settings.embedded:
+        _listen_on_sqlite(made, autocommit=autocommit)
+    else:
+        _listen_on_mysql(made)
+        if "ssl_ca" in settings.url.query:
+            event.listen(made.sync_engine, "connect", refuse_plain_text)
+    return made
+
+
+def _read_instant(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text}+00:00")
+
+
+def _mysql_arguments(url: URL, seconds: int) -> dict[str, Any]:
+    told = [
+        f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",
+        "time_zone = '+00:00'",
+        "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    ]
+    # Whatever becomes of its request, no statement outlives the longest deadline of its engine's requests: MariaDB
+    # reads the one comment, MySQL the other, which holds for SELECT alone.
+    limit = f" /*M!100100 , max_statement_time = {seconds} */ /*!80000 , max_execution_time = {seconds * 1000} */"
+    arguments = {
+        "charset": "utf8mb4",
+        "connect_timeout": CONNECT_SECONDS,
+        "init_command": f"SET SESSION {', '.join(told)}{limit}",
+        # The driver's own decoders match regular expressions; a page of 50 rows holds 150 dates.
+        "conv": pymysql.converters.conversions
+        | {FIELD_TYPE.DATE: date.fromisoformat, FIELD_TYPE.DATETIME: _read_instant},
+    }
+    return arguments | {"ssl": _tls(url)} if "ssl_ca" in url.query else arguments
+
+
+def _tls(url: URL) -> ssl.SSLContext:
+    """Return how to speak TLS to a server for which `?ssl_ca=…` vouches; `ssl_cert` and `ssl_key` prove who we are.
+
+    SQLAlchemy makes a dict of these, which is what PyMySQL wants; aiomysql wants a context.
+    """
+    context = ssl.create_default_context(cafile=str(url.query["ssl_ca"]))
+    if "ssl_cert" in url.query:
+        context.load_cert_chain(str(url.query["ssl_cert"]), url.query.get("ssl_key"))  # type: ignore[arg-type]  # given once
+    return context
+
+
+def refuse_plain_text(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """Raise OperationalError on a connection without TLS: the driver goes on without where the server offers none."""
+    cursor = connection.cursor()
+    cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    row = cursor.fetchone()
+    cursor.close()
+    if row is None or not row[1]:
+        raise OperationalError(CR.CR_SSL_CONNECTION_ERROR, "the server offers no TLS")
+
+
+def _listen_on_sqlite(engine: AsyncEngine, *, autocommit: bool) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in ("foreign_keys = ON", "journal_mode = WAL", f"busy_timeout = {BUSY_SECONDS * 1000}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    if not autocommit:
+        # A deferred transaction that turns into a writer fails at once with "database is locked".
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin(connection: Any) -> None:  # noqa: ANN401
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _listen_on_mysql(engine: AsyncEngine) -> None:
+    dialect = engine.sync_engine.dialect
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def drop_a_server_that_cannot_serve(context: ExceptionContext) -> None:
+        if cannot_serve(context.original_exception):
+            context.is_disconnect = True
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note_the_time(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    # A ping at every checkout costs 50 µs; one that rested for a while may have been closed by the server.
+    @event.listens_for(engine.sync_engine, "checkout")
+    def ping_after_a_rest(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        if time.monotonic() - record.info.get("idle_since", time.monotonic()) > IDLE_SECONDS:
+            try:
+                dialect.do_ping(connection)
+            except Exception as error:
+                raise DisconnectionError from error

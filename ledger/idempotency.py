@@ -1,0 +1,85 @@
+"""Idempotency: the answer to a request that bore an Idempotency-Key, stored together with what the request did."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import bindparam, delete, insert, select
+
+from infra.prepared import Prepared
+from ledger.core import Ledger
+from models import KEY_LENGTH, RememberedAnswer
+from problems import IdempotencyKeyReused, ValidationFailed
+from values.field_errors import at_header
+
+HEADER: Final = "Idempotency-Key"
+REMEMBERED: Final = timedelta(hours=24)
+REPLAYED: Final = "Idempotency-Replayed"
+_KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_LENGTH}}}")
+KEY_SCHEMA: Final = {"type": "string", "pattern": r"^[\x21-\x7e]+$", "minLength": 1, "maxLength": KEY_LENGTH}
+
+_MINE: Final = RememberedAnswer.owner_id == bindparam("owner")
+_THIS: Final = RememberedAnswer.key == bindparam("key")
+# Answered by the primary key.
+_RECALL: Final = Prepared(
+    select(
+        RememberedAnswer.request,
+        RememberedAnswer.status,
+        RememberedAnswer.location,
+        RememberedAnswer.etag,
+        RememberedAnswer.body,
+        RememberedAnswer.created_at,
+    ).where(_MINE, _THIS)
+)
+_REMEMBER: Final = Prepared(insert(RememberedAnswer).inline(), RememberedAnswer.__table__.columns.keys())
+
+
+_FORGET: Final = delete(RememberedAnswer).where(_MINE, _THIS)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is kept of an answer: what a client may want of it again."""
+
+    status: int
+    location: str | None
+    etag: str | None
+    body: str
+
+
+def read_key(lines: Sequence[str]) -> str:
+    """Return the one Idempotency-Key, or raise ValidationFailed: it has 1 to 255 visible characters of ASCII."""
+    if len(lines) > 1 or not _KEY.fullmatch(lines[0]):
+        detail = f"Send one key of 1 to {KEY_LENGTH} visible ASCII characters without spaces, such as a UUID."
+        raise ValidationFailed(errors=[at_header(HEADER, "malformed", detail)])
+    return lines[0]
+
+
+async def recall(ledger: Ledger, key: str, request: str) -> Remembered | None:
+    """Return what was answered under this key within a day; raise IdempotencyKeyReused if that was another request."""
+    row = await ledger.line(_RECALL, key=key)
+    if row is None:
+        return None
+    remembered, *answer, created_at = row
+    if created_at < ledger.instant - REMEMBERED:
+        await ledger.execute(_FORGET, key=key)
+        return None
+    if remembered != request:
+        raise IdempotencyKeyReused
+    return Remembered(*answer)
+
+
+async def remember(ledger: Ledger, key: str, request: str, answer: Remembered) -> None:
+    """Store an answer in the transaction whose answer it is."""
+    await ledger.write(
+        _REMEMBER,
+        key=key,
+        request=request,
+        status=answer.status,
+        location=answer.location,
+        etag=answer.etag,
+        body=answer.body,
+        created_at=ledger.instant,
+    )

@@ -1,0 +1,1 @@
+"""Reports: a new report is a file here and a route in `routers/reports.py`."""

@@ -1,0 +1,217 @@
+"""What goes over the wire of keeping a copy in step: many changes at once, the trash, and the feed of what changed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, WrapValidator
+
+from database import LARGEST_ID
+from ledger.budgets.schemas import Budget
+from schemas import Category, Expense, ExpenseCreate, ExpenseUpdate
+from values.fields import (
+    CategoryName,
+    CursorText,
+    Description,
+    Given,
+    Optional,
+    RevisionNumber,
+    WholeNumber,
+    whole_number,
+)
+from values.shapes import Answer, Shape, example
+
+MOST_OPERATIONS: Final = 1_000
+
+# --- Many changes at once ---------------------------------------------------------------------------------------------
+
+
+class ExpenseChange(Shape):
+    """What to change of many expenses; null clears, what is left out stays."""
+
+    category: Optional[CategoryName] = Field(default=None, description="A new name makes the category; empty is null.")
+    description: Optional[Description] = Field(default=None, description="Empty is null.")
+
+    model_config = example(category="Groceries")
+
+
+class BulkChange(Answer):
+    """What became of many expenses at once."""
+
+    matched: int = Field(description="How many expenses it is about.")
+    revision: int | None = Field(
+        description="The `revision` that those it changed now bear, deleted ones in the trash; null where nothing was."
+    )
+
+    model_config = example(matched=12, revision=32)
+
+
+class Deletion(Shape):
+    """Which deletion to undo: by the revision that it took, which its expenses bear in the trash."""
+
+    revision: Annotated[int, Field(ge=1, le=LARGEST_ID)]
+
+    model_config = example(revision=31)
+
+
+Place = Annotated[int, Field(ge=1, le=LARGEST_ID, description="The expense's `id`.")]
+Read = Annotated[int, Field(description="If sent, must be the expense's, else 412.")]
+
+
+class CreateOperation(Shape):
+    """Record an expense, as `POST /expenses` does."""
+
+    op: Literal["create"]
+    data: ExpenseCreate
+
+    model_config = example(op="create", data={"amount": "12.50", "category": "Groceries"})
+
+
+class UpdateOperation(Shape):
+    """Change the fields sent, as `PATCH /expenses/{id}` does."""
+
+    op: Literal["update"]
+    id: Place
+    revision: Given[Read] = None
+    data: ExpenseUpdate
+
+    model_config = example(op="update", id=7, revision=31, data={"amount": "13.00"})
+
+
+class DeleteOperation(Shape):
+    """Move an expense to the trash, as `DELETE /expenses/{id}` does."""
+
+    op: Literal["delete"]
+    id: Place
+    revision: Given[Read] = None
+
+    model_config = example(op="delete", id=9, revision=12)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedOperation:
+    """An operation that is none; it is told together with those that the ledger refuses."""
+
+    errors: Sequence[Mapping[str, Any]]
+
+
+def _kept_for_later(value: object, read: Callable[[object], Any]) -> Any:  # noqa: ANN401
+    try:
+        return read(value)
+    except ValidationError as error:
+        return RefusedOperation([_placed(it) for it in error.errors()])
+
+
+def _placed(refused: Mapping[str, Any]) -> Mapping[str, Any]:
+    # That it is none of the shapes, pydantic tells of the whole; else it names the shape in one more step.
+    if refused["type"].startswith("union_tag"):
+        return {**refused, "loc": ("op",), "input": refused["input"].get("op")}
+    return {**refused, "loc": refused["loc"][1:]}
+
+
+Operation = Annotated[
+    CreateOperation | UpdateOperation | DeleteOperation, Field(discriminator="op"), WrapValidator(_kept_for_later)
+]
+
+
+class Batch(Shape):
+    """Changes that happen together or not at all, one after the other."""
+
+    operations: Annotated[list[Operation], Field(min_length=1, max_length=MOST_OPERATIONS)] = Field(
+        description="Each sees what those before it did; an `id` may occur once."
+    )
+
+    model_config = example(
+        operations=[
+            {"op": "create", "data": {"amount": "12.50", "category": "Groceries"}},
+            {"op": "create", "data": {"amount": "3.20", "category": "Coffee"}},
+        ]
+    )
+
+
+class OperationResult(Answer):
+    """What an operation did: `existing` is a create whose `external_id` was there, `gone` what was deleted before."""
+
+    status: Literal["created", "existing", "updated", "deleted", "gone"]
+    id: int
+    expense: Expense | None = Field(description="As the operation left it; null for what is deleted or gone.")
+
+
+class BatchResult(Answer):
+    """What a batch did, operation by operation."""
+
+    revision: int = Field(
+        description="The ledger's, which every expense that the batch changed bears. It is no `since` for "
+        "`GET /changes`: others may have written before."
+    )
+    results: list[OperationResult]
+
+    model_config = example(
+        revision=32,
+        results=[
+            {
+                "status": "created",
+                "id": 10,
+                "expense": {
+                    "id": 10,
+                    "amount": "12.50",
+                    "currency": "EUR",
+                    "date": "2026-11-22",
+                    "category": "Groceries",
+                    "description": None,
+                    "external_id": None,
+                    "revision": 32,
+                    "created_at": "2026-11-22T13:23:00Z",
+                    "updated_at": "2026-11-22T13:23:00Z",
+                    "deleted_at": None,
+                },
+            },
+            {"status": "deleted", "id": 9, "expense": None},
+        ],
+    )
+
+
+# --- The feed ---------------------------------------------------------------------------------------------------------
+
+
+Since = Annotated[int, Field(ge=0, le=LARGEST_ID), BeforeValidator(whole_number)]
+
+
+class ChangesQuery(Shape):
+    """From where on, and how many at once."""
+
+    since: Given[Since] = Field(
+        default=None, description="The `revision` that your copy is at; 0, which is also the default, for all there is."
+    )
+    limit: WholeNumber = Field(default=500, ge=1, le=1000, description="Rows of a page, of all kinds together.")
+    cursor: Given[CursorText] = Field(
+        default=None, description="`next_cursor` of the page before, with the same `since`."
+    )
+
+
+class Deleted(Answer):
+    """A row that is no more."""
+
+    kind: Literal["expense", "category", "budget"]
+    id: int
+    revision: RevisionNumber
+
+
+class Changes(Answer):
+    """What changed in a ledger; put the rows into your copy, take the deleted ones out, and keep `revision`."""
+
+    revision: int = Field(description="What to send as `since` the next time, once `next_cursor` is null.")
+    next_cursor: str | None
+    expenses: list[Expense]
+    categories: list[Category]
+    budgets: list[Budget]
+    deleted: list[Deleted]
+
+    model_config = example(
+        revision=32,
+        next_cursor=None,
+        expenses=[],
+        categories=[],
+        budgets=[],
+        deleted=[{"kind": "expense", "id": 9, "revision": 32}],
+    )

@@ -1,0 +1,637 @@
+"""Every answer has its headers, HEAD is GET, a trailing slash means nothing, and no Host header is believed."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport
+from pydantic import SecretStr
+from starlette.types import Message, Scope
+
+from config import Settings
+from main import create_app
+from tests.conftest import Person
+from tests.test_crud import spend
+from tests.test_problems import AS_REFUSED, JSON, Refusal
+
+pytestmark = pytest.mark.wire
+
+PAGE = "http://localhost:5173"
+PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+EXPOSED = {
+    "Location",
+    "Link",
+    "ETag",
+    "X-Request-ID",
+    "WWW-Authenticate",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "Content-Disposition",
+}
+TO_READ = [
+    "/",
+    "/health",
+    "/ready",
+    "/currencies",
+    "/docs",
+    "/redoc",
+    "/openapi.json",
+    "/users/me",
+    "/categories",
+    "/categories/1",
+    "/expenses",
+    "/expenses?limit=1&with_count=true",
+    "/expenses?limit=0",
+    "/expenses/1",
+    "/nowhere",
+    "/users/register",
+    "/assets/swagger-ui.css",
+]
+
+
+@pytest.fixture
+async def broken() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a service with one address that breaks; it needs no database for that."""
+    app = create_app(Settings(secret_key=SecretStr("a secret of at least 32 characters"), _env_file=None))
+
+    async def breaks() -> None:
+        raise RuntimeError("hunter2 in /srv/app/secrets.py: SELECT password_hash FROM users")
+
+    app.add_api_route("/broken", breaks, methods=["GET", "POST"])
+    app.add_api_route("/users/broken", breaks)
+    async with httpx.AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
+        yield client
+
+
+def for_origins(*origins: str) -> httpx.AsyncClient:
+    """Return a client of a service that pages of these origins may call."""
+    settings = Settings(
+        secret_key=SecretStr("a secret of at least 32 characters"), cors_origins=origins, _env_file=None
+    )
+    return httpx.AsyncClient(transport=ASGITransport(create_app(settings)), base_url="http://testserver")
+
+
+async def exchange(app: FastAPI, method: str, path: str, *coming: Message) -> list[Message]:
+    """Return all that a service sends when these messages come: httpx hides what it should not have sent."""
+    arriving = iter(coming or [{"type": "http.request", "body": b"", "more_body": False}])
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        for message in arriving:
+            return message
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    await app(scope, receive, send)
+    return sent
+
+
+def words(header: str) -> set[str]:
+    """Return the members of a header that is a list."""
+    return {member.strip() for member in header.split(",")}
+
+
+# What every answer has
+
+
+@AS_REFUSED
+async def test_a_refusal_has_the_headers_of_every_answer(client: httpx.AsyncClient, refusal: Refusal) -> None:
+    headers = (await refusal.meet(client)).headers
+
+    assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"], headers["X-Request-ID"] != "") == (
+        "nosniff",
+        "no-referrer",
+        True,
+    )
+
+
+@pytest.mark.parametrize("path", TO_READ)
+async def test_an_answer_has_the_headers_of_every_answer(somebody: Person, path: str) -> None:
+    headers = (await somebody.get(path)).headers
+
+    assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"], headers["X-Request-ID"] != "") == (
+        "nosniff",
+        "no-referrer",
+        True,
+    )
+
+
+@pytest.mark.parametrize("path", TO_READ)
+async def test_an_answer_has_each_header_once(somebody: Person, path: str) -> None:
+    names = [name for name, _ in (await somebody.get(path, headers={"Origin": PAGE})).headers.raw]
+
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/currencies", "/expenses", "/nowhere", "/users/me", "/openapi.json"])
+async def test_a_json_answer_may_load_nothing(somebody: Person, path: str) -> None:
+    assert "default-src 'none'" in (await somebody.get(path)).headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/expenses", "/nowhere"])
+async def test_an_answer_does_not_say_what_serves_it(somebody: Person, path: str) -> None:
+    headers = (await somebody.get(path)).headers
+
+    assert {"Server", "X-Powered-By", "Set-Cookie"} & set(headers) == set()
+
+
+# The request's id
+
+
+@pytest.mark.parametrize(
+    "request_id", ["a", "4bf92f3577b34da6", "0b8ff8cd-7e6e-4a1f-8d50-2f6f8d6c1f6e", "Nightly.Import_7", "x" * 64]
+)
+async def test_a_sane_request_id_is_echoed(client: httpx.AsyncClient, request_id: str) -> None:
+    answer = await client.get("/nowhere", headers={"X-Request-ID": request_id})
+
+    assert (answer.headers["X-Request-ID"], answer.json()["request_id"]) == (request_id, request_id)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"",
+        b" ",
+        b"two words",
+        b"a\nb",
+        b"a\r\nSet-Cookie: x=1",
+        b"a\n",
+        b"a\x00",
+        b"\x1b[31mred",
+        b"<script>",
+        b'"quoted"',
+        b"{}",
+        b"caf\xc3\xa9",
+        b"\xff\xfe",
+        pytest.param(b"x" * 1_000, id="1,000 letters"),
+    ],
+)
+async def test_another_request_id_gives_way_to_a_fresh_one(client: httpx.AsyncClient, hostile: bytes) -> None:
+    answer = await client.get("/nowhere", headers={b"X-Request-ID": hostile})
+
+    given = answer.headers["X-Request-ID"]
+    assert (given.isalnum(), given.isascii(), given.encode() != hostile, answer.json()["request_id"]) == (
+        True,
+        True,
+        True,
+        given,
+    )
+
+
+async def test_every_request_has_an_id_of_its_own(client: httpx.AsyncClient) -> None:
+    first, second = await client.get("/health"), await client.get("/health")
+
+    assert first.headers["X-Request-ID"] != second.headers["X-Request-ID"]
+
+
+# Who may keep an answer
+
+
+@pytest.mark.parametrize("path", [path for path in TO_READ if not path.startswith("/users")])
+async def test_an_answer_to_a_signed_in_caller_is_theirs_alone(somebody: Person, path: str) -> None:
+    headers = (await somebody.get(path)).headers
+
+    assert (headers["Cache-Control"], headers["Vary"]) == ("private, no-cache", "Authorization, Origin")
+
+
+async def test_an_answer_to_a_signed_in_page_varies_by_both(somebody: Person) -> None:
+    headers = (await somebody.get("/expenses", headers={"Origin": PAGE})).headers
+
+    assert headers["Vary"] == "Authorization, Origin"
+
+
+async def test_an_answer_to_a_new_row_is_theirs_alone(somebody: Person) -> None:
+    headers = (await somebody.post("/expenses", json={"amount": "12.50"})).headers
+
+    assert (headers["Cache-Control"], headers["Vary"]) == ("private, no-cache", "Authorization, Origin")
+
+
+async def test_an_answer_to_a_bad_token_is_theirs_alone(client: httpx.AsyncClient) -> None:
+    headers = (await client.get("/expenses", headers={"Authorization": "Bearer x"})).headers
+
+    assert (headers["Cache-Control"], headers["Vary"]) == ("private, no-cache", "Authorization, Origin")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/users/me"),
+        ("GET", "/users/me/"),
+        ("HEAD", "/users/me"),
+        ("PATCH", "/users/me"),
+        ("POST", "/users/token"),
+        ("POST", "/users/register"),
+        ("GET", "/users/register"),
+        ("GET", "/users/nowhere"),
+        ("GET", "/users"),
+        ("GET", "/%75sers/me"),
+    ],
+)
+async def test_nothing_under_users_is_stored(somebody: Person, method: str, path: str) -> None:
+    assert (await somebody.request(method, path)).headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/users/token", {"data": {"username": "nobody", "password": "a walk along the sea"}}),
+        ("/users/register", {"json": {}}),
+        ("/users/register", {"content": b"{", "headers": JSON}),
+    ],
+)
+async def test_nothing_under_users_is_stored_for_who_is_not_signed_in(
+    client: httpx.AsyncClient, path: str, sent: dict[str, Any]
+) -> None:
+    assert (await client.post(path, **sent)).headers["Cache-Control"] == "no-store"
+
+
+# Browsers
+
+
+@AS_REFUSED
+async def test_an_allowed_page_can_read_every_refusal(client: httpx.AsyncClient, refusal: Refusal) -> None:
+    client.headers["Origin"] = PAGE
+
+    headers = (await refusal.meet(client)).headers
+
+    assert (headers["Access-Control-Allow-Origin"], words(headers["Access-Control-Expose-Headers"])) == (PAGE, EXPOSED)
+
+
+@pytest.mark.parametrize("path", TO_READ)
+async def test_an_allowed_page_can_read_every_answer(somebody: Person, path: str) -> None:
+    headers = (await somebody.get(path, headers={"Origin": PAGE})).headers
+
+    assert (headers["Access-Control-Allow-Origin"], words(headers["Access-Control-Expose-Headers"])) == (PAGE, EXPOSED)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://localhost",
+        "http://localhost:3000",
+        "https://localhost:8443",
+        "http://127.0.0.1",
+        "http://127.0.0.1:65535",
+    ],
+)
+async def test_pages_of_this_machine_may_call(client: httpx.AsyncClient, origin: str) -> None:
+    answer = await client.get("/health", headers={"Origin": origin})
+
+    assert (answer.headers["Access-Control-Allow-Origin"], "Origin" in answer.headers["Vary"]) == (origin, True)
+
+
+STRANGE_ORIGINS = [
+    "https://evil.example",
+    "http://localhost.evil.example",
+    "http://localhost.evil.example:3000",
+    "http://evil.example/http://localhost",
+    "http://evil-localhost:3000",
+    "http://localhost:3000.evil.example",
+    "http://localhost:3000@evil.example",
+    "http://localhost:3000\n",
+    "http://localhost:123456",
+    "http://localhost:",
+    "http://127.0.0.1.evil.example",
+    "http://127a0b0c1",
+    "ftp://localhost",
+    "file://",
+    "null",
+    "*",
+    "",
+    "http://localhost:1, http://evil.example",
+]
+
+
+@pytest.mark.parametrize("origin", STRANGE_ORIGINS)
+async def test_another_page_is_not_let_in(client: httpx.AsyncClient, origin: str) -> None:
+    answer = await client.get("/health", headers={b"Origin": origin.encode()})
+
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", STRANGE_ORIGINS)
+async def test_another_pages_preflight_is_not_let_in(client: httpx.AsyncClient, origin: str) -> None:
+    answer = await client.options("/expenses", headers=PREFLIGHT | {"Origin": origin})
+
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+async def test_a_refused_preflight_is_a_problem_like_every_error(client: httpx.AsyncClient) -> None:
+    answer = await client.options("/expenses", headers=PREFLIGHT | {"Origin": "https://evil.example"})
+
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("refused", "header"),
+    [
+        ({"Origin": "https://evil.example"}, "Origin"),
+        ({"Access-Control-Request-Method": "TRACE"}, "Access-Control-Request-Method"),
+        ({"Access-Control-Request-Headers": "X-Evil"}, "Access-Control-Request-Headers"),
+    ],
+)
+async def test_a_refused_preflight_names_the_header(
+    client: httpx.AsyncClient, refused: dict[str, str], header: str
+) -> None:
+    answer = await client.options("/expenses", headers=PREFLIGHT | refused)
+
+    assert (answer.status_code, [entry["header"] for entry in answer.json()["errors"]]) == (422, [header])
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/expenses", "/expenses/1", "/users/me", "/users/token", "/nowhere"])
+async def test_a_preflight_allows_every_method(client: httpx.AsyncClient, path: str, method: str) -> None:
+    answer = await client.options(path, headers=PREFLIGHT | {"Access-Control-Request-Method": method})
+
+    assert (answer.status_code, method in words(answer.headers["Access-Control-Allow-Methods"])) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "header", ["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-ID"]
+)
+async def test_a_preflight_allows_the_headers_of_the_contract(client: httpx.AsyncClient, header: str) -> None:
+    answer = await client.options("/expenses", headers=PREFLIGHT | {"Access-Control-Request-Headers": header.lower()})
+
+    assert (answer.status_code, header in words(answer.headers["Access-Control-Allow-Headers"])) == (200, True)
+
+
+async def test_a_preflight_allows_no_other_header(client: httpx.AsyncClient) -> None:
+    answer = await client.options("/expenses", headers=PREFLIGHT | {"Access-Control-Request-Headers": "x-admin"})
+
+    assert answer.status_code == 422
+
+
+async def test_a_preflight_is_kept_for_two_hours(client: httpx.AsyncClient) -> None:
+    assert (await client.options("/expenses", headers=PREFLIGHT)).headers["Access-Control-Max-Age"] == "7200"
+
+
+async def test_a_preflight_needs_no_token(client: httpx.AsyncClient) -> None:
+    assert (await client.options("/users/me", headers=PREFLIGHT)).status_code == 200
+
+
+async def test_credentials_are_never_allowed(client: httpx.AsyncClient) -> None:
+    preflight = await client.options("/expenses", headers=PREFLIGHT)
+    answer = await client.get("/expenses", headers={"Origin": PAGE, "Cookie": "session=1"})
+
+    assert "Access-Control-Allow-Credentials" not in {*preflight.headers, *answer.headers}
+
+
+@pytest.mark.parametrize("origin", ["https://app.example", "https://other.example"])
+async def test_configured_pages_may_call(origin: str) -> None:
+    async with for_origins("https://app.example", "https://other.example") as client:
+        answer = await client.get("/health", headers={"Origin": origin})
+
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+
+@pytest.mark.parametrize(
+    "origin", [PAGE, "http://127.0.0.1:3000", "http://app.example", "https://app.example.evil.example", "null"]
+)
+async def test_no_other_page_may_call_once_some_are_configured(origin: str) -> None:
+    async with for_origins("https://app.example") as client:
+        answer = await client.get("/health", headers={"Origin": origin})
+
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+# What nobody expected
+
+
+@pytest.mark.parametrize("path", ["/broken", "/users/broken"])
+async def test_what_nobody_expected_is_a_problem(broken: httpx.AsyncClient, path: str) -> None:
+    answer = await broken.get(path)
+
+    assert (answer.status_code, answer.headers["Content-Type"], answer.json()["code"]) == (
+        500,
+        "application/problem+json",
+        "internal_error",
+    )
+
+
+@pytest.mark.parametrize("inside", ["hunter2", "RuntimeError", "Traceback", "/srv", "SELECT", ".py"])
+async def test_what_nobody_expected_tells_nothing_of_the_inside(broken: httpx.AsyncClient, inside: str) -> None:
+    answer = await broken.get("/broken")
+
+    assert inside not in answer.text + str(answer.headers)
+
+
+async def test_what_nobody_expected_bears_the_id_to_ask_about(broken: httpx.AsyncClient) -> None:
+    answer = await broken.get("/broken", headers={"X-Request-ID": "nightly-7"})
+
+    assert (answer.headers["X-Request-ID"], answer.json()["request_id"]) == ("nightly-7", "nightly-7")
+
+
+async def test_what_nobody_expected_is_logged_with_that_id(
+    broken: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    await broken.get("/broken", headers={"X-Request-ID": "nightly-7"})
+
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [vars(record)["request_id"] for record in errors] == ["nightly-7"]
+
+
+async def test_a_page_can_read_what_nobody_expected(broken: httpx.AsyncClient) -> None:
+    headers = (await broken.post("/broken", headers={"Origin": PAGE})).headers
+
+    assert (headers["Access-Control-Allow-Origin"], words(headers["Access-Control-Expose-Headers"])) == (PAGE, EXPOSED)
+
+
+async def test_what_nobody_expected_has_the_headers_of_every_answer(broken: httpx.AsyncClient) -> None:
+    headers = (await broken.get("/broken", headers={"Authorization": "Bearer x"})).headers
+
+    assert {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, Origin",
+    }.items() <= {name.title(): value for name, value in headers.items()}.items()
+
+
+async def test_a_normal_request_works_after_what_nobody_expected(broken: httpx.AsyncClient) -> None:
+    await broken.get("/broken")
+
+    assert (await broken.get("/health")).json() == {"status": "ok"}
+
+
+# HEAD
+
+
+def comparable(answer: httpx.Response) -> tuple[int, dict[str, str]]:
+    """Return the head of an answer."""
+    return answer.status_code, dict(answer.headers)
+
+
+@pytest.mark.parametrize("path", TO_READ)
+async def test_head_is_get_without_the_body(somebody: Person, path: str) -> None:
+    named = {"X-Request-ID": "the-same"}
+
+    head, get = await somebody.head(path, headers=named), await somebody.get(path, headers=named)
+
+    assert (comparable(head), head.content) == (comparable(get), b"")
+
+
+@pytest.mark.parametrize("path", ["/health", "/docs", "/openapi.json", "/expenses"])
+async def test_head_sends_not_a_byte_of_a_body(app: FastAPI, path: str) -> None:
+    sent = await exchange(app, "HEAD", path)
+
+    assert b"".join(message.get("body", b"") for message in sent) == b""
+
+
+async def test_head_of_an_expense_is_get_without_the_body(somebody: Person) -> None:
+    row = f"/expenses/{(await spend(somebody))['id']}"
+    named = {"X-Request-ID": "the-same"}
+
+    head, get = await somebody.head(row, headers=named), await somebody.get(row, headers=named)
+
+    assert (comparable(head), head.content) == (comparable(get), b"")
+
+
+async def test_head_says_where_the_next_page_is(person: Person) -> None:
+    await spend(person)
+    await spend(person)
+
+    assert 'rel="next"' in (await person.head("/expenses?limit=1")).headers["Link"]
+
+
+@AS_REFUSED
+async def test_no_refusal_of_head_has_a_body(client: httpx.AsyncClient, refusal: Refusal) -> None:
+    assert (await client.head(refusal.path)).content == b""
+
+
+# Paths
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/ready", "/currencies", "/docs", "/redoc", "/users/me", "/categories", "/expenses"]
+)
+async def test_a_trailing_slash_means_nothing(somebody: Person, path: str) -> None:
+    named = {"X-Request-ID": "the-same"}
+
+    without, with_one = await somebody.get(path, headers=named), await somebody.get(f"{path}/", headers=named)
+
+    assert (comparable(with_one), with_one.content) == (comparable(without), without.content)
+
+
+@pytest.mark.parametrize("path", ["/expenses", "/expenses/"])
+async def test_a_trailing_slash_means_nothing_to_a_new_row(somebody: Person, path: str) -> None:
+    assert (await somebody.post(path, json={"amount": "12.50"})).status_code == 201
+
+
+async def test_a_trailing_slash_means_nothing_to_a_row(person: Person) -> None:
+    expense = await spend(person)
+
+    answer = await person.patch(f"/expenses/{expense['id']}/", json={"amount": "1"})
+
+    assert (answer.status_code, answer.json()["amount"]) == (200, "1.00")
+
+
+async def test_a_trailing_slash_means_nothing_to_the_end_of_a_row(person: Person) -> None:
+    expense = await spend(person)
+
+    assert (await person.delete(f"/expenses/{expense['id']}/")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "path", ["/users/me/tokens/", "/users/me/sessions/", "/expenses/trash/", "/expenses/?min_amount=1", "/categories/"]
+)
+async def test_an_address_that_has_lost_its_id_deletes_no_collection(somebody: Person, path: str) -> None:
+    assert (await somebody.delete(path)).status_code == 404
+
+
+async def test_a_trailing_slash_means_nothing_to_a_sign_in(client: httpx.AsyncClient) -> None:
+    problem = (await client.post("/users/token/", data={"username": "nobody", "password": "x"})).json()
+
+    assert (problem["status"], problem["error"]) == (401, "invalid_grant")
+
+
+@pytest.mark.parametrize("path", ["/expenses/", "/expenses//", "//expenses", "/Expenses", "/docs//", "/users/me//"])
+async def test_nothing_is_redirected(somebody: Person, path: str) -> None:
+    assert (await somebody.get(path)).status_code in {200, 404}
+
+
+# Nothing believes the Host header
+
+EVIL = {"Host": "evil.example"}
+
+
+@pytest.mark.parametrize("path", TO_READ)
+async def test_a_hostile_host_appears_nowhere(somebody: Person, path: str) -> None:
+    answer = await somebody.get(path, headers=EVIL)
+
+    assert "evil.example" not in answer.text + str(answer.headers)
+
+
+@AS_REFUSED
+async def test_a_hostile_host_appears_in_no_refusal(client: httpx.AsyncClient, refusal: Refusal) -> None:
+    client.headers["Host"] = "evil.example"
+
+    answer = await refusal.meet(client)
+
+    assert "evil.example" not in answer.text + str(answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/expenses", {"amount": "12.50"}), ("/categories", {"name": "A name that nobody has"})]
+)
+async def test_a_new_row_is_located_relative_to_wherever_one_is(
+    person: Person, path: str, body: dict[str, str]
+) -> None:
+    answer = await person.post(path, json=body, headers=EVIL)
+
+    assert answer.headers["Location"] == f"{path}/{answer.json()['id']}"
+
+
+async def test_the_next_page_is_linked_relative_to_wherever_one_is(person: Person) -> None:
+    await spend(person)
+    await spend(person)
+
+    answer = await person.get("/expenses/?limit=1", headers=EVIL)
+
+    assert answer.headers["Link"].startswith("</expenses?limit=1&cursor=")
+
+
+# The service itself
+
+
+async def test_the_root_names_the_service_and_its_documents(client: httpx.AsyncClient) -> None:
+    answer = (await client.get("/")).json()
+
+    assert (answer["docs"], answer["openapi"], {"service", "version"} <= answer.keys()) == (
+        "/docs",
+        "/openapi.json",
+        True,
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/ready", "/docs", "/redoc"])
+@pytest.mark.parametrize("query", ["x=1", "utm_source=mail&utm_source=mail", "%00=%ff", "&&="])
+async def test_the_queries_of_the_service_itself_are_not_looked_at(
+    client: httpx.AsyncClient, path: str, query: str
+) -> None:
+    assert (await client.get(f"{path}?{query}")).status_code == 200
+
+
+async def test_the_queries_of_the_currencies_are(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/currencies?x=1")).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/assets/swagger-ui.css"])
+async def test_the_pages_are_there_without_signing_in(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 200

@@ -1,0 +1,135 @@
+"""The engines: what every connection is told, and how a server that asks for TLS is reached."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
+
+import migrations
+from config import Settings
+from database import Database
+from tests.conftest import GOOD_SECRET, Person
+from tests.support.servers import MySQL, NoServer, PrivateMariaDB
+
+on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
+
+
+async def asked(app: FastAPI, engine: int, question: str) -> object:
+    async with app.state.database.engines[engine].connect() as connection:
+        return (await connection.exec_driver_sql(question)).scalar_one()
+
+
+@on_mysql
+async def test_units_of_work_read_what_is_committed(app: FastAPI, person: Person) -> None:
+    assert person.token
+    async with app.state.database.engines[0].connect() as connection:
+        assert await connection.get_isolation_level() == "READ COMMITTED"
+
+
+@on_mysql
+@pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("innodb_lock_wait_timeout", 5),
+        ("time_zone", "+00:00"),
+        ("sql_mode", "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"),
+        ("character_set_connection", "utf8mb4"),
+    ],
+)
+async def test_every_connection_to_mysql_is_told(app: FastAPI, engine: int, variable: str, value: object) -> None:
+    assert await asked(app, engine, f"SELECT @@{variable}") == value
+
+
+@on_mysql
+@pytest.mark.parametrize(("engine", "value"), [(0, 0), (1, 1)], ids=["to write", "to read"])
+async def test_only_reads_commit_by_themselves(app: FastAPI, engine: int, value: int) -> None:
+    assert await asked(app, engine, "SELECT @@autocommit") == value
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
+@pytest.mark.parametrize(("pragma", "value"), [("foreign_keys", 1), ("journal_mode", "wal"), ("busy_timeout", 2000)])
+async def test_every_connection_to_sqlite_is_told(app: FastAPI, engine: int, pragma: str, value: object) -> None:
+    assert await asked(app, engine, f"PRAGMA {pragma}") == value
+
+
+@on_mysql
+@pytest.mark.parametrize(("engine", "seconds"), [(0, 60), (1, 5)], ids=["to write", "to read"])
+async def test_mysql_ends_a_statement_by_itself(app: FastAPI, engine: int, seconds: int) -> None:
+    is_mariadb = "MariaDB" in str(await asked(app, engine, "SELECT VERSION()"))
+    limit = "@@max_statement_time" if is_mariadb else "@@max_execution_time / 1000"
+    assert await asked(app, engine, f"SELECT {limit}") == seconds
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+def certified(file: Path) -> Path:
+    """Make a certificate for 127.0.0.1 that vouches for itself, with its key in the same file."""
+    request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = ["-subj", f"/CN={file.stem}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", *request, *names, "-keyout", str(file), "-out", f"{file}.crt"]
+    subprocess.run(command, check=True, capture_output=True)
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's certificate."""
+    return certified(tmp_path_factory.mktemp("tls") / "server.pem")
+
+
+@pytest.fixture(scope="module")
+def another(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody else's."""
+    return certified(tmp_path_factory.mktemp("tls") / "another.pem")
+
+
+@pytest.fixture(scope="module")
+def guarded(mysql_server: MySQL, certificate: Path) -> Iterator[PrivateMariaDB]:
+    """A server that speaks TLS."""
+    assert mysql_server.server_url
+    try:
+        server = PrivateMariaDB(f"--ssl-cert={certificate}", f"--ssl-key={certificate}")
+    except NoServer as missing:
+        pytest.skip(f"TEST_MYSQL_URL names a server without a certificate, and {missing}")
+    with server:
+        yield server
+
+
+async def cipher(url: str) -> str:
+    """Return how the engines of the service speak to a server; empty: in the clear."""
+    database = Database(Settings(database_url=url, secret_key=GOOD_SECRET, _env_file=None))  # type: ignore[arg-type]
+    try:
+        async with database.unit() as unit:
+            answer = await (await unit.connection()).exec_driver_sql("SHOW STATUS LIKE 'Ssl_cipher'")
+            return str(answer.mappings().one()["Value"])
+    finally:
+        await database.close()
+
+
+async def test_a_server_that_is_vouched_for_is_spoken_to_in_cipher(guarded: PrivateMariaDB, certificate: Path) -> None:
+    with guarded.fresh_database() as url:
+        assert await cipher(f"{url}?ssl_ca={certificate}")
+        assert not await cipher(url)
+
+
+async def test_a_server_that_nobody_vouches_for_is_not_spoken_to(guarded: PrivateMariaDB, another: Path) -> None:
+    with guarded.fresh_database() as url, pytest.raises(DBAPIError):
+        await cipher(f"{url}?ssl_ca={another}")
+
+
+async def test_a_server_without_tls_is_not_spoken_to(mysql_server: MySQL, certificate: Path) -> None:
+    with mysql_server.fresh_database() as url, pytest.raises(DBAPIError, match="TLS"):
+        await cipher(f"{url}?ssl_ca={certificate}")
+
+
+def test_migrations_speak_tls_too(guarded: PrivateMariaDB, certificate: Path) -> None:
+    with guarded.fresh_database() as url:
+        migrations.upgrade(make_url(f"{url}?ssl_ca={certificate}"))

@@ -1,0 +1,103 @@
+"""What a failure of the database means."""
+
+import sqlite3
+
+import pymysql
+import pytest
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from infra.faults import Fault, QueueFull, described, fault_of
+
+
+def by_mysql(number: int, kind: type[DBAPIError] = OperationalError, *, is_gone: bool = False) -> DBAPIError:
+    return kind("SELECT 1", {}, pymysql.err.OperationalError(number, "…"), connection_invalidated=is_gone)
+
+
+def constraint_of_sqlite(code: int) -> DBAPIError:
+    error = sqlite3.IntegrityError("…")
+    error.sqlite_errorcode = code
+    return IntegrityError("INSERT", {}, error)
+
+
+def by_sqlite(code: int, kind: type[DBAPIError] = OperationalError) -> DBAPIError:
+    error = sqlite3.OperationalError("…")
+    error.sqlite_errorcode = code
+    return kind("SELECT 1", {}, error)
+
+
+# Class by class.
+CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
+    "deadlock": (by_mysql(1213), Fault.AGAIN),
+    "waited for the numbering of a table": (by_mysql(1467), Fault.AGAIN),
+    "lock wait": (by_mysql(1205), Fault.AGAIN),
+    "changed since read": (by_mysql(1020), Fault.AGAIN),
+    "deadlock, by the driver": (pymysql.err.OperationalError(1213, "…"), Fault.AGAIN),
+    "duplicate": (by_mysql(1062, IntegrityError), Fault.AGAIN),
+    "still referred to": (by_mysql(1451, IntegrityError), Fault.AGAIN),
+    "refers to nothing": (by_mysql(1452, IntegrityError), Fault.AGAIN),
+    "no connection": (by_mysql(2003), Fault.LOST),
+    "server gone": (by_mysql(2006), Fault.LOST),
+    "connection lost": (by_mysql(2013, is_gone=True), Fault.LOST),
+    "connection lost, by the driver": (pymysql.err.OperationalError(2013, "…"), Fault.LOST),
+    "connection reset": (ConnectionResetError(), Fault.LOST),
+    "connection refused": (ConnectionRefusedError(), Fault.LOST),
+    "read-only server": (by_mysql(1290, is_gone=True), Fault.UNAVAILABLE),
+    "read-only transaction": (by_mysql(1792, is_gone=True), Fault.UNAVAILABLE),
+    "read-only engine": (by_mysql(1836, is_gone=True), Fault.UNAVAILABLE),
+    "node without a cluster": (by_mysql(1047, is_gone=True), Fault.UNAVAILABLE),
+    "read-only server, by the driver": (pymysql.err.OperationalError(1290, "…"), Fault.UNAVAILABLE),
+    "too many connections": (by_mysql(1040), Fault.UNAVAILABLE),
+    "too many of the user's": (by_mysql(1203), Fault.UNAVAILABLE),
+    "resources used up": (by_mysql(1226), Fault.UNAVAILABLE),
+    "statement took too long on MariaDB": (by_mysql(1969), Fault.UNAVAILABLE),
+    "statement took too long on MySQL": (by_mysql(3024), Fault.UNAVAILABLE),
+    "disk full": (by_mysql(1021), Fault.UNAVAILABLE),
+    "pool empty": (PoolTimeout(), Fault.UNAVAILABLE),
+    "deadline": (TimeoutError(), Fault.UNAVAILABLE),
+    "queue full": (QueueFull(), Fault.UNAVAILABLE),
+    "too long a value": (by_mysql(1406), None),
+    "out of range": (by_mysql(1264), None),
+    "not the column's text": (by_mysql(1366), None),
+    "broken SQL": (by_mysql(1064, ProgrammingError), None),
+    "no such table": (by_mysql(1146, ProgrammingError), None),
+    "SQLite busy": (by_sqlite(sqlite3.SQLITE_BUSY), Fault.AGAIN),
+    "SQLite busy with its snapshot": (by_sqlite(sqlite3.SQLITE_BUSY_SNAPSHOT), Fault.AGAIN),
+    "SQLite locked": (by_sqlite(sqlite3.SQLITE_LOCKED), Fault.AGAIN),
+    "SQLite duplicate": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_UNIQUE), Fault.AGAIN),
+    "SQLite duplicate key": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY), Fault.AGAIN),
+    "SQLite refers to nothing": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY), Fault.AGAIN),
+    "SQLite, a null of ours": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_NOTNULL), None),
+    "SQLite, a check": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_CHECK), None),
+    "SQLite interrupted": (by_sqlite(sqlite3.SQLITE_INTERRUPT), Fault.UNAVAILABLE),
+    "a null of ours": (by_mysql(1048, IntegrityError), None),
+    "a check": (by_mysql(4025, IntegrityError), None),
+    "no TLS": (by_mysql(2026), Fault.UNAVAILABLE),
+    "access denied": (by_mysql(1045), Fault.UNAVAILABLE),
+    "access denied to the socket's root": (by_mysql(1698), Fault.UNAVAILABLE),
+    "SQLite read-only": (by_sqlite(sqlite3.SQLITE_READONLY_DBMOVED), Fault.UNAVAILABLE),
+    "SQLite full": (by_sqlite(sqlite3.SQLITE_FULL), Fault.UNAVAILABLE),
+    "SQLite I/O": (by_sqlite(sqlite3.SQLITE_IOERR_WRITE), Fault.UNAVAILABLE),
+    "SQLite cannot open": (by_sqlite(sqlite3.SQLITE_CANTOPEN), Fault.UNAVAILABLE),
+    "SQLite, no such table": (by_sqlite(sqlite3.SQLITE_ERROR), None),
+    "a slip of ours": (KeyError("owner"), None),
+    "a wrong value of ours": (ValueError(), None),
+}
+
+
+@pytest.mark.parametrize(("error", "fault"), CLASSES.values(), ids=CLASSES)
+def test_a_failure_asks_for_what_its_class_says(error: BaseException, fault: Fault | None) -> None:
+    assert fault_of(error) is fault
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (by_mysql(1062, IntegrityError), "OperationalError 1062 DUP_ENTRY"),
+        (pymysql.err.OperationalError(2013, "Lost connection to hunter2"), "OperationalError 2013 CR_SERVER_LOST"),
+        (PoolTimeout("hunter2"), "TimeoutError"),
+        (KeyError("hunter2"), "KeyError"),
+    ],
+)
+def test_a_log_names_the_kind_and_the_number_and_no_value(error: BaseException, said: str) -> None:
+    assert described(error) == said

@@ -1,0 +1,47 @@
+"""The shapes of reports and budgets: what their answers show, and what they leave out."""
+
+from datetime import date
+
+from ledger.budgets.schemas import Days, SpendingGroup, SpendingReport
+
+NOVEMBER = Days(from_=date(2026, 11, 1), to=date(2026, 11, 30))
+
+
+def test_a_span_is_written_from_and_to() -> None:
+    assert NOVEMBER.model_dump_json(by_alias=True) == '{"from":"2026-11-01","to":"2026-11-30"}'
+
+
+def test_what_was_not_asked_for_is_not_there() -> None:
+    report = SpendingReport(period=NOVEMBER, group_by=[], totals=[], groups=[])
+    assert report.model_dump(exclude_unset=True).keys() == {"period", "group_by", "totals", "groups"}
+
+
+def test_a_row_begins_with_its_bucket() -> None:
+    row = SpendingGroup(
+        month="2026-11",
+        category=None,
+        currency="EUR",
+        total="3.00",
+        count=1,
+        average="3.00",
+        min="3.00",
+        max="3.00",
+        share_percent=100.0,
+    )
+    assert list(row.model_dump(exclude_unset=True)) == [
+        "month",
+        "category",
+        "currency",
+        "total",
+        "count",
+        "average",
+        "min",
+        "max",
+        "share_percent",
+    ]
+
+
+def test_optional_fields_of_a_row_are_not_nullable_save_where_null_says_something() -> None:
+    fields = SpendingGroup.model_json_schema(mode="serialization")["properties"]
+    nullable = {name for name, field in fields.items() if {"type": "null"} in field.get("anyOf", [])}
+    assert nullable == {"category", "average", "min", "max", "share_percent", "change_percent"}

@@ -1,0 +1,103 @@
+"""Made-up requests: schemathesis over the whole document, signed in, with every check that it has.
+
+Run as a program, on an SQLite file and on a private MariaDB: python tests/support/fuzzing.py --examples 200 --seed 1
+"""
+
+import argparse
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import httpx
+
+from tests.support.servers import ROOT, UNLIMITED, Service, inherited, open_mysql
+
+HERE: Final = Path(__file__).resolve().parent
+EXAMPLES: Final = 50
+"""Requests made up for each operation, unless somebody asks for more."""
+# No example has it: a request made of one cannot delete the account that it is sent from.
+PASSWORD: Final = "a path through the dunes"
+NAMES: Final = ("owner", "stranger")
+
+
+def fuzz(database_url: str, examples: int, seed: int, *, shown: bool = False) -> subprocess.CompletedProcess[str]:
+    """Start the service on an empty database and send it made-up requests; the exit code says whether all was well."""
+    # Hundreds of registrations and wrong passwords come from one address.
+    unlimited = {name.upper(): str(most) for name, most in UNLIMITED.items()}
+    environment = {"DATABASE_URL": database_url, "AUTO_MIGRATE": "true"} | unlimited
+    with Service(environment) as service, TemporaryDirectory() as folder:
+        accounts = Path(folder) / "accounts.json"
+        accounts.write_text(json.dumps(_accounts(service.url)))
+        own = {"FUZZ_ACCOUNTS": str(accounts), "SCHEMATHESIS_HOOKS": str(HERE / "unsayable.py")}
+        return subprocess.run(
+            [*_command(service.url), "--max-examples", str(examples), "--seed", str(seed)],
+            cwd=folder,
+            env=inherited() | own | {"PYTHONPATH": str(ROOT)},
+            capture_output=not shown,
+            text=True,
+            check=False,
+        )
+
+
+def _command(url: str) -> list[str]:
+    config = str(HERE / "schemathesis.toml")
+    return [sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", f"{url}/openapi.json"]
+
+
+def _accounts(url: str) -> dict[str, Any]:
+    """Register those who send the requests, and say how they sign in (Web Fuzzing Commons, authentication)."""
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        for name in NAMES:
+            account = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+            client.post("/users/register", json=account).raise_for_status()
+    sign_in = {
+        "verb": "POST",
+        "endpoint": "/users/token",
+        "contentType": "application/x-www-form-urlencoded",
+        "payloadUserPwd": {"usernameField": "username", "passwordField": "password", "password": PASSWORD},
+        "token": {
+            "extractFrom": "body",
+            "extractSelector": "/access_token",
+            "sendIn": "header",
+            "sendName": "Authorization",
+            "sendTemplate": "Bearer {token}",
+        },
+    }
+    people = [{"name": name, "loginEndpointAuth": {"payloadUserPwd": {"username": name}}} for name in NAMES]
+    return {"authTemplate": {"loginEndpointAuth": sign_in}, "auth": people}
+
+
+@contextmanager
+def _database(kind: str) -> Iterator[str]:
+    if kind == "sqlite":
+        with TemporaryDirectory() as folder:
+            yield f"sqlite+aiosqlite:///{folder}/expenses.db"
+    else:
+        with open_mysql() as server, server.fresh_database() as url:
+            yield url
+
+
+def main() -> int:
+    """Fuzz on both databases, and return how many of them had findings."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--examples", type=int, default=EXAMPLES)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32))
+    parser.add_argument("--database", action="append", choices=("sqlite", "mysql"))
+    asked = parser.parse_args()
+    findings = 0
+    for kind in asked.database or ("sqlite", "mysql"):
+        sys.stdout.write(f"\n{kind}: again with make fuzz examples={asked.examples} seed={asked.seed}\n\n")
+        sys.stdout.flush()
+        with _database(kind) as url:
+            findings += bool(fuzz(url, asked.examples, asked.seed, shown=True).returncode)
+    return findings
+
+
+if __name__ == "__main__":
+    sys.exit(main())

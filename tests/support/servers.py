@@ -1,0 +1,378 @@
+"""The servers that tests start for themselves: a private MariaDB (or MySQL), and the service as a real process."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, Self
+
+import httpx
+from sqlalchemy import URL, NullPool, create_engine, make_url
+from sqlalchemy.exc import OperationalError
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+# What `make run` starts.
+MAIN: Final = (str(ROOT / "main.py"),)
+START_SECONDS: Final = 60
+STOP_SECONDS: Final = 20
+# A normal user's PATH on Debian lacks the first, where mariadbd lives.
+PROGRAM_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/libexec")
+# What another process needs of our environment; coverage is not measured there, since it would double the time.
+INHERITED: Final = ("PATH", "HOME", "LANG", "LC_", "TMPDIR", "PYTHON")
+# How often one may try: 0 is as often as one likes.
+UNLIMITED: Final = dict.fromkeys(
+    ("signin_per_name", "signin_per_address", "signin_per_name_daily", "registrations_per_address"), 0
+)
+# Ends the child and removes its folder once our end of the pipe is closed, however we came to our end (SIGKILL too).
+GUARD: Final = 'read -r _; kill -s KILL -- "-$1"; rm -rf -- "$2"'
+
+
+class NoServer(Exception):
+    """There is no such server on this machine, or it does not start."""
+
+
+def inherited() -> dict[str, str]:
+    """Return the environment of another process: not the developer's whole one, whose database no test may touch."""
+    return {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
+
+
+def free_port() -> int:
+    """Return a loopback TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Process:
+    """A child in a process group of its own, with its output in a file; it never outlives this process."""
+
+    def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._log = folder / "log"
+        with self._log.open("ab") as log:
+            self._child = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "guard", str(self._child.pid), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The child's process id, also its group's."""
+        return self._child.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child still runs."""
+        return self._child.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What the child has printed up to now."""
+        return self._log.read_text(errors="replace")
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Return once `ready` says so; raise NoServer where the child ends before that, or takes too long."""
+        deadline = time.monotonic() + START_SECONDS
+        while not ready():
+            if not self.alive or time.monotonic() > deadline:
+                raise NoServer(f"{self._child.args!r} did not start:\n{self.log[-4000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> int:
+        """Ask the child to end (SIGTERM) and return its exit code; raise AssertionError where it does not end."""
+        try:
+            with suppress(ProcessLookupError):
+                self._child.terminate()
+                self.thaw()
+            return self._child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"no end within {STOP_SECONDS} s of SIGTERM:\n{self.log[-4000:]}") from None
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the child and all of its own children at once (SIGKILL)."""
+        self._signal(signal.SIGKILL)
+        self._child.wait()
+        with self._guard:
+            self._guard.kill()
+
+    def freeze(self) -> None:
+        """Suspend the child: it holds its connections and answers none of them."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen child go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+
+class MySQL:
+    """A MySQL or MariaDB server whose user may create databases."""
+
+    def __init__(self, url: str | URL) -> None:
+        self.server_url = make_url(url).set(drivername="mysql+aiomysql")
+        # A transaction that a test forgot would otherwise make a DROP DATABASE wait for a day.
+        self._engine = create_engine(
+            self.server_url.set(drivername="mysql+pymysql"),
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"init_command": "SET SESSION lock_wait_timeout = 10"},
+        )
+
+    def execute(self, statement: str) -> None:
+        """Run one statement as the server's user, outside of any test's connection."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+
+    def create_database(self, name: str) -> str:
+        """Create an empty utf8mb4 database and return its URL."""
+        self.execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+        return self.server_url.set(database=name).render_as_string(hide_password=False)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database with all that it holds."""
+        self.execute(f"DROP DATABASE `{name}`")
+
+    @contextmanager
+    def fresh_database(self) -> Iterator[str]:
+        """Create an empty database under a name that nobody has, and drop it at the end."""
+        name = f"expenses_test_{secrets.token_hex(6)}"
+        yield self.create_database(name)
+        self.drop_database(name)
+
+    def close(self) -> None:
+        """Let the server be: it belongs to somebody else."""
+
+    def __enter__(self) -> Self:
+        """Return the server itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+class PrivateMariaDB(MySQL):
+    """A server with its data in a temporary folder, on a loopback port and a socket; it forgets rather than waits.
+
+    It can be stopped, killed, frozen and started again, on the same port and the same data, by the test that owns it.
+    """
+
+    def __init__(self, *options: str) -> None:
+        self._own_options = options
+        self._folder = TemporaryDirectory(prefix="expenses-mariadb-", ignore_cleanup_errors=True)
+        self._path = Path(self._folder.name)
+        self._process: Process | None = None
+        self._password = secrets.token_hex(16)
+        self.port = free_port()
+        self.socket = self._path / "data" / "mariadb.sock"
+        super().__init__(URL.create("mysql", "expenses", self._password, "127.0.0.1", self.port))
+        try:
+            self._install()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def process(self) -> Process:
+        """The server's process, to be frozen or looked at."""
+        assert self._process, "the server was never started"
+        return self._process
+
+    def start(self) -> None:
+        """Start the server, and return when it answers."""
+        self._process = Process([_program("mariadbd", "mysqld"), *self._options()], self._path)
+        self._process.wait_until(self._answers)
+
+    def stop(self) -> None:
+        """Shut the server down in order; `start` brings it back."""
+        self.process.stop()
+
+    def kill(self) -> None:
+        """End the server as a power cut would; `start` recovers it."""
+        self.process.kill()
+
+    def freeze(self) -> None:
+        """Make the server hang, with every connection open."""
+        self.process.freeze()
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self.process.thaw()
+
+    def close(self) -> None:
+        """End the server and forget its data."""
+        if self._process:
+            self._process.kill()
+        self._folder.cleanup()
+
+    def _install(self) -> None:
+        # As the first thing at each start, because MySQL's own root cannot come in over TCP.
+        (self._path / "init.sql").write_text(
+            f"CREATE USER IF NOT EXISTS expenses@'127.0.0.1' IDENTIFIED BY '{self._password}';\n"
+            "GRANT ALL ON *.* TO expenses@'127.0.0.1';\n"
+        )
+        made = subprocess.run(self._installer(), capture_output=True, text=True, cwd=self._path, check=False)
+        if made.returncode:
+            raise NoServer(f"{made.args!r} failed:\n{made.stdout[-2000:]}{made.stderr[-2000:]}")
+
+    def _installer(self) -> list[str]:
+        options = ["--no-defaults", f"--datadir={self._path / 'data'}", f"--tmpdir={self._path}", *_as_root()]
+        server = _program("mariadbd", "mysqld")
+        if server.endswith("mysqld"):
+            return [server, *options, "--initialize-insecure"]
+        return [_program("mariadb-install-db"), *options, "--skip-test-db", "--skip-name-resolve"]
+
+    def _options(self) -> list[str]:
+        return [
+            "--no-defaults",  # must be the first
+            *_as_root(),
+            f"--datadir={self._path / 'data'}",
+            f"--init-file={self._path / 'init.sql'}",
+            f"--tmpdir={self._path}",
+            f"--socket={self.socket.name}",  # in the data folder: the path as a whole may be too long for a socket
+            "--pid-file=mariadb.pid",
+            "--bind-address=127.0.0.1",
+            f"--port={self.port}",
+            "--skip-name-resolve",
+            "--max-connections=500",
+            "--character-set-server=utf8mb4",
+            "--skip-log-bin",
+            "--sync-binlog=0",
+            "--performance-schema=OFF",
+            "--innodb-buffer-pool-size=128M",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-doublewrite=0",
+            "--innodb-fast-shutdown=2",
+            "--loose-mysqlx=OFF",
+            *self._own_options,
+        ]
+
+    def _answers(self) -> bool:
+        with suppress(OperationalError):
+            self.execute("SELECT 1")
+            return True
+        return False
+
+
+def open_mysql() -> MySQL:
+    """Return the server that TEST_MYSQL_URL names, or else a private one; raise NoServer where neither can be had."""
+    url = os.environ.get("TEST_MYSQL_URL")
+    return MySQL(url) if url else PrivateMariaDB()
+
+
+def _program(*names: str) -> str:
+    folders = os.pathsep.join([os.environ.get("PATH", os.defpath), *PROGRAM_FOLDERS])
+    found = next(filter(None, (shutil.which(name, path=folders) for name in names)), None)
+    if not found:
+        raise NoServer(f"{' or '.join(names)} is not installed")
+    return found
+
+
+def _as_root() -> list[str]:
+    return ["--user=root"] if os.geteuid() == 0 else []
+
+
+class Service:
+    """The service as a real process on a loopback port, configured by `environment`.
+
+    That is uvicorn's own command with so many `workers`, or else another `program` of Python's. It runs in a folder of
+    its own, so that no `.env` of the developer's and no file of an earlier run is read.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        workers: int = 1,
+        options: Sequence[str] = (),
+        program: Sequence[str] = (),
+    ) -> None:
+        self._folder = TemporaryDirectory(prefix="expenses-service-", ignore_cleanup_errors=True)
+        self._killed = False
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = Path(self._folder.name)
+        arguments = ["--app-dir", str(ROOT), "--port", str(self.port), "--workers", str(workers), *options]
+        uvicorn = ["-m", "uvicorn", "main:app", "--host", "127.0.0.1", *arguments]
+        self.process = Process(
+            [sys.executable, *(program or uvicorn)],
+            self.folder,
+            _environment({"PORT": str(self.port)} | dict(environment)),
+        )
+        try:
+            self.process.wait_until(self._is_healthy)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def log(self) -> str:
+        """What the service has logged up to now."""
+        return self.process.log
+
+    def stop(self) -> None:
+        """End the service as a supervisor does; raise AssertionError where it crashed before, or does not end well."""
+        assert self.process.alive, f"the service ended by itself:\n{self.log[-4000:]}"
+        code = self.process.stop()
+        self._killed = True
+        assert code in (0, -signal.SIGTERM), f"the service ended with {code}:\n{self.log[-4000:]}"
+
+    def kill(self) -> None:
+        """End the service with all of its workers, as a power cut would."""
+        self._killed = True
+        self.process.kill()
+
+    def close(self) -> None:
+        """End what still runs and remove the folder with the log."""
+        self.process.kill()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        """Return the service, which answers already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the service, unless the test has, and see that it ended well."""
+        try:
+            if not self._killed:
+                self.stop()
+        finally:
+            self.close()
+
+    def _is_healthy(self) -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/health", trust_env=False, timeout=2).is_success
+        return False
+
+
+def _environment(given: Mapping[str, str]) -> dict[str, str]:
+    # Not the developer's whole environment: a DATABASE_URL exported there must not be touched by a test.
+    # Everybody here comes from one address.
+    usual = {"BCRYPT_ROUNDS": "4", "SECRET_KEY": secrets.token_hex(32), "REGISTRATIONS_PER_ADDRESS": "0"}
+    return inherited() | usual | dict(given)

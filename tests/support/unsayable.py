@@ -1,0 +1,122 @@
+"""What no OpenAPI document can say: hooks without which schemathesis would blame the service for it."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import schemathesis
+from hypothesis import strategies
+from schemathesis import Case, HookContext, Response
+from schemathesis.core.failures import Failure
+from schemathesis.openapi.checks import RejectedPositiveData
+
+from ledger.idempotency import HEADER, KEY_SCHEMA
+from models import KEY_LENGTH
+from values.money import DECIMALS
+
+KEY: Final = re.compile(str(KEY_SCHEMA["pattern"]))
+
+STATES: Final = {
+    "wrong_password": "which password is the right one",
+    "precondition_failed": "at which revision a row is",
+    "resync_required": "how far the ledger has come",
+    "filter_required": "that one of many parameters must be there",
+    "too_many": "how much the account holds already",
+}
+"""Problems that depend on more than the request, or on more than one parameter, by their code."""
+ENTRIES: Final = (
+    # how many decimals each currency has, and that a number has at most three when it is written out
+    ("amount", r"[A-Z]{3} has (no|\d) decimals\.|No currency has more than 3 decimals\."),
+    # that a day exists: of a period, and to those who read `format: date` as an annotation
+    ("date|from|to|on", r"Write a day that exists .*"),
+    ("period", r"Name a period that there is, .*|Ask for a period from .*"),
+    # that one parameter excludes another, or is not less than it
+    ("period", r"Give either a period, or from and to\."),
+    ("uncategorized", r"Give either move_to or uncategorized\."),
+    ("to", r"This is before `from`\."),
+    ("max_amount", r"This is below `min_amount`\."),
+    # which cursors were handed out, and for which query
+    ("cursor", r"This is no cursor of ours; .*|This cursor belongs to .*"),
+    # which rows there are, and at which revision; in a batch beside what else is wrong with it
+    ("move_to", r"You have no category of this name\."),
+    ("id", r"You have no such expense\.|This expense is deleted: .*"),
+    ("revision", r"The row's revision is another now\."),
+    # that of many operations no two have the same id
+    ("id", r"An id may occur once in a batch: .*"),
+    # the names of the IANA database, which gets new ones several times a year
+    ("timezone", r"Send an IANA time zone name, .*"),
+    # that 12.0 is no whole number: to JSON Schema it is one
+    ("month_start_day|revision|id", r"Send a whole number\."),
+    # that an instant exists, and lies ahead
+    ("expires_at", r"Write an instant with its offset, .*|Send an instant (in the future|before the year 2200)\."),
+    # the most common passwords, and how long one is in NFKC
+    ("password|new_password", r"This is one of the most common passwords; .*|The password must not be your own .*"),
+    ("password|new_password", r"Send at (least 8|most 128) characters\."),
+    # how long a name is with its case folded
+    ("name|category|move_to", r"Send fewer characters: .*"),
+    # what the rules of domain names (RFC 5891) leave of `format: email`
+    ("email", r"This is not an e-mail address\."),
+)
+"""What may be said of a field of a request that the document allows; all else is a finding."""
+# The server below the application reads no longer a line, and answers 400 in plain text.
+LONGEST_QUERY: Final = 60_000
+
+
+@schemathesis.hook
+def before_load_schema(_: HookContext, raw_schema: dict[str, Any]) -> None:
+    """Say the same as the document in words that schemathesis acts on."""
+    # A token of OAuth2 is a bearer token (RFC 6750); the check ignored_auth knows of those alone.
+    schemes = raw_schema["components"]["securitySchemes"]
+    schemes |= {name: {"type": "http", "scheme": "bearer"} for name, it in schemes.items() if it["type"] == "oauth2"}
+    # A currency for each number of decimals: otherwise each of many is sent to each place that takes one.
+    one_of_each = {decimals: code for code, decimals in DECIMALS.items()}
+    raw_schema["components"]["schemas"]["Currency"]["enum"] = [*one_of_each.values()]
+    # A header without a format is made of letters and digits in the phase `coverage`, whatever its pattern.
+    for schema in _patterned_headers(raw_schema):
+        schema["format"] = schema["pattern"]
+        schemathesis.openapi.format(schema["format"], strategies.from_regex(schema["pattern"], fullmatch=True))
+
+
+def _patterned_headers(raw_schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for operation in (operation for path in raw_schema["paths"].values() for operation in path.values()):
+        for parameter in operation.get("parameters", ()):
+            if parameter["in"] == "header" and "pattern" in parameter["schema"]:
+                yield parameter["schema"]
+
+
+@schemathesis.hook
+def filter_case(_: HookContext, case: Case[Any]) -> bool:
+    """Leave out what would not reach the application."""
+    return len(urlencode(case.query or {}, doseq=True, errors="replace")) < LONGEST_QUERY
+
+
+@schemathesis.hook
+def before_call(_: HookContext, case: Case[Any], __: dict[str, Any]) -> None:
+    """Give each request an Idempotency-Key of its own, and equal ones the same, as a key is for one request only."""
+    key = case.headers.get(HEADER) if case.headers else None
+    if isinstance(key, str) and len(key) <= KEY_LENGTH and KEY.fullmatch(key):
+        others = {name: value for name, value in case.headers.items() if name not in {HEADER, "Authorization"}}
+        request = repr((case.method, case.path, case.path_parameters, case.query, others, case.body))
+        digest = hashlib.sha256(request.encode(errors="replace")).hexdigest()
+        case.headers[HEADER] = key[: KEY_LENGTH - len(digest)] + digest
+
+
+@schemathesis.hook
+def filter_failure(_: HookContext, failure: Failure, __: Case[Any], response: Response) -> bool:
+    """Keep all failures but refusals that no document could have told of."""
+    return not (isinstance(failure, RejectedPositiveData) and is_unsayable(response.json()))
+
+
+def is_unsayable(problem: dict[str, Any]) -> bool:
+    """Whether a problem's every reason is one that no document can say."""
+    entries = problem.get("errors", [])
+    told = problem["code"] == "validation_failed" and entries and all(map(_is_unsayable, entries))
+    return problem["code"] in STATES or bool(told)
+
+
+def _is_unsayable(entry: dict[str, str]) -> bool:
+    place = entry.get("pointer", entry.get("parameter", entry.get("header", "")))
+    field = place.rpartition("/")[2]
+    return any(re.fullmatch(name, field) and re.fullmatch(said, entry["detail"]) for name, said in ENTRIES)

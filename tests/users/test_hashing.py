@@ -1,0 +1,447 @@
+"""Passwords: chosen with sense, the same however they are typed, and hashed with care and without holding anyone up."""
+
+import asyncio
+import json
+import os
+import sys
+import threading
+import unicodedata
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Literal
+
+import anyio
+import bcrypt
+import httpx
+import pytest
+from fastapi import FastAPI
+from passlib.hash import bcrypt_sha256
+from sqlalchemy import select, update
+
+from config import Settings
+from main import create_app
+from models import User
+from problems import Unavailable
+from schemas import UserCreate
+from tests.conftest import Person, SignUp, Statements, _visitor, forget_attempts, signed_up
+from tests.test_schemas import USER, blamed, taken
+from users.fair_queue import FairTurns
+from users.hashing import Passwords, most_waiting
+
+Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
+
+
+async def stored_hash(app: FastAPI, person: Person) -> str:
+    async with app.state.database.unit() as unit:
+        answer = await (await unit.connection()).execute(select(User.password_hash).where(User.id == person.user["id"]))
+        return str(answer.scalar_one())
+
+
+async def store_hash(app: FastAPI, person: Person, stored: str) -> None:
+    async with app.state.database.unit() as unit:
+        connection = await unit.begin()
+        await connection.execute(update(User).where(User.id == person.user["id"]).values(password_hash=stored))
+        await unit.commit()
+
+
+async def try_to_sign_in(person: Person, password: str) -> httpx.Response:
+    return await person.post("/users/token", data={"username": person.user["username"], "password": password})
+
+
+async def test_a_password_is_stored_as_bcrypt_over_sha256(app: FastAPI, person: Person) -> None:
+    stored = await stored_hash(app, person)
+    assert stored.startswith("$bcrypt-sha256$v=2,t=2b,r=4$")
+    assert bcrypt_sha256.verify(person.password, stored)
+
+
+async def test_two_users_of_one_password_have_two_hashes(app: FastAPI, person: Person, stranger: Person) -> None:
+    assert person.password == stranger.password
+    assert await stored_hash(app, person) != await stored_hash(app, stranger)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["a" * 127 + "!", "🌊" * 128, "tab\tand\nnewline", "  spaces around  ", "a\x00b and the rest", "héllo wörld"],
+    ids=["128 letters", "128 emoji", "controls", "spaces", "NUL", "accents"],
+)
+async def test_any_characters_make_a_password(sign_up: SignUp, password: str) -> None:
+    person = await sign_up(password=password)
+    assert (await try_to_sign_in(person, password)).status_code == 200
+
+
+@pytest.mark.parametrize("ending", ["\x00", "\x00x", "!", " "])
+async def test_what_follows_the_password_matters(person: Person, ending: str) -> None:
+    assert (await try_to_sign_in(person, person.password + ending)).status_code == 401
+
+
+async def test_what_follows_the_72nd_byte_matters(sign_up: SignUp) -> None:
+    person = await sign_up(password="the same seventy-two bytes " * 3 + "one")
+    assert (await try_to_sign_in(person, "the same seventy-two bytes " * 3 + "two")).status_code == 401
+
+
+@pytest.mark.parametrize("typed", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize("chosen", ["NFC", "NFD"])
+async def test_a_password_is_the_same_however_the_keyboard_composes_it(
+    sign_up: SignUp, chosen: Form, typed: Form
+) -> None:
+    password = "Ångström ﬁnds café"
+    person = await sign_up(password=unicodedata.normalize(chosen, password))
+    assert (await try_to_sign_in(person, unicodedata.normalize(typed, password))).status_code == 200
+
+
+def registration(**overrides: object) -> dict[str, object]:
+    return {"username": "weakling", "email": "weak.ling@example.com", "password": "a walk along the sea"} | overrides
+
+
+async def refused(client: httpx.AsyncClient, password: object) -> tuple[str, str]:
+    answer = await client.post("/users/register", content=json.dumps(registration(password=password)), headers=AS_JSON)
+    assert answer.status_code == 422, answer.text
+    (entry,) = answer.json()["errors"]
+    return entry["pointer"], entry["code"]
+
+
+AS_JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("", "too_short"),
+        ("1234567", "too_short"),
+        ("🌊" * 7, "too_short"),
+        ("a\u0301" * 7, "too_short"),
+        ("x" * 129, "too_long"),
+        ("ﬃ" * 43, "too_long"),
+        ("password1", "not_allowed"),
+        ("PassWord1", "not_allowed"),
+        ("iloveyou", "not_allowed"),
+        ("12345678", "not_allowed"),
+        ("weakling", "not_allowed"),
+        ("WeakLing", "not_allowed"),
+        ("weak.ling@example.com", "not_allowed"),
+        ("Weak.Ling@Example.COM", "not_allowed"),
+        ("half of a character \ud83c", "malformed"),
+        (None, "wrong_type"),
+        (12345678901, "wrong_type"),
+    ],
+)
+async def test_a_password_that_anyone_would_try_first_is_refused(
+    client: httpx.AsyncClient, password: object, code: str
+) -> None:
+    assert await refused(client, password) == ("/password", code)
+
+
+async def test_a_refused_password_is_not_echoed(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/users/register", json=registration(password="iloveyou"))
+    assert "iloveyou" not in answer.text
+
+
+async def test_a_ligature_counts_as_its_letters(sign_up: SignUp) -> None:
+    person = await sign_up(password="ﬃﬃﬃ")
+    assert (await try_to_sign_in(person, "ffiffiffi")).status_code == 200
+
+
+async def test_the_least_length_is_a_setting(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"password_min_length": 15}))
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=_visitor(app), base_url="http://t") as one:
+        assert await refused(one, "fourteen chars") == ("/password", "too_short")
+
+
+async def test_half_of_a_character_is_no_password_to_sign_in_with(person: Person) -> None:
+    form = f"username={person.user['username']}&password=%ED%A0%BC"
+    answer = await person.post(
+        "/users/token", content=form, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert answer.status_code in (401, 422)
+
+
+@pytest.mark.parametrize(
+    ("password", "kept"),
+    [
+        ("8 chars!", "8 chars!"),
+        pytest.param("p" * 128, "p" * 128, id="128"),
+        ("пароль из слов", "пароль из слов"),
+        ("🔑🔑🔑🔑🔑🔑🔑🔑", "🔑🔑🔑🔑🔑🔑🔑🔑"),
+        ("  spaces are kept  ", "  spaces are kept  "),
+        ("nul\x00 and bell\x07", "nul\x00 and bell\x07"),
+        ("ｆｕｌｌｗｉｄｔｈ", "fullwidth"),
+        ("ﬃﬃﬃ", "ffiffiffi"),  # three ligatures are nine letters (NFKC)
+        ("cafe\u0301cafe\u0301", "cafécafé"),
+    ],
+)
+def test_a_password_may_be_of_any_characters_and_is_kept_in_nfkc(password: str, kept: str) -> None:
+    assert taken(UserCreate, **USER | {"password": password})["password"] == kept
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("", "too_short"),
+        ("7 chars", "too_short"),
+        ("e\u0301" * 7, "too_short"),  # fourteen code points, seven characters
+        pytest.param("p" * 129, "too_long", id="129"),
+        ("\ufdfa" * 8, "too_long"),  # 144 characters in NFKC
+        (12345678, "wrong_type"),
+        (None, "wrong_type"),
+    ],
+)
+def test_a_password_is_counted_after_nfkc(password: object, code: str) -> None:
+    assert blamed(UserCreate, **USER | {"password": password}) == {"password": code}
+
+
+# --- older hashes -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_plain_bcrypt_hash_signs_in_and_is_hashed_anew(app: FastAPI, person: Person) -> None:
+    await store_hash(app, person, bcrypt.hashpw(person.password.encode(), bcrypt.gensalt(4)).decode())
+    await person.sign_in()
+    assert (await stored_hash(app, person)).startswith("$bcrypt-sha256$")
+    await person.sign_in()
+
+
+@pytest.mark.parametrize("cost", [5, 6])
+async def test_a_hash_of_another_cost_is_hashed_anew(app: FastAPI, person: Person, cost: int) -> None:
+    await store_hash(app, person, await Passwords(cost).hash(person.password))
+    await person.sign_in()
+    assert ",r=4$" in await stored_hash(app, person)
+    await person.sign_in()
+
+
+async def test_a_wrong_password_leaves_an_older_hash_as_it_is(app: FastAPI, person: Person) -> None:
+    older = bcrypt.hashpw(person.password.encode(), bcrypt.gensalt(4)).decode()
+    await store_hash(app, person, older)
+    assert (await try_to_sign_in(person, "another password")).status_code == 401
+    assert await stored_hash(app, person) == older
+
+
+@pytest.mark.parametrize("attempt", ["x" * 73, "é" * 128, "with\x00NUL in it"], ids=["73", "256 bytes", "NUL"])
+async def test_no_attempt_is_too_much_for_a_plain_bcrypt_hash(app: FastAPI, person: Person, attempt: str) -> None:
+    await store_hash(app, person, bcrypt.hashpw(b"short and old", bcrypt.gensalt(4)).decode())
+    assert (await try_to_sign_in(person, attempt)).status_code == 401
+
+
+async def test_a_current_hash_is_left_as_it_is(app: FastAPI, person: Person) -> None:
+    before = await stored_hash(app, person)
+    await person.sign_in()
+    assert await stored_hash(app, person) == before
+
+
+# --- what hashing costs -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def costs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Write down the cost of every bcrypt from now on."""
+    costs: list[str] = []
+    hashpw = bcrypt.hashpw
+
+    def counted(password: bytes, salt: bytes) -> bytes:
+        costs.append(salt.decode().split("$")[2])
+        return hashpw(password, salt)
+
+    monkeypatch.setattr(bcrypt, "hashpw", counted)
+    return costs
+
+
+async def test_an_unknown_name_and_a_wrong_password_are_told_apart_by_nobody(
+    client: httpx.AsyncClient, person: Person, costs: list[str]
+) -> None:
+    known, password = person.user["username"], "not the password"
+    wrong = await client.post("/users/token", data={"username": known, "password": password}, headers=REQUEST_ID)
+    assert costs == ["04"]
+    unknown = await client.post("/users/token", data={"username": "nobody", "password": password}, headers=REQUEST_ID)
+    assert costs == ["04", "04"]
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+    assert (unknown.status_code, unknown.content, unknown.headers) == (401, wrong.content, wrong.headers)
+
+
+REQUEST_ID = {"X-Request-ID": "the-same"}
+
+
+async def test_an_unknown_name_asks_the_database_as_much_as_a_wrong_password(
+    app: FastAPI, client: httpx.AsyncClient, person: Person, statements: Statements
+) -> None:
+    await forget_attempts(app)
+    with statements() as for_a_known_name:
+        await client.post("/users/token", data={"username": person.user["email"], "password": "wrong password"})
+    with statements() as for_an_unknown_name:
+        await client.post("/users/token", data={"username": "nobody@example.com", "password": "wrong password"})
+    assert for_an_unknown_name == for_a_known_name
+
+
+async def test_signing_in_costs_one_hash(person: Person, costs: list[str]) -> None:
+    await person.sign_in()
+    assert costs == ["04"]
+
+
+async def test_a_request_with_a_token_costs_no_hash(person: Person, costs: list[str]) -> None:
+    await person.get("/users/me")
+    assert costs == []
+
+
+async def test_an_invalid_registration_costs_no_hash(client: httpx.AsyncClient, costs: list[str]) -> None:
+    await client.post("/users/register", json=registration(email="no e-mail"))
+    await client.post("/users/register", json=registration(password="iloveyou"))
+    assert costs == []
+
+
+@pytest.mark.parametrize(("cores", "rounds", "most"), [(2, 12, 80), (2, 13, 40), (2, 16, 5), (8, 16, 20), (4, 20, 4)])
+def test_no_more_hashes_wait_than_are_done_in_ten_seconds(cores: int, rounds: int, most: int) -> None:
+    assert most_waiting(cores, rounds) == most
+
+
+async def test_too_many_waiting_hashes_are_refused_for_now(
+    app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.state.accounts._passwords, "_turns", FairTurns(0, 0))
+    answer = await try_to_sign_in(person, person.password)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.json()["error"] == "temporarily_unavailable"
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
+async def test_hashes_give_way_to_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    niceness: list[int] = []
+    hashpw = bcrypt.hashpw
+
+    def watched(password: bytes, salt: bytes) -> bytes:
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return hashpw(password, salt)
+
+    passwords = Passwords(4)
+    monkeypatch.setattr(bcrypt, "hashpw", watched)
+    await passwords.hash("a walk along the sea")
+    passwords.close()
+    assert niceness == [10]
+    assert os.getpriority(os.PRIO_PROCESS, 0) != 10
+
+
+async def test_a_hash_that_waits_is_refused_no_more_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    passwords = Passwords(4)
+    monkeypatch.setattr(passwords, "_turns", FairTurns(1, 2))
+    tries = await asyncio.gather(*(passwords.hash("a walk along the sea") for _ in range(5)), return_exceptions=True)
+    afterwards = await passwords.hash("a walk along the sea")
+    passwords.close()
+    assert [isinstance(it, Unavailable) for it in tries] == [False, False, True, True, True]
+    assert afterwards.startswith("$bcrypt-sha256$")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "refused_at_once"), [("x" * 73, ["04"]), ("with\x00NUL in it", [])], ids=["73", "NUL"]
+)
+async def test_what_plain_bcrypt_cannot_hash_costs_a_hash_of_today(
+    app: FastAPI, person: Person, costs: list[str], attempt: str, refused_at_once: list[str]
+) -> None:
+    # ASVS 5.0 6.3.8: or the time would tell who has such a hash.
+    await store_hash(app, person, bcrypt.hashpw(b"short and old", bcrypt.gensalt(4)).decode())
+    costs.clear()
+    await try_to_sign_in(person, attempt)
+    assert costs == [*refused_at_once, "04"]
+
+
+async def test_an_older_cost_is_tried_once_for_a_wrong_password(app: FastAPI, person: Person, costs: list[str]) -> None:
+    await store_hash(app, person, await Passwords(5).hash(person.password))
+    costs.clear()
+    await try_to_sign_in(person, "not the password")
+    assert costs == ["05"]
+
+
+async def test_as_many_hashes_at_once_as_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    passwords = Passwords(4)
+    running: list[int] = []
+    most = 0
+
+    def watched(password: bytes, salt: bytes) -> bytes:
+        nonlocal most
+        running.append(threading.get_native_id())
+        most = max(most, len(running))
+        try:
+            return hashpw(password, salt)
+        finally:
+            running.remove(threading.get_native_id())
+
+    hashpw = bcrypt.hashpw
+    monkeypatch.setattr(bcrypt, "hashpw", watched)
+    await asyncio.gather(*(passwords.hash("a walk along the sea") for _ in range(20)))
+    passwords.close()
+    assert 1 <= most <= 2
+
+
+# --- hashing holds nothing --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def narrow(settings: Settings) -> AsyncIterator[FastAPI]:
+    """An app with a single connection to read and a single one to write, and no patience."""
+    app = create_app(settings.model_copy(update={"pool_size": 1, "pool_timeout": 0.5}))
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def reader(narrow: FastAPI) -> AsyncIterator[Person]:
+    """Somebody who wants to read."""
+    async with signed_up(narrow) as person:
+        yield person
+
+
+@pytest.fixture
+async def hasher(narrow: FastAPI) -> AsyncIterator[Person]:
+    """Somebody who does what needs a hash."""
+    async with signed_up(narrow) as person:
+        yield person
+
+
+async def register_one_more(person: Person) -> httpx.Response:
+    name = f"more-{person.user['username']}"
+    return await person.post("/users/register", json=registration(username=name, email=f"{name}@example.com"))
+
+
+async def sign_in(person: Person) -> httpx.Response:
+    return await try_to_sign_in(person, person.password)
+
+
+async def change_name(person: Person) -> httpx.Response:
+    name = f"new-{person.user['username']}"
+    return await person.patch("/users/me", json={"username": name, "current_password": person.password})
+
+
+async def change_password(person: Person) -> httpx.Response:
+    words = {"current_password": person.password, "new_password": "another walk along the sea"}
+    return await person.put("/users/me/password", json=words)
+
+
+async def delete_account(person: Person) -> httpx.Response:
+    return await person.request("DELETE", "/users/me", json={"current_password": person.password})
+
+
+@pytest.mark.parametrize("do", [register_one_more, sign_in, change_name, change_password, delete_account])
+async def test_others_read_and_write_while_a_password_is_hashed(
+    reader: Person,
+    hasher: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    do: Callable[[Person], Awaitable[httpx.Response]],
+) -> None:
+    hashing, others_are_served = threading.Event(), threading.Event()
+    hashpw = bcrypt.hashpw
+
+    def slow(password: bytes, salt: bytes) -> bytes:
+        hashing.set()
+        assert others_are_served.wait(10)
+        return hashpw(password, salt)
+
+    monkeypatch.setattr(bcrypt, "hashpw", slow)
+    done: list[httpx.Response] = []
+
+    async def hash_something() -> None:
+        done.append(await do(hasher))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(hash_something)
+        assert await anyio.to_thread.run_sync(hashing.wait, 5)
+        read = await reader.get("/users/me")
+        wrote = await reader.post("/expenses", json={"amount": "1.00"})
+        others_are_served.set()
+    assert (read.status_code, wrote.status_code) == (200, 201)
+    assert done[0].is_success

@@ -1,0 +1,693 @@
+"""Days, time zones and periods, tested without a clock."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from values import periods
+from values.periods import EARLIEST, LATEST, Comparison, compared, read_day, read_instant, read_timezone, span
+from values.spans import ONE_DAY, Span
+
+SUNDAY = date(2026, 11, 22)
+
+days = st.dates(EARLIEST, LATEST)
+start_days = st.integers(1, 28)
+years = st.integers(EARLIEST.year, LATEST.year)
+
+
+def from_to(first: str, last: str) -> Span:
+    return Span(date.fromisoformat(first), date.fromisoformat(last))
+
+
+# Days
+
+
+@pytest.mark.parametrize("text", ["1900-01-01", "2024-02-29", "2026-11-22", "2199-12-31"])
+def test_a_day_is_read_as_written(text: str) -> None:
+    assert read_day(text).isoformat() == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "today",
+        "2026",
+        "2026-11",
+        "2026-1-2",
+        "26-11-22",
+        "20261122",
+        "2026-326",
+        "2026-W47-7",
+        "22.11.2026",
+        "2026/11/22",
+        "2026-00-10",
+        "2026-13-10",
+        "2026-11-00",
+        "2026-11-31",
+        "2026-02-30",
+        "2025-02-29",
+        " 2026-11-22",
+        "2026-11-22 ",
+        "2026-11-22\n",
+        "2026-11-22\x00",
+        "2026-11-22T",
+        "+2026-11-22",
+        "-2026-11-22",
+        "12026-11-22",
+        "2026‐11‐22",
+        "２０２６-１１-２２",
+        "٢٠٢٦-١١-٢٢",
+        "2026-11-2²",
+        "\ud800",
+    ],
+)
+def test_what_is_not_a_day_is_malformed(text: str) -> None:
+    with pytest.raises(periods.NotADay) as refused:
+        read_day(text)
+    assert refused.value.code == "malformed"
+
+
+@pytest.mark.parametrize("value", [0, 20261122, 1795305600.0, True, None, b"2026-11-22", ["2026-11-22"], SUNDAY])
+def test_only_text_is_a_day(value: object) -> None:
+    with pytest.raises(periods.NotADay) as refused:
+        read_day(value)
+    assert refused.value.code == "wrong_type"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-22T10:00:00Z",
+        "2026-11-22T00:00:00",
+        "2026-11-22t10:00:00+01:00",
+        "2026-11-22T10",
+        "2026-11-22 10:00",
+        "2026-11-22T10:00:00Z\n",
+    ],
+)
+def test_an_instant_is_told_that_a_day_was_wanted(text: str) -> None:
+    with pytest.raises(periods.AnInstant, match="a day, not an instant"):
+        read_day(text)
+
+
+@pytest.mark.parametrize("text", ["0000-01-01", "0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31"])
+def test_a_day_of_another_century_is_out_of_range(text: str) -> None:
+    with pytest.raises(periods.DayOutOfRange) as refused:
+        read_day(text)
+    assert refused.value.code == "out_of_range"
+
+
+@given(days)
+def test_every_day_in_range_reads_back(day: date) -> None:
+    assert read_day(day.isoformat()) == day
+
+
+@given(st.text())
+def test_no_text_at_all_upsets_reading_a_day(text: str) -> None:
+    with suppress(periods.PeriodError):
+        read_day(text)
+
+
+# Instants
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2027-01-31T09:00:00Z", "2027-01-31T09:00:00"),
+        ("2027-01-31t09:00:00z", "2027-01-31T09:00:00"),
+        ("2027-01-31T09:00:00+00:00", "2027-01-31T09:00:00"),
+        ("2027-01-31T09:00:00-00:00", "2027-01-31T09:00:00"),
+        ("2027-01-31T09:00:00+01:00", "2027-01-31T08:00:00"),
+        ("2027-01-31T09:00:00-05:30", "2027-01-31T14:30:00"),
+        ("2027-01-01T00:30:00+14:00", "2026-12-31T10:30:00"),
+        ("2026-12-31T23:59:59-23:59", "2027-01-01T23:58:59"),
+        ("2027-01-31T00:00:00Z", "2027-01-31T00:00:00"),
+        ("2027-01-31T23:59:59Z", "2027-01-31T23:59:59"),
+        ("2027-01-31T09:00:00.5Z", "2027-01-31T09:00:00"),
+        ("2027-01-31T09:00:00.999999999+01:00", "2027-01-31T08:00:00"),
+        ("2028-02-29T09:00:00Z", "2028-02-29T09:00:00"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00"),
+        ("2199-12-31T23:59:59.999Z", "2199-12-31T23:59:59"),
+        ("2200-01-01T00:59:59+01:00", "2199-12-31T23:59:59"),
+    ],
+)
+def test_an_instant_is_read_into_utc_and_whole_seconds(text: str, instant: str) -> None:
+    # RFC 3339, section 5.6.
+    assert read_instant(text) == datetime.fromisoformat(instant).replace(tzinfo=UTC)
+    assert read_instant(text).utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2027-01-31 09:00:00Z",
+        "",
+        "now",
+        "2027-01-31",
+        "09:00:00Z",
+        "2027-01-31T09:00:00",
+        "2027-01-31T09:00Z",
+        "2027-01-31T09Z",
+        "2027-01-31T9:00:00Z",
+        "2027-1-31T09:00:00Z",
+        "27-01-31T09:00:00Z",
+        "20270131T090000Z",
+        "2027-W04-7T09:00:00Z",
+        "2027-031T09:00:00Z",
+        "2027-01-31T09:00:00+01",
+        "2027-01-31T09:00:00+0100",
+        "2027-01-31T09:00:00+1:00",
+        "2027-01-31T09:00:00+24:00",
+        "2027-01-31T09:00:00+01:60",
+        "2027-01-31T09:00:00+01:00:00",
+        "2027-01-31T09:00:00 +01:00",
+        "2027-01-31T09:00:00ZZ",
+        "2027-01-31T09:00:00CET",
+        "2027-01-31T09:00:00+01:00[Europe/Berlin]",
+        "2027-01-31T09:00:00−01:00",
+        "2027-01-31T09:00:00.Z",
+        "2027-01-31T09:00:00,5Z",
+        "2027-01-31T09:00:00.1234567890Z",
+        "2027-01-31__09:00:00Z",
+        "2027-01-31T24:00:00Z",
+        "2027-01-31T09:60:00Z",
+        "2027-01-31T09:00:61Z",
+        "2016-12-31T23:59:60Z",
+        "2027-02-29T09:00:00Z",
+        "2027-02-30T09:00:00Z",
+        "2027-04-31T09:00:00Z",
+        "2027-00-10T09:00:00Z",
+        "2027-13-10T09:00:00Z",
+        "2027-01-00T09:00:00Z",
+        "2027-01-32T09:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "12027-01-31T09:00:00Z",
+        "+2027-01-31T09:00:00Z",
+        " 2027-01-31T09:00:00Z",
+        "2027-01-31T09:00:00Z ",
+        "2027-01-31T09:00:00Z\n",
+        "2027-01-31T09:00:00Z\x00",
+        "２０２７-０１-３１T０９:００:００Z",
+        "٢٠٢٧-٠١-٣١T٠٩:٠٠:٠٠Z",
+        "2027-01-31T09:00:0²Z",
+        "1801386000",
+        "\ud800",
+    ],
+)
+def test_what_is_no_instant_is_malformed(text: str) -> None:
+    with pytest.raises(periods.NotAnInstant) as refused:
+        read_instant(text)
+    assert refused.value.code == "malformed"
+
+
+@pytest.mark.parametrize(
+    "value", [0, 1801386000, 1801386000.0, True, None, b"2027-01-31T09:00:00Z", ["2027-01-31T09:00:00Z"], {}, SUNDAY]
+)
+def test_only_text_is_an_instant(value: object) -> None:
+    with pytest.raises(periods.InstantNotText) as refused:
+        read_instant(value)
+    assert refused.value.code == "wrong_type"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2200-01-01T00:00:00Z",
+        "2199-12-31T23:59:59-00:01",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-01:00",
+        "9999-12-31T23:59:59.999999999-23:59",
+    ],
+)
+def test_an_instant_of_another_century_is_out_of_range(text: str) -> None:
+    with pytest.raises(periods.InstantOutOfRange) as refused:
+        read_instant(text)
+    assert refused.value.code == "out_of_range"
+
+
+def test_an_instant_before_all_that_can_be_written_is_refused() -> None:
+    with pytest.raises(periods.PeriodError):
+        read_instant("0001-01-01T00:00:00+00:01")
+
+
+@given(
+    st.datetimes(datetime(1, 1, 2), datetime(2199, 12, 30)),  # noqa: DTZ001  # the zone comes next
+    st.integers(-23 * 60 - 59, 23 * 60 + 59),
+)
+def test_every_instant_is_the_same_in_every_zone(written: datetime, minutes: int) -> None:
+    sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
+    text = f"{written.isoformat()}{sign}{hours:02}:{rest:02}"
+    expected = written.replace(tzinfo=UTC, microsecond=0) - timedelta(minutes=minutes)
+    assert read_instant(text) == expected
+
+
+@given(st.text())
+def test_no_text_at_all_upsets_reading_an_instant(text: str) -> None:
+    with suppress(periods.PeriodError):
+        read_instant(text)
+
+
+# Time zones
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Calcutta", "Pacific/Kiritimati"])
+def test_a_time_zone_goes_by_its_iana_name_or_a_link(name: str) -> None:
+    assert read_timezone(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "europe/berlin",
+        " Europe/Berlin",
+        "Europe/Berlin\n",
+        "Europe",
+        "Europe/",
+        "Mars/Olympus",
+        "+01:00",
+        "../../etc/passwd",
+        "/usr/share/zoneinfo/UTC",
+        "Europe/Berlin\x00",
+        "Factory",
+        "localtime",
+        "posixrules",
+    ],
+)
+def test_any_other_name_is_not_a_time_zone(name: str) -> None:
+    with pytest.raises(periods.UnknownTimezone) as refused:
+        read_timezone(name)
+    assert refused.value.code == "not_allowed"
+
+
+@pytest.mark.parametrize("value", [1, True, None, b"UTC", ["UTC"], {"UTC": 1}])
+def test_only_text_is_a_time_zone(value: object) -> None:
+    with pytest.raises(periods.UnknownTimezone) as refused:
+        read_timezone(value)
+    assert refused.value.code == "wrong_type"
+
+
+@pytest.mark.parametrize(
+    ("timezone", "day"),
+    [
+        ("Pacific/Pago_Pago", date(2026, 11, 21)),
+        ("UTC", date(2026, 11, 22)),
+        ("Pacific/Kiritimati", date(2026, 11, 23)),
+    ],
+)
+def test_three_users_can_have_three_todays(timezone: str, day: date) -> None:
+    assert periods.today(datetime(2026, 11, 22, 10, 30, tzinfo=UTC), timezone) == day
+
+
+@pytest.mark.parametrize(
+    ("now", "day"),
+    [
+        (datetime(2026, 7, 1, 21, 59, 59, tzinfo=UTC), date(2026, 7, 1)),
+        (datetime(2026, 7, 1, 22, 0, 0, tzinfo=UTC), date(2026, 7, 2)),
+        (datetime(2026, 12, 1, 22, 59, 59, tzinfo=UTC), date(2026, 12, 1)),
+        (datetime(2026, 12, 1, 23, 0, 0, tzinfo=UTC), date(2026, 12, 2)),
+    ],
+)
+def test_the_day_turns_at_local_midnight_summer_and_winter(now: datetime, day: date) -> None:
+    assert periods.today(now, "Europe/Berlin") == day
+
+
+def test_a_datetime_without_an_offset_has_no_today() -> None:
+    with pytest.raises(ValueError, match="aware"):
+        periods.today(datetime(2026, 11, 22, 10, 0), "UTC")  # noqa: DTZ001
+
+
+# Periods
+
+
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        ("2026", from_to("2026-01-01", "2026-12-31")),
+        ("2026-Q1", from_to("2026-01-01", "2026-03-31")),
+        ("2026-Q4", from_to("2026-10-01", "2026-12-31")),
+        ("2026-11", from_to("2026-11-01", "2026-11-30")),
+        ("2026-12", from_to("2026-12-01", "2026-12-31")),
+        ("2024-02", from_to("2024-02-01", "2024-02-29")),
+        ("2026-W01", from_to("2025-12-29", "2026-01-04")),
+        ("2026-W47", from_to("2026-11-16", "2026-11-22")),
+        ("2026-W53", from_to("2026-12-28", "2027-01-03")),
+        ("2026-11-22", from_to("2026-11-22", "2026-11-22")),
+        ("2024-02-29", from_to("2024-02-29", "2024-02-29")),
+    ],
+)
+def test_a_named_period_is_a_piece_of_the_calendar(period: str, expected: Span) -> None:
+    assert span(period, SUNDAY) == expected
+
+
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        ("today", from_to("2026-11-22", "2026-11-22")),
+        ("this-week", from_to("2026-11-16", "2026-11-22")),
+        ("this-month", from_to("2026-11-01", "2026-11-30")),
+        ("this-quarter", from_to("2026-10-01", "2026-12-31")),
+        ("this-year", from_to("2026-01-01", "2026-12-31")),
+        ("last-week", from_to("2026-11-09", "2026-11-15")),
+        ("last-month", from_to("2026-10-01", "2026-10-31")),
+        ("last-quarter", from_to("2026-07-01", "2026-09-30")),
+        ("last-year", from_to("2025-01-01", "2025-12-31")),
+        ("month-to-date", from_to("2026-11-01", "2026-11-22")),
+        ("year-to-date", from_to("2026-01-01", "2026-11-22")),
+        ("last-1-days", from_to("2026-11-22", "2026-11-22")),
+        ("last-30-days", from_to("2026-10-24", "2026-11-22")),
+        ("last-36600-days", from_to("1926-09-09", "2026-11-22")),
+        ("last-1-months", from_to("2026-11-01", "2026-11-30")),
+        ("last-12-months", from_to("2025-12-01", "2026-11-30")),
+        ("last-1200-months", from_to("1926-12-01", "2026-11-30")),
+    ],
+)
+def test_a_relative_period_is_reckoned_from_today(period: str, expected: Span) -> None:
+    assert span(period, SUNDAY) == expected
+
+
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        ("this-week", from_to("2026-12-28", "2027-01-03")),
+        ("last-week", from_to("2026-12-21", "2026-12-27")),
+        ("last-month", from_to("2026-12-01", "2026-12-31")),
+        ("last-quarter", from_to("2026-10-01", "2026-12-31")),
+        ("last-year", from_to("2026-01-01", "2026-12-31")),
+        ("last-2-months", from_to("2026-12-01", "2027-01-31")),
+        ("year-to-date", from_to("2027-01-01", "2027-01-01")),
+    ],
+)
+def test_on_new_years_day_the_last_ones_are_of_the_old_year(period: str, expected: Span) -> None:
+    assert span(period, date(2027, 1, 1)) == expected
+
+
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        ("2026-11", from_to("2026-11-25", "2026-12-24")),
+        ("2026-12", from_to("2026-12-25", "2027-01-24")),
+        ("this-month", from_to("2026-10-25", "2026-11-24")),
+        ("last-month", from_to("2026-09-25", "2026-10-24")),
+        ("month-to-date", from_to("2026-10-25", "2026-11-22")),
+        ("last-3-months", from_to("2026-08-25", "2026-11-24")),
+        ("last-12-months", from_to("2025-11-25", "2026-11-24")),
+    ],
+)
+def test_months_begin_on_the_users_salary_day(period: str, expected: Span) -> None:
+    assert span(period, SUNDAY, 25) == expected
+
+
+@pytest.mark.parametrize(
+    ("today", "expected"),
+    [
+        (date(2026, 11, 24), from_to("2026-10-25", "2026-11-24")),
+        (date(2026, 11, 25), from_to("2026-11-25", "2026-12-24")),
+        (date(2027, 1, 24), from_to("2026-12-25", "2027-01-24")),
+    ],
+)
+def test_a_new_month_begins_on_its_first_day_and_not_before(today: date, expected: Span) -> None:
+    assert span("this-month", today, 25) == expected
+
+
+@pytest.mark.parametrize(
+    "period", ["2026", "2026-Q4", "2026-W47", "this-week", "this-quarter", "last-year", "year-to-date", "last-30-days"]
+)
+def test_only_months_are_the_users_own(period: str) -> None:
+    assert span(period, SUNDAY, 25) == span(period, SUNDAY, 1)
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        "",
+        " today",
+        "today ",
+        "today\n",
+        "Today",
+        "TODAY",
+        "ｔｏｄａｙ",
+        "yesterday",
+        "tomorrow",
+        "this_week",
+        "this week",
+        "this-day",
+        "next-month",
+        "week-to-date",
+        "last-days",
+        "last-0-days",
+        "last-01-days",
+        "last--1-days",
+        "last-+1-days",
+        "last-1-day",
+        "last-1.5-days",
+        "last-1_0-days",
+        "last-1e2-days",
+        "last-٣-days",
+        "last-²-days",
+        "last-3-weeks",
+        "last-0-months",
+        "last-12-months\n",
+        "26",
+        "02026",
+        "-2026",
+        "2026-",
+        "2026-1",
+        "2026-00",
+        "2026-13",
+        "2026-q4",
+        "2026Q4",
+        "2026-Q0",
+        "2026-Q5",
+        "2026-Q04",
+        "2026-w47",
+        "2026-W7",
+        "2026-W00",
+        "2026-W54",
+        "2025-W53",
+        "2026-W47-7",
+        "２０２６",
+        "2026-١١",
+        "26-11-22",
+        "2026-1-2",
+        "2026-02-30",
+        "2025-02-29",
+        "2026-11-22T10:00:00Z",
+        "2026-11-22 10:00",
+        "2026-10..2026-11",
+        "2026\x00",
+        "\ud800",
+    ],
+)
+def test_what_is_not_in_the_grammar_is_not_a_period(period: str) -> None:
+    with pytest.raises(periods.NotAPeriod) as refused:
+        span(period, SUNDAY)
+    assert refused.value.code == "malformed"
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        "0000",
+        "0000-01-01",
+        "1899",
+        "1899-Q4",
+        "1899-12",
+        "1899-12-31",
+        "1899-W52",
+        "2200",
+        "2200-Q1",
+        "2200-01",
+        "2200-01-01",
+        "2200-W02",
+        "9999",
+        "9999-12",
+        "9999-W52",
+        "last-36601-days",
+        "last-999999999999-days",
+        "last-1201-months",
+        pytest.param(f"last-{'9' * 5000}-days", id="last-9…9-days"),
+    ],
+)
+def test_a_period_of_another_century_is_out_of_range(period: str) -> None:
+    with pytest.raises(periods.PeriodOutOfRange) as refused:
+        span(period, SUNDAY)
+    assert refused.value.code == "out_of_range"
+
+
+@pytest.mark.parametrize("period", ["last-week", "last-month", "last-quarter", "last-year"])
+def test_before_the_first_day_there_is_no_last_one(period: str) -> None:
+    with pytest.raises(periods.PeriodOutOfRange):
+        span(period, EARLIEST)
+
+
+@pytest.mark.parametrize(
+    ("period", "today", "expected"),
+    [
+        ("1899-12", SUNDAY, from_to("1900-01-01", "1900-01-24")),
+        ("2199-12", SUNDAY, from_to("2199-12-25", "2199-12-31")),
+        ("2200-W01", SUNDAY, from_to("2199-12-30", "2199-12-31")),
+        ("this-week", LATEST, from_to("2199-12-30", "2199-12-31")),
+        ("this-month", EARLIEST, from_to("1900-01-01", "1900-01-24")),
+        ("month-to-date", EARLIEST, from_to("1900-01-01", "1900-01-01")),
+        ("last-30-days", EARLIEST, from_to("1900-01-01", "1900-01-01")),
+        ("last-1200-months", EARLIEST, from_to("1900-01-01", "1900-01-24")),
+    ],
+)
+def test_a_period_that_sticks_out_at_the_edge_is_clipped(period: str, today: date, expected: Span) -> None:
+    assert span(period, today, 25) == expected
+
+
+@pytest.mark.parametrize(
+    "period", ["today", "this-week", "last-year", "month-to-date", "year-to-date", "last-30-days", "last-3-months"]
+)
+def test_a_relative_period_moves_with_today(period: str) -> None:
+    assert span(period, date(2026, 11, 22)) != span(period, date(2028, 1, 1))
+
+
+@pytest.mark.parametrize("period", ["2026", "2026-Q4", "2026-11", "2026-W47", "2026-11-22"])
+def test_a_named_period_stays_where_it_is(period: str) -> None:
+    assert span(period, date(2026, 11, 22)) == span(period, date(2028, 1, 1))
+
+
+@given(st.text() | st.from_regex(r"(last|this)-\w{0,9}-(days|months)|\d{1,5}-?[QW]?\d{0,2}(-\d\d)?", fullmatch=True))
+def test_no_text_at_all_upsets_reading_a_period(text: str) -> None:
+    with suppress(periods.PeriodError):
+        span(text, SUNDAY)
+
+
+@pytest.mark.parametrize(
+    "period",
+    ["today", "this-week", "this-month", "this-quarter", "this-year", "month-to-date", "year-to-date", "last-1-months"],
+)
+@given(today=days, start_day=start_days)
+def test_the_current_ones_hold_today(period: str, today: date, start_day: int) -> None:
+    current = span(period, today, start_day)
+    assert current.first <= today <= current.last
+
+
+@pytest.mark.parametrize("unit", ["week", "month", "quarter", "year"])
+@given(today=st.dates(date(1902, 1, 1), LATEST), start_day=start_days)
+def test_the_last_one_ends_the_day_before_this_one(unit: str, today: date, start_day: int) -> None:
+    last, this = span(f"last-{unit}", today, start_day), span(f"this-{unit}", today, start_day)
+    assert last.last + ONE_DAY == this.first
+
+
+@given(today=st.dates(date(2001, 1, 1), LATEST), count=st.integers(1, 36_600))
+def test_last_n_days_are_n_days(today: date, count: int) -> None:
+    found = span(f"last-{count}-days", today)
+    assert found == Span(today - timedelta(days=count - 1), today)
+
+
+# What a report is compared with
+
+
+@pytest.mark.parametrize(
+    ("period", "previous", "last_year"),
+    [
+        ("2026-11-22", ("2026-11-21", "2026-11-21"), ("2025-11-22", "2025-11-22")),
+        ("2024-02-29", ("2024-02-28", "2024-02-28"), ("2023-02-28", "2023-02-28")),
+        ("2026-W47", ("2026-11-09", "2026-11-15"), ("2025-11-17", "2025-11-23")),
+        ("2026-W53", ("2026-12-21", "2026-12-27"), ("2025-12-22", "2025-12-28")),
+        ("2026-11", ("2026-10-01", "2026-10-31"), ("2025-11-01", "2025-11-30")),
+        ("2024-02", ("2024-01-01", "2024-01-31"), ("2023-02-01", "2023-02-28")),
+        ("2025-02", ("2025-01-01", "2025-01-31"), ("2024-02-01", "2024-02-29")),
+        ("2026-Q1", ("2025-10-01", "2025-12-31"), ("2025-01-01", "2025-03-31")),
+        ("2025", ("2024-01-01", "2024-12-31"), ("2024-01-01", "2024-12-31")),
+        ("last-3-months", ("2026-06-01", "2026-08-31"), ("2025-09-01", "2025-11-30")),
+        ("last-30-days", ("2026-09-24", "2026-10-23"), ("2025-10-24", "2025-11-22")),
+        ("month-to-date", ("2026-10-01", "2026-10-22"), ("2025-11-01", "2025-11-22")),
+        ("year-to-date", ("2025-01-01", "2025-11-22"), ("2025-01-01", "2025-11-22")),
+    ],
+)
+def test_a_period_has_one_before_and_one_last_year(
+    period: str, previous: tuple[str, str], last_year: tuple[str, str]
+) -> None:
+    reach = span(period, SUNDAY)
+    assert compared(reach, "previous", period) == from_to(*previous)
+    assert compared(reach, "last-year", period) == from_to(*last_year)
+
+
+@pytest.mark.parametrize(
+    ("period", "today", "comparison", "expected"),
+    [
+        ("month-to-date", date(2026, 3, 31), "previous", from_to("2026-02-01", "2026-02-28")),
+        ("month-to-date", date(2026, 2, 28), "previous", from_to("2026-01-01", "2026-01-28")),
+        ("month-to-date", date(2025, 2, 28), "last-year", from_to("2024-02-01", "2024-02-28")),
+        ("year-to-date", date(2024, 2, 29), "previous", from_to("2023-01-01", "2023-02-28")),
+        ("year-to-date", date(2025, 3, 1), "previous", from_to("2024-01-01", "2024-03-01")),
+        ("last-30-days", date(2026, 11, 30), "previous", from_to("2026-10-02", "2026-10-31")),
+        ("last-28-days", date(2025, 2, 28), "last-year", from_to("2024-02-01", "2024-02-28")),
+    ],
+)
+def test_what_ends_today_is_compared_with_the_same_days(
+    period: str, today: date, comparison: Comparison, expected: Span
+) -> None:
+    assert compared(span(period, today), comparison, period) == expected
+
+
+@pytest.mark.parametrize(
+    ("days_given", "previous"),
+    [
+        (from_to("2026-11-10", "2026-11-19"), from_to("2026-10-31", "2026-11-09")),
+        (from_to("2026-10-25", "2026-11-24"), from_to("2026-09-25", "2026-10-24")),
+        (from_to("2026-07-01", "2026-12-31"), from_to("2026-01-01", "2026-06-30")),
+        (from_to("2026-11-01", "2026-11-30"), from_to("2026-10-02", "2026-10-31")),
+    ],
+    ids=["days", "a salary month", "two quarters", "a month of the calendar, which is not the user's"],
+)
+def test_days_given_are_compared_as_what_they_are(days_given: Span, previous: Span) -> None:
+    assert compared(days_given, "previous", None, 25) == previous
+
+
+def test_a_salary_month_to_date_is_compared_with_the_same_dates() -> None:
+    reach = span("month-to-date", date(2026, 12, 10), 25)
+    assert reach == from_to("2026-11-25", "2026-12-10")
+    assert compared(reach, "previous", "month-to-date", 25) == from_to("2026-10-25", "2026-11-10")
+
+
+@given(days, st.sampled_from(["month-to-date", "year-to-date"]), start_days)
+def test_the_same_days_before_lie_wholly_before(today: date, period: str, start_day: int) -> None:
+    reach = span(period, today, start_day)
+    before = compared(reach, "previous", period, start_day)
+    assert before.first <= before.last < reach.first
+    assert abs(before.days - reach.days) <= 3
+
+
+# Errors
+
+
+ERRORS = [
+    periods.PeriodError,
+    periods.NotADay,
+    periods.DayNotText,
+    periods.AnInstant,
+    periods.DayOutOfRange,
+    periods.NotAPeriod,
+    periods.PeriodOutOfRange,
+    periods.UnknownTimezone,
+    periods.TimezoneNotText,
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_says_its_docstring(error: type[periods.PeriodError]) -> None:
+    assert str(error()) == error.__doc__
+
+
+def test_an_error_can_be_told_what_else_to_say() -> None:
+    assert str(periods.NotAPeriod("Send from or period, not both.")) == "Send from or period, not both."
+
+
+@pytest.mark.parametrize("read", [read_day, read_timezone, lambda text: span(text, SUNDAY)])
+def test_no_error_echoes_the_value(read: Callable[[str], object]) -> None:
+    with pytest.raises(periods.PeriodError) as refused:
+        read("hunter2")
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__cause__ is None

@@ -1,0 +1,230 @@
+"""Whatever text stands wherever one can: it is refused or kept as the rules say, and nothing breaks (ASVS 5.0 2.2.x).
+
+The fields and parameters are those of the OpenAPI document; a new one joins by itself.
+"""
+
+import secrets
+import unicodedata
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.conftest import signed_up
+from tests.support.matrix import (
+    FORM,
+    OPERATIONS,
+    QUERIES,
+    Field,
+    Ledger,
+    Operation,
+    call,
+    fields,
+    lacking,
+    ledger_of,
+    media_type,
+    parameters,
+    put,
+    sign_in,
+)
+
+# It stands in most of the texts, and so in no answer that refuses one of them.
+SECRET: Final = "Zanzibar"
+TEXTS: Final = {
+    "nothing": "",
+    "blank": " \t\n ",
+    "NUL": f"{SECRET}\x00",
+    "C0 controls": f"\x01{SECRET}\x1b[31m\x1f",
+    "C1 controls": f"{SECRET}\x80\x9b31m",
+    "high surrogate": f"{SECRET}\ud800",
+    "low surrogate": f"\udfff{SECRET}",
+    "no character": f"{SECRET}\uffff\U0010ffff",
+    "byte order mark": f"\ufeff{SECRET}",
+    "right to left": f"{SECRET}\u202egnp.exe\u2066",
+    "line separators": f"{SECRET}\u2028\u2029{SECRET}",
+    "emoji": f"{SECRET} 👩‍👩‍👧‍👦🏳️‍🌈🇺🇳",
+    "not composed": f"  {SECRET} cafe\u0301 a\u0328\u0301 \uac00\u11a8  ",
+    "combining marks": "a" + "\u0301" * 1_000,
+    "forty combining marks": f"{SECRET}" + "\u0315\u0300\u05ae" * 13,
+    "what grows when it is folded": "\u0390" * 50,
+    "what grows when it is normalised": "\ufdfa" * 50,
+    "compatible letters": f"{SECRET} ﬁ² Ⅷ ＡＢＣ",
+    "SQL, a quote": f"{SECRET}'; DROP TABLE users; --",
+    "SQL, always true": "' OR '1'='1' -- Zanzibar",
+    "SQL, a union": f'{SECRET}" UNION ALL SELECT NULL, NULL #',
+    "SQL, a backslash": f"{SECRET}\\' OR 1=1 /*",
+    "SQL, a pattern": f"%{SECRET}_[a-z]%",
+    "format": f"%s%n%d{{0}}{{self.__class__}}{SECRET}",
+    "template": f"{{{{7*7}}}}${{7*7}}<%= 7*7 %>#{{7*7}}{SECRET}",
+    "look-up": f"${{jndi:ldap://{SECRET}/a}}",
+    "header": f"{SECRET}\r\nSet-Cookie: admin=1\r\n\r\n<html>",
+    "newline": f"{SECRET}\nX-Admin: 1",
+    "script": f"<script>alert('{SECRET}')</script>",
+    "spreadsheet": f'=HYPERLINK("http://{SECRET}")',
+    "path": f"../../../../etc/{SECRET}",
+    "null": "null",
+    "true": "true",
+    "a list": f'["{SECRET}"]',
+    "an object": f'{{"$gt": "{SECRET}"}}',
+    "percent": "100%",
+    "half an escape": f"%u0000%zz%{SECRET}",
+    "NUL, escaped": f"{SECRET}%00",
+    "9,600 letters": "й" * 9_600,
+    "100,000 letters": SECRET * 12_500,
+    "5,000 digits": "1" * 5_000,
+    "20 digits": "18446744073709551616",
+    "exponent": "1e999999999",
+    "letters of other digits": "１２३",
+}
+# From here on a text is so much its own that an answer has it from nowhere else.
+TELLING: Final = 12
+# What a service does not show again, whoever asks for it.
+NEVER_SHOWN: Final = {"password", "current_password", "new_password", "refresh_token"}
+# No server takes a longer address: uvicorn ends at 64 KiB, and the client of these tests itself.
+LONGEST_QUERY: Final = 60_000
+WITH_TEXTS: Final = [it for it in sorted(OPERATIONS) if media_type(it)]
+WITH_QUERIES: Final = [it for it in sorted(OPERATIONS) if parameters(it, "query")]
+
+
+@pytest.fixture
+async def ledger(app: FastAPI) -> AsyncIterator[Ledger]:
+    """The ledger of somebody new, whose password opens no account that another of these tests made."""
+    async with signed_up(app, password=secrets.token_hex(16)) as person:
+        yield await ledger_of(person)
+
+
+def kept(text: str) -> str | None:
+    """Return how a text is kept (the contract, section 1): trimmed, in NFC, and null where that is nothing."""
+    return unicodedata.normalize("NFC", text.strip()).strip() or None
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from nodes(inner)
+
+
+def is_echoed(answer: httpx.Response, text: str) -> bool:
+    told = answer.text + str(answer.headers.multi_items())
+    return SECRET in told or (len(text) >= TELLING and text[:TELLING] in told)
+
+
+def broken(answer: httpx.Response, operation: Operation, text: str) -> list[str]:
+    """Return what is wrong with an answer whatever was sent."""
+    status = answer.status_code
+    wrong = [f"answers {status}"] * (status >= 500 or str(status) not in OPERATIONS[operation]["responses"])
+    wrong += ["repeats what it refuses"] * (status >= 400 and is_echoed(answer, text))
+    return wrong + lacking(answer)
+
+
+async def read_again(ledger: Ledger, operation: Operation, answer: httpx.Response) -> Any:  # noqa: ANN401
+    """Read what was written where it lies, or in the nearest list above."""
+    address = answer.headers.get("Location") or ledger.address(operation)
+    while not (again := await ledger.person.get(address)).is_success:
+        address = address.rpartition("/")[0]
+    return again.json()
+
+
+async def lost(ledger: Ledger, operation: Operation, field: Field, text: str, answer: httpx.Response) -> list[str]:
+    """Return what is wrong with how a text that was taken is kept."""
+    registers = operation == ("POST", "/users/register")
+    if field.name in NEVER_SHOWN:
+        return await does_not_sign_in(ledger, field, text, answer.json() if registers else None)
+    shown = nodes([answer.json() if registers else await read_again(ledger, operation, answer)])
+    return [] if kept(text) in [it[field.name] for it in shown if field.name in it] else ["is not read back"]
+
+
+async def does_not_sign_in(ledger: Ledger, field: Field, text: str, newcomer: Any) -> list[str]:  # noqa: ANN401
+    """Return what is wrong with a password that was taken, if it was one and is new."""
+    if field.name == "new_password":
+        ledger.person.password = ledger.said["current_password"] = text
+    elif newcomer is None:
+        return []
+    form = {"username": (newcomer or ledger.person.user)["username"], "password": text}
+    signed_in = await call(ledger.person, ("POST", "/users/token"), "/users/token", form)
+    return [] if signed_in.is_success else ["is a password that does not sign in"]
+
+
+async def tried(ledger: Ledger, operation: Operation, field: Field, name: str) -> list[str]:
+    text, whole = TEXTS[name], ledger.made_out(operation, field.place.body)
+    if "current_password" in field.place.schema["properties"]:
+        whole = put(whole, field.place.path, "current_password", ledger.said["current_password"])
+    body = put(whole, field.place.path, field.name, text)
+    answer = await call(ledger.person, operation, ledger.address(operation) + QUERIES.get(operation, ""), body)
+    wrong = broken(answer, operation, text)
+    if answer.is_success:
+        wrong += await lost(ledger, operation, field, text, answer)
+    return [f"{field.pointer} of {field.place.schema['title']}, {name}: {it}" for it in wrong]
+
+
+def texts_of(operation: Operation) -> list[Field]:
+    """Return the fields that take a text; nobody looks at those that are ignored."""
+    return [field for field in fields(operation) if field.may_be("string") and not field.is_ignored]
+
+
+async def wrong_with_bodies(ledger: Ledger, operation: Operation) -> list[str]:
+    """Try every text in every field of an operation, and return all that is wrong."""
+    found = []
+    for field in texts_of(operation):
+        for name in TEXTS:
+            found += await tried(ledger, operation, field, name)
+        found += await after(ledger, field.pointer)
+    return found
+
+
+async def after(ledger: Ledger, where: str) -> list[str]:
+    """See that a normal request works."""
+    normal = await ledger.person.post("/expenses", json={"amount": "12.50", "category": "Groceries"})
+    return [] if normal.status_code == 201 else [f"after {where} a normal request is answered {normal.status_code}"]
+
+
+async def wrong_with_queries(ledger: Ledger, operation: Operation) -> list[str]:
+    """Try every text in every parameter of an operation, and return all that is wrong."""
+    found = []
+    for parameter in parameters(operation, "query"):
+        for name, text in TEXTS.items():
+            query = urlencode({parameter: text}, errors="surrogatepass")
+            if len(query) > LONGEST_QUERY:
+                continue
+            address = f"{ledger.address(operation)}?{query}"
+            answer = await call(ledger.person, operation, address, ledger.example(operation))
+            found += [f"{parameter}, {name}: {it}" for it in broken(answer, operation, text)]
+        found += await after(ledger, parameter)
+    return found
+
+
+def test_the_matrix_is_not_empty() -> None:
+    texts = {
+        (operation, field.pointer) for operation in WITH_TEXTS for field in fields(operation) if field.may_be("string")
+    }
+    assert {
+        (("POST", "/expenses"), "/description"),
+        (("POST", "/expenses/batch"), "/operations/0/data/category"),
+        (("POST", "/users/token"), "/username"),
+        (("POST", "/users/token/refresh"), "/refresh_token"),
+        (("POST", "/users/me/tokens"), "/expires_at"),
+        (("PUT", "/users/me/password"), "/new_password"),
+    } <= texts
+    assert {("GET", "/expenses"), ("DELETE", "/categories/{category_id}"), ("GET", "/changes")} <= set(WITH_QUERIES)
+    assert media_type(("POST", "/users/token")) == FORM
+
+
+@pytest.mark.parametrize("operation", WITH_TEXTS, ids=" ".join)
+async def test_a_text_in_a_body_is_refused_or_kept_as_the_rules_say(ledger: Ledger, operation: Operation) -> None:
+    assert await wrong_with_bodies(ledger, operation) == []
+
+
+@pytest.mark.parametrize("operation", WITH_QUERIES, ids=" ".join)
+async def test_a_text_in_a_query_is_refused_or_understood(ledger: Ledger, operation: Operation) -> None:
+    assert await wrong_with_queries(ledger, operation) == []
+
+
+async def test_the_matrix_would_see_a_password_that_signs_nobody_in(ledger: Ledger) -> None:
+    ledger.person.password = "not the password"
+
+    with pytest.raises(httpx.HTTPStatusError, match="401"):
+        await sign_in(ledger.person)

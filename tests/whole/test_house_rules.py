@@ -1,0 +1,272 @@
+"""The rules of the house, held by machine: what CONTRIBUTING.md says in words."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Final
+
+import pytest
+
+from config import VERSION, Settings
+from tests.support.servers import ROOT
+
+LAYERS: Final = (
+    {
+        "config",
+        "infra.faults",
+        "values.money",
+        "infra.ownership",
+        "values.field_errors",
+        "values.spans",
+        "infra.log",
+        "values.texts",
+    },
+    {"infra.engines", "values.periods"},
+    {"database", "problems"},
+    {"models", "infra.prepared", "migrations"},
+    {"values.fields", "users.familiar_networks", "users.fair_queue", "users.client_address"},
+    {"users.hashing", "values.shapes", "users.throttle"},
+    {"users.schemas", "ledger.budgets.schemas", "schemas"},
+    {"auth", "ledger.pages", "ledger.expenses.filters", "ledger.sync.schemas"},
+    {"ledger.core", "values.etags", "users.sessions"},
+    {"ledger.expenses.rows", "ledger.idempotency"},
+    {"ledger.categories", "ledger.expiry", "ledger.reports.spending", "ledger.expenses.trash"},
+    {"users.accounts", "ledger.budgets.budgets", "ledger.expenses.bulk", "crud", "users.personal_tokens"},
+    {"ledger.sync.batch", "ledger.sync.feed"},
+    {"api"},
+    {"routers"},
+    {"main"},
+    {"commands"},
+)
+FLOOR: Final = {module: number for number, modules in enumerate(LAYERS) for module in modules}
+CRUD_LINES: Final = 300
+ROUTER_LINES: Final = 200
+BINARY: Final = {".png", ".ico"}
+SETTINGS: Final = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+
+
+def _tracked() -> list[Path]:
+    # With what is new and not ignored, so that a rule is held before the commit and not after it.
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+FILES: Final = _tracked()
+MODULES: Final = [path for path in FILES if path.suffix == ".py"]
+ROOT_MODULES: Final = [path for path in MODULES if path.parent == ROOT]
+PACKAGES: Final = {"values", "infra", "users", "ledger", "api"}
+PACKAGED: Final = [path for path in MODULES if path.relative_to(ROOT).parts[0] in PACKAGES and path.stem != "__init__"]
+OURS: Final = [*ROOT_MODULES, *PACKAGED]
+ROUTERS: Final = [path for path in MODULES if path.parent == ROOT / "routers"]
+TREES: Final = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+DECISIONS: Final = [path for path in FILES if path.parent == ROOT / "docs" / "decisions"]
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _module(path: Path) -> str:
+    """Return a module's place in the order: its own, or its package's."""
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name if name in FLOOR else name.split(".")[0]
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _functions(path: Path) -> Iterator[Function]:
+    return (node for node in ast.walk(TREES[path]) if isinstance(node, Function))
+
+
+def _lines(function: Function) -> int:
+    """Return how many lines a function has below its signature and docstring."""
+    documented = ast.get_docstring(function) is not None
+    body = function.body[1:] if documented else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def _texts() -> Iterator[tuple[str, str]]:
+    return ((_name(path), path.read_text(encoding="utf-8")) for path in FILES if path.suffix not in BINARY)
+
+
+# --- modules ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", OURS, ids=_name)
+def test_a_module_has_its_place_in_the_order(path: Path) -> None:
+    assert _module(path) in FLOOR
+
+
+@pytest.mark.parametrize("path", [it for it in MODULES if _module(it) in FLOOR], ids=_name)
+def test_imports_point_one_way(path: Path) -> None:
+    imported = {module for name in _imports(path) for module in FLOOR if f"{name}.".startswith(f"{module}.")}
+    # Alembic's environment is run by the migrations, not imported by them.
+    floor = len(LAYERS) if path.parent.name == "migrations" else FLOOR[_module(path)]
+
+    assert {name for name in imported - {_module(path)} if FLOOR[name] >= floor} == set()
+
+
+@pytest.mark.parametrize("path", ROOT_MODULES, ids=_name)
+def test_no_module_takes_a_name_of_the_standard_library(path: Path) -> None:
+    assert path.stem not in sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("path", ROOT_MODULES, ids=_name)
+def test_every_module_has_its_tests(path: Path) -> None:
+    assert (ROOT / "tests" / path.relative_to(ROOT).with_name(f"test_{path.name}")).is_file()
+
+
+def test_there_is_no_room_for_odds_and_ends() -> None:
+    odd = re.compile(r"utils?|helpers?|common|misc|base", re.IGNORECASE)
+
+    assert [_name(path) for path in FILES if odd.fullmatch(path.stem)] == []
+
+
+def test_only_the_database_commits_and_only_the_edge_and_the_commands_ask_it_to() -> None:
+    commits = {
+        (_name(path), ast.unparse(node.func.value))
+        for path in MODULES
+        if path in {*OURS, *ROUTERS}
+        for node in ast.walk(TREES[path])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
+    }
+
+    assert commits == {
+        ("database.py", "self._writing"),
+        ("database.py", "unit"),
+        ("api/route.py", "unit"),
+        ("commands.py", "unit"),
+    }
+
+
+@pytest.mark.parametrize("path", ROUTERS, ids=_name)
+def test_a_router_holds_no_sql(path: Path) -> None:
+    assert [name for name in _imports(path) if name.split(".")[0] == "sqlalchemy"] == []
+
+
+@pytest.mark.parametrize("path", ROUTERS, ids=_name)
+def test_a_router_raises_no_http_exception(path: Path) -> None:
+    assert "HTTPException" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", ROUTERS, ids=_name)
+def test_a_router_keeps_its_size(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").count("\n") <= ROUTER_LINES
+
+
+def test_crud_keeps_its_size() -> None:
+    assert (ROOT / "crud.py").read_text(encoding="utf-8").count("\n") <= CRUD_LINES
+
+
+# --- functions --------------------------------------------------------------------------------------------------------
+
+
+def test_functions_are_short() -> None:
+    lines = [_lines(function) for path in [*OURS, *ROUTERS] for function in _functions(path)]
+
+    assert median(lines) <= 8
+    assert quantiles(lines, n=10)[-1] <= 25
+
+
+@pytest.mark.parametrize("path", [*OURS, *ROUTERS], ids=_name)
+def test_every_public_function_has_a_docstring(path: Path) -> None:
+    public = [it for it in _outer(TREES[path].body) if not it.name.startswith("_")]
+
+    assert [it.name for it in public if not ast.get_docstring(it)] == []
+
+
+def _outer(body: list[ast.stmt]) -> Iterator[Function]:
+    for node in body:
+        if isinstance(node, Function):
+            yield node
+        elif isinstance(node, ast.ClassDef):
+            yield from _outer(node.body)
+
+
+# --- texts ------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_left_to_do() -> None:
+    mark = re.compile(r"\b(TO" + r"DO|FIX" + r"ME)\b")
+
+    assert [name for name, text in _texts() if mark.search(text)] == []
+
+
+def test_no_text_names_a_folder_of_somebodys_machine() -> None:
+    own = re.compile(r"(?<![\w.~}])/(home|root|Users|work|mnt|media)/\w")
+
+    assert [(name, found.group()) for name, text in _texts() if (found := own.search(text))] == []
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_has_its_four_sections(path: Path) -> None:
+    sections = re.findall(r"^## (.*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sections == ["Context", "Decision", "Consequences", "Alternatives"]
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_fits_on_a_page(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").count("\n") <= 50
+
+
+def test_the_decisions_are_numbered_without_a_gap() -> None:
+    assert sorted(int(path.name[:4]) for path in DECISIONS) == list(range(1, len(DECISIONS) + 1))
+
+
+def test_every_test_that_the_security_page_names_is_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_stands_in_the_example_with_its_default(name: str) -> None:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+
+    assert f"#{name}={_written(SETTINGS[name])}" in lines
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_stands_in_the_readme_with_its_default(name: str) -> None:
+    default = _written(SETTINGS[name])
+
+    assert f"| `{name}` | {default and f'`{default}`'}".rstrip() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_no_page_lists_a_setting_that_is_gone() -> None:
+    listed = re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert set(listed) == set(rows) == set(SETTINGS)
+
+
+def test_the_example_sets_nothing_by_itself() -> None:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+
+    assert [line for line in lines if line and not line.startswith("#")] == []
+
+
+def _written(default: object) -> str:
+    return "" if default in (None, ()) else str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert project["version"] == VERSION

@@ -1,0 +1,286 @@
+"""Nobody reaches what is not theirs: not without signing in, not as somebody else, not past the database's rules."""
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import (
+    delete,
+    insert,
+)
+from sqlalchemy.exc import IntegrityError
+
+from database import LARGEST_ID, now
+from models import Budget, Category, Expense, TrashedExpense, User
+from tests.conftest import Person
+from tests.support.matrix import CLOSED, OF_ONE_ROW, OPERATIONS, PUBLIC, QUERIES, Ledger, Operation, call, ledger_of
+
+# --- without a token --------------------------------------------------------------------------------------------------
+
+
+def test_the_matrix_is_not_empty() -> None:
+    assert OPERATIONS.keys() >= PUBLIC
+    assert len(CLOSED) >= 36
+    assert {("GET", "/expenses"), ("DELETE", "/users/me"), ("PATCH", "/categories/{category_id}")} <= set(CLOSED)
+    assert {("GET", "/users/me/sessions"), ("POST", "/users/me/tokens")} <= set(CLOSED)
+    assert len(OF_ONE_ROW) >= 13
+    assert {("DELETE", "/users/me/sessions/{session_id}"), ("DELETE", "/users/me/tokens/{token_id}")} <= set(OF_ONE_ROW)
+
+
+@pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
+async def test_without_a_token_the_door_is_closed(client: httpx.AsyncClient, operation: Operation) -> None:
+    method, path = operation
+    answer = await client.request(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
+async def test_a_closed_door_says_nothing_about_what_lies_behind(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
+    method, path = operation
+    bare = await client.request(method, path, content=b"{}", headers={"Content-Type": "application/json"})
+    assert (bare.status_code, bare.json()["code"]) == (401, "not_authenticated")
+
+
+@pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
+async def test_the_document_says_which_doors_are_closed(operation: Operation) -> None:
+    assert OPERATIONS[operation]["security"]
+    assert "401" in OPERATIONS[operation]["responses"]
+
+
+@pytest.mark.parametrize("operation", sorted(PUBLIC), ids=" ".join)
+async def test_the_document_says_which_doors_are_open(client: httpx.AsyncClient, operation: Operation) -> None:
+    assert "security" not in OPERATIONS[operation]
+    method, path = operation
+    assert (await client.request(method, path)).json().get("code") != "not_authenticated"
+
+
+# --- as a stranger ----------------------------------------------------------------------------------------------------
+
+
+async def make_an_expense(person: Person) -> int:
+    answer = await person.post("/expenses", json={"amount": "12.50", "category": "Groceries", "external_id": "mine"})
+    return int(answer.json()["id"])
+
+
+async def spend_more(person: Person) -> int:
+    return int((await person.post("/expenses", json={"amount": "3.00"})).json()["id"])
+
+
+async def find_the_category(person: Person) -> int:
+    (category,) = (await person.get("/categories")).json()["items"]
+    return int(category["id"])
+
+
+async def set_a_budget(person: Person) -> int:
+    answer = await person.post("/budgets", json={"amount": "200.00", "category": "Groceries", "period": "month"})
+    return int(answer.json()["id"])
+
+
+@pytest.fixture
+async def rows(person: Person) -> dict[str, int]:
+    """Rows of the person's own, one of each noun."""
+    return {
+        "expense_id": await make_an_expense(person),
+        "category_id": await find_the_category(person),
+        "budget_id": await set_a_budget(person),
+    }
+
+
+@pytest.fixture
+async def ledger(person: Person) -> Ledger:
+    """The person's ledger, with one row for each kind that a path can name."""
+    return await ledger_of(person)
+
+
+async def everything(person: Person) -> list[Any]:
+    paths = ("/expenses", "/expenses/trash", "/categories", "/budgets", "/users/me/sessions", "/users/me/tokens")
+    return [(await person.get(path)).json() for path in paths]
+
+
+async def reach(person: Person, operation: Operation, row_id: object, theirs: Ledger) -> httpx.Response:
+    """Call an operation on a row, with a body that whoever owns it would send."""
+    address = theirs.address(operation, row_id) + QUERIES.get(operation, "")
+    return await call(person, operation, address, theirs.example(operation))
+
+
+@pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
+async def test_the_owner_is_let_in(ledger: Ledger, operation: Operation) -> None:
+    answer = await reach(ledger.person, operation, None, ledger)
+    assert answer.status_code in (200, 204)
+
+
+@pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
+async def test_a_strangers_row_is_a_row_that_does_not_exist(
+    stranger: Person, ledger: Ledger, operation: Operation
+) -> None:
+    before = await everything(ledger.person)
+    theirs = await reach(stranger, operation, None, ledger)
+    nobodys = await reach(stranger, operation, LARGEST_ID, ledger)
+    assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
+    assert (theirs.status_code, theirs.content, theirs.headers) == (404, nobodys.content, nobodys.headers)
+    assert await everything(ledger.person) == before
+
+
+@pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
+async def test_a_strangers_row_stays_open_to_its_owner(stranger: Person, ledger: Ledger, operation: Operation) -> None:
+    await reach(stranger, operation, None, ledger)
+    answer = await reach(ledger.person, operation, None, ledger)
+    assert answer.status_code in (200, 204)
+
+
+async def test_a_strangers_session_goes_on(stranger: Person, person: Person) -> None:
+    # ASVS 5.0 8.2.2: whoever ends all others' sessions ends none but their own.
+    await stranger.delete("/users/me/sessions")
+    assert (await person.get("/users/me")).status_code == 200
+
+
+async def test_a_strangers_script_goes_on(stranger: Person, person: Person) -> None:
+    token = (await person.post("/users/me/tokens", json={"name": "nightly", "scope": "read"})).json()["token"]
+    await stranger.delete("/users/me/tokens")
+    answer = await stranger.get("/users/me", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()) == (200, person.user)
+
+
+@pytest.mark.parametrize("path", ["/users/me/sessions", "/users/me/tokens"])
+async def test_a_strangers_account_is_not_listed(stranger: Person, ledger: Ledger, path: str) -> None:
+    ids = {it["id"] for it in (await stranger.get(path)).json()["items"]}
+    assert ids & {ledger.ids["session_id"], ledger.ids["token_id"]} == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/expenses",
+        "/expenses?category=Groceries",
+        "/expenses?external_id=mine",
+        "/expenses?min_amount=12.5",
+        "/expenses?uncategorized=true&category=Groceries",
+        "/categories",
+        "/categories?with_usage=true",
+        "/budgets",
+        "/budgets/status",
+        "/expenses/trash",
+    ],
+)
+async def test_a_strangers_list_is_empty(person: Person, stranger: Person, rows: dict[str, int], path: str) -> None:
+    assert (await person.delete(f"/expenses/{(await spend_more(person))}")).status_code == 204
+    assert rows
+    assert (await stranger.get(path)).json()["items"] == []
+
+
+async def test_a_strangers_feed_is_their_own(stranger: Person, rows: dict[str, int]) -> None:
+    assert rows
+    feed = (await stranger.get("/changes")).json()
+    assert [feed[kind] for kind in ("expenses", "categories", "budgets", "deleted")] == [[], [], [], []]
+
+
+@pytest.mark.parametrize("operation", [{"op": "update", "data": {"amount": "1.00"}}, {"op": "delete"}])
+async def test_a_batch_reaches_no_strangers_row(
+    person: Person, stranger: Person, rows: dict[str, int], operation: dict[str, object]
+) -> None:
+    before = await everything(person)
+    theirs = operation | {"id": rows["expense_id"]}
+    answer = await stranger.post("/expenses/batch", json={"operations": [theirs]})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (404, "/operations/0/id")
+    assert await everything(person) == before
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_a_filter_reaches_no_strangers_row(
+    person: Person, stranger: Person, rows: dict[str, int], method: str
+) -> None:
+    before = await everything(person)
+    body = {"description": "mine now"} if method == "PATCH" else None
+    answer = await stranger.request(method, "/expenses?from=1900-01-01", json=body)
+    assert (answer.json()["matched"], bool(rows)) == (0, True)
+    assert await everything(person) == before
+
+
+async def test_a_strangers_report_is_their_own(stranger: Person, rows: dict[str, int]) -> None:
+    assert rows
+    query = {"from": "1900-01-01", "to": "2199-12-31", "group_by": "category", "category": "Groceries"}
+    found = (await stranger.get("/reports/spending", params=query)).json()
+    assert (found["totals"][0]["count"], found["groups"]) == (0, [])
+    assert (await stranger.get("/budgets/status")).json()["unbudgeted"] == []
+
+
+async def test_a_strangers_count_is_their_own(stranger: Person, rows: dict[str, int]) -> None:
+    assert rows
+    assert (await stranger.get("/expenses", params={"with_count": "true"})).json()["count"] == 0
+
+
+async def test_a_cursor_of_another_user_opens_nothing(person: Person, stranger: Person) -> None:
+    await make_an_expense(person)
+    await person.post("/expenses", json={"amount": "1.00"})
+    cursor = (await person.get("/expenses", params={"limit": 1})).json()["next_cursor"]
+    assert (await stranger.get("/expenses", params={"limit": 1, "cursor": cursor})).json()["items"] == []
+
+
+async def test_names_and_external_ids_of_others_are_free(stranger: Person, rows: dict[str, int]) -> None:
+    answer = await stranger.post("/expenses", json={"amount": "1.00", "category": "Groceries", "external_id": "mine"})
+    assert answer.status_code == 201
+    assert answer.json()["id"] != rows["expense_id"]
+    assert await find_the_category(stranger) != rows["category_id"]
+
+
+async def test_a_category_of_another_user_takes_no_expenses(
+    person: Person, stranger: Person, rows: dict[str, int]
+) -> None:
+    await stranger.post("/expenses", json={"amount": "1.00", "category": "Other"})
+    await stranger.delete(f"/categories/{await find_the_category(stranger)}", params={"move_to": "Groceries"})
+    answer = await person.get("/categories", params={"with_usage": "true"})
+    assert [it["expense_count"] for it in answer.json()["items"]] == [1]
+    assert rows
+
+
+@pytest.mark.parametrize("field", ["owner_id", "owner", "user_id"])
+@pytest.mark.parametrize("path", ["/expenses", "/categories"])
+async def test_the_body_does_not_say_whose_a_row_is(person: Person, stranger: Person, path: str, field: str) -> None:
+    body = {"name": "Food"} if path == "/categories" else {"amount": "1.00"}
+    answer = await person.post(path, json=body | {field: stranger.user["id"]})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "unknown")
+
+
+# --- the database says it again ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", [Budget, Expense, TrashedExpense])
+async def test_no_row_can_point_to_another_owners_category(
+    app: FastAPI, stranger: Person, rows: dict[str, int], table: type[Budget | Expense | TrashedExpense]
+) -> None:
+    values = {
+        "owner_id": stranger.user["id"],
+        "category_id": rows["category_id"],
+        "amount": 1000,
+        "currency": "EUR",
+        "revision": 1,
+    }
+    more: dict[type, dict[str, object]] = {
+        Budget: {"period": "month"},
+        Expense: {"spent_on": now().date()},
+        TrashedExpense: {"spent_on": now().date(), "id": LARGEST_ID, "deleted_at": now()},
+    }
+    async with app.state.database.unit() as unit:
+        connection = await unit.begin(stranger.user["id"])
+        with pytest.raises(IntegrityError):
+            await connection.execute(insert(table), values | more[table])
+
+
+async def test_no_row_can_belong_to_nobody(app: FastAPI) -> None:
+    values = {"owner_id": LARGEST_ID, "name": "Food", "name_key": "food", "revision": 1}
+    async with app.state.database.unit() as unit:
+        connection = await unit.begin()
+        with pytest.raises(IntegrityError):
+            await connection.execute(insert(Category), values)
+
+
+async def test_an_owner_cannot_go_while_there_are_rows(app: FastAPI, person: Person, rows: dict[str, int]) -> None:
+    assert rows
+    async with app.state.database.unit() as unit:
+        connection = await unit.begin(person.user["id"])
+        with pytest.raises(IntegrityError):
+            await connection.execute(delete(User).where(User.id == person.user["id"]))

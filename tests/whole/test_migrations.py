@@ -1,0 +1,232 @@
+"""The schema: up, down and up again, the same as the models, and by one process at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import Connection, NullPool, create_engine, inspect, make_url, text
+
+import migrations
+from config import Settings
+from database import Base
+from main import create_app
+from migrations import SchemaError
+from tests.conftest import GOOD_SECRET
+from tests.support.servers import ROOT, inherited
+
+TABLES = set(Base.metadata.tables)
+
+
+@pytest.fixture
+def outside(empty_database_url: str) -> Iterator[Connection]:
+    """A connection to the test's own database, past the app."""
+    engine = create_engine(migrations.sync_url(make_url(empty_database_url)), poolclass=NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+def app_on(url: str) -> FastAPI:
+    return create_app(Settings(database_url=url, secret_key=SecretStr(GOOD_SECRET), bcrypt_rounds=4, _env_file=None))
+
+
+def tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names()) - {"alembic_version"}
+
+
+# --- up and down ------------------------------------------------------------------------------------------------------
+
+
+def test_up_down_and_up_again(empty_database_url: str, outside: Connection) -> None:
+    migrations.upgrade(empty_database_url)
+    assert tables(outside) == TABLES
+    assert migrations.current(outside) == migrations.head()
+    outside.rollback()
+    migrations.downgrade(empty_database_url, "base")
+    assert tables(outside) == set()
+    assert migrations.current(outside) is None
+    outside.rollback()
+    migrations.upgrade(empty_database_url)
+    assert tables(outside) == TABLES
+
+
+def test_a_second_upgrade_changes_nothing(empty_database_url: str, outside: Connection) -> None:
+    migrations.upgrade(empty_database_url)
+    outside.execute(
+        text(
+            "INSERT INTO users (username, username_key, email, email_key, password_hash, currency, timezone, "
+            "month_start_day, created_at, updated_at) "
+            "VALUES ('ada', 'ada', 'a@b.c', 'a@b.c', '', 'EUR', 'UTC', 1, '2026-01-01', '2026-01-01')"
+        )
+    )
+    outside.commit()
+    migrations.upgrade(empty_database_url)
+    assert outside.scalar(text("SELECT username FROM users")) == "ada"
+
+
+def test_the_migrated_database_is_what_the_models_say(empty_database_url: str) -> None:
+    migrations.upgrade(empty_database_url)
+    with migrations._migrating(make_url(empty_database_url)) as config:
+        command.check(config)
+
+
+def test_every_revision_leads_to_the_next_one(empty_database_url: str) -> None:
+    scripts = ScriptDirectory.from_config(migrations._configured())
+    assert len(scripts.get_heads()) == 1
+    assert len(scripts.get_bases()) == 1
+    for revision in reversed(list(scripts.walk_revisions())):
+        migrations.upgrade(empty_database_url, revision.revision)
+
+
+def test_every_table_on_mysql_compares_bytes(empty_mysql_url: str) -> None:
+    migrations.upgrade(empty_mysql_url)
+    engine = create_engine(migrations.sync_url(make_url(empty_mysql_url)), poolclass=NullPool)
+    with engine.connect() as connection:
+        found = connection.execute(
+            text(
+                "SELECT DISTINCT collation_name FROM information_schema.columns "
+                "WHERE table_schema = DATABASE() AND collation_name IS NOT NULL AND table_name <> 'alembic_version'"
+            )
+        )
+        assert found.scalars().all() == ["utf8mb4_bin"]
+
+
+def test_alembics_own_command_finds_the_configured_database(empty_sqlite_url: str) -> None:
+    migrations.upgrade(empty_sqlite_url)
+    ended = subprocess.run(
+        [sys.executable, "-m", "alembic", "check"],
+        cwd=ROOT,
+        env=inherited() | {"DATABASE_URL": empty_sqlite_url, "SECRET_KEY": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+# --- one at a time ----------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_that_start_at_once_migrate_once(empty_database_url: str, outside: Connection) -> None:
+    program = "import sys, migrations; sys.stdin.read(); migrations.upgrade(sys.argv[1])"
+    gate, go = os.pipe()
+    starting = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", program, empty_database_url],
+            cwd=ROOT,
+            env=inherited(),
+            stdin=gate,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    os.close(go)
+    said = [process.communicate()[1] for process in starting]
+    os.close(gate)
+    assert [process.returncode for process in starting] == [0, 0], said
+    assert tables(outside) == TABLES
+
+
+def test_on_mysql_a_migration_waits_for_the_one_that_runs(
+    empty_mysql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_SECONDS", 0)
+    with (
+        migrations._migrating(make_url(empty_mysql_url)),
+        pytest.raises(TimeoutError, match="Another process has been migrating"),
+    ):
+        migrations.upgrade(empty_mysql_url)
+    migrations.upgrade(empty_mysql_url)
+
+
+KILLED_HALF_WAY = """
+import os, signal, sys
+import migrations
+from sqlalchemy import Engine, event
+
+@event.listens_for(Engine, "after_cursor_execute")
+def die_half_way(connection, cursor, statement, *_):
+    if statement.strip().startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+migrations.upgrade(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "CREATE TABLE IF NOT EXISTS ledgers",
+        "CREATE TABLE IF NOT EXISTS remembered_answers",
+        "CREATE INDEX ix_remembered_answers_owner_id_created_at",
+        "CREATE INDEX ix_budgets_owner_id_revision_id",
+        "CREATE INDEX ix_trash_owner_id_revision_id",
+        "ALTER TABLE ledgers ADD COLUMN swept_on",
+        "ALTER TABLE sessions ADD COLUMN last_used_at",
+        "ALTER TABLE sessions ADD COLUMN generation",
+        "CREATE TABLE IF NOT EXISTS refresh_tokens",
+        "CREATE INDEX ix_refresh_tokens_owner_id_session_id",
+        "CREATE TABLE IF NOT EXISTS personal_tokens",
+        "CREATE INDEX ix_personal_tokens_owner_id_id",
+        "CREATE TABLE IF NOT EXISTS familiar_networks",
+        "CREATE TABLE IF NOT EXISTS attempts",
+    ],
+)
+def test_a_migration_that_was_killed_half_way_can_be_run_again(
+    empty_database_url: str, outside: Connection, last: str
+) -> None:
+    command = [sys.executable, "-c", KILLED_HALF_WAY, empty_database_url, last]
+    ended = subprocess.run(command, cwd=ROOT, env=inherited(), check=False)
+    assert ended.returncode == -signal.SIGKILL
+    migrations.upgrade(empty_database_url)
+    assert tables(outside) == TABLES
+
+
+async def test_a_start_that_waits_too_long_for_another_migration_says_so(
+    empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_SECONDS", 0)
+    with migrations._migrating(make_url(empty_sqlite_url)), pytest.raises(SchemaError, match="start again"):
+        await start(app_on(empty_sqlite_url))
+
+
+# --- another schema ---------------------------------------------------------------------------------------------------
+
+
+async def start(app: FastAPI) -> None:
+    async with app.router.lifespan_context(app):
+        pass
+
+
+async def test_an_embedded_database_is_migrated_at_start(empty_sqlite_url: str) -> None:
+    await start(app_on(empty_sqlite_url))
+    with create_engine(migrations.sync_url(make_url(empty_sqlite_url)), poolclass=NullPool).connect() as connection:
+        assert tables(connection) == TABLES
+
+
+async def test_on_mysql_an_empty_database_is_refused_with_what_to_run(empty_mysql_url: str) -> None:
+    with pytest.raises(SchemaError, match="make migrate"):
+        await start(app_on(empty_mysql_url))
+
+
+async def test_on_mysql_the_start_migrates_where_it_may(empty_mysql_url: str) -> None:
+    settings = Settings(
+        database_url=empty_mysql_url, secret_key=SecretStr(GOOD_SECRET), auto_migrate=True, _env_file=None
+    )
+    await start(create_app(settings))
+    await start(app_on(empty_mysql_url))
+
+
+async def test_a_newer_schema_is_refused_with_a_sentence(empty_database_url: str, outside: Connection) -> None:
+    migrations.upgrade(empty_database_url)
+    outside.execute(text("UPDATE alembic_version SET version_num = 'fromthefuture'"))
+    outside.commit()
+    with pytest.raises(SchemaError):
+        await start(app_on(empty_database_url))

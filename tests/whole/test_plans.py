@@ -1,0 +1,404 @@
+"""Every list order, lookup and report walks its own index on MySQL, and reads no more rows than it answers."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import aiomysql
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Connection, NullPool, create_engine, insert, make_url, select, update
+
+import migrations
+from config import Settings
+from database import Base, now
+from main import create_app
+from models import Category, Expense, LedgerState
+from tests.conftest import GOOD_SECRET, Person, _visitor
+from tests.support.servers import MySQL
+
+MINE, THEIRS = 20_000, 2_000
+PAGE = 50
+BY_DATE = "ix_expenses_owner_id_spent_on_id"
+BY_AMOUNT = "ix_expenses_owner_id_amount_id"
+BY_CATEGORY = "ix_expenses_owner_id_category_id_spent_on_id"
+BY_REPORT = "ix_expenses_owner_id_spent_on_category_id_currency_amount"
+BY_EXTERNAL_ID = "uq_expenses_owner_id_external_id"
+BY_REVISION = {
+    "expenses": "ix_expenses_owner_id_revision_id",
+    "categories": "ix_categories_owner_id_revision_id",
+    "budgets": "ix_budgets_owner_id_revision_id",
+    "tombstones": "ix_tombstones_owner_id_revision_row_id",
+    "trash": "ix_trash_owner_id_revision_id",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the server answers one statement."""
+
+    indexes: dict[str, str | None]
+    """The index of each table, or None where it scans."""
+    notes: str
+    rows_read: int
+    """Rows that it really read, index entries included."""
+
+
+class Planner:
+    """Knows what a request asks the server, and how the server goes about it."""
+
+    def __init__(self, person: Person, connection: Connection) -> None:
+        self.person = person
+        self._connection = connection
+        self.sent: list[str] = []
+
+    def note(self, statement: str | bytes) -> None:
+        """Write down a statement that the app sends."""
+        self.sent.append(statement if isinstance(statement, str) else statement.decode())
+
+    async def plan(self, path: str, table: str = "expenses", method: str = "GET", **body: Any) -> Plan:
+        """Ask the app, and explain the last thing that it reads from the table."""
+        self.sent.clear()
+        answer = await self.person.request(method, path, **body)
+        assert answer.is_success, answer.text
+        return self.explain([sent for sent in self.sent if sent.startswith("SELECT") and f"FROM {table}" in sent][-1])
+
+    def explain(self, statement: str) -> Plan:
+        """Explain a statement and run it."""
+        steps = self._ask(f"EXPLAIN {statement}")
+        self._ask("FLUSH STATUS", has_rows=False)
+        self._ask(statement)
+        # A condition that the index itself answers (ICP) costs a look at the entry, though the server counts no read.
+        reads = self._ask("SHOW SESSION STATUS WHERE Variable_name RLIKE '^Handler_(read|icp_attempts)'")
+        return Plan(
+            indexes={str(step["table"]): step["key"] for step in steps if step["table"]},
+            notes="; ".join(str(step["Extra"]) for step in steps),
+            rows_read=sum(int(row["Value"]) for row in reads),
+        )
+
+    def _ask(self, statement: str, *, has_rows: bool = True) -> list[dict[str, Any]]:
+        result = self._connection.exec_driver_sql(statement.replace("%", "%%"))
+        return [dict(row) for row in result.mappings()] if has_rows else []
+
+
+def expenses(owner_id: int, category_ids: list[int], number: int) -> Iterator[dict[str, object]]:
+    """Four years of spending, with some days and many amounts in common."""
+    for at in range(number):
+        yield {
+            "owner_id": owner_id,
+            "category_id": category_ids[at % len(category_ids)] if at % 10 else None,
+            "amount": 1000 + at * 7919 % 50_000 * 10,
+            "currency": "EUR",
+            "spent_on": date(2022, 11, 23) + timedelta(days=at * 31 % 1461),
+            "description": f"spent {at}",
+            "description_key": f"spent {at}",
+            "external_id": f"x{at}" if at % 2 else None,
+            "revision": at + 1,
+            "created_at": now(),
+            "updated_at": now(),
+        }
+
+
+def fill(connection: Connection, owner_id: int, number: int) -> None:
+    mine = select(Category.id).where(Category.owner_id == owner_id)
+    instants = {"created_at": now(), "updated_at": now()}
+    connection.execute(
+        insert(Category),
+        [
+            {"owner_id": owner_id, "name": f"c{at}", "name_key": f"c{at}", "revision": at, **instants}
+            for at in range(20)
+        ],
+    )
+    category_ids = list(connection.scalars(mine.order_by(Category.id)))
+    connection.execute(insert(Expense), list(expenses(owner_id, category_ids, number)))
+    connection.execute(
+        update(LedgerState).where(LedgerState.owner_id == owner_id).values(revision=number, expense_count=number)
+    )
+
+
+@pytest.fixture(scope="module")
+async def planner(mysql_server: MySQL) -> AsyncIterator[Planner]:
+    """Somebody with twenty thousand expenses, among others who have theirs."""
+    with mysql_server.fresh_database() as url:
+        migrations.upgrade(url)
+        app = create_app(Settings(database_url=url, secret_key=SecretStr(GOOD_SECRET), bcrypt_rounds=4, _env_file=None))
+        engine = create_engine(migrations.sync_url(make_url(url)), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        async with app.router.lifespan_context(app), Person(transport=_visitor(app), base_url="http://t") as person:
+            with engine.connect() as connection, pytest.MonkeyPatch.context() as patch:
+                await register_with(person, connection, THEIRS)
+                await register_with(person, connection, MINE)
+                await person.sign_in()
+                mine = person.user
+                await register_with(person, connection, THEIRS)
+                person.user = mine
+                connection.exec_driver_sql(f"ANALYZE TABLE {', '.join(Base.metadata.tables)}")
+                planner = Planner(person, connection)
+                patch.setattr(aiomysql.Connection, "query", noting(planner))
+                yield planner
+
+
+async def register_with(person: Person, connection: Connection, number: int) -> None:
+    await person.register()
+    fill(connection, person.user["id"], number)
+
+
+def noting(planner: Planner) -> Callable[..., Awaitable[int]]:
+    """What every statement goes through, however it was made; it is noted on its way."""
+    query = aiomysql.Connection.query
+
+    async def noted(connection: aiomysql.Connection, sql: str, *, unbuffered: bool = False) -> int:
+        planner.note(sql)
+        return int(await query(connection, sql, unbuffered))
+
+    return noted
+
+
+@pytest.fixture(scope="module")
+async def deep(planner: Planner) -> dict[str, str]:
+    """For each order a page far from its beginning."""
+
+    async def walk(sort: str) -> str:
+        path = f"/expenses?sort={sort}&limit=200"
+        cursor = ""
+        for _ in range(10):
+            page = await planner.person.get(path + cursor)
+            cursor = f"&cursor={page.json()['next_cursor']}"
+        return path.replace("200", str(PAGE)) + cursor
+
+    return {sort: await walk(sort) for sort in ORDERS}
+
+
+ORDERS = {"-date": BY_DATE, "date": BY_DATE, "-amount": BY_AMOUNT, "amount": BY_AMOUNT}
+# A row of a page is looked at in its index and read, and its category is read.
+READS_A_ROW = 3
+SLACK = 20
+
+
+def test_the_ledger_is_large(planner: Planner) -> None:
+    assert planner.explain("SELECT COUNT(*) FROM expenses").rows_read > 20_000
+
+
+@pytest.mark.parametrize(("sort", "index"), ORDERS.items())
+async def test_the_first_page_of_an_order_is_read_from_its_index(planner: Planner, sort: str, index: str) -> None:
+    plan = await planner.plan(f"/expenses?sort={sort}&limit={PAGE}")
+    assert plan.indexes["expenses"] == index
+    assert "filesort" not in plan.notes
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+@pytest.mark.parametrize(("sort", "index"), ORDERS.items())
+async def test_a_page_far_down_is_read_from_its_index_as_fast(
+    planner: Planner, deep: dict[str, str], sort: str, index: str
+) -> None:
+    plan = await planner.plan(deep[sort])
+    assert plan.indexes["expenses"] == index
+    assert "filesort" not in plan.notes
+    # The rest of the cursor's own day or amount comes before it.
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + 2 * SLACK
+
+
+PERIODS = ["period=2024-06", "period=2024", "from=2024-06-01", "to=2024-06-30", "period=2024-06-15"]
+
+
+@pytest.mark.parametrize("sort", ["-date", "date"])
+@pytest.mark.parametrize("period", PERIODS)
+async def test_a_period_is_a_stretch_of_the_index_by_date(planner: Planner, sort: str, period: str) -> None:
+    plan = await planner.plan(f"/expenses?{period}&sort={sort}&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_DATE
+    assert "filesort" not in plan.notes
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+@pytest.mark.parametrize("category", ["c3", "C17"])
+@pytest.mark.parametrize("sort", ["-date", "date"])
+async def test_a_category_in_the_order_of_dates_is_read_from_its_index(
+    planner: Planner, sort: str, category: str
+) -> None:
+    plan = await planner.plan(f"/expenses?category={category}&sort={sort}&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_CATEGORY
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+async def test_what_has_no_category_is_read_from_the_index_of_categories(planner: Planner) -> None:
+    plan = await planner.plan(f"/expenses?uncategorized=true&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_CATEGORY
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+@pytest.mark.parametrize("bound", ["min_amount=400", "max_amount=200", "min_amount=100&max_amount=110"])
+@pytest.mark.parametrize("sort", ["-amount", "amount"])
+async def test_a_range_of_amounts_is_a_stretch_of_the_index_by_amount(planner: Planner, sort: str, bound: str) -> None:
+    plan = await planner.plan(f"/expenses?{bound}&sort={sort}&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_AMOUNT
+    assert "filesort" not in plan.notes
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+@pytest.mark.parametrize("sort", ["-amount", "amount"])
+async def test_a_day_in_the_order_of_amounts_reads_the_rows_of_that_day(planner: Planner, sort: str) -> None:
+    plan = await planner.plan(f"/expenses?period=2024-06-15&sort={sort}&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_DATE
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+@pytest.mark.parametrize("sort", ["-date", "date"])
+async def test_a_rare_amount_in_the_order_of_dates_reads_the_rows_of_that_amount(planner: Planner, sort: str) -> None:
+    plan = await planner.plan(f"/expenses?min_amount=500.9&sort={sort}&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_AMOUNT
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+@pytest.mark.parametrize("sort", ["-date", "date"])
+async def test_a_page_far_down_among_amounts_is_walked_to_by_date(planner: Planner, sort: str) -> None:
+    path = f"/expenses?min_amount=300&sort={sort}&limit=200"
+    cursor = ""
+    for _ in range(10):
+        page = await planner.person.get(path + cursor)
+        cursor = f"&cursor={page.json()['next_cursor']}"
+    plan = await planner.plan(path.replace("200", str(PAGE)) + cursor)
+    assert plan.indexes["expenses"] == BY_DATE
+    assert plan.rows_read <= 2 * READS_A_ROW * (PAGE + 1) + 2 * SLACK
+
+
+async def test_an_external_id_is_looked_up(planner: Planner) -> None:
+    plan = await planner.plan("/expenses?external_id=x4711")
+    assert plan.indexes["expenses"] == BY_EXTERNAL_ID
+    assert plan.rows_read <= SLACK
+
+
+async def test_one_expense_is_looked_up(planner: Planner) -> None:
+    (expense,) = (await planner.person.get("/expenses", params={"category": "c3", "limit": 1})).json()["items"]
+    plan = await planner.plan(f"/expenses/{expense['id']}")
+    assert plan.indexes == {"expenses": "PRIMARY", "categories": "PRIMARY"}
+    assert plan.rows_read <= SLACK
+
+
+async def test_a_count_reads_an_index_alone(planner: Planner) -> None:
+    plan = await planner.plan("/expenses?with_count=true&limit=1")
+    assert "Using index" in plan.notes
+    assert plan.rows_read <= MINE + SLACK
+
+
+async def test_the_use_of_categories_is_read_from_their_index_alone(planner: Planner) -> None:
+    plan = await planner.plan("/categories?with_usage=true")
+    assert plan.indexes["expenses"] == BY_CATEGORY
+    assert "Using index" in plan.notes
+    assert "temporary" not in plan.notes
+    assert "filesort" not in plan.notes
+    assert plan.rows_read <= MINE + SLACK
+
+
+@pytest.mark.parametrize(
+    ("query", "spans"),
+    [
+        ("group_by=day", 1),
+        ("group_by=month&group_by=category", 1),
+        ("group_by=category&compare=last-year", 2),
+        ("", 1),
+        ("currency=EUR&min_amount=1&group_by=week", 1),
+    ],
+)
+async def test_a_report_reads_its_span_of_the_index_that_covers_it(planner: Planner, query: str, spans: int) -> None:
+    plan = await planner.plan(f"/reports/spending?period=2024&{query}")
+    in_span = (await planner.person.get("/reports/spending?period=2024")).json()["totals"][0]["count"]
+    assert plan.indexes["expenses"] == BY_REPORT
+    assert "Using index" in plan.notes
+    # A row of the index is read once, and once more its sum where the groups lie in another order than the index.
+    assert plan.rows_read <= 2.5 * spans * in_span + SLACK
+
+
+async def test_a_report_by_day_and_category_groups_as_the_index_lies(planner: Planner) -> None:
+    plan = await planner.plan("/reports/spending?period=2024&group_by=month&group_by=category")
+    assert "temporary" not in plan.notes
+    assert "filesort" not in plan.notes
+
+
+async def test_the_open_end_of_a_report_without_filters_is_looked_up(planner: Planner) -> None:
+    planner.sent.clear()
+    await planner.person.get("/reports/spending?from=2024-06-01")
+    [end] = [sent for sent in planner.sent if "LIMIT 1" in sent and "FROM expenses" in sent]
+    assert planner.explain(end).rows_read <= 2
+
+
+async def test_the_status_of_budgets_reads_its_windows_alone(planner: Planner) -> None:
+    await planner.person.post("/budgets", json={"amount": "5.00", "period": "month", "category": "c3"})
+    plan = await planner.plan("/budgets/status?on=2024-06-15")
+    assert plan.indexes["expenses"] == BY_REPORT
+    assert plan.rows_read <= 2 * MINE / 48 + 100
+
+
+async def test_whether_a_category_is_in_use_reads_one_row(planner: Planner) -> None:
+    category = (await planner.person.post("/categories", json={"name": "unused"})).json()
+    plan = await planner.plan(f"/categories/{category['id']}", method="DELETE")
+    assert plan.indexes["expenses"] is not None
+    assert plan.rows_read <= SLACK
+
+
+async def test_who_is_calling_is_looked_up(planner: Planner) -> None:
+    plan = await planner.plan("/users/me", "users INNER JOIN sessions")
+    assert plan.indexes == {"sessions": "uq_sessions_sid", "users": "PRIMARY", "ledgers": "PRIMARY"}
+    assert plan.rows_read <= SLACK
+
+
+async def test_a_name_or_an_email_is_looked_up(planner: Planner) -> None:
+    form = {"username": planner.person.user["email"], "password": planner.person.password}
+    planner.sent.clear()
+    await planner.person.post("/users/token", data=form)
+    plan = planner.explain(next(sent for sent in planner.sent if "username_key" in sent))
+    assert plan.indexes == {"users": "uq_users_username_key,uq_users_email_key"}
+    assert plan.rows_read <= SLACK
+
+
+@pytest.mark.parametrize(
+    ("table", "index"),
+    [
+        ("ledgers", "PRIMARY"),
+        ("categories", "uq_categories_owner_id_name_key"),
+        ("expenses", BY_EXTERNAL_ID),
+    ],
+)
+async def test_what_a_new_expense_needs_is_looked_up(planner: Planner, table: str, index: str) -> None:
+    body = {"amount": "1.00", "category": "C5", "external_id": f"new {table}"}
+    plan = await planner.plan("/expenses", table, "POST", json=body)
+    assert plan.indexes[table] == index
+    assert plan.rows_read <= SLACK
+
+
+async def test_what_lies_in_the_trash_is_looked_up(planner: Planner) -> None:
+    body = {"amount": "1.00", "external_id": "thrown away"}
+    made = (await planner.person.post("/expenses", json=body)).json()
+    await planner.person.delete(f"/expenses/{made['id']}")
+    plan = await planner.plan("/expenses", "trash", "POST", json=body)
+    assert plan.indexes["trash"] == "uq_trash_owner_id_external_id"
+    assert plan.rows_read <= SLACK
+
+
+@pytest.mark.parametrize("since", [0, MINE // 2])
+async def test_what_changed_is_read_in_the_order_of_revisions(planner: Planner, since: int) -> None:
+    plan = await planner.plan(f"/changes?since={since}&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_REVISION["expenses"]
+    assert "filesort" not in plan.notes
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+@pytest.mark.parametrize("table", ["categories", "budgets", "tombstones"])
+async def test_what_else_changed_is_read_in_the_order_of_revisions(planner: Planner, table: str) -> None:
+    plan = await planner.plan(f"/changes?since=1&limit={PAGE}", table)
+    assert plan.indexes[table] == BY_REVISION[table]
+
+
+async def test_one_change_of_many_rows_is_paged_without_reading_them_again(planner: Planner) -> None:
+    changed = await planner.person.patch("/expenses?period=2022-12", json={"description": "december"})
+    since = changed.json()["revision"] - 1
+    page = (await planner.person.get(f"/changes?since={since}&limit=200")).json()
+    plan = await planner.plan(f"/changes?since={since}&limit={PAGE}&cursor={page['next_cursor']}")
+    assert changed.json()["matched"] > 400
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+async def test_the_trash_is_read_in_the_order_of_deletions(planner: Planner) -> None:
+    await planner.person.delete("/expenses?period=2022-11-30")
+    plan = await planner.plan("/expenses/trash?limit=5", "trash")
+    assert plan.indexes["trash"] == BY_REVISION["trash"]
+    assert "filesort" not in plan.notes

@@ -1,0 +1,147 @@
+"""The service as it is deployed: real processes, several workers, signals."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from contextlib import closing
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.servers import MAIN, NoServer, Service
+
+Write = Coroutine[Any, Any, httpx.Response]
+
+PASSWORD = "a walk along the sea"
+
+
+async def sign_up(service: Service) -> httpx.AsyncClient:
+    """Somebody new, as the client that they sign in with."""
+    name = f"user-{secrets.token_hex(6)}"
+    client = httpx.AsyncClient(base_url=service.url, timeout=20, trust_env=False)
+    form = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+    assert (await client.post("/users/register", json=form)).status_code == 201
+    token = await client.post("/users/token", data={"username": name, "password": PASSWORD})
+    client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+    return client
+
+
+# --- from nothing -----------------------------------------------------------------------------------------------------
+
+
+async def test_two_workers_start_from_nothing_and_agree() -> None:
+    with Service({"SECRET_KEY": ""}, workers=2) as service:
+        person = await sign_up(service)
+        # A connection each, so that both workers are asked.
+        answers = [await person.get("/users/me", headers={"Connection": "close"}) for _ in range(30)]
+        await person.aclose()
+        assert Counter(answer.status_code for answer in answers) == {200: 30}
+        assert {file.name for file in service.folder.glob("expense_tracker.*")} >= {
+            "expense_tracker.db",
+            "expense_tracker.key",
+        }
+        assert service.log.count("Application startup complete") == 2
+
+
+def test_another_schema_is_refused_with_what_to_run(empty_mysql_url: str) -> None:
+    with pytest.raises(NoServer, match="make migrate"):
+        Service({"DATABASE_URL": empty_mysql_url})
+
+
+def test_a_start_that_should_migrate_what_does_not_answer_is_refused_with_a_reason() -> None:
+    nowhere = {"DATABASE_URL": "mysql://ada:hunter2@127.0.0.1:1/expenses", "AUTO_MIGRATE": "true"}
+    with pytest.raises(NoServer, match="cannot be migrated now") as refused:
+        Service(nowhere)
+    assert "hunter2" not in str(refused.value)
+
+
+# --- many at once -----------------------------------------------------------------------------------------------------
+
+
+async def create(person: httpx.AsyncClient, amount: str) -> dict[str, Any]:
+    answer = await person.post("/expenses", json={"amount": amount})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def writes(person: httpx.AsyncClient, each: int) -> list[Write]:
+    """So many creations, edits and deletions, ready to be sent at once."""
+    made = await asyncio.gather(*(create(person, "1.00") for _ in range(2 * each)))
+    to_change, to_delete = made[:each], made[each:]
+    return [
+        *(person.post("/expenses", json={"amount": "2.00"}) for _ in range(each)),
+        *(person.patch(f"/expenses/{it['id']}", json={"amount": "3.00"}) for it in to_change),
+        *(person.delete(f"/expenses/{it['id']}") for it in to_delete),
+    ]
+
+
+async def amounts(person: httpx.AsyncClient) -> Counter[str]:
+    page = await person.get("/expenses", params={"limit": 200})
+    return Counter(it["amount"] for it in page.json()["items"])
+
+
+async def test_two_workers_lose_none_of_eighty_writes_at_once(empty_database_url: str) -> None:
+    environment = {"DATABASE_URL": empty_database_url, "AUTO_MIGRATE": "true"}
+    with Service(environment, workers=2) as service:
+        person, *others = [await sign_up(service) for _ in range(5)]
+        mine = await writes(person, each=14)
+        theirs = [write for other in others for write in await writes(other, each=4)]
+        answers = await asyncio.gather(
+            *(write for pair in zip(theirs, mine, strict=False) for write in pair), *theirs[42:]
+        )
+        assert Counter(answer.status_code for answer in answers) == {201: 30, 200: 30, 204: 30}
+        assert await amounts(person) == {"2.00": 14, "3.00": 14}
+        assert [await amounts(other) for other in others] == [{"2.00": 4, "3.00": 4}] * 4
+        # The next revision counts every write that was acknowledged.
+        assert (await create(person, "4.00"))["revision"] == 28 + 42 + 1
+        assert [(await create(other, "4.00"))["revision"] for other in others] == [8 + 12 + 1] * 4
+        await asyncio.gather(*(client.aclose() for client in (person, *others)))
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running() -> Iterator[Service]:
+    """The service as `make run` starts it."""
+    with closing(Service({}, program=MAIN)) as service:
+        yield service
+
+
+def answers_at(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def until_closed(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while answers_at(port):
+        assert time.monotonic() < deadline, "it still listens"
+        time.sleep(0.01)
+
+
+def test_sigterm_lets_a_request_in_flight_finish_and_ends_well(running: Service) -> None:
+    body = json.dumps({"username": "late", "email": "late@example.com", "password": PASSWORD}).encode()
+    head = (
+        "POST /users/register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as client:
+        client.sendall(head.encode())
+        # The service asks for the body: the request is in flight.
+        assert client.recv(1024).startswith(b"HTTP/1.1 100 Continue")
+        os.kill(running.process.pid, signal.SIGTERM)
+        until_closed(running.port)
+        client.sendall(body)
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 201 Created")
+    assert b'"username":"late"' in answer
+    assert running.process.stop() == 0, running.log

@@ -1,0 +1,1 @@
+"""Who: accounts, sign-ins and sessions, personal tokens, and how attempts to sign in are counted and slowed."""

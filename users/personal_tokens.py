@@ -1,0 +1,188 @@
+"""Personal access tokens: what a user gives to a script instead of the password."""
+
+import asyncio
+import re
+import secrets
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from auth import Caller, hashed
+from database import ACCOUNT, UnitOfWork, inserted_id, now
+from infra.prepared import Prepared
+from models import LedgerState, PersonalToken, User
+from problems import InvalidToken, NotFound, TokenExpired, TooMany, ValidationFailed
+from users import schemas
+from users.schemas import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
+from users.sessions import is_live
+from values.field_errors import at
+
+MOST_TOKENS: Final = 100
+PREFIX: Final = "etk_"
+RANDOM_BITS: Final = 160
+SECRET_LENGTH: Final = 27
+CHECKSUM_LENGTH: Final = 6
+LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TOKEN: Final = re.compile(f"{PREFIX}[0-9A-Za-z]{{{SECRET_LENGTH + CHECKSUM_LENGTH}}}")
+NOT_GOOD: Final = "This personal access token is not valid, or was deleted: make another with POST /users/me/tokens."
+TOO_OLD: Final = "This personal access token has expired: make another with POST /users/me/tokens."
+NOTED_EVERY: Final = timedelta(minutes=1)
+NOTING_SECONDS: Final = 1
+
+SCOPES: Final = {"read": frozenset({"read"}), "write": frozenset({"read", "write"})}
+"""What a token of each scope opens."""
+
+_MINE: Final = PersonalToken.owner_id == bindparam("owner")
+_THIS: Final = (_MINE, PersonalToken.id == bindparam("token_id"))
+# Answered by the unique index on token_hash and the primary keys of users and ledgers: whoever knows a token is let in.
+_BEARER: Final = Prepared(
+    select(
+        PersonalToken.id,
+        PersonalToken.owner_id,
+        PersonalToken.scope,
+        PersonalToken.expires_at,
+        PersonalToken.last_used_at,
+        User.currency,
+        User.timezone,
+        User.month_start_day,
+        LedgerState.revision,
+    )
+    .join(User, User.id == PersonalToken.owner_id)
+    .join(LedgerState, LedgerState.owner_id == PersonalToken.owner_id)
+    .where(PersonalToken.token_hash == bindparam("token_hash"))
+)
+_ALL: Final = (
+    select(
+        PersonalToken.id,
+        PersonalToken.name,
+        PersonalToken.scope,
+        PersonalToken.created_at,
+        PersonalToken.last_used_at,
+        PersonalToken.expires_at,
+    )
+    .where(_MINE)
+    .order_by(PersonalToken.id.desc())
+)
+_EXPIRED: Final = delete(PersonalToken).where(_MINE, PersonalToken.expires_at <= bindparam("instant"))
+_COUNT: Final = select(func.count(PersonalToken.id)).where(_MINE)
+# The row that they all refer to, so that no two requests each make the hundredth.
+_USER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update()
+_USED: Final = (
+    update(PersonalToken)
+    .where(*_THIS, or_(PersonalToken.last_used_at.is_(None), PersonalToken.last_used_at <= bindparam("noted_before")))
+    .values(last_used_at=bindparam("instant"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who sent a personal token, and what it opens."""
+
+    token_id: int
+    caller: Caller
+    scopes: frozenset[str]
+    last_used_at: datetime | None
+
+    @property
+    def is_to_be_noted(self) -> bool:
+        """Whether a minute has passed since it was noted that the token was used."""
+        return self.last_used_at is None or self.last_used_at <= now() - NOTED_EVERY
+
+
+# --- How one is written -----------------------------------------------------------------------------------------------
+
+
+def generate() -> str:
+    """Return a new token: `etk_`, 160 random bits, and a checksum by which a typo is told from a token that is gone."""
+    secret = _base62(secrets.randbits(RANDOM_BITS), SECRET_LENGTH)
+    return PREFIX + secret + _checksum(secret)
+
+
+def is_personal(token: str) -> bool:
+    """Tell whether this wants to be a personal token, good or not."""
+    return token.startswith(PREFIX)
+
+
+def is_whole(token: str) -> bool:
+    """Tell whether a token is written as they all are and bears the checksum of its secret."""
+    secret = token[len(PREFIX) : len(PREFIX) + SECRET_LENGTH]
+    return bool(_TOKEN.fullmatch(token)) and token.endswith(_checksum(secret))
+
+
+def _checksum(secret: str) -> str:
+    return _base62(zlib.crc32(secret.encode()), CHECKSUM_LENGTH)
+
+
+def _base62(number: int, length: int) -> str:
+    digits = ""
+    for _ in range(length):
+        number, digit = divmod(number, len(LETTERS))
+        digits = LETTERS[digit] + digits
+    return digits
+
+
+# --- Who sends one ----------------------------------------------------------------------------------------------------
+
+
+async def bearer_of(connection: AsyncConnection, token: str) -> Bearer:
+    """Return whose token this is; raise InvalidToken, without asking where it was misspelt, or TokenExpired."""
+    row = await _BEARER.row(connection, {"token_hash": hashed(token)}) if is_whole(token) else None
+    if row is None:
+        raise InvalidToken(NOT_GOOD)
+    token_id, owner_id, scope, expires_at, last_used_at, *profile = row
+    if expires_at is not None and expires_at <= now():
+        raise TokenExpired(TOO_OLD)
+    return Bearer(token_id, Caller(owner_id, None, *profile), SCOPES[scope], last_used_at)
+
+
+async def note_use(unit: UnitOfWork, bearer: Bearer) -> None:
+    """Note that a token was used, unless somebody else just has; raise TimeoutError where that takes too long."""
+    instant = now()
+    this = {"owner": bearer.caller.id, "token_id": bearer.token_id}
+    span = {"instant": instant, "noted_before": instant - NOTED_EVERY}
+    async with asyncio.timeout(NOTING_SECONDS), unit.lasting() as connection:
+        await connection.execute(_USED, this | span)
+
+
+# --- What their owner does with them ----------------------------------------------------------------------------------
+
+
+async def create_token(unit: UnitOfWork, caller: Caller, data: PersonalTokenCreate) -> PersonalTokenSecret:
+    """Make a token, show it this once, and sweep the expired ones; raise TooMany where there are a hundred."""
+    instant = now()
+    if data.expires_at is not None and data.expires_at <= instant:
+        raise ValidationFailed(errors=[at("/expires_at", "out_of_range", "Send an instant in the future.")])
+    connection = await unit.begin(caller.id, ACCOUNT)
+    await connection.execute(_USER, {"user_id": caller.id})
+    if not await is_live(connection, caller):
+        # It ended while this waited for its turn, as with a new password.
+        raise InvalidToken
+    await connection.execute(_EXPIRED, {"owner": caller.id, "instant": instant})
+    if (await connection.execute(_COUNT, {"owner": caller.id})).scalar_one() >= MOST_TOKENS:
+        raise TooMany(f"An account has at most {MOST_TOKENS} personal access tokens: delete one first.")
+    token, values = generate(), {**data.model_dump(), "created_at": instant}
+    row = {"owner_id": caller.id, "token_hash": hashed(token), **values}
+    inserted = await connection.execute(insert(PersonalToken), row)
+    return PersonalTokenSecret(id=inserted_id(inserted), token=token, last_used_at=None, **values)
+
+
+async def list_tokens(unit: UnitOfWork, caller: Caller) -> PersonalTokenList:
+    """Return the caller's tokens, the newest first."""
+    rows = await (await unit.connection()).execute(_ALL, {"owner": caller.id})
+    return PersonalTokenList(items=[schemas.PersonalToken.model_validate(row._asdict()) for row in rows])
+
+
+async def delete_token(unit: UnitOfWork, caller: Caller, token_id: int) -> None:
+    """Delete one of the caller's tokens; raise NotFound where there is none of this id."""
+    this = {"owner": caller.id, "token_id": token_id}
+    if not (await (await unit.begin()).execute(delete(PersonalToken).where(*_THIS), this)).rowcount:
+        raise NotFound
+
+
+async def delete_tokens(unit: UnitOfWork, caller: Caller) -> None:
+    """Delete all tokens of the caller."""
+    await (await unit.begin()).execute(delete(PersonalToken).where(_MINE), {"owner": caller.id})

@@ -1,0 +1,119 @@
+"""What goes over the wire about access: sessions and their tokens, and the tokens of scripts."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, JsonValue
+
+from values.fields import Instant, TokenName
+from values.shapes import Answer, Shape, example
+
+# --- Sessions ---------------------------------------------------------------------------------------------------------
+
+
+class Token(Answer):
+    """A bearer token (RFC 6750), how many seconds it is good for, and what gets the next one."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    refresh_token: str
+
+    model_config = example(
+        access_token="eyJhbGciOiJIUzI1NiIs…",  # noqa: S106
+        token_type="bearer",  # noqa: S106
+        expires_in=900,
+        refresh_token="JDKfM1m5NhBLTl1wEoIHo_2zL0I6Wq4cUqWtBd3yYFE",  # noqa: S106
+    )
+
+
+class RefreshTokenShown(Shape):
+    """A refresh token: to go on, the one that was given last; to sign out, any of the session's."""
+
+    refresh_token: Annotated[
+        str, Field(max_length=1024, description="From an answer of `POST /users/token` or `/users/token/refresh`.")
+    ]
+
+    model_config = example(refresh_token="JDKfM1m5NhBLTl1wEoIHo_2zL0I6Wq4cUqWtBd3yYFE")  # noqa: S106
+
+
+class Session(Answer):
+    """A sign-in that has not ended, as the server saw it."""
+
+    id: int
+    created_at: datetime
+    last_used_at: datetime = Field(description="When it was opened or last refreshed.")
+    user_agent: str | None = Field(description="What the client called itself then.")
+    ip: str | None = Field(description="The address that it came from then.")
+    current: bool = Field(description="Whether it is the one that asks.")
+
+    model_config = example(
+        id=12,
+        created_at="2026-11-22T13:23:00Z",
+        last_used_at="2026-11-22T18:40:00Z",
+        user_agent="Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+        ip="203.0.113.7",
+        current=True,
+    )
+
+
+class SessionList(Answer):
+    """All live sessions, the newest first."""
+
+    items: list[Session]
+    next_cursor: None = None
+
+
+# --- Personal access tokens -------------------------------------------------------------------------------------------
+
+
+_MADE: Final[Mapping[str, JsonValue]] = {
+    "id": 3,
+    "name": "nightly import",
+    "scope": "write",
+    "created_at": "2026-11-22T13:23:00Z",
+    "last_used_at": None,
+    "expires_at": "2199-12-31T23:59:59Z",
+}
+
+
+class PersonalTokenCreate(Shape):
+    """A new personal access token; without `expires_at` it is good until it is deleted."""
+
+    name: TokenName
+    scope: Annotated[
+        Literal["read", "write"],
+        Field(description="What it opens: `read` all that reads the ledger, `write` changing it too."),
+    ]
+    expires_at: Instant | None = None
+
+    model_config = example(name="nightly import", scope="write", expires_at="2199-12-31T23:59:59Z")
+
+
+class PersonalToken(Answer):
+    """A personal access token, without the secret."""
+
+    id: int
+    name: str
+    scope: Literal["read", "write"]
+    created_at: datetime
+    last_used_at: datetime | None = Field(description="Noted once a minute at most; null before the first time.")
+    expires_at: datetime | None = Field(description="Null for one that is good until it is deleted.")
+
+    model_config = example(**_MADE)
+
+
+class PersonalTokenSecret(PersonalToken):
+    """A personal access token that was just made, with the secret, which is never shown again."""
+
+    token: str
+
+    model_config = example(**_MADE, token="etk_0Xq…")  # noqa: S106
+
+
+class PersonalTokenList(Answer):
+    """All personal access tokens, the newest first."""
+
+    items: list[PersonalToken]
+    next_cursor: None = None

@@ -1,0 +1,1 @@
+"""Pure values: money, periods, texts, field types. No input or output, no clock, nothing of ours imported."""

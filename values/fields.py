@@ -1,0 +1,321 @@
+"""The vocabulary of fields: how each kind of value is read, refused and described, wherever it is sent."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, TypeVar
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from typing_extensions import TypeAliasType
+
+from database import LARGEST_ID
+from problems import NotFound
+from values import money, periods
+from values.field_errors import refusal
+from values.texts import (
+    DESCRIPTION_LENGTH,
+    EMAIL_LENGTH,
+    EXTERNAL_ID_LENGTH,
+    KEY_GROWTH,
+    NAME_LENGTH,
+    name_key,
+    text_key,
+)
+
+T = TypeVar("T")
+
+# Control characters of C0 save tab and newline: invisible, and poison to logs, CSV files and terminals.
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
+_TEXT: Final = r"^[^\x00-\x08\x0b-\x1f]*$"
+WORDED: Final = r"^[^\x00-\x08\x0b-\x1f]*[^\s\x00-\x1f\x85][^\x00-\x08\x0b-\x1f]*$"
+"""The same with something to see in it, as the document says it."""
+# JSON can spell half of a character; UTF-8 cannot, and so neither can the database.
+_SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
+# At most so many code points compose to one, so a text that is longer still is too long whatever it normalises to;
+# it is refused first, because normalising takes the square of the length.
+MOST_COMPOSED: Final = 4
+_USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
+_COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
+_ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
+_WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,39}")
+
+
+def refusing(read: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Let a reader of money or of periods be a validator: what it refuses becomes an entry."""
+
+    def reading(value: object) -> T:
+        try:
+            return read(value)
+        except (money.AmountError, periods.PeriodError) as error:
+            raise refusal(error.code, str(error)) from None
+
+    return reading
+
+
+def whole_characters(value: str) -> str:
+    """Return a text as it is, or refuse one with half of a character in it."""
+    if _SURROGATES.search(value):
+        raise refusal("malformed", "This is no valid Unicode text.")
+    return value
+
+
+def text(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
+    """Make the validator of a text: trimmed, in NFC, of so many characters, with a `key` that its column can hold."""
+
+    def read(value: str) -> str:
+        if len(value.strip()) > longest * MOST_COMPOSED:
+            raise refusal("too_long", f"Send at most {longest} characters.")
+        trimmed = unicodedata.normalize("NFC", whole_characters(value).strip()).strip()
+        if _CONTROLS.search(value):
+            raise refusal("malformed", "Leave out control characters.")
+        if len(trimmed) < shortest:
+            raise refusal("too_short", f"Send at least {shortest} character{'s' * (shortest > 1)}.")
+        if len(trimmed) > longest:
+            raise refusal("too_long", f"Send at most {longest} characters.")
+        # A few characters fold to as many as eighteen: a text of them has no key that its column could hold.
+        if key and len(key(trimmed)) > longest * KEY_GROWTH:
+            raise refusal("too_long", "Send fewer characters: some of these stand for many letters each.")
+        return trimmed
+
+    return read
+
+
+def _username(value: str) -> str:
+    if not _USERNAME.fullmatch(value):
+        raise refusal("malformed", "Use ASCII letters, digits, dots, underscores and hyphens.")
+    return value
+
+
+def _color(value: str) -> str:
+    if not _COLOR.fullmatch(value):
+        raise refusal("malformed", "Write a colour like #2a9d8f.")
+    return value.lower()
+
+
+def plain_address(text: str) -> str:
+    """Return an e-mail address in the one spelling that is stored (RFC 5891), and any other text as it is."""
+    try:
+        return str(validate_email(text, check_deliverability=False).normalized)
+    except EmailNotValidError:
+        return text
+
+
+def _email(value: str) -> str:
+    if len(value) > EMAIL_LENGTH * MOST_COMPOSED:
+        raise refusal("malformed", "This is not an e-mail address.")
+    try:
+        email = validate_email(whole_characters(value), check_deliverability=False).normalized
+    except EmailNotValidError:
+        # The library's own sentences quote the address.
+        raise refusal("malformed", "This is not an e-mail address.") from None
+    if len(name_key(email)) > EMAIL_LENGTH * KEY_GROWTH:
+        raise refusal("too_long", f"Send at most {EMAIL_LENGTH} characters.")
+    return email
+
+
+def _null_if_empty(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() and not _CONTROLS.search(value) else value
+
+
+def _never_null(value: object) -> object:
+    if value is None:
+        raise refusal("wrong_type", "This cannot be null; leave it out instead.")
+    return value
+
+
+class NotNullable:
+    """Marks a field whose None means that it was not sent, and which the document therefore does not call nullable."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Take the null out of the choices."""
+        described = handler(schema)
+        choices = [choice for choice in described.pop("anyOf", []) if choice != {"type": "null"}]
+        return described | (choices[0] if len(choices) == 1 else {"anyOf": choices})
+
+
+class EmptyIsNull:
+    """Marks a text that may be null, and which the document lets be empty too."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Ask for no letter, where one was asked for."""
+        described = handler(schema)
+        for choice in described.get("anyOf", []):
+            if choice.get("pattern") == WORDED:
+                choice["pattern"] = _TEXT
+                del choice["minLength"]
+        return described
+
+
+def _row_id(value: object) -> int:
+    # What is no id is no row: the same answer as for a stranger's.
+    if not isinstance(value, str) or not _ROW_ID.fullmatch(value) or int(value) > LARGEST_ID:
+        raise NotFound
+    return int(value)
+
+
+def whole_number(value: object) -> object:
+    """Read the digits of an integer in a query string; whatever else is left to be refused."""
+    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+
+
+def _flag(value: object) -> object:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _bound(value: object) -> int:
+    return money.read_bound(value if isinstance(value, str) else "")
+
+
+_DECIMAL: Final = r"^-?[0-9]{1,12}(\.[0-9]{1,3})?$"
+_NOT_ZERO: Final = r"^(?!-?0+(\.0+)?$)"
+_BEYOND: Final = 10**money.MAX_WHOLE_DIGITS
+
+RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_row_id)]
+WholeNumber = Annotated[int, BeforeValidator(whole_number)]
+"""An integer in a query string."""
+CursorText = Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})]
+"""The cursor of a page in a query string."""
+Flag = Annotated[bool, BeforeValidator(_flag)]
+"""`true` or `false` in a query string."""
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(refusing(money.read_amount)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _DECIMAL.replace("^", _NOT_ZERO)},
+                {"type": "number", "exclusiveMinimum": -_BEYOND, "exclusiveMaximum": _BEYOND, "not": {"const": 0}},
+            ],
+            "description": "Not zero, with at most the currency's decimals; a negative one is a refund.",
+            "examples": ["12.50"],
+        }
+    ),
+]
+Limit = Annotated[
+    Decimal,
+    BeforeValidator(refusing(money.read_limit)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _DECIMAL.replace("^-?", _NOT_ZERO)},
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": _BEYOND},
+            ],
+            "description": "More than zero, with at most the currency's decimals.",
+            "examples": ["200.00"],
+        }
+    ),
+]
+"""The amount of a budget."""
+AmountBound = Annotated[int, BeforeValidator(refusing(_bound)), WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
+"""A filter's bound, in thousandths."""
+Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
+PositiveMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("-?", "")})]
+"""The amount of a budget, as it is answered."""
+TotalMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("{1,12}", "+")})]
+"""What amounts add up to, which may have more digits than any of them."""
+Currency = TypeAliasType(
+    "Currency",
+    Annotated[
+        str,
+        BeforeValidator(refusing(money.read_currency)),
+        WithJsonSchema({"type": "string", "enum": [*money.DECIMALS], "description": "ISO 4217 code, in any case."}),
+    ],
+)
+"""A currency that is in use; the document lists them once."""
+Day = Annotated[
+    date,
+    BeforeValidator(refusing(periods.read_day)),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date",
+            "pattern": periods.DAY_PATTERN,
+            "description": "A day from 1900-01-01 to 2199-12-31.",
+        }
+    ),
+]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(refusing(periods.read_instant)),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": periods.INSTANT_PATTERN,
+            "description": "An instant (RFC 3339) before 2200.",
+        }
+    ),
+]
+Email = Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email", "maxLength": 254})]
+Timezone = Annotated[
+    str,
+    BeforeValidator(refusing(periods.read_timezone)),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_+/-]+$", "description": "IANA time zone name."}),
+]
+_CATEGORY_NAME = AfterValidator(text(1, NAME_LENGTH, name_key))
+CategoryName = Annotated[
+    str, _CATEGORY_NAME, Field(json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": NAME_LENGTH})
+]
+TokenName = Annotated[
+    str,
+    AfterValidator(text(1, NAME_LENGTH)),
+    Field(
+        description="What it is for.", json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": NAME_LENGTH}
+    ),
+]
+UniqueName = Annotated[
+    str,
+    _CATEGORY_NAME,
+    Field(
+        description="One of a kind in your account, whatever its case and the form of its letters (Unicode NFKC, to "
+        "which ² is 2); an accent makes another name.",
+        json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": NAME_LENGTH},
+    ),
+]
+Description = Annotated[
+    str,
+    AfterValidator(text(0, DESCRIPTION_LENGTH, text_key)),
+    Field(json_schema_extra={"pattern": _TEXT, "maxLength": DESCRIPTION_LENGTH}),
+]
+ExternalId = Annotated[
+    str,
+    AfterValidator(text(0, EXTERNAL_ID_LENGTH)),
+    Field(json_schema_extra={"pattern": _TEXT, "maxLength": EXTERNAL_ID_LENGTH}),
+]
+Optional = Annotated[T | None, BeforeValidator(_null_if_empty), EmptyIsNull]
+"""A text that may be null; an empty one is."""
+Given = Annotated[T | None, BeforeValidator(_never_null), NotNullable]
+"""A field that may be left out but not be null."""
+Color = Annotated[
+    str,
+    AfterValidator(_color),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^(#[0-9A-Fa-f]{6})?$", "description": "Like #2a9d8f; empty is null."}
+    ),
+]
+Username = Annotated[
+    str,
+    Field(min_length=3, max_length=NAME_LENGTH),
+    AfterValidator(_username),
+    Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]+$"}),
+]
+Ignored = Annotated[Any, Field(description="Ignored.")]
+MonthStartDay = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=28,
+        description="The day on which your months begin; weeks, quarters and years stay the calendar's.",
+    ),
+]
+RevisionNumber = Annotated[
+    int, Field(description="The number of the change that touched it last, counted over the whole account.")
+]
+Archived = Annotated[bool, Field(description="A mark for pickers to leave it out; it changes nothing else.")]

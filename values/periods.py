@@ -1,0 +1,324 @@
+"""Days, time zones and periods: what a client writes, read into plain dates.
+
+Pure: today is passed in. Weeks are those of ISO 8601; months are the user's own and may begin on any day from 1 to 28;
+quarters and years are the calendar's. Every period lies in EARLIEST..LATEST.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from values.spans import (
+    MONTHS_OF_A_YEAR,
+    ONE_DAY,
+    Span,
+    a_year_before,
+    as_many_days_before,
+    day_holding,
+    day_span,
+    just_before,
+    month_holding,
+    month_span,
+    month_start,
+    quarter_holding,
+    quarter_span,
+    same_days,
+    week_holding,
+    week_span,
+    year_holding,
+    year_span,
+)
+
+EARLIEST = date(1900, 1, 1)
+LATEST = date(2199, 12, 31)
+MOST_DAYS = 36_600
+MOST_MONTHS = 1_200
+
+Rule = Callable[[date, int], Span]
+"""Gives a span from a day and the day on which the user's months begin."""
+
+
+class PeriodError(ValueError):
+    """This is not a date or period that can be used."""
+
+    code = "malformed"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or self.__doc__)
+
+
+class NotADay(PeriodError):
+    """Write a day that exists as YYYY-MM-DD, like 2026-11-22."""
+
+
+class DayNotText(NotADay):
+    """Send the day as a string, like "2026-11-22"."""
+
+    code = "wrong_type"
+
+
+class AnInstant(PeriodError):
+    """This is a day, not an instant: send 2026-11-22 without a time."""
+
+
+class DayOutOfRange(PeriodError):
+    """Send a day from 1900-01-01 to 2199-12-31."""
+
+    code = "out_of_range"
+
+
+class NotAPeriod(PeriodError):
+    """Name a period that there is, like 2026, 2026-Q4, 2026-11, 2026-W47, 2026-11-22, last-month or last-30-days."""
+
+
+class PeriodOutOfRange(PeriodError):
+    """Ask for a period from 1900-01-01 to 2199-12-31, and for at most the last 36600 days or 1200 months."""
+
+    code = "out_of_range"
+
+
+class UnknownTimezone(PeriodError):
+    """Send an IANA time zone name, like Europe/Berlin."""
+
+    code = "not_allowed"
+
+
+class TimezoneNotText(UnknownTimezone):
+    """Send the time zone as a string, like "Europe/Berlin"."""
+
+    code = "wrong_type"
+
+
+class NotAnInstant(PeriodError):
+    """Write an instant with its offset, like 2027-01-31T09:00:00Z."""
+
+
+class InstantNotText(NotAnInstant):
+    """Send the instant as a string, like "2027-01-31T09:00:00Z"."""
+
+    code = "wrong_type"
+
+
+class InstantOutOfRange(PeriodError):
+    """Send an instant before the year 2200."""
+
+    code = "out_of_range"
+
+
+# [0-9] throughout, because \d also matches the digits of every other script.
+YEAR = "([0-9]{4})"
+MONTH = f"{YEAR}-(0[1-9]|1[0-2])"
+DAY = f"{MONTH}-(0[1-9]|[12][0-9]|3[01])"
+INSTANT = "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}"
+TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
+FULL_INSTANT = f"{DAY}[Tt]{TIME}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+
+
+def read_day(value: object) -> date:
+    """Read a calendar day written as YYYY-MM-DD, the extended format of ISO 8601-1, 5.2.2.1.
+
+    Raises DayNotText, AnInstant, NotADay or DayOutOfRange.
+    """
+    if not isinstance(value, str):
+        raise DayNotText
+    if re.match(INSTANT, value):
+        raise AnInstant
+    if not re.fullmatch(DAY, value):
+        raise NotADay
+    # Compared as text, in which ISO days sort alike: the year 0000 can be written, yet `date` has none.
+    if not EARLIEST.isoformat() <= value <= LATEST.isoformat():
+        raise DayOutOfRange
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise NotADay from None
+
+
+def read_instant(value: object) -> datetime:
+    """Read an instant written as RFC 3339 has it, and return it in UTC, in whole seconds.
+
+    Raises InstantNotText, NotAnInstant or InstantOutOfRange.
+    """
+    if not isinstance(value, str):
+        raise InstantNotText
+    if not re.fullmatch(FULL_INSTANT, value):
+        raise NotAnInstant
+    try:
+        instant = datetime.fromisoformat(value.upper()).astimezone(UTC).replace(microsecond=0)
+    except ValueError:
+        raise NotAnInstant from None
+    except OverflowError:
+        raise InstantOutOfRange from None
+    if instant.year > LATEST.year:
+        raise InstantOutOfRange
+    return instant
+
+
+@cache
+def timezones() -> frozenset[str]:
+    """List the time zones a user may have: the names and links of the IANA database that stand for a place."""
+    return frozenset(available_timezones() - {"Factory", "localtime", "posixrules"})
+
+
+def read_timezone(value: object) -> str:
+    """Read the name of a time zone in the exact spelling of the IANA database.
+
+    Raises TimezoneNotText or UnknownTimezone.
+    """
+    if not isinstance(value, str):
+        raise TimezoneNotText
+    if value not in timezones():
+        raise UnknownTimezone
+    return value
+
+
+def today(now: datetime, timezone: str) -> date:
+    """Tell which day it is for a user in `timezone` at the instant `now`, which must carry its own offset."""
+    if now.utcoffset() is None:
+        # astimezone would take it for the server's local time, and be right on the developer's machine only.
+        raise ValueError("today() needs an aware datetime")
+    return now.astimezone(ZoneInfo(timezone)).date()
+
+
+def one_before(holding: Rule) -> Rule:
+    """Make the rule for the whole unit before the one that holds today."""
+    return lambda today, start_day: holding(holding(today, start_day).first - ONE_DAY, start_day)
+
+
+def to_date(holding: Rule) -> Rule:
+    """Make the rule for the unit that holds today, from its first day to today."""
+    return lambda today, start_day: Span(holding(today, start_day).first, today)
+
+
+def last_days(count: int, today: date, _start_day: int = 1) -> Span:
+    """Give the last `count` days, of which today is one."""
+    return Span(today - timedelta(days=count - 1), today)
+
+
+def last_months(count: int, today: date, start_day: int = 1) -> Span:
+    """Give the last `count` whole months of the user's, of which the current one, to its end, is one."""
+    current = month_holding(today, start_day)
+    return Span(month_start(current.first.year, current.first.month - count + 1, start_day), current.last)
+
+
+WORDS: dict[str, Rule] = {
+    "today": day_holding,
+    "this-week": week_holding,
+    "this-month": month_holding,
+    "this-quarter": quarter_holding,
+    "this-year": year_holding,
+    "last-week": one_before(week_holding),
+    "last-month": one_before(month_holding),
+    "last-quarter": one_before(quarter_holding),
+    "last-year": one_before(year_holding),
+    "month-to-date": to_date(month_holding),
+    "year-to-date": to_date(year_holding),
+}
+
+COUNTED = re.compile("last-([1-9][0-9]*)-(days|months)")
+COUNTS: dict[str, tuple[int, Callable[[int, date, int], Span]]] = {
+    "days": (MOST_DAYS, last_days),
+    "months": (MOST_MONTHS, last_months),
+}
+
+# The start day comes first, then one number for each group.
+NAMED: tuple[tuple[re.Pattern[str], Callable[..., Span]], ...] = (
+    (re.compile(YEAR), lambda _, year: year_span(year)),
+    (re.compile(f"{YEAR}-Q([1-4])"), lambda _, year, quarter: quarter_span(year, quarter)),
+    (re.compile(MONTH), lambda start_day, year, month: month_span(year, month, start_day)),
+    (re.compile(f"{YEAR}-W([0-9]{{2}})"), lambda _, year, week: week_span(year, week)),
+    (re.compile(DAY), lambda _, year, month, day: day_span(year, month, day)),
+)
+
+
+_YEARS = "(?:19|20|21)[0-9]{2}"
+_MONTHS = "-(?:0[1-9]|1[0-2])"
+_DAYS = "-(?:0[1-9]|[12][0-9]|3[01])"
+DAY_PATTERN = f"^{_YEARS}{_MONTHS}{_DAYS}$"
+"""What a day looks like, in the document; that it exists is more than a pattern can say."""
+INSTANT_PATTERN = rf"^{_YEARS}{_MONTHS}{_DAYS}[Tt]{TIME}(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
+"""What an instant looks like; likewise."""
+PERIOD_PATTERN = "^(?:{})$".format(
+    "|".join(
+        (
+            f"{_YEARS}(?:-Q[1-4]|-W(?:0[1-9]|[1-4][0-9]|5[0-3])|{_MONTHS}(?:{_DAYS})?)?",
+            *WORDS,
+            "last-[1-9][0-9]{0,4}-days",
+            "last-[1-9][0-9]{0,3}-months",
+        )
+    )
+)
+"""What a period looks like, in the document; likewise."""
+
+
+def is_relative(period: str) -> bool:
+    """Whether a period means other days on another day, as `last-week` does and `2026-W47` does not."""
+    return period in WORDS or COUNTED.fullmatch(period) is not None
+
+
+def span(period: str, today: date, month_start_day: int = 1) -> Span:
+    """Give the days that a period means today, for a user whose months begin on `month_start_day`, 1 to 28.
+
+    One that sticks out of EARLIEST..LATEST is clipped: 2199-12-31 lies in 2200-W01, which thus can be asked for.
+    Raises NotAPeriod, or PeriodOutOfRange if nothing is left.
+    """
+    if rule := WORDS.get(period):
+        return clipped(rule(today, month_start_day))
+    if counted := COUNTED.fullmatch(period):
+        return clipped(counted_span(counted[1], counted[2], today, month_start_day))
+    return clipped(named_span(period, month_start_day))
+
+
+def counted_span(digits: str, unit: str, today: date, start_day: int) -> Span:
+    """Give the last so many days or months, the current one counted; raises PeriodOutOfRange if they are too many."""
+    most, rule = COUNTS[unit]
+    # Six digits are too many already, and int() raises on more than 4300.
+    count = int(digits[:6])
+    if count > most:
+        raise PeriodOutOfRange
+    return rule(count, today, start_day)
+
+
+def named_span(period: str, start_day: int) -> Span:
+    """Give the days of a period with a name in the calendar, like 2026-W47; raises NotAPeriod or PeriodOutOfRange."""
+    for form, rule in NAMED:
+        if found := form.fullmatch(period):
+            year, *rest = map(int, found.groups())
+            # One year of slack for weeks and users' months across the edge; beyond it, `date` itself gives out.
+            if not EARLIEST.year - 1 <= year <= LATEST.year + 1:
+                raise PeriodOutOfRange
+            try:
+                return rule(start_day, year, *rest)
+            except ValueError:
+                raise NotAPeriod from None
+    raise NotAPeriod
+
+
+def clipped(reach: Span) -> Span:
+    """Cut a span to EARLIEST..LATEST; raises PeriodOutOfRange if it lies wholly outside."""
+    if reach.last < EARLIEST or reach.first > LATEST:
+        raise PeriodOutOfRange
+    return Span(max(reach.first, EARLIEST), min(reach.last, LATEST))
+
+
+Comparison = Literal["previous", "last-year"]
+TO_DATE = {"month-to-date": 1, "year-to-date": MONTHS_OF_A_YEAR}
+"""Periods that end today, and how many months their unit has."""
+
+
+def compared(reach: Span, comparison: Comparison, period: str | None, start_day: int = 1) -> Span:
+    """Give the span that a report's is compared with, for a user whose months begin on `start_day`.
+
+    `period` is the word that meant the span, if one did: `…-to-date` is compared with the same days of the unit before,
+    and `last-N-days` always with as many days, even when they happen to be a month.
+    """
+    counted = period is not None and COUNTED.fullmatch(period)
+    in_days = period in TO_DATE or (counted and counted[2] == "days")
+    if comparison == "last-year":
+        return same_days(reach, MONTHS_OF_A_YEAR) if in_days else a_year_before(reach, start_day)
+    if period in TO_DATE:
+        return same_days(reach, TO_DATE[period])
+    return as_many_days_before(reach) if in_days else just_before(reach, start_day)
