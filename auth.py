@@ -23,15 +23,15 @@ from problems import InvalidToken, TokenExpired
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "expense-tracker"
 AUDIENCE: Final = "expense-tracker-api"
-TOKEN_LENGTH: Final = 1024
+MAX_TOKEN_LENGTH: Final = 1024
 CLOCK_SKEW: Final = 30
-KNOWN_TOKENS: Final = 1024
+TOKEN_CACHE_SIZE: Final = 1024
 # Header, claims and 32 bytes of signature in base64url without padding, whose last letter has no bits to spare.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _SID: Final = re.compile("[0-9a-f]{32}")
 _USER_ID: Final = re.compile("[1-9][0-9]{0,17}")
-HEADER_KEYS: Final = frozenset({"alg", "typ", "kid"})
-_REQUIRED: Final = {f"require_{claim}": True for claim in ("aud", "iat", "exp", "iss", "sub", "jti")}
+ALLOWED_HEADER_KEYS: Final = frozenset({"alg", "typ", "kid"})
+_DECODE_OPTIONS: Final = {f"require_{claim}": True for claim in ("aud", "iat", "exp", "iss", "sub", "jti")}
 
 
 # --- Access tokens ----------------------------------------------------------------------------------------------------
@@ -52,10 +52,10 @@ class AccessTokens:
 
     def __init__(self, keys: Sequence[str], minutes: int) -> None:
         """Take the key that signs, then those that still verify (RFC 8725 section 3.5), and the lifetime."""
-        self._keys = [_prepared(key) for key in keys]
+        self._keys = [_construct_key(key) for key in keys]
         self.seconds = minutes * 60
         # A token comes with every request of its session, and verifying it is a fifteenth of the time of reading a row.
-        self._known = lru_cache(KNOWN_TOKENS)(self._timeless)
+        self._verify_cached = lru_cache(TOKEN_CACHE_SIZE)(self._verify_except_times)
 
     def issue(self, user_id: int, sid: str, seconds: int) -> str:
         """Return a token for this session, good from now for so many seconds, which must be no more than configured."""
@@ -69,11 +69,11 @@ class AccessTokens:
             "exp": issued + seconds,
             "jti": secrets.token_hex(16),
         }
-        return _signed(claims, self._keys[0])
+        return _sign(claims, self._keys[0])
 
     def read(self, token: str) -> Claims:
         """Return what a token says; raise TokenExpired or InvalidToken."""
-        claims = self._known(token)
+        claims = self._verify_cached(token)
         now = int(time.time())
         if claims.expires <= now:
             raise TokenExpired
@@ -81,14 +81,14 @@ class AccessTokens:
             raise InvalidToken
         return claims
 
-    def _timeless(self, token: str) -> Claims:
+    def _verify_except_times(self, token: str) -> Claims:
         """Verify what time does not change.
 
         The library lets pass what RFC 8725 does not: unknown critical headers, a future `iat`, an `exp` as text.
         """
-        if len(token) > TOKEN_LENGTH or not _TOKEN.fullmatch(token):
+        if len(token) > MAX_TOKEN_LENGTH or not _TOKEN.fullmatch(token):
             raise InvalidToken
-        claims = _verified(token, self._keys)
+        claims = _verify(token, self._keys)
         issued, expires, user_id, sid = (claims.get(name) for name in ("iat", "exp", "sub", "sid"))
         if not (type(issued) is int and type(expires) is int and isinstance(user_id, str) and isinstance(sid, str)):
             raise InvalidToken
@@ -102,26 +102,26 @@ class AccessTokens:
 # --- The JOSE library, which these few alone know ---------------------------------------------------------------------
 
 
-def _prepared(key: str) -> Any:  # noqa: ANN401
+def _construct_key(key: str) -> Any:  # noqa: ANN401
     return jwk.construct(key, ALGORITHM)
 
 
-def _signed(claims: Mapping[str, Any], key: Any) -> str:  # noqa: ANN401
+def _sign(claims: Mapping[str, Any], key: Any) -> str:  # noqa: ANN401
     return str(jwt.encode(dict(claims), key, algorithm=ALGORITHM))
 
 
 @lru_cache
-def _is_known(header: str) -> bool:
+def _has_allowed_keys(header: str) -> bool:
     # All tokens of ours have one and the same.
-    return HEADER_KEYS.issuperset(json.loads(base64.urlsafe_b64decode(f"{header}==")))
+    return ALLOWED_HEADER_KEYS.issuperset(json.loads(base64.urlsafe_b64decode(f"{header}==")))
 
 
-def _verified(token: str, keys: Sequence[Any]) -> dict[str, Any]:
+def _verify(token: str, keys: Sequence[Any]) -> dict[str, Any]:
     try:
-        if not _is_known(token.split(".", 1)[0]):
+        if not _has_allowed_keys(token.split(".", 1)[0]):
             raise InvalidToken
         key = next((key for key in keys[:-1] if _is_signed(token, key)), keys[-1])
-        return jwt.decode(token, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED)
+        return jwt.decode(token, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_DECODE_OPTIONS)
     except ExpiredSignatureError:
         raise TokenExpired from None
     except (JOSEError, RecursionError, ValueError, TypeError, AttributeError, OverflowError):
@@ -139,7 +139,7 @@ def _is_signed(token: str, key: Any) -> bool:  # noqa: ANN401
 # --- The tokens that are stored ---------------------------------------------------------------------------------------
 
 
-def hashed(token: str) -> str:
+def hash_token(token: str) -> str:
     """Return what is stored of a token: it is random enough for nobody to find it by its hash."""
     return hashlib.sha256(token.encode()).hexdigest()
 
@@ -170,9 +170,9 @@ _CALLER: Final = Prepared(
 )
 
 
-async def caller_of(connection: AsyncConnection, claims: Claims) -> Caller:
+async def load_caller(connection: AsyncConnection, claims: Claims) -> Caller:
     """Return whose token this is; raise InvalidToken where the session has ended or the account is gone."""
-    row = await _CALLER.row(connection, {"owner": claims.user_id, "sid": claims.sid})
+    row = await _CALLER.fetch_one(connection, {"owner": claims.user_id, "sid": claims.sid})
     if row is None:
         raise InvalidToken
     return Caller(claims.user_id, claims.sid, *row)

@@ -13,36 +13,36 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 import migrations
-from config import Settings, read_settings
+from config import Settings, load_settings
 from database import Database
-from infra.faults import CommitLost, described, fault_of
-from migrations import Condition
+from infra.faults import CommitLost, classify_fault, describe_error
+from migrations import SchemaState
 from problems import Problem
-from users.accounts import Accounts, find
-from users.hashing import Passwords
+from users.accounts import Accounts, find_user
+from users.hashing import PasswordHasher
 from users.throttle import Throttle
 
 
-class Refused(Exception):
+class OperatorError(Exception):
     """The command cannot do this; the sentence says what the operator can do instead."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 refused with a sentence, 2 misspelt."""
-    chosen = _parser().parse_args(arguments)
-    settings = read_settings()
+    chosen = _build_parser().parse_args(arguments)
+    settings = load_settings()
     try:
         if chosen.command == "migrate":
             migrate(settings)
         else:
             reset_password(settings, chosen.name)
-    except Refused as refused:
+    except OperatorError as refused:
         print(refused, file=sys.stderr)
         return 1
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m commands", description="Commands for whoever operates the service.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("migrate", help="bring the database's schema up to date")
@@ -57,21 +57,21 @@ def _parser() -> argparse.ArgumentParser:
 def migrate(settings: Settings) -> None:
     """Bring the configured database up to the newest revision and print from which to which it went."""
     try:
-        before = _revision(settings)
+        before = _read_revision(settings)
         migrations.upgrade(settings.url)
-        after = _revision(settings)
+        after = _read_revision(settings)
     except (DBAPIError, TimeoutError, CommandError) as error:
-        raise Refused(f"{_where(settings)} was not migrated: {getattr(error, 'orig', error)}") from None
-    print(f"{_where(settings)}: {before or 'empty'} → {after}" + " (nothing to do)" * (before == after))
+        raise OperatorError(f"{_write_url(settings)} was not migrated: {getattr(error, 'orig', error)}") from None
+    print(f"{_write_url(settings)}: {before or 'empty'} → {after}" + " (nothing to do)" * (before == after))
 
 
-def _revision(settings: Settings) -> str | None:
-    engine = create_engine(migrations.sync_url(settings.url), poolclass=NullPool)
+def _read_revision(settings: Settings) -> str | None:
+    engine = create_engine(migrations.make_sync_url(settings.url), poolclass=NullPool)
     with engine.connect() as connection:
-        return migrations.current(connection)
+        return migrations.read_current_revision(connection)
 
 
-def _where(settings: Settings) -> str:
+def _write_url(settings: Settings) -> str:
     return settings.url.render_as_string(hide_password=True)
 
 
@@ -80,31 +80,37 @@ def _where(settings: Settings) -> str:
 
 def reset_password(settings: Settings, name: str) -> None:
     """Ask for the account's new password, set it, end every session of the account, and print so."""
-    if settings.embedded and not Path(str(settings.url.database)).exists():
-        raise Refused(f"There is no database at {_where(settings)}; is this the folder of the service's .env?")
+    if settings.is_embedded and not Path(str(settings.url.database)).exists():
+        raise OperatorError(
+            f"There is no database at {_write_url(settings)}; is this the folder of the service's .env?"
+        )
     try:
-        asyncio.run(_reset(settings, name))
+        asyncio.run(_reset_password(settings, name))
     except Problem as problem:
-        raise Refused(problem.errors[0].detail if problem.errors else problem.detail) from None
+        raise OperatorError(problem.errors[0].detail if problem.errors else problem.detail) from None
     except CommitLost:
-        raise Refused("The connection was lost during the commit: try to sign in with the new password.") from None
+        raise OperatorError(
+            "The connection was lost during the commit: try to sign in with the new password."
+        ) from None
     except Exception as error:
-        if fault_of(error) is None:
+        if classify_fault(error) is None:
             raise
-        raise Refused(f"{_where(settings)} cannot do this now ({described(error)}); nothing was changed.") from None
+        raise OperatorError(
+            f"{_write_url(settings)} cannot do this now ({describe_error(error)}); nothing was changed."
+        ) from None
     print(f"The password of {name} is new, and every session of the account has ended.")
     print("Its personal access tokens live on, and who was told to wait (429) after wrong guesses still has to.")
 
 
-async def _reset(settings: Settings, name: str) -> None:
-    database, passwords = Database(settings), Passwords(settings.bcrypt_rounds)
+async def _reset_password(settings: Settings, name: str) -> None:
+    database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)
     accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
     try:
         await _refuse_unready(settings, database)
-        async with database.unit() as unit:
-            user = await find(unit, name)
+        async with database.new_unit() as unit:
+            user = await find_user(unit, name)
             await unit.release()
-            await accounts.reset_password(unit, user, _ask())
+            await accounts.reset_password(unit, user, _ask_password())
             await unit.commit()
     finally:
         passwords.close()
@@ -112,19 +118,19 @@ async def _reset(settings: Settings, name: str) -> None:
 
 
 async def _refuse_unready(settings: Settings, database: Database) -> None:
-    condition = await migrations.condition(database)
-    if condition is Condition.NO_ANSWER:
-        raise Refused(f"{_where(settings)} does not answer.")
-    if condition is Condition.ANOTHER_SCHEMA:
-        raise Refused(f"{_where(settings)} has another schema than this code: run `make migrate`.")
+    condition = await migrations.check_schema(database)
+    if condition is SchemaState.NO_ANSWER:
+        raise OperatorError(f"{_write_url(settings)} does not answer.")
+    if condition is SchemaState.ANOTHER_SCHEMA:
+        raise OperatorError(f"{_write_url(settings)} has another schema than this code: run `make migrate`.")
 
 
-def _ask() -> str:
+def _ask_password() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.buffer.readline().decode(errors="surrogateescape").rstrip("\r\n")
     password = getpass.getpass("New password: ")
     if getpass.getpass("The same again: ") != password:
-        raise Refused("These were two different passwords; nothing was changed.")
+        raise OperatorError("These were two different passwords; nothing was changed.")
     return password
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 VERSION: Final = "0.1.0"
 SECRET_BYTES: Final = 32
 # The throttle keeps the instant of each attempt that it counts.
-MOST_ATTEMPTS: Final = 1_000
+MAX_ATTEMPT_LIMIT: Final = 1_000
 SAMPLE_SECRETS: Final = frozenset(
     {
         # The one in FastAPI's tutorial, which many services have copied.
@@ -28,8 +28,8 @@ SAMPLE_SECRETS: Final = frozenset(
         "your-256-bit-secret-your-256-bit-secret",
     }
 )
-_NAME: Final = re.compile("[^@/#?]+")
-TLS: Final = {"ssl_ca", "ssl_cert", "ssl_key"}
+_DATABASE_NAME: Final = re.compile("[^@/#?]+")
+TLS_PARAMETERS: Final = {"ssl_ca", "ssl_cert", "ssl_key"}
 ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -41,7 +41,7 @@ DRIVERS: Final = {
 }
 
 
-_WANTED: Final = "must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
+_KEY_RULE: Final = "must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
 
 
 def _is_guessable(secret: str) -> bool:
@@ -51,7 +51,7 @@ def _is_guessable(secret: str) -> bool:
     return is_short or is_repeated or any(sample in secret.lower() for sample in SAMPLE_SECRETS)
 
 
-def _known_database(url: str) -> str:
+def _check_database_url(url: str) -> str:
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -63,12 +63,12 @@ def _known_database(url: str) -> str:
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError("DATABASE_URL names no database: append /name, or a file for SQLite")
     asked = {name for name in parsed.query if name.startswith("ssl")}
-    if asked and ("ssl_ca" not in asked or asked - TLS):
+    if asked and ("ssl_ca" not in asked or asked - TLS_PARAMETERS):
         raise ValueError(
             "DATABASE_URL asks for TLS with ssl_ca=…, and ssl_cert=…&ssl_key=… beside it, and nothing else"
         )
     # An unescaped password ends where it should not, and its rest would be shown as the name of a host or a database.
-    if parsed.get_backend_name() != "sqlite" and (url.count("@") > 1 or not _NAME.fullmatch(parsed.database)):
+    if parsed.get_backend_name() != "sqlite" and (url.count("@") > 1 or not _DATABASE_NAME.fullmatch(parsed.database)):
         raise ValueError("DATABASE_URL cannot be read: write @ as %40, / as %2F, # as %23 and % as %25 in the password")
     return parsed.set(drivername=DRIVERS[parsed.drivername]).render_as_string(hide_password=False)
 
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    database_url: Annotated[str, AfterValidator(_known_database)] = "sqlite+aiosqlite:///expense_tracker.db"
+    database_url: Annotated[str, AfterValidator(_check_database_url)] = "sqlite+aiosqlite:///expense_tracker.db"
     """Where the ledgers live: MySQL or MariaDB through aiomysql, or an embedded SQLite file."""
 
     secret_key: SecretStr | None = None
@@ -96,16 +96,16 @@ class Settings(BaseSettings):
     session_days: int = Field(default=180, ge=1, le=3650)
     """So many days after the sign-in a session ends, however often it was refreshed."""
 
-    signin_per_name: int = Field(default=5, ge=0, le=MOST_ATTEMPTS)
+    signin_per_name: int = Field(default=5, ge=0, le=MAX_ATTEMPT_LIMIT)
     """Failed attempts at one name's password from one address in 15 minutes before the next is a 429; 0 is no limit."""
 
-    signin_per_address: int = Field(default=50, ge=0, le=MOST_ATTEMPTS)
+    signin_per_address: int = Field(default=50, ge=0, le=MAX_ATTEMPT_LIMIT)
     """Failed attempts at any passwords from one address in 15 minutes before the next is a 429; 0 is no limit."""
 
-    signin_per_name_daily: int = Field(default=100, ge=0, le=MOST_ATTEMPTS)
+    signin_per_name_daily: int = Field(default=100, ge=0, le=MAX_ATTEMPT_LIMIT)
     """Failed attempts at one name's password in 24 hours, from all addresses that it never signed in from."""
 
-    registrations_per_address: int = Field(default=20, ge=0, le=MOST_ATTEMPTS)
+    registrations_per_address: int = Field(default=20, ge=0, le=MAX_ATTEMPT_LIMIT)
     """Registrations from one address in an hour before the next is a 429; 0 is no limit."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
@@ -150,7 +150,7 @@ class Settings(BaseSettings):
 
     @field_validator("cors_origins")
     @classmethod
-    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         # Any other would be compared with what a browser sends, and never be equal.
         if not all(ORIGIN.fullmatch(origin) for origin in origins):
             raise ValueError("CORS_ORIGINS takes origins like https://app.example.com, separated by commas")
@@ -163,7 +163,7 @@ class Settings(BaseSettings):
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
         try:
             return tuple(str(ipaddress.ip_network(proxy)) for proxy in proxies)
         except ValueError:
@@ -172,13 +172,13 @@ class Settings(BaseSettings):
             ) from None
 
     @model_validator(mode="after")
-    def _good_secrets(self) -> Self:
-        if not self.secret_key and not self.embedded:
-            raise ValueError(f"SECRET_KEY {_WANTED}")
+    def _check_secrets(self) -> Self:
+        if not self.secret_key and not self.is_embedded:
+            raise ValueError(f"SECRET_KEY {_KEY_RULE}")
         for name in ("secret_key", "secret_key_previous"):
             secret = getattr(self, name)
             if secret and _is_guessable(secret.get_secret_value()):
-                raise ValueError(f"{name.upper()} {_WANTED}")
+                raise ValueError(f"{name.upper()} {_KEY_RULE}")
         return self
 
     @property
@@ -187,23 +187,23 @@ class Settings(BaseSettings):
         return make_url(self.database_url)
 
     @property
-    def embedded(self) -> bool:
+    def is_embedded(self) -> bool:
         """Whether the database is a SQLite file of the service's own."""
         return self.url.get_backend_name() == "sqlite"
 
-    def signing_keys(self) -> tuple[str, ...]:
+    def load_signing_keys(self) -> tuple[str, ...]:
         """Return the key that signs, and after it the one before, if it still counts.
 
         An embedded database has its own in a file beside it.
         """
         given = [key.get_secret_value() for key in (self.secret_key, self.secret_key_previous) if key]
-        return tuple(given) if self.secret_key else (self._embedded_key(), *given)
+        return tuple(given) if self.secret_key else (self._load_embedded_key(), *given)
 
-    def _embedded_key(self) -> str:
-        return embedded_secret(Path(str(self.url.database)).with_suffix(".key"))
+    def _load_embedded_key(self) -> str:
+        return load_or_create_secret(Path(str(self.url.database)).with_suffix(".key"))
 
 
-def embedded_secret(path: Path) -> str:
+def load_or_create_secret(path: Path) -> str:
     """Return the secret in `path`, making it first where there is none.
 
     The file is written aside (mode 0600) and linked into place, so that two workers that start together agree.
@@ -224,15 +224,15 @@ def embedded_secret(path: Path) -> str:
     return secret
 
 
-def read_settings() -> Settings:
+def load_settings() -> Settings:
     """Read the settings, or exit and name the variable that is wrong, never its value."""
     try:
         return Settings()
     except ValidationError as error:
-        sys.exit("The service cannot start:\n" + "\n".join(f"  {_wrong(it)}" for it in error.errors()))
+        sys.exit("The service cannot start:\n" + "\n".join(f"  {_describe_setting_error(it)}" for it in error.errors()))
 
 
-def _wrong(error: ErrorDetails) -> str:
+def _describe_setting_error(error: ErrorDetails) -> str:
     variable = ".".join(map(str, error["loc"])).upper()
     said = error["msg"].removeprefix("Value error, ")
     return said if said.startswith(variable) else f"{variable}: {said}"

@@ -17,12 +17,12 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from config import Settings
 from infra.engines import make_engine
-from infra.faults import CommitLost, QueueFull, described, is_refused_commit
+from infra.faults import CommitLost, QueueFull, describe_error, is_commit_refused
 
-INTERRUPTED_EVERY: Final = 0.1
+INTERRUPT_INTERVAL: Final = 0.1
 LARGEST_ID: Final = 2**63 - 1
 # Splits any amount into two parts of which a million add up to less than 2^63.
-PART: Final = 10**9
+SUM_PART: Final = 10**9
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
@@ -41,7 +41,7 @@ class Base(DeclarativeBase):
     )
 
 
-class Instant(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """A point in time, aware and in UTC in Python, whole seconds in the database."""
 
     impl = DateTime
@@ -57,14 +57,14 @@ class Instant(TypeDecorator[datetime]):
             return None
         read = super().result_processor(dialect, coltype)
 
-        def aware(value: Any) -> datetime | None:  # noqa: ANN401
+        def add_utc(value: Any) -> datetime | None:  # noqa: ANN401
             instant = read(value) if read else value
             return instant and instant.replace(tzinfo=UTC)
 
-        return aware
+        return add_utc
 
 
-class _Whole(TypeDecorator[int]):
+class _ExactInteger(TypeDecorator[int]):
     """A whole number of any size, as `exact_sum` returns it."""
 
     impl = String
@@ -74,26 +74,26 @@ class _Whole(TypeDecorator[int]):
         """Put together what SQLite returns in two parts; MySQL's is a decimal without decimals."""
         if isinstance(value, str):
             high, low = value.split()
-            return int(high) * PART + int(low)
+            return int(high) * SUM_PART + int(low)
         return None if value is None else int(value)
 
 
 class exact_sum(FunctionElement[int]):  # noqa: N801  # it reads as what it is in a statement, like `func.sum`
     """The sum of a column of whole numbers, exact however large: SQLite's own SUM overflows at 2^63."""
 
-    type = _Whole()
+    type = _ExactInteger()
     inherit_cache = True
 
 
 @compiles(exact_sum)
-def _sum(element: exact_sum, compiler: SQLCompiler, **options: Any) -> str:
+def _compile_sum(element: exact_sum, compiler: SQLCompiler, **options: Any) -> str:
     return f"SUM({compiler.process(element.clauses, **options)})"
 
 
 @compiles(exact_sum, "sqlite")
-def _sum_in_parts(element: exact_sum, compiler: SQLCompiler, **options: Any) -> str:
+def _compile_sum_in_parts(element: exact_sum, compiler: SQLCompiler, **options: Any) -> str:
     column = compiler.process(element.clauses, **options)
-    return f"SUM({column} / {PART}) || ' ' || SUM({column} % {PART})"
+    return f"SUM({column} / {SUM_PART}) || ' ' || SUM({column} % {SUM_PART})"
 
 
 def now() -> datetime:
@@ -101,7 +101,7 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def inserted_id(result: CursorResult[Any]) -> int:
+def get_inserted_id(result: CursorResult[Any]) -> int:
     """Return the id of the one row that was inserted, into a table that numbers its rows."""
     key = result.inserted_primary_key
     if key is None or len(key) != 1:
@@ -111,12 +111,12 @@ def inserted_id(result: CursorResult[Any]) -> int:
 
 # The locks of an owner that writers wait for, each with a queue of its own: the ledger's row, and the user's, which
 # some want for themselves, while a sign-in shares it with every row that refers to the user.
-LEDGER: Final = "ledger"
-ACCOUNT: Final = "account"
-SESSIONS: Final = "sessions"
+LEDGER_LOCK: Final = "ledger"
+ACCOUNT_LOCK: Final = "account"
+SESSIONS_LOCK: Final = "sessions"
 
 
-class _Turn(asyncio.Lock):
+class _CountingLock(asyncio.Lock):
     """One place at a lock, and how many wait for it."""
 
     waiting = 0
@@ -127,13 +127,13 @@ class WriterQueue:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._turns: WeakValueDictionary[Hashable, _Turn] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[Hashable, _CountingLock] = WeakValueDictionary()
 
-    async def enter(self, key: Hashable) -> asyncio.Lock:
+    async def acquire(self, key: Hashable) -> asyncio.Lock:
         """Wait for the turn at `key` and return it held; raise QueueFull where too many wait."""
         turn = self._turns.get(key)
         if turn is None:
-            turn = self._turns[key] = _Turn()
+            turn = self._turns[key] = _CountingLock()
         if turn.waiting >= self._limit:
             raise QueueFull
         turn.waiting += 1
@@ -148,7 +148,7 @@ class Database:
     """The two engines on one URL: one for units of work, one in autocommit for reads."""
 
     def __init__(self, settings: Settings) -> None:
-        self.embedded = settings.embedded
+        self.is_embedded = settings.is_embedded
         self._work = make_engine(settings, autocommit=False)
         self._read = make_engine(settings, autocommit=True)
         self._queue = WriterQueue(settings.queue_limit)
@@ -158,9 +158,9 @@ class Database:
         """The engine of the units of work and that of the reads."""
         return self._work, self._read
 
-    def unit(self, until: float | None = None) -> "UnitOfWork":
-        """Return a unit of work, to be used with `async with`; what it still does at `until` (loop time) is stopped."""
-        return UnitOfWork(self._work, self._read, self._queue, one_writer=self.embedded, until=until)
+    def new_unit(self, deadline: float | None = None) -> "UnitOfWork":
+        """Return a unit of work for `async with`; a statement that still runs at `deadline` (loop time) is stopped."""
+        return UnitOfWork(self._work, self._read, self._queue, is_single_writer=self.is_embedded, deadline=deadline)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -172,13 +172,19 @@ class UnitOfWork:
     """What one request asks of the database: reads in autocommit, then at most one transaction, committed once."""
 
     def __init__(
-        self, work: AsyncEngine, read: AsyncEngine, queue: WriterQueue, *, one_writer: bool, until: float | None
+        self,
+        work: AsyncEngine,
+        read: AsyncEngine,
+        queue: WriterQueue,
+        *,
+        is_single_writer: bool,
+        deadline: float | None,
     ) -> None:
         self._work = work
         self._read = read
         self._queue = queue
-        self._one_writer = one_writer
-        self._until = until
+        self._is_single_writer = is_single_writer
+        self._deadline = deadline
         self._alarm: asyncio.TimerHandle | None = None
         self._interruptions: list[asyncio.Task[None]] = []
         self._reading: AsyncConnection | None = None
@@ -189,8 +195,8 @@ class UnitOfWork:
         """Open it; nothing is taken before it is needed."""
         # MySQL ends a statement that takes too long by itself. SQLite works in a thread, which no cancellation
         # reaches, and a connection is not closed before its statement has ended.
-        if self._until is not None and self._one_writer:
-            self._alarm = asyncio.get_running_loop().call_at(self._until, self._interrupt)
+        if self._deadline is not None and self._is_single_writer:
+            self._alarm = asyncio.get_running_loop().call_at(self._deadline, self._interrupt)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -201,7 +207,7 @@ class UnitOfWork:
             await self.release()
             if self._writing is not None:
                 connection, self._writing = self._writing, None
-                await _end(connection)
+                await _roll_back(connection)
         finally:
             if self._turn is not None:
                 self._turn.release()
@@ -209,7 +215,7 @@ class UnitOfWork:
 
     def _interrupt(self) -> None:
         # Once more in a moment: it may have come between two statements.
-        self._alarm = asyncio.get_running_loop().call_later(INTERRUPTED_EVERY, self._interrupt)
+        self._alarm = asyncio.get_running_loop().call_later(INTERRUPT_INTERVAL, self._interrupt)
         for connection in (self._reading, self._writing):
             if connection is not None and not connection.closed and not connection.invalidated:
                 driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
@@ -223,18 +229,20 @@ class UnitOfWork:
             self._reading = await self._read.connect()
         return self._reading
 
-    async def begin(self, owner_id: int | None = None, lock: str = LEDGER) -> AsyncConnection:
+    async def begin(self, owner_id: int | None = None, lock: str = LEDGER_LOCK) -> AsyncConnection:
         """Begin the transaction, once it is this writer's turn at a lock of the owner's (at the file on SQLite)."""
         if self._writing is None:
             await self.release()
-            if self._one_writer or owner_id is not None:
-                self._turn = await self._queue.enter(None if self._one_writer else (lock, owner_id))
+            if self._is_single_writer or owner_id is not None:
+                self._turn = await self._queue.acquire(None if self._is_single_writer else (lock, owner_id))
             self._writing = await self._work.connect()
             await self._writing.begin()
         return self._writing
 
     @asynccontextmanager
-    async def lasting(self, owner_id: int | None = None, lock: str = LEDGER) -> AsyncIterator[AsyncConnection]:
+    async def begin_separate(
+        self, owner_id: int | None = None, lock: str = LEDGER_LOCK
+    ) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction aside, committed at the end: for a trace that outlives the failure of what left it.
 
         Raises RuntimeError where this unit's own has begun: on SQLite it would wait for itself.
@@ -242,7 +250,9 @@ class UnitOfWork:
         if self._writing is not None:
             raise RuntimeError("what is to last is written before the transaction begins")
         await self.release()
-        aside = UnitOfWork(self._work, self._read, self._queue, one_writer=self._one_writer, until=self._until)
+        aside = UnitOfWork(
+            self._work, self._read, self._queue, is_single_writer=self._is_single_writer, deadline=self._deadline
+        )
         async with aside as unit:
             yield await unit.begin(owner_id, lock)
             await unit.commit()
@@ -262,12 +272,12 @@ class UnitOfWork:
         except BaseException as error:
             # For SQLAlchemy the transaction has ended, though it may still be open: nobody gets this connection again.
             await self._writing.invalidate()
-            if is_refused_commit(error):
+            if is_commit_refused(error):
                 raise
-            raise CommitLost(described(error)) from error
+            raise CommitLost(describe_error(error)) from error
 
 
-async def _end(connection: AsyncConnection) -> None:
+async def _roll_back(connection: AsyncConnection) -> None:
     # The pools do not reset what comes back (a ROLLBACK each time costs a round trip), so a failed one is thrown away.
     try:
         if connection.in_transaction():

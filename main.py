@@ -14,16 +14,16 @@ from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import migrations
-from api.middleware import Envelope, LastResort, answer_problem, cors
-from api.openapi import TITLE, describe, mount_pages, name_operation
+from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, answer_problem, build_cors
+from api.openapi import TITLE, make_openapi_builder, mount_pages, name_operation
 from auth import AccessTokens
-from config import VERSION, Settings, read_settings
+from config import VERSION, Settings, load_settings
 from database import Database
 from infra import log
 from problems import Problem
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 from users.accounts import Accounts
-from users.hashing import Passwords
+from users.hashing import PasswordHasher
 from users.sessions import Sessions
 from users.throttle import Throttle
 
@@ -37,9 +37,9 @@ def create_app(settings: Settings) -> FastAPI:
         state = app.state
         state.settings = settings
         state.database = Database(settings)
-        state.tokens = AccessTokens(settings.signing_keys(), settings.access_token_minutes)
+        state.tokens = AccessTokens(settings.load_signing_keys(), settings.access_token_minutes)
         state.sessions = Sessions(settings, state.tokens)
-        passwords = Passwords(settings.bcrypt_rounds)
+        passwords = PasswordHasher(settings.bcrypt_rounds)
         state.accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
         try:
             await migrations.refuse_another_schema(state.database)
@@ -51,37 +51,42 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title=TITLE,
         version=VERSION,
-        lifespan=log.observed(lifespan, migrations.SchemaError),
+        lifespan=log.log_lifespan(lifespan, migrations.SchemaError),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=name_operation,
-        middleware=[*_proxies(settings), Middleware(Envelope), cors(settings), Middleware(LastResort)],
+        middleware=[
+            *_build_proxy_middleware(settings),
+            Middleware(RequestMiddleware),
+            build_cors(settings),
+            Middleware(UnexpectedErrorMiddleware),
+        ],
     )
     # The busiest first: routes are tried in order.
     nouns = (expenses, categories, reports, budgets, trash, changes, sessions, tokens, users)
     for router in (*(noun.router for noun in nouns), system.currencies, system.router):
         app.include_router(router)
     mount_pages(app)
-    app.openapi = describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    app.openapi = make_openapi_builder(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     for error in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(error, answer_problem)
     return app
 
 
-def _proxies(settings: Settings) -> list[Middleware]:
+def _build_proxy_middleware(settings: Settings) -> list[Middleware]:
     # Whoever else sends X-Forwarded-For could make up an address for each attempt at a password.
-    trusted = [spelling for proxy in settings.trusted_proxies for spelling in (proxy, *_mapped(proxy))]
+    trusted = [spelling for proxy in settings.trusted_proxies for spelling in (proxy, *_map_to_ipv6(proxy))]
     return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
 
 
-def _mapped(proxy: str) -> list[str]:
+def _map_to_ipv6(proxy: str) -> list[str]:
     # A server that listens on IPv6 sees an IPv4 address as one of these (RFC 4291 section 2.5.5.2).
     network = ip_network(proxy)
     return [f"::ffff:{network.network_address}/{network.prefixlen + 96}"] if network.version == 4 else []  # noqa: PLR2004
 
 
-settings = read_settings()
+settings = load_settings()
 app = create_app(settings)
 
 if __name__ == "__main__":

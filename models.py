@@ -18,18 +18,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from database import Base, BigId, Instant, now
+from database import Base, BigId, UtcDateTime, now
 from values.texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH
 
 # One binary collation everywhere: what must be searched or unique without regard to case has a normalised key column.
-MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+TABLE_ARGS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 # SQLite gives the id of a deleted last row to the next one otherwise.
-NUMBERED = MYSQL | {"sqlite_autoincrement": True}
+NUMBERED_TABLE_ARGS = TABLE_ARGS | {"sqlite_autoincrement": True}
 
-MOST_CATEGORIES = 1_000
-MOST_BUDGETS = 1_000
-KEY_LENGTH = 255
-HASH_LENGTH = 64
+MAX_CATEGORIES = 1_000
+MAX_BUDGETS = 1_000
+IDEMPOTENCY_KEY_LENGTH = 255
+SHA256_HEX_LENGTH = 64
 USER_AGENT_LENGTH = 255
 # An IPv6 address with an IPv4 one at its end.
 ADDRESS_LENGTH = 45
@@ -62,15 +62,15 @@ class Owned:
 class Timestamped:
     """A row that knows when it was made and last changed."""
 
-    created_at: Mapped[datetime] = mapped_column(Instant, default=now, sort_order=1)
-    updated_at: Mapped[datetime] = mapped_column(Instant, default=now, sort_order=1)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, sort_order=1)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, sort_order=1)
 
 
 class User(Identified, Timestamped, Base):
     """An account."""
 
     __tablename__ = "users"
-    __table_args__ = (UniqueConstraint("username_key"), UniqueConstraint("email_key"), NUMBERED)
+    __table_args__ = (UniqueConstraint("username_key"), UniqueConstraint("email_key"), NUMBERED_TABLE_ARGS)
 
     username: Mapped[Name]
     username_key: Mapped[NameKey]
@@ -86,7 +86,7 @@ class LedgerState(Base):
     """The row that a writer of one ledger locks, and the only one it locks for being a writer."""
 
     __tablename__ = "ledgers"
-    __table_args__ = MYSQL
+    __table_args__ = TABLE_ARGS
 
     owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
     revision: Mapped[Revision] = mapped_column(server_default=text("0"))
@@ -100,14 +100,14 @@ class Session(Identified, Owned, Base):
     """One sign-in; an access token is good while its session's row is there."""
 
     __tablename__ = "sessions"
-    __table_args__ = (UniqueConstraint("sid"), Index(None, "owner_id", "expires_at"), NUMBERED)
+    __table_args__ = (UniqueConstraint("sid"), Index(None, "owner_id", "expires_at"), NUMBERED_TABLE_ARGS)
 
     sid: Mapped[str] = mapped_column(String(32))
     """128 random bits in hexadecimal, which the access tokens name."""
-    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
-    last_used_at: Mapped[datetime] = mapped_column(Instant, server_default=text("'1970-01-01 00:00:00'"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime, server_default=text("'1970-01-01 00:00:00'"))
     """When it was opened or last refreshed."""
-    expires_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     user_agent: Mapped[str | None] = mapped_column(String(USER_AGENT_LENGTH))
     """What the client called itself then."""
     ip: Mapped[str | None] = mapped_column(String(ADDRESS_LENGTH))
@@ -120,9 +120,9 @@ class RefreshToken(Owned, Base):
     """A refresh token that a session has given, kept until the session ends, so that its reuse is noticed."""
 
     __tablename__ = "refresh_tokens"
-    __table_args__ = (Index(None, "owner_id", "session_id"), MYSQL)
+    __table_args__ = (Index(None, "owner_id", "session_id"), TABLE_ARGS)
 
-    token_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(SHA256_HEX_LENGTH), primary_key=True)
     session_id: Mapped[int] = mapped_column(BigId, ForeignKey("sessions.id"))
     generation: Mapped[int] = mapped_column(Integer)
     """Its number among the session's."""
@@ -132,39 +132,39 @@ class PersonalToken(Identified, Owned, Base):
     """A token that a user made for a script."""
 
     __tablename__ = "personal_tokens"
-    __table_args__ = (UniqueConstraint("token_hash"), Index(None, "owner_id", "id"), NUMBERED)
+    __table_args__ = (UniqueConstraint("token_hash"), Index(None, "owner_id", "id"), NUMBERED_TABLE_ARGS)
 
     name: Mapped[Name]
     scope: Mapped[str] = mapped_column(String(5))
-    token_hash: Mapped[str] = mapped_column(String(HASH_LENGTH))
-    created_at: Mapped[datetime] = mapped_column(Instant)
-    last_used_at: Mapped[datetime | None] = mapped_column(Instant)
-    expires_at: Mapped[datetime | None] = mapped_column(Instant)
+    token_hash: Mapped[str] = mapped_column(String(SHA256_HEX_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class FamiliarNetwork(Owned, Base):
     """Where a user has signed in from; a flood of failures from elsewhere does not lock them out there."""
 
     __tablename__ = "familiar_networks"
-    __table_args__ = MYSQL
+    __table_args__ = TABLE_ARGS
 
     owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
     network: Mapped[str] = mapped_column(String(ADDRESS_LENGTH), primary_key=True)
     """An IPv4 address, or the half of an IPv6 address that names the network."""
-    seen_at: Mapped[datetime] = mapped_column(Instant)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class Attempts(Base):
+class AttemptCounter(Base):
     """The attempts that the throttle counts against one subject, such as a name at an address."""
 
     __tablename__ = "attempts"
-    __table_args__ = (Index(None, "expires_at"), MYSQL)
+    __table_args__ = (Index(None, "expires_at"), TABLE_ARGS)
 
-    subject: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(SHA256_HEX_LENGTH), primary_key=True)
     """HMAC-SHA-256, in hexadecimal, of what is counted: whoever reads the table can find out nobody's name."""
     instants: Mapped[str] = mapped_column(Text)
     """When they were, in whole seconds (Unix time), separated by spaces, the oldest first."""
-    expires_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Category(Identified, Owned, Timestamped, Base):
@@ -175,7 +175,7 @@ class Category(Identified, Owned, Timestamped, Base):
         UniqueConstraint("owner_id", "name_key"),
         UniqueConstraint("owner_id", "id"),
         Index(None, "owner_id", "revision", "id"),
-        NUMBERED,
+        NUMBERED_TABLE_ARGS,
     )
 
     name: Mapped[Name]
@@ -212,7 +212,7 @@ class Expense(ExpenseColumns, Base):
         Index(None, "owner_id", "amount", "id"),
         Index(None, "owner_id", "category_id", "spent_on", "id"),
         Index(None, "owner_id", "revision", "id"),
-        NUMBERED,
+        NUMBERED_TABLE_ARGS,
     )
 
 
@@ -226,11 +226,11 @@ class TrashedExpense(ExpenseColumns, Base):
         Index(None, "owner_id", "category_id"),
         Index(None, "owner_id", "deleted_at", "id"),
         Index(None, "owner_id", "revision", "id"),
-        MYSQL,
+        TABLE_ARGS,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False, sort_order=-2)
-    deleted_at: Mapped[datetime] = mapped_column(Instant, sort_order=2)
+    deleted_at: Mapped[datetime] = mapped_column(UtcDateTime, sort_order=2)
 
 
 class Budget(Identified, Owned, Timestamped, Base):
@@ -242,7 +242,7 @@ class Budget(Identified, Owned, Timestamped, Base):
         # Nulls are no equals here: that there is one budget for all spending is seen to under the ledger's lock.
         UniqueConstraint("owner_id", "category_id", "currency", "period"),
         Index(None, "owner_id", "revision", "id"),
-        NUMBERED,
+        NUMBERED_TABLE_ARGS,
     )
 
     category_id: Mapped[int | None] = mapped_column(BigId)
@@ -257,7 +257,7 @@ class Tombstone(Owned, Base):
     """What a deleted expense, category or budget leaves behind for clients that keep a copy."""
 
     __tablename__ = "tombstones"
-    __table_args__ = (Index(None, "owner_id", "revision", "row_id"), MYSQL)
+    __table_args__ = (Index(None, "owner_id", "revision", "row_id"), TABLE_ARGS)
 
     owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
@@ -269,10 +269,10 @@ class RememberedAnswer(Owned, Base):
     """What was answered to a request that bore an Idempotency-Key, for the next one that bears it."""
 
     __tablename__ = "remembered_answers"
-    __table_args__ = (Index(None, "owner_id", "created_at"), MYSQL)
+    __table_args__ = (Index(None, "owner_id", "created_at"), TABLE_ARGS)
 
     owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
-    key: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    key: Mapped[str] = mapped_column(String(IDEMPOTENCY_KEY_LENGTH), primary_key=True)
     request: Mapped[str] = mapped_column(String(64))
     """SHA-256, in hexadecimal, of the request's method, address and body."""
     status: Mapped[int] = mapped_column(Integer)
@@ -280,4 +280,4 @@ class RememberedAnswer(Owned, Base):
     etag: Mapped[str | None] = mapped_column(String(32))
     body: Mapped[str] = mapped_column(Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb"))
     """JSON, or nothing; as text, because the driver cannot send bytes."""
-    created_at: Mapped[datetime] = mapped_column(Instant)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

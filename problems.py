@@ -12,12 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from values.field_errors import Entry, at_header, entries
+from values.field_errors import FieldError, header_error, translate_errors
 
 MEDIA_TYPE: Final = "application/problem+json"
 TOKEN_PATH: Final = "/users/token"  # noqa: S105
 RETRY_SECONDS: Final = 2
-SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
+PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
 
 
 @dataclass(eq=False)
@@ -27,7 +27,7 @@ class Problem(Exception):
     status: ClassVar[HTTPStatus]
     code: ClassVar[str]
     detail: str = ""
-    errors: Sequence[Entry] = ()
+    errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     members: Mapping[str, Any] = field(default_factory=dict)
 
@@ -37,15 +37,15 @@ class Problem(Exception):
 
     def __post_init__(self) -> None:
         """Say the class's own sentence unless there is a better one."""
-        self.detail = self.detail or sentence(type(self))
+        self.detail = self.detail or get_default_detail(type(self))
 
 
-def title(problem: Problem) -> str:
+def get_title(problem: Problem) -> str:
     """Return the name of a problem's status as RFC 9110 has it; older Pythons know two of them by older names."""
     return {413: "Content Too Large", 422: "Unprocessable Content"}.get(problem.status, problem.status.phrase)
 
 
-def sentence(problem: type[Problem]) -> str:
+def get_default_detail(problem: type[Problem]) -> str:
     """Return what a problem of this class says: its docstring."""
     return " ".join((problem.__doc__ or "").split())
 
@@ -177,7 +177,7 @@ class IdempotencyKeyReused(Problem):
         """Blame the header."""
         super().__post_init__()
         detail = "It belongs to another method, address, query or body."
-        self.errors = self.errors or [at_header("Idempotency-Key", "not_allowed", detail)]
+        self.errors = self.errors or [header_error("Idempotency-Key", "not_allowed", detail)]
 
 
 class ResyncRequired(Problem):
@@ -213,12 +213,12 @@ class OutcomeUnknown(Unavailable):
     """The connection to the database was lost during the commit, so it may have happened: look before you repeat it."""
 
 
-def problem_of(error: Exception) -> Problem:
+def to_problem(error: Exception) -> Problem:
     """Return the problem that an error is: one of ours, one of the framework's, or what nobody expected."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
-        return ValidationFailed(errors=entries(error.errors()))
+        return ValidationFailed(errors=translate_errors(error.errors()))
     if isinstance(error, HTTPException):
         kinds: dict[int, type[Problem]] = {
             HTTPStatus.NOT_FOUND: NotFound,
@@ -228,31 +228,31 @@ def problem_of(error: Exception) -> Problem:
     return InternalError()
 
 
-def render(request: Request, problem: Problem) -> Response:
+def render_problem(request: Request, problem: Problem) -> Response:
     """Return the answer that a problem is."""
-    body = as_json(problem, request.scope.get("request_id", ""))
+    body = to_members(problem, request.scope.get("request_id", ""))
     if request.scope["path"] == TOKEN_PATH:
-        body |= _oauth_members(problem)
+        body |= _build_oauth_members(problem)
     return Response(
         json.dumps(body, ensure_ascii=False, separators=(",", ":")), problem.status, dict(problem.headers), MEDIA_TYPE
     )
 
 
-def as_json(problem: Problem, request_id: str) -> dict[str, Any]:
+def to_members(problem: Problem, request_id: str) -> dict[str, Any]:
     """Return the members of a problem (RFC 9457 section 3.1, and our own)."""
     body = {
         "type": "about:blank",
-        "title": title(problem),
+        "title": get_title(problem),
         "status": problem.status.value,
         "detail": problem.detail,
         "code": problem.code,
         "request_id": request_id,
         **problem.members,
     }
-    return body | {"errors": [entry.as_json() for entry in problem.errors]} if problem.errors else body
+    return body | {"errors": [entry.to_json() for entry in problem.errors]} if problem.errors else body
 
 
-def _oauth_members(problem: Problem) -> dict[str, str]:
+def _build_oauth_members(problem: Problem) -> dict[str, str]:
     # RFC 6749 sections 5.2 and 4.1.2.1; Swagger's Authorize shows these two and nothing else.
     kinds = {
         401: "invalid_grant",
@@ -260,24 +260,24 @@ def _oauth_members(problem: Problem) -> dict[str, str]:
         500: "server_error",
         503: "temporarily_unavailable",
     }
-    described = " ".join([problem.detail, *(f"{_named(entry)}: {entry.detail}" for entry in problem.errors)])
+    described = " ".join([problem.detail, *(f"{_get_field_name(entry)}: {entry.detail}" for entry in problem.errors)])
     return {"error": kinds.get(problem.status, "invalid_request"), "error_description": described}
 
 
-def _named(entry: Entry) -> str:
-    return next(iter(entry.place.values())).lstrip("/")
+def _get_field_name(entry: FieldError) -> str:
+    return next(iter(entry.location.values())).lstrip("/")
 
 
 Responses = dict[int | str, dict[str, Any]]
 
 
-def documented(problems: Iterable[Problem], beside: Responses | None = None) -> Responses:
+def document_problems(problems: Iterable[Problem], beside: Responses | None = None) -> Responses:
     """Return the problems as responses of an OpenAPI operation, an example each, beside those that it has already."""
     responses: Responses = {}
     for problem in problems:
-        example = {"summary": problem.detail, "value": as_json(problem, "0b8ff8cd7e6e4a1f")}
-        response = responses.setdefault(problem.status.value, {"description": title(problem), "content": {}})
-        content = response["content"].setdefault(MEDIA_TYPE, {"schema": SCHEMA, "examples": {}})
+        example = {"summary": problem.detail, "value": to_members(problem, "0b8ff8cd7e6e4a1f")}
+        response = responses.setdefault(problem.status.value, {"description": get_title(problem), "content": {}})
+        content = response["content"].setdefault(MEDIA_TYPE, {"schema": PROBLEM_REF, "examples": {}})
         content["examples"][problem.code] = example
     for status, response in (beside or {}).items():
         usual = responses.setdefault(status, response)

@@ -8,11 +8,13 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from users.hashing import GivenPassword, NewPassword
-from values.field_errors import refusal
+from users.hashing import EnteredPassword, NewPassword
+from values.field_errors import invalid_value
 from values.fields import (
     Amount,
+    AmountText,
     Archived,
+    BooleanParameter,
     CategoryName,
     Color,
     Currency,
@@ -20,23 +22,29 @@ from values.fields import (
     Description,
     Email,
     ExternalId,
-    Flag,
-    Given,
-    Ignored,
-    Money,
+    IgnoredField,
     MonthStartDay,
-    Optional,
+    NullableText,
+    Omittable,
     RevisionNumber,
     Timezone,
     UniqueName,
     Username,
 )
-from values.shapes import SOME_LEFT_OUT, Amounted, Answer, ReadBack, Shape, callers_currency, example
+from values.shapes import (
+    OMITS_DEFAULTS,
+    RequestModel,
+    ResponseModel,
+    WithAmount,
+    WithReadOnlyFields,
+    callers_currency,
+    with_example,
+)
 
 # --- Users ------------------------------------------------------------------------------------------------------------
 
 
-class UserCreate(Shape):
+class UserCreate(RequestModel):
     """A new account."""
 
     username: Username
@@ -46,7 +54,7 @@ class UserCreate(Shape):
     timezone: Timezone = "UTC"
     month_start_day: MonthStartDay = 1
 
-    model_config = example(
+    model_config = with_example(
         username="ada",
         email="ada@example.com",
         password="a walk along the sea",  # noqa: S106
@@ -55,23 +63,23 @@ class UserCreate(Shape):
     )
 
 
-class UserUpdate(Shape):
+class UserUpdate(RequestModel):
     """What may change of an account; a new name or e-mail needs the current password too."""
 
-    username: Given[Username] = None
-    email: Given[Email] = None
-    currency: Given[Currency] = None
-    timezone: Given[Timezone] = None
-    month_start_day: Given[MonthStartDay] = None
-    current_password: Given[GivenPassword] = None
+    username: Omittable[Username] = None
+    email: Omittable[Email] = None
+    currency: Omittable[Currency] = None
+    timezone: Omittable[Timezone] = None
+    month_start_day: Omittable[MonthStartDay] = None
+    current_password: Omittable[EnteredPassword] = None
 
-    model_config = example(currency="EUR", timezone="Europe/London")
+    model_config = with_example(currency="EUR", timezone="Europe/London")
     model_config["json_schema_extra"] |= {  # type: ignore[operator]
         "dependentRequired": {"username": ["current_password"], "email": ["current_password"]}
     }
 
 
-class User(Answer):
+class User(ResponseModel):
     """An account, as its owner sees it."""
 
     id: int
@@ -83,7 +91,7 @@ class User(Answer):
     created_at: datetime
     updated_at: datetime
 
-    model_config = example(
+    model_config = with_example(
         id=1,
         username="ada",
         email="ada@example.com",
@@ -95,24 +103,24 @@ class User(Answer):
     )
 
 
-class PasswordChange(Shape):
+class PasswordChange(RequestModel):
     """The password that was, and the one that shall be."""
 
-    current_password: GivenPassword
+    current_password: EnteredPassword
     new_password: NewPassword
 
-    model_config = example(current_password="your current password", new_password="a walk in the mountains")  # noqa: S106
+    model_config = with_example(current_password="your current password", new_password="a walk in the mountains")  # noqa: S106
 
 
-class AccountDeletion(Shape):
+class AccountDeletion(RequestModel):
     """The password again, because nothing brings the account back."""
 
-    current_password: GivenPassword
+    current_password: EnteredPassword
 
-    model_config = example(current_password="your current password")  # noqa: S106
+    model_config = with_example(current_password="your current password")  # noqa: S106
 
 
-class SignIn(Shape):
+class SignIn(RequestModel):
     """The password form of OAuth2 (RFC 6749 section 4.3); every other field is ignored, as its section 3.2 says."""
 
     # To name an unknown one would echo what was sent: the rest of a password with an unescaped `&`, or a body in JSON.
@@ -127,39 +135,39 @@ class SignIn(Shape):
             json_schema_extra={"minLength": 1},
         ),
     ]
-    password: Annotated[GivenPassword, Field(examples=["a walk along the sea"])]
+    password: Annotated[EnteredPassword, Field(examples=["a walk along the sea"])]
 
-    model_config = ConfigDict(extra="ignore") | example(username="ada", password="a walk along the sea")  # noqa: S106
+    model_config = ConfigDict(extra="ignore") | with_example(username="ada", password="a walk along the sea")  # noqa: S106
 
 
 # --- Categories -------------------------------------------------------------------------------------------------------
 
 
-class CategoryCreate(Shape):
+class CategoryCreate(RequestModel):
     """A new category."""
 
     name: UniqueName
-    color: Optional[Color] = None
+    color: NullableText[Color] = None
 
-    model_config = example(name="Travel", color="#2a9d8f")
+    model_config = with_example(name="Travel", color="#2a9d8f")
 
 
-class CategoryUpdate(ReadBack):
+class CategoryUpdate(WithReadOnlyFields):
     """What may change of a category; a new name is read on all its expenses and budgets."""
 
-    expense_count: Ignored = None
-    last_used: Ignored = None
+    expense_count: IgnoredField = None
+    last_used: IgnoredField = None
 
-    name: Given[UniqueName] = None
-    color: Optional[Color] = None
-    archived: Given[Archived] = None
+    name: Omittable[UniqueName] = None
+    color: NullableText[Color] = None
+    archived: Omittable[Archived] = None
 
-    ignored: ClassVar[frozenset[str]] = ReadBack.ignored | {"expense_count", "last_used"}
+    read_only: ClassVar[frozenset[str]] = WithReadOnlyFields.read_only | {"expense_count", "last_used"}
 
-    model_config = example(color="#e76f51")
+    model_config = with_example(color="#e76f51")
 
 
-class Category(Answer):
+class Category(ResponseModel):
     """A name that a user sorts expenses under."""
 
     id: int
@@ -170,7 +178,7 @@ class Category(Answer):
     created_at: datetime
     updated_at: datetime
 
-    model_config = example(
+    model_config = with_example(
         id=3,
         name="Groceries",
         color="#2a9d8f",
@@ -189,58 +197,58 @@ class CategoryWithUsage(Category):
     )
     last_used: date | None = Field(default=None, description="Its latest expense's date; only with `with_usage=true`.")
 
-    model_config = SOME_LEFT_OUT
+    model_config = OMITS_DEFAULTS
 
 
-class CategoryList(Answer):
+class CategoryList(ResponseModel):
     """All categories, by name."""
 
     items: list[CategoryWithUsage]
     next_cursor: None = None
 
 
-class CategoryQuery(Shape):
+class CategoryQuery(RequestModel):
     """What else to say of each category."""
 
-    with_usage: Flag = Field(default=False, description="Add `expense_count` and `last_used`.")
+    with_usage: BooleanParameter = Field(default=False, description="Add `expense_count` and `last_used`.")
 
 
-class Heir(Shape):
+class CategoryDeleteQuery(RequestModel):
     """Where a deleted category's expenses and budgets go."""
 
-    move_to: Given[CategoryName] = Field(default=None, description="The name of the category they go to.")
-    uncategorized: Flag = Field(default=False, description="Let expenses have none, and end budgets.")
+    move_to: Omittable[CategoryName] = Field(default=None, description="The name of the category they go to.")
+    uncategorized: BooleanParameter = Field(default=False, description="Let expenses have none, and end budgets.")
 
     @field_validator("uncategorized")
     @classmethod
-    def _instead_of_a_name(cls, uncategorized: bool, info: ValidationInfo) -> bool:  # noqa: FBT001
+    def _refuse_both(cls, uncategorized: bool, info: ValidationInfo) -> bool:  # noqa: FBT001
         if uncategorized and info.data.get("move_to") is not None:
-            raise refusal("not_allowed", "Give either move_to or uncategorized.")
+            raise invalid_value("not_allowed", "Give either move_to or uncategorized.")
         return uncategorized
 
 
 # --- Expenses ---------------------------------------------------------------------------------------------------------
 
 
-class _ExpenseFields(Amounted):
+class _ExpenseFields(WithAmount):
     # These two come first, so that they are known when the amount is looked at.
-    currency: Given[Currency] = None
-    external_id: Optional[ExternalId] = Field(
+    currency: Omittable[Currency] = None
+    external_id: NullableText[ExternalId] = Field(
         default=None, description="Your own id of it, one of a kind in your account; empty is null."
     )
     amount: Amount
-    category: Optional[CategoryName] = Field(
+    category: NullableText[CategoryName] = Field(
         default=None, description="A category's name; a new one makes the category; empty is null."
     )
-    description: Optional[Description] = Field(default=None, description="Empty is null.")
+    description: NullableText[Description] = Field(default=None, description="Empty is null.")
 
 
 class ExpenseCreate(_ExpenseFields):
     """A new expense; without a currency it is in the user's, without a date it is today's."""
 
-    date: Given[Day] = None
+    date: Omittable[Day] = None
 
-    model_config = example(
+    model_config = with_example(
         amount="12.50", currency="EUR", date="2026-11-22", category="Groceries", description="Apples and bread"
     )
 
@@ -250,29 +258,29 @@ class ExpenseCreate(_ExpenseFields):
         return None if sent.get("external_id") else callers_currency.get()
 
 
-class _ExpenseReadBack(ReadBack):
-    deleted_at: Ignored = None
+class _WithReadOnlyExpenseFields(WithReadOnlyFields):
+    deleted_at: IgnoredField = None
 
-    ignored: ClassVar[frozenset[str]] = ReadBack.ignored | {"deleted_at"}
+    read_only: ClassVar[frozenset[str]] = WithReadOnlyFields.read_only | {"deleted_at"}
 
 
-class ExpenseReplace(_ExpenseReadBack, _ExpenseFields):
+class ExpenseReplace(_WithReadOnlyExpenseFields, _ExpenseFields):
     """A whole expense; what is left out becomes null."""
 
     currency: Currency
     amount: Amount
     date: Day
 
-    model_config = example(amount="13.00", currency="EUR", date="2026-11-22", category="Groceries")
+    model_config = with_example(amount="13.00", currency="EUR", date="2026-11-22", category="Groceries")
 
 
-class ExpenseUpdate(_ExpenseReadBack, _ExpenseFields):
+class ExpenseUpdate(_WithReadOnlyExpenseFields, _ExpenseFields):
     """The fields to change; null clears `category`, `description` and `external_id`."""
 
-    amount: Given[Amount] = None  # type: ignore[assignment]  # here it may be left out
-    date: Given[Day] = None
+    amount: Omittable[Amount] = None  # type: ignore[assignment]  # here it may be left out
+    date: Omittable[Day] = None
 
-    model_config = example(amount="13.00")
+    model_config = with_example(amount="13.00")
 
 
 @dataclass(slots=True)
@@ -280,7 +288,7 @@ class Expense:
     """An expense; a negative amount is a refund."""
 
     # A dataclass, because a page makes up to 200 of these: a model takes eight times as long to make.
-    __pydantic_config__: ClassVar[ConfigDict] = example(
+    __pydantic_config__: ClassVar[ConfigDict] = with_example(
         id=7,
         amount="12.50",
         currency="EUR",
@@ -295,7 +303,7 @@ class Expense:
     ) | ConfigDict(json_schema_serialization_defaults_required=True)
 
     id: int
-    amount: Money
+    amount: AmountText
     currency: str
     date: date
     category: str | None
@@ -307,11 +315,11 @@ class Expense:
     deleted_at: datetime | None = None
 
 
-class ExpenseList(Answer):
+class ExpenseList(ResponseModel):
     """One page of expenses; `next_cursor` is null on the last."""
 
     items: list[Expense]
     next_cursor: str | None
     count: int | SkipJsonSchema[None] = Field(default=None, description="All that match; only with `with_count=true`.")
 
-    model_config = SOME_LEFT_OUT
+    model_config = OMITS_DEFAULTS

@@ -28,8 +28,8 @@ from users import schemas as user_schemas
 from values.etags import IF_NONE_MATCH
 from values.shapes import Problem
 
-ASSETS: Final = "/assets"
-FILES: Final = files("fastapi_offline") / "static"
+ASSETS_PATH: Final = "/assets"
+ASSET_FILES: Final = files("fastapi_offline") / "static"
 TITLE: Final = "Expense Tracker"
 DESCRIPTION: Final = """\
 Accounts, categories, expenses, reports and budgets, exact to the last decimal.
@@ -71,16 +71,16 @@ TAGS: Final = [
     {"name": "service", "description": "What answers here, and whether it can."},
 ]
 # The answers that are one row each.
-ROWS: Final = {"Expense", "Category", "Budget"}
+ROW_SCHEMAS: Final = {"Expense", "Category", "Budget"}
 # How a script is let in, beside the sign-in that FastAPI describes by itself.
-FOR_SCRIPTS: Final = "PersonalToken"
-SCRIPTS: Final = {
+SCRIPT_SCHEME: Final = "PersonalToken"
+SCRIPT_SCHEME_DEFINITION: Final = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "etk_…",
     "description": "A personal access token from `POST /users/me/tokens`, with the scope that an operation names.",
 }
-BOUNDS: Final = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+BOUND_KEYWORDS: Final = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 # On its way into the document an example is sorted by its keys, and loses those that are null.
 EXAMPLES: Final = {
     name: config["json_schema_extra"]["example"]
@@ -110,44 +110,46 @@ class Assets(StaticFiles):
 
 def mount_pages(app: FastAPI) -> None:
     """Serve /docs and /redoc without any other host."""
-    app.add_route(f"{ASSETS}/redoc.standalone.js", _redoc_bundle, include_in_schema=False)
-    app.mount(ASSETS, Assets(directory=str(FILES)), "assets")
+    app.add_route(f"{ASSETS_PATH}/redoc.standalone.js", _serve_redoc_bundle, include_in_schema=False)
+    app.mount(ASSETS_PATH, Assets(directory=str(ASSET_FILES)), "assets")
 
-    async def docs(_: Request) -> HTMLResponse:
+    async def show_docs(_: Request) -> HTMLResponse:
         """Show Swagger UI."""
         page = get_swagger_ui_html(
             openapi_url="/openapi.json",
             title=TITLE,
-            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS}/favicon.png",
+            swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS_PATH}/favicon.png",
             swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
         )
-        return _with_policy(page)
+        return _add_policy(page)
 
-    async def redoc(_: Request) -> HTMLResponse:
+    async def show_redoc(_: Request) -> HTMLResponse:
         """Show ReDoc."""
         page = get_redoc_html(
             openapi_url="/openapi.json",
             title=TITLE,
-            redoc_js_url=f"{ASSETS}/redoc.standalone.js",
-            redoc_favicon_url=f"{ASSETS}/favicon.png",
+            redoc_js_url=f"{ASSETS_PATH}/redoc.standalone.js",
+            redoc_favicon_url=f"{ASSETS_PATH}/favicon.png",
             with_google_fonts=False,
         )
-        return _with_policy(page)
+        return _add_policy(page)
 
-    app.add_route("/docs", docs, include_in_schema=False)
-    app.add_route("/redoc", redoc, include_in_schema=False)
+    app.add_route("/docs", show_docs, include_in_schema=False)
+    app.add_route("/redoc", show_redoc, include_in_schema=False)
 
 
-async def _redoc_bundle(_: Request) -> Response:
-    own = (FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, f"{ASSETS}/favicon.png".encode())
+async def _serve_redoc_bundle(_: Request) -> Response:
+    own = (
+        (ASSET_FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, f"{ASSETS_PATH}/favicon.png".encode())
+    )
     return Response(own, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
 
-def _with_policy(page: HTMLResponse) -> HTMLResponse:
+def _add_policy(page: HTMLResponse) -> HTMLResponse:
     # The pages run the bundles and the few lines inside them, named by their hash, and talk to this origin alone.
-    inline = " ".join(f"'sha256-{_sha256(script)}'" for script in _SCRIPT.findall(bytes(page.body).decode()))
+    inline = " ".join(f"'sha256-{_hash_script(script)}'" for script in _SCRIPT.findall(bytes(page.body).decode()))
     page.headers["Content-Security-Policy"] = (
         f"default-src 'none'; script-src 'self' {inline}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         "font-src 'self'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'"
@@ -155,80 +157,87 @@ def _with_policy(page: HTMLResponse) -> HTMLResponse:
     return page
 
 
-def _sha256(text: str) -> str:
+def _hash_script(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
+def make_openapi_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:
     """Return what makes the OpenAPI document of an application, once."""
 
-    def document() -> dict[str, Any]:
+    def build_openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             made = get_openapi(title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
             components = made["components"]["schemas"]
-            components |= _components(Problem)
+            components |= _collect_components(Problem)
             for name in components.keys() & EXAMPLES.keys():
                 components[name]["example"] = EXAMPLES[name]
             for path in made["paths"].values():
                 for operation in path.values():
-                    operation["responses"] = _complete(operation)
-            made["components"]["securitySchemes"][FOR_SCRIPTS] = SCRIPTS
-            app.openapi_schema = _exact(made)
+                    operation["responses"] = _complete_responses(operation)
+            made["components"]["securitySchemes"][SCRIPT_SCHEME] = SCRIPT_SCHEME_DEFINITION
+            app.openapi_schema = _correct_schema(made)
         return app.openapi_schema
 
-    return document
+    return build_openapi
 
 
-def _components(shape: type[BaseModel]) -> dict[str, Any]:
+def _collect_components(shape: type[BaseModel]) -> dict[str, Any]:
     """Return a shape that no operation names itself, and all that it is made of, as components."""
     described = shape.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     return {shape.__name__: described, **described.pop("$defs", {})}
 
 
-def _complete(operation: dict[str, Any]) -> dict[str, Any]:
+def _complete_responses(operation: dict[str, Any]) -> dict[str, Any]:
     """Return an operation's responses in order and with their headers."""
     responses: dict[str, Any] = operation["responses"]
     for status, response in responses.items():
         if response["description"] == "Successful Response":
             response["description"] = HTTPStatus(int(status)).phrase
-        if headers := dict(_headers(operation, status, response)):
+        if headers := dict(_list_headers(operation, status, response)):
             response["headers"] = headers
     return dict(sorted(responses.items()))
 
 
-def _headers(operation: dict[str, Any], status: str, response: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _list_headers(
+    operation: dict[str, Any], status: str, response: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     sent = {it["name"] for it in operation.get("parameters", ()) if it["in"] == "header"}
     schema = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
-    is_row = schema.rpartition("/")[2] in ROWS
+    is_row = schema.rpartition("/")[2] in ROW_SCHEMAS
     if status == "304" or (status < "300" and (IF_NONE_MATCH in sent or is_row)):
-        yield _header("ETag", "Names this version: a row's is its `revision` in quotes.")
-    if status < "300" and idempotency.HEADER in sent:
+        yield _build_header("ETag", "Names this version: a row's is its `revision` in quotes.")
+    if status < "300" and idempotency.KEY_HEADER in sent:
         described = "`true` where this was answered before, to the same `Idempotency-Key`."
-        yield _header(idempotency.REPLAYED, described, required=False)
+        yield _build_header(idempotency.REPLAYED_HEADER, described, required=False)
     if status == "201" and is_row:
-        yield _header("Location", "Where the new row is, relative to this address.")
+        yield _build_header("Location", "Where the new row is, relative to this address.")
     if status == "401":
-        yield _header("WWW-Authenticate", "`Bearer`, and what is wrong with the token if one was sent (RFC 6750).")
+        yield _build_header(
+            "WWW-Authenticate", "`Bearer`, and what is wrong with the token if one was sent (RFC 6750)."
+        )
     if status == "403":
-        yield _header("WWW-Authenticate", "`Bearer`, and the scope that is missing, if there is one (RFC 6750).")
+        yield _build_header("WWW-Authenticate", "`Bearer`, and the scope that is missing, if there is one (RFC 6750).")
     if status == "429" or (status == "503" and MEDIA_TYPE in response["content"]):
-        yield _header("Retry-After", "Seconds after which it is worth trying again.")
+        yield _build_header("Retry-After", "Seconds after which it is worth trying again.")
     if status == "200" and any(it["name"] == "cursor" for it in operation.get("parameters", ())):
-        yield _header("Link", 'The next page, `rel="next"` (RFC 8288), if there is one.', required=False)
+        yield _build_header("Link", 'The next page, `rel="next"` (RFC 8288), if there is one.', required=False)
 
 
-def _header(name: str, description: str, *, required: bool = True) -> tuple[str, dict[str, Any]]:
+def _build_header(name: str, description: str, *, required: bool = True) -> tuple[str, dict[str, Any]]:
     return name, {"description": description, "required": required, "schema": {"type": "string"}}
 
 
-def _exact(node: Any) -> Any:  # noqa: ANN401
+def _correct_schema(node: Any) -> Any:  # noqa: ANN401
     # "Left out" is no value: a default of null would promise that null may be sent.
     if isinstance(node, dict):
         kept = {key: value for key, value in node.items() if not (key == "default" and value is None)}
-        return {key: _bound(value) if key in BOUNDS else _exact(value) for key, value in kept.items()}
-    return [_exact(item) for item in node] if isinstance(node, list) else node
+        return {
+            key: _correct_bound(value) if key in BOUND_KEYWORDS else _correct_schema(value)
+            for key, value in kept.items()
+        }
+    return [_correct_schema(item) for item in node] if isinstance(node, list) else node
 
 
-def _bound(value: Any) -> Any:  # noqa: ANN401
+def _correct_bound(value: Any) -> Any:  # noqa: ANN401
     # FastAPI makes doubles of them: the largest id is none, and the next double is one more than it.
     return min(int(value), LARGEST_ID) if isinstance(value, float) and value.is_integer() else value

@@ -12,19 +12,19 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import ClientDisconnect
 
-from api.strict_json import strict_json
+from api.strict_json import parse_strict_json
 from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
-from values.field_errors import entries
-from values.shapes import Shape
+from values.field_errors import translate_errors
+from values.shapes import RequestModel
 
-JSON: Final = "application/json"
-FORM: Final = "application/x-www-form-urlencoded"
-MOST_BYTES: Final = 64 * 1024
+JSON_TYPE: Final = "application/json"
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+MAX_BODY_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 30
-FORM_WANTED: Final = f"Send a form, with the header Content-Type: {FORM}: username=…&password=…"
+FORM_EXPECTED: Final = f"Send a form, with the header Content-Type: {FORM_TYPE}: username=…&password=…"
 
 
-class _Once:
+class _RepeatsAsList:
     """Makes what is given twice a list, and so of the wrong type wherever one value is wanted."""
 
     def get(self, key: str, default: object = None) -> object:
@@ -33,15 +33,15 @@ class _Once:
         return values if len(values) > 1 else values[0] if values else default
 
 
-class StrictQuery(_Once, QueryParams):  # type: ignore[misc]  # a list is what `get` does not say it returns
+class StrictQuery(_RepeatsAsList, QueryParams):  # type: ignore[misc]  # a list is what `get` does not say it returns
     """A query that shows when a parameter is given twice."""
 
 
-class StrictForm(_Once, FormData):  # type: ignore[misc]  # as above
+class StrictForm(_RepeatsAsList, FormData):  # type: ignore[misc]  # as above
     """A form that shows when a field is given twice."""
 
 
-class Nothing(Shape):
+class NoFields(RequestModel):
     """The query, or the body, of an operation that takes none."""
 
 
@@ -52,34 +52,36 @@ class StrictRequest(Request):
     def query_params(self) -> QueryParams:
         """Return the query."""
         if not hasattr(self, "_query_params"):
-            self._query_params = StrictQuery(pairs(self.scope["query_string"]))
+            self._query_params = StrictQuery(parse_pairs(self.scope["query_string"]))
         return self._query_params
 
-    async def read(self, media_type: str | None, most: int = MOST_BYTES) -> None:
+    async def read_body(self, media_type: str | None, most: int = MAX_BODY_BYTES) -> None:
         """Read the body, which must be of this media type and not too long, before anything else happens.
 
         With None it must say nothing: what it names would be ignored, and more be deleted than that.
         """
-        self._body = await self._bytes(most)
+        self._body = await self._read_bytes(most)
         if media_type is None:
             refuse_fields(self._body)
             self._body = b""
         if not self._body:
             return
-        if "content-encoding" in self.headers or self._media_type() != media_type:
-            raise UnsupportedMediaType(FORM_WANTED if media_type == FORM else "")
-        if media_type == JSON:
+        if "content-encoding" in self.headers or self._parse_media_type() != media_type:
+            raise UnsupportedMediaType(FORM_EXPECTED if media_type == FORM_TYPE else "")
+        if media_type == JSON_TYPE:
             # A large one in a thread, so that others are served meanwhile.
-            large = len(self._body) > MOST_BYTES
-            self._json = await asyncio.to_thread(strict_json, self._body) if large else strict_json(self._body)
+            large = len(self._body) > MAX_BODY_BYTES
+            self._json = (
+                await asyncio.to_thread(parse_strict_json, self._body) if large else parse_strict_json(self._body)
+            )
         else:
             refuse_other_encodings(self._body)
 
     async def form(self, **_: Any) -> FormData:  # type: ignore[override]
         """Return the form that was read; unlike Starlette's, letters beyond ASCII need not be escaped."""
-        return StrictForm([*pairs(self._body)])
+        return StrictForm([*parse_pairs(self._body)])
 
-    def fingerprint(self) -> str:
+    def compute_fingerprint(self) -> str:
         """Return what a request and its repetition have in common, and no others: method, address, and body if any."""
         parts = (
             self.method.encode(),
@@ -90,17 +92,17 @@ class StrictRequest(Request):
         # Each with its length, so that where one ends and the next begins makes a difference.
         return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).hexdigest()
 
-    async def _bytes(self, most: int) -> bytes:
+    async def _read_bytes(self, most: int) -> bytes:
         length = self.headers.get("content-length", "0")
         if length.isdecimal() and int(length[:12]) > most:
-            raise too_large(most)
+            raise body_too_large_problem(most)
         chunks, size = [], 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in self.stream():
                     size += len(chunk)
                     if size > most:
-                        raise too_large(most)
+                        raise body_too_large_problem(most)
                     chunks.append(chunk)
         except ClientDisconnect:
             raise MalformedBody("The body ended too early.") from None
@@ -108,23 +110,23 @@ class StrictRequest(Request):
             raise MalformedBody(f"The body did not come within {BODY_SECONDS} seconds.") from None
         return b"".join(chunks)
 
-    def _media_type(self) -> str:
+    def _parse_media_type(self) -> str:
         media_type, _, parameters = self.headers.get("content-type", "").partition(";")
         charset = parameters.strip().lower().replace('"', "")
         return media_type.strip().lower() if charset in {"", "charset=utf-8", "charset=utf8"} else ""
 
 
-def deletes_many(route: APIRoute) -> bool:
+def is_bulk_delete(route: APIRoute) -> bool:
     """Tell whether a route deletes more than the row that its path names, so that a body could seem to say which."""
     return route.methods == {HTTPMethod.DELETE} and "{" not in route.path
 
 
-def too_large(most: int) -> BodyTooLarge:
+def body_too_large_problem(most: int) -> BodyTooLarge:
     """Return the refusal of a body of more bytes than an address takes."""
     return BodyTooLarge(f"The body is too large: this address takes at most {most // 1024} KiB.")
 
 
-def pairs(written: bytes) -> list[tuple[str, str]]:
+def parse_pairs(written: bytes) -> list[tuple[str, str]]:
     """Parse a query or a form (application/x-www-form-urlencoded) into its names and values.
 
     What is no UTF-8 becomes half a character, which every text refuses, and not a mark of replacement.
@@ -136,14 +138,14 @@ def pairs(written: bytes) -> list[tuple[str, str]]:
 
 def refuse_fields(body: bytes) -> None:
     """Raise ValidationFailed where JSON says anything; `{}` and `null` say nothing."""
-    said = strict_json(body) if body.strip() else None
+    said = parse_strict_json(body) if body.strip() else None
     if said is None:
         return
     try:
-        Nothing.model_validate(said)
+        NoFields.model_validate(said)
     except ValidationError as refused:
         found = [{**it, "loc": ("body", *it["loc"])} for it in refused.errors()]
-        raise ValidationFailed(errors=entries(found)) from None
+        raise ValidationFailed(errors=translate_errors(found)) from None
 
 
 def refuse_other_encodings(form: bytes) -> None:
@@ -151,4 +153,4 @@ def refuse_other_encodings(form: bytes) -> None:
     try:
         form.decode()
     except UnicodeDecodeError:
-        raise MalformedBody(f"The form is not in UTF-8. {FORM_WANTED}") from None
+        raise MalformedBody(f"The form is not in UTF-8. {FORM_EXPECTED}") from None

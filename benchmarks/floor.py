@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from values import money
-from values.texts import name_key, text_key
+from values.texts import make_name_key, make_text_key
 
 Row = Sequence[Any]
 
@@ -97,7 +97,7 @@ def expense(row: Row) -> dict[str, Any]:
     number, amount, currency, spent_on, category, description, external_id, revision, created_at, updated_at = row
     return {
         "id": number,
-        "amount": money.written(amount, currency),
+        "amount": money.write_amount(amount, currency),
         "currency": currency,
         "date": spent_on,
         "category": category,
@@ -142,7 +142,7 @@ async def create_expense(request: Request) -> JSONResponse:
     """Record an expense under the ledger's lock; answer once it is committed."""
     data = json.loads(await request.body())
     currency = data["currency"]
-    amount = money.thousandths(money.read_amount(data["amount"]), currency)
+    amount = money.to_thousandths(money.parse_amount(data["amount"]), currency)
     spent_on = date.fromisoformat(data["date"]).isoformat()
     description = data["description"]
     instant = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -150,10 +150,20 @@ async def create_expense(request: Request) -> JSONResponse:
         owner, _ = await caller(request, cursor)
         await cursor.execute(LOCK, (owner,))
         revision, count, _ = await cursor.fetchone()
-        await cursor.execute(CATEGORY, (owner, name_key(data["category"])))
+        await cursor.execute(CATEGORY, (owner, make_name_key(data["category"])))
         category_id, category = await cursor.fetchone()
         await cursor.execute(ADVANCE, (revision + 1, count + 1, owner))
-        values = (amount, currency, spent_on, description, text_key(description), None, revision + 1, instant, instant)
+        values = (
+            amount,
+            currency,
+            spent_on,
+            description,
+            make_text_key(description),
+            None,
+            revision + 1,
+            instant,
+            instant,
+        )
         await cursor.execute(INSERT, (owner, category_id, *values))
         number = cursor.lastrowid
         await connection.commit()

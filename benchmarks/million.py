@@ -16,7 +16,7 @@ from benchmarks.seeding import Person, fill, sign_up
 from benchmarks.stage import Stage
 from benchmarks.workers import on, running
 from ledger.expenses.filters import ExpenseQuery
-from ledger.pages import Cursor, fingerprint
+from ledger.pages import Cursor, fingerprint_query
 
 ROWS: Final = 1_000_000
 PAGE: Final = 50
@@ -62,7 +62,9 @@ def _cursor(stage: Stage, sort: str, person: Person) -> str:
     )
     with stage.engine.connect() as connection:
         value, row_id = connection.execute(before_last, {"owner": person.id}).one()
-    return Cursor(fingerprint(ExpenseQuery.model_validate({"sort": sort}).asked()), value, row_id, None).written()
+    return Cursor(
+        fingerprint_query(ExpenseQuery.model_validate({"sort": sort}).dump_filters()), value, row_id, None
+    ).encode()
 
 
 def _request(sort: str, person: Person, cursor: str | None = None) -> str:

@@ -59,7 +59,7 @@ def stage() -> Iterator[Stage]:
         mariadb.execute(f"SET GLOBAL innodb_buffer_pool_size = {BUFFER_POOL}")
         url = mariadb.create_database("expenses_bench")
         migrations.upgrade(url)
-        engine = create_engine(migrations.sync_url(make_url(url)))
+        engine = create_engine(migrations.make_sync_url(make_url(url)))
         environment = {"DATABASE_URL": url, "SECRET_KEY": secrets.token_hex(32), "ACCESS_TOKEN_MINUTES": "600"}
         yield Stage(mariadb, engine, environment | NO_THROTTLE, core, others)
         engine.dispose()

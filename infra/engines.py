@@ -15,18 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from config import Settings
-from infra.faults import cannot_serve
+from infra.faults import is_server_unable
 from infra.ownership import refuse_unowned_once
 
 # How long a request may take: a read, a write, and what hashes a password or changes every row of a ledger.
-READ_SECONDS: Final = 5
-WRITE_SECONDS: Final = 10
-LONG_SECONDS: Final = 60
+READ_DEADLINE: Final = 5
+WRITE_DEADLINE: Final = 10
+LONG_DEADLINE: Final = 60
 LOCK_WAIT_SECONDS: Final = 5
 # A thread that waits for a SQLite file cannot be called back, so it waits for less, and the edge tries again.
-BUSY_SECONDS: Final = 2
+SQLITE_BUSY_SECONDS: Final = 2
 CONNECT_SECONDS: Final = 3
-IDLE_SECONDS: Final = 5
+PING_AFTER_SECONDS: Final = 5
 
 
 def make_engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
@@ -38,18 +38,19 @@ def make_engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
     }
     if autocommit:
         options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-    elif not settings.embedded:
+    elif not settings.is_embedded:
         options |= {"isolation_level": "READ COMMITTED"}
-    seconds = READ_SECONDS if autocommit else LONG_SECONDS
+    seconds = READ_DEADLINE if autocommit else LONG_DEADLINE
+    arguments = {"isolation_level": None} if settings.is_embedded else _build_mysql_arguments(settings.url, seconds)
     made = create_async_engine(
         settings.url,
         pool_reset_on_return=None,
         hide_parameters=True,
-        connect_args={"isolation_level": None} if settings.embedded else _mysql_arguments(settings.url, seconds),
+        connect_args=arguments,
         **options,
     )
     event.listen(made.sync_engine, "before_cursor_execute", refuse_unowned_once)
-    if settings.embedded:
+    if settings.is_embedded:
         _listen_on_sqlite(made, autocommit=autocommit)
     else:
         _listen_on_mysql(made)
@@ -58,11 +59,11 @@ def make_engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
     return made
 
 
-def _read_instant(text: str) -> datetime:
+def _parse_instant(text: str) -> datetime:
     return datetime.fromisoformat(f"{text}+00:00")
 
 
-def _mysql_arguments(url: URL, seconds: int) -> dict[str, Any]:
+def _build_mysql_arguments(url: URL, seconds: int) -> dict[str, Any]:
     told = [
         f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",
         "time_zone = '+00:00'",
@@ -77,12 +78,12 @@ def _mysql_arguments(url: URL, seconds: int) -> dict[str, Any]:
         "init_command": f"SET SESSION {', '.join(told)}{limit}",
         # The driver's own decoders match regular expressions; a page of 50 rows holds 150 dates.
         "conv": pymysql.converters.conversions
-        | {FIELD_TYPE.DATE: date.fromisoformat, FIELD_TYPE.DATETIME: _read_instant},
+        | {FIELD_TYPE.DATE: date.fromisoformat, FIELD_TYPE.DATETIME: _parse_instant},
     }
-    return arguments | {"ssl": _tls(url)} if "ssl_ca" in url.query else arguments
+    return arguments | {"ssl": _build_tls_context(url)} if "ssl_ca" in url.query else arguments
 
 
-def _tls(url: URL) -> ssl.SSLContext:
+def _build_tls_context(url: URL) -> ssl.SSLContext:
     """Return how to speak TLS to a server for which `?ssl_ca=…` vouches; `ssl_cert` and `ssl_key` prove who we are.
 
     SQLAlchemy makes a dict of these, which is what PyMySQL wants; aiomysql wants a context.
@@ -107,7 +108,7 @@ def _listen_on_sqlite(engine: AsyncEngine, *, autocommit: bool) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        for pragma in ("foreign_keys = ON", "journal_mode = WAL", f"busy_timeout = {BUSY_SECONDS * 1000}"):
+        for pragma in ("foreign_keys = ON", "journal_mode = WAL", f"busy_timeout = {SQLITE_BUSY_SECONDS * 1000}"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -122,8 +123,8 @@ def _listen_on_mysql(engine: AsyncEngine) -> None:
     dialect = engine.sync_engine.dialect
 
     @event.listens_for(engine.sync_engine, "handle_error")
-    def drop_a_server_that_cannot_serve(context: ExceptionContext) -> None:
-        if cannot_serve(context.original_exception):
+    def mark_disconnect(context: ExceptionContext) -> None:
+        if is_server_unable(context.original_exception):
             context.is_disconnect = True
 
     @event.listens_for(engine.sync_engine, "checkin")
@@ -133,7 +134,7 @@ def _listen_on_mysql(engine: AsyncEngine) -> None:
     # A ping at every checkout costs 50 µs; one that rested for a while may have been closed by the server.
     @event.listens_for(engine.sync_engine, "checkout")
     def ping_after_a_rest(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
-        if time.monotonic() - record.info.get("idle_since", time.monotonic()) > IDLE_SECONDS:
+        if time.monotonic() - record.info.get("idle_since", time.monotonic()) > PING_AFTER_SECONDS:
             try:
                 dialect.do_ping(connection)
             except Exception as error:

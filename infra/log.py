@@ -21,22 +21,22 @@ from starlette.types import Scope
 App = TypeVar("App")
 Lifespan = Callable[[App], AbstractAsyncContextManager[None]]
 
-OURS: Final = "expense_tracker"
+LOGGER_NAME: Final = "expense_tracker"
 # Asked every few seconds by whoever watches over the service.
-POLLED: Final = {"/health", "/ready"}
+POLLED_PATHS: Final = {"/health", "/ready"}
 METHODS: Final = set(HTTPMethod)
-MOST_FRAMES: Final = 50
-MOST_ERRORS: Final = 20
+MAX_FRAMES: Final = 50
+MAX_CAUSES: Final = 20
 
-logger = logging.getLogger(OURS)
+logger = logging.getLogger(LOGGER_NAME)
 
 _context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=None)
 
-_STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+_STANDARD_FIELDS: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _WARNING: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<kind>\w+): ")
 
 
-class Lines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """Writes a record as one line of ASCII, a JSON object (ASVS 5.0 16.2.4, 16.4.1).
 
     An error is written as the chain of its types and frames: a driver's message quotes values, and so may its source
@@ -46,16 +46,16 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record, without its end."""
         line: dict[str, Any] = {
-            "time": f"{_second(int(record.created))}.{int(record.msecs):03}Z",
+            "time": f"{_format_second(int(record.created))}.{int(record.msecs):03}Z",
             "level": record.levelname,
             "logger": record.name,
-            "message": _message(record),
+            "message": _format_message(record),
         }
-        if record.name == OURS:
+        if record.name == LOGGER_NAME:
             # What others add to their records is not known to be free of values.
-            line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+            line |= {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
         if record.exc_info and record.exc_info[1]:
-            line["error"] = [_described(error) for error in _chain(record.exc_info[1])]
+            line["error"] = [_format_error(error) for error in _walk_causes(record.exc_info[1])]
         return _encode(line)
 
 
@@ -63,11 +63,11 @@ _encode = json.JSONEncoder(default=lambda value: type(value).__name__, separator
 
 
 @lru_cache(1)
-def _second(whole: int) -> str:
+def _format_second(whole: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
 
 
-def _message(record: logging.LogRecord) -> str:
+def _format_message(record: logging.LogRecord) -> str:
     try:
         message = record.getMessage()
     except (TypeError, ValueError, KeyError):
@@ -75,14 +75,14 @@ def _message(record: logging.LogRecord) -> str:
         message = str(record.msg)
     if record.name == "py.warnings":
         found = _WARNING.match(message)
-        return f"{found['kind']} at {_place(found['file'])}:{found['line']}" if found else "a warning"
+        return f"{found['kind']} at {_shorten_path(found['file'])}:{found['line']}" if found else "a warning"
     return message.partition("\n")[0]
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _walk_causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and what it came from, as Python's own traceback has it, the last first."""
     waiting, met = [error], set[int]()
-    while waiting and len(met) < MOST_ERRORS:
+    while waiting and len(met) < MAX_CAUSES:
         error = waiting.pop()
         if id(error) not in met:
             met.add(id(error))
@@ -92,15 +92,15 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             waiting += [origin] if origin else []
 
 
-def _described(error: BaseException) -> dict[str, Any]:
-    kind, frames = type(error), deque(traceback.walk_tb(error.__traceback__), MOST_FRAMES)
+def _format_error(error: BaseException) -> dict[str, Any]:
+    kind, frames = type(error), deque(traceback.walk_tb(error.__traceback__), MAX_FRAMES)
     return {
         "type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
-        "frames": [f"{_place(it.f_code.co_filename)}:{line} {it.f_code.co_qualname}" for it, line in frames],
+        "frames": [f"{_shorten_path(it.f_code.co_filename)}:{line} {it.f_code.co_qualname}" for it, line in frames],
     }
 
 
-def _place(file: str) -> str:
+def _shorten_path(file: str) -> str:
     """Return a file's name as seen from where Python found it, which tells nothing about the machine."""
     folders = sorted((entry + os.sep for entry in sys.path if entry), key=len, reverse=True)
     return next((file[len(folder) :] for folder in folders if file.startswith(folder)), PurePath(file).name)
@@ -109,27 +109,27 @@ def _place(file: str) -> str:
 LOGGING: Final = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"lines": {"()": Lines}},
+    "formatters": {"lines": {"()": JsonFormatter}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stderr"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
-    "loggers": {OURS: {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
+    "loggers": {LOGGER_NAME: {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
 }
 """What `python main.py` has uvicorn set up, before its own first line."""
 
 
-def configure() -> None:
+def configure_logging() -> None:
     """See that lines are written, and as these lines, whoever started the service: `uvicorn main:app`, `fastapi dev`.
 
     The level is the one that uvicorn was given. Its access log ends: it holds paths and queries.
     """
     uvicorn, access = logging.getLogger("uvicorn"), logging.getLogger("uvicorn.access")
     for handler in uvicorn.handlers:
-        handler.setFormatter(Lines())
+        handler.setFormatter(JsonFormatter())
     access.handlers.clear()
     access.propagate = False
     if not logger.hasHandlers():
         handler = logging.StreamHandler()
-        handler.setFormatter(Lines())
+        handler.setFormatter(JsonFormatter())
         logging.getLogger().addHandler(handler)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.getLogger("uvicorn.error").level or logging.INFO)
@@ -137,15 +137,15 @@ def configure() -> None:
     logging.captureWarnings(capture=True)
 
 
-def observed(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App]:
+def log_lifespan(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App]:
     """Return a lifespan that is logged as it should be, and so is what ends it: of our `own` errors what they say.
 
     The server's own line about such an end is the trace with all of its values, of which `Lines` leaves nothing.
     """
 
     @asynccontextmanager
-    async def logged(app: App) -> AsyncIterator[None]:
-        configure()
+    async def run_lifespan(app: App) -> AsyncIterator[None]:
+        configure_logging()
         try:
             async with lifespan(app):
                 yield
@@ -156,10 +156,10 @@ def observed(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App]:
             logger.critical("nobody expected this of a start or an end", exc_info=True)
             raise
 
-    return logged
+    return run_lifespan
 
 
-def begin_context(scope: Scope, request_id: str) -> dict[str, Any]:
+def start_log_context(scope: Scope, request_id: str) -> dict[str, Any]:
     """Return what is to be known of a request whatever becomes of it, for `scope["log_context"]`."""
     # Any word may be sent as a method.
     method = scope["method"] if scope["method"] in METHODS else None
@@ -175,25 +175,25 @@ def note_user(user_id: int) -> None:
         context["user_id"] = user_id
 
 
-def log_context(scope: Scope) -> dict[str, Any]:
+def get_log_context(scope: Scope) -> dict[str, Any]:
     """Return what a line says of a request: its id, which account, the method, and the template of its route."""
     known: dict[str, Any] = scope["log_context"]
-    known["route"] = _template(scope)
+    known["route"] = _find_route_template(scope)
     return known
 
 
 def log_request(scope: Scope, status: int | None, seconds: float) -> None:
     """Log that a request is over; a status of None says that it was never answered: cancelled, or broken off."""
-    known = log_context(scope)
-    level = logging.DEBUG if known["route"] in POLLED else logging.INFO
+    known = get_log_context(scope)
+    level = logging.DEBUG if known["route"] in POLLED_PATHS else logging.INFO
     if logger.isEnabledFor(level):
         said = "answered" if status else "not answered"
         # Made here, because the logging module would look through the stack for who asks.
         extra = known | {"status": status, "milliseconds": round(seconds * 1000, 1)}
-        logger.handle(logger.makeRecord(OURS, level, __file__, 0, said, (), None, extra=extra))
+        logger.handle(logger.makeRecord(LOGGER_NAME, level, __file__, 0, said, (), None, extra=extra))
 
 
-def _template(scope: Scope) -> str | None:
+def _find_route_template(scope: Scope) -> str | None:
     if "route" in scope:
         template: str = scope["route"].path_format
         return template

@@ -6,17 +6,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, literal, select, update
 
-from database import inserted_id
+from database import get_inserted_id
 from infra.prepared import Prepared
 from ledger.core import Ledger
-from ledger.expenses.rows import refuse_moved_on
-from models import MOST_CATEGORIES, Budget, Category, Expense, Tombstone, TrashedExpense
+from ledger.expenses.rows import refuse_changed_row
+from models import MAX_CATEGORIES, Budget, Category, Expense, Tombstone, TrashedExpense
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed
 from schemas import Category as CategoryAnswer
-from schemas import CategoryCreate, CategoryUpdate, CategoryWithUsage, Heir
+from schemas import CategoryCreate, CategoryDeleteQuery, CategoryUpdate, CategoryWithUsage
 from values.etags import Precondition
-from values.field_errors import at, at_parameter
-from values.texts import name_key
+from values.field_errors import field_error, parameter_error
+from values.texts import make_name_key
 
 _COLUMNS = (
     Category.id,
@@ -28,45 +28,45 @@ _COLUMNS = (
     Category.updated_at,
 )
 _MINE = Category.owner_id == bindparam("owner")
-READING = select(*_COLUMNS).where(_MINE)
-_ALL = READING.order_by(Category.name_key)
-_ONE = READING.where(Category.id == bindparam("row_id"))
+SELECT_CATEGORIES = select(*_COLUMNS).where(_MINE)
+_ALL = SELECT_CATEGORIES.order_by(Category.name_key)
+_ONE = SELECT_CATEGORIES.where(Category.id == bindparam("row_id"))
 # Answered by the unique index on (owner_id, name_key).
 _BY_NAME = Prepared(select(Category.id, Category.name).where(_MINE, Category.name_key == bindparam("key")))
-_NAMES = select(Category.id, Category.name, Category.name_key).where(_MINE)
+_SELECT_NAMES = select(Category.id, Category.name, Category.name_key).where(_MINE)
 _COUNT = select(func.count()).select_from(Category).where(_MINE)
 # Answered by the index on (owner_id, category_id, spent_on, id), which covers it.
-_USAGE = (
+_SELECT_USAGE = (
     select(Expense.category_id, func.count().label("expense_count"), func.max(Expense.spent_on).label("last_used"))
     .where(Expense.owner_id == bindparam("owner"), Expense.category_id.is_not(None))
     .group_by(Expense.category_id)
 )
-_IN_USE = [
+_SELECT_USES = [
     select(table.id).where(table.owner_id == bindparam("owner"), table.category_id == bindparam("row_id")).limit(1)
     for table in (Expense, Budget)
 ]
-_BUDGETS_OF_BOTH = select(Budget.id, Budget.category_id, Budget.currency, Budget.period).where(
+_SELECT_BUDGETS_OF_BOTH = select(Budget.id, Budget.category_id, Budget.currency, Budget.period).where(
     Budget.owner_id == bindparam("owner"), Budget.category_id.in_((bindparam("row_id"), bindparam("target")))
 )
 
 
 async def list_categories(ledger: Ledger, *, with_usage: bool) -> list[CategoryWithUsage]:
     """Return all categories, by name, each with its use if asked."""
-    categories = await ledger.rows(_ALL)
+    categories = await ledger.fetch_all(_ALL)
     if not with_usage:
         return [CategoryWithUsage(**row._asdict()) for row in categories]
-    used = {row.category_id: (row.expense_count, row.last_used) for row in await ledger.rows(_USAGE)}
-    return [CategoryWithUsage(**row._asdict(), **_usage(*used.get(row.id, (0, None)))) for row in categories]
+    used = {row.category_id: (row.expense_count, row.last_used) for row in await ledger.fetch_all(_SELECT_USAGE)}
+    return [CategoryWithUsage(**row._asdict(), **_build_usage(*used.get(row.id, (0, None)))) for row in categories]
 
 
 async def read_category(ledger: Ledger, category_id: int) -> CategoryAnswer:
     """Return one category."""
-    return answer(await _row(ledger, category_id))
+    return build_category(await _load_category(ledger, category_id))
 
 
 async def create_category(ledger: Ledger, data: CategoryCreate) -> CategoryAnswer:
     """Make a category; raise AlreadyExists where the name is taken."""
-    await _refuse_taken(ledger, data.name)
+    await _refuse_taken_name(ledger, data.name)
     return await read_category(ledger, await _insert(ledger, data.name, data.color, "/name"))
 
 
@@ -74,154 +74,156 @@ async def change_category(
     ledger: Ledger, category_id: int, change: CategoryUpdate, condition: Precondition
 ) -> CategoryAnswer:
     """Change the fields sent; a new name touches every expense and budget that is read under it."""
-    row = await _row(ledger, category_id)
-    refuse_moved_on(row.revision, condition, change.revision)
-    values = {name: value for name, value in change.given().items() if value != getattr(row, name)}
+    row = await _load_category(ledger, category_id)
+    refuse_changed_row(row.revision, condition, change.revision)
+    values = {name: value for name, value in change.dump_sent().items() if value != getattr(row, name)}
     if not values:
-        return answer(row)
+        return build_category(row)
     if "name" in values:
-        await _refuse_taken(ledger, values["name"], but=category_id)
-        values["name_key"] = name_key(values["name"])
-        await _touch(ledger, Expense, category_id)
-        await _touch(ledger, Budget, category_id)
-    values |= {"revision": await ledger.next_revision(), "updated_at": ledger.instant}
+        await _refuse_taken_name(ledger, values["name"], but=category_id)
+        values["name_key"] = make_name_key(values["name"])
+        await _stamp_rows(ledger, Expense, category_id)
+        await _stamp_rows(ledger, Budget, category_id)
+    values |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
     await ledger.execute(update(Category).where(_MINE, Category.id == category_id).values(values))
     return await read_category(ledger, category_id)
 
 
-async def delete_category(ledger: Ledger, category_id: int, heir: Heir, condition: Precondition) -> None:
+async def delete_category(ledger: Ledger, category_id: int, heir: CategoryDeleteQuery, condition: Precondition) -> None:
     """Delete a category; its expenses and budgets go to the one named; or they become uncategorised and these end.
 
     With neither, one that holds any is CategoryInUse.
     """
-    row = await _row(ledger, category_id)
-    refuse_moved_on(row.revision, condition)
-    target = await _target(ledger, category_id, heir.move_to) if heir.move_to is not None else None
+    row = await _load_category(ledger, category_id)
+    refuse_changed_row(row.revision, condition)
+    target = await _find_target(ledger, category_id, heir.move_to) if heir.move_to is not None else None
     if target is None and not heir.uncategorized:
         await _refuse_in_use(ledger, category_id)
-    await _touch(ledger, Expense, category_id, {"category_id": target})
-    await _settle_budgets(ledger, category_id, target)
+    await _stamp_rows(ledger, Expense, category_id, {"category_id": target})
+    await _move_or_delete_budgets(ledger, category_id, target)
     trashed = TrashedExpense.owner_id == bindparam("owner"), TrashedExpense.category_id == category_id
     await ledger.execute(update(TrashedExpense).where(*trashed).values(category_id=target))
     await ledger.execute(delete(Category).where(_MINE, Category.id == category_id))
-    revision = await ledger.next_revision()
+    revision = await ledger.take_revision()
     await ledger.insert(Tombstone, kind="category", row_id=category_id, revision=revision)
 
 
-async def category_named(ledger: Ledger, name: str | None) -> tuple[int | None, str | None]:
+async def find_or_create_category(ledger: Ledger, name: str | None) -> tuple[int | None, str | None]:
     """Return the id and the spelling of the category of this name, made now if there is none; of None, nothing."""
     if name is None:
         return None, None
-    found = await ledger.line(_BY_NAME, key=name_key(name))
+    found = await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
     return (found[0], found[1]) if found else (await _insert(ledger, name, None, "/category"), name)
 
 
-async def category_id_of(ledger: Ledger, name: str | None) -> int | None:
+async def find_category_id(ledger: Ledger, name: str | None) -> int | None:
     """Return the id of the category of this name, or None where there is none."""
-    found = None if name is None else await ledger.line(_BY_NAME, key=name_key(name))
+    found = None if name is None else await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
     return None if found is None else int(found[0])
 
 
-def answer(row: Row[Any]) -> CategoryAnswer:
+def build_category(row: Row[Any]) -> CategoryAnswer:
     """Return the category of a row that was read by READING."""
     return CategoryAnswer.model_validate(row._asdict())
 
 
-def _usage(expense_count: int, last_used: date | None) -> dict[str, Any]:
+def _build_usage(expense_count: int, last_used: date | None) -> dict[str, Any]:
     return {"expense_count": expense_count, "last_used": last_used}
 
 
-async def _row(ledger: Ledger, category_id: int) -> Row[Any]:
-    row = await ledger.row(_ONE, row_id=category_id)
+async def _load_category(ledger: Ledger, category_id: int) -> Row[Any]:
+    row = await ledger.fetch_one(_ONE, row_id=category_id)
     if row is None:
         raise NotFound
     return row
 
 
-async def _refuse_taken(ledger: Ledger, name: str, *, but: int | None = None) -> None:
-    taken = await ledger.line(_BY_NAME, key=name_key(name))
+async def _refuse_taken_name(ledger: Ledger, name: str, *, but: int | None = None) -> None:
+    taken = await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
     if taken and taken[0] != but:
-        entry = at("/name", "already_exists", "You have a category of this name.")
+        entry = field_error("/name", "already_exists", "You have a category of this name.")
         raise AlreadyExists(errors=[entry], members={"existing_id": taken[0]})
 
 
-async def named(ledger: Ledger, keys: Collection[str]) -> dict[str, tuple[int, str]]:
+async def find_categories(ledger: Ledger, keys: Collection[str]) -> dict[str, tuple[int, str]]:
     """Return the id and the spelling of each category that there is, by the key of its name."""
-    found = await ledger.rows(_NAMES.where(Category.name_key.in_(keys))) if keys else []
+    found = await ledger.fetch_all(_SELECT_NAMES.where(Category.name_key.in_(keys))) if keys else []
     return {row.name_key: (row.id, row.name) for row in found}
 
 
-async def make(ledger: Ledger, names: Sequence[str]) -> dict[str, tuple[int, str]]:
+async def create_categories(ledger: Ledger, names: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Make new categories, as many as there is room for, and return them like `named`."""
-    revision = await ledger.next_revision()
+    revision = await ledger.take_revision()
     instants = {"created_at": ledger.instant, "updated_at": ledger.instant}
-    rows = [{"name": it, "name_key": name_key(it), "color": None, "revision": revision, **instants} for it in names]
+    rows = [
+        {"name": it, "name_key": make_name_key(it), "color": None, "revision": revision, **instants} for it in names
+    ]
     await ledger.insert_all(Category, rows)
-    return await named(ledger, {name_key(it) for it in names})
+    return await find_categories(ledger, {make_name_key(it) for it in names})
 
 
-async def room(ledger: Ledger) -> int:
+async def count_remaining(ledger: Ledger) -> int:
     """Return how many more categories the account can hold."""
-    return MOST_CATEGORIES - int((await ledger.execute(_COUNT)).scalar_one())
+    return MAX_CATEGORIES - int((await ledger.execute(_COUNT)).scalar_one())
 
 
-def too_many(pointer: str) -> TooMany:
+def too_many_categories_problem(pointer: str) -> TooMany:
     """Return the refusal of more categories than an account holds, and blame the field that names one more."""
-    detail = f"An account holds at most {MOST_CATEGORIES:,} categories."
-    return TooMany(detail, errors=[at(pointer, "not_allowed", detail)])
+    detail = f"An account holds at most {MAX_CATEGORIES:,} categories."
+    return TooMany(detail, errors=[field_error(pointer, "not_allowed", detail)])
 
 
 async def _insert(ledger: Ledger, name: str, color: str | None, pointer: str) -> int:
-    if await room(ledger) <= 0:
-        raise too_many(pointer)
-    revision = await ledger.next_revision()
-    made = await ledger.insert(Category, name=name, name_key=name_key(name), color=color, revision=revision)
-    return inserted_id(made)
+    if await count_remaining(ledger) <= 0:
+        raise too_many_categories_problem(pointer)
+    revision = await ledger.take_revision()
+    made = await ledger.insert(Category, name=name, name_key=make_name_key(name), color=color, revision=revision)
+    return get_inserted_id(made)
 
 
-async def _target(ledger: Ledger, category_id: int, move_to: str) -> int:
-    target = await ledger.line(_BY_NAME, key=name_key(move_to))
+async def _find_target(ledger: Ledger, category_id: int, move_to: str) -> int:
+    target = await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(move_to))
     if target is None:
-        raise ValidationFailed(errors=[at_parameter("move_to", "not_found", "You have no category of this name.")])
+        raise ValidationFailed(errors=[parameter_error("move_to", "not_found", "You have no category of this name.")])
     if target[0] == category_id:
-        raise ValidationFailed(errors=[at_parameter("move_to", "not_allowed", "This is the category to delete.")])
+        raise ValidationFailed(errors=[parameter_error("move_to", "not_allowed", "This is the category to delete.")])
     return int(target[0])
 
 
 async def _refuse_in_use(ledger: Ledger, category_id: int) -> None:
-    for uses in _IN_USE:
-        if await ledger.row(uses, row_id=category_id):
+    for uses in _SELECT_USES:
+        if await ledger.fetch_one(uses, row_id=category_id):
             raise CategoryInUse
 
 
-async def _touch(
+async def _stamp_rows(
     ledger: Ledger, table: type[Expense | Budget], category_id: int, changed: Mapping[str, int | None] | None = None
 ) -> None:
     """Give every row of a category the transaction's revision, as it reads anew, and the values that changed."""
-    touched = {"revision": await ledger.next_revision(), "updated_at": ledger.instant}
+    touched = {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
     its_rows = table.owner_id == bindparam("owner"), table.category_id == category_id
     await ledger.execute(update(table).where(*its_rows).values({**(changed or {}), **touched}))
 
 
-async def _settle_budgets(ledger: Ledger, category_id: int, target: int | None) -> None:
+async def _move_or_delete_budgets(ledger: Ledger, category_id: int, target: int | None) -> None:
     """Move a category's budgets to another, and end those in whose place one stands there, or all without another.
 
     A budget without a category would be for all spending.
     """
-    budgets = await ledger.rows(_BUDGETS_OF_BOTH, row_id=category_id, target=target)
+    budgets = await ledger.fetch_all(_SELECT_BUDGETS_OF_BOTH, row_id=category_id, target=target)
     standing = {(it.currency, it.period) for it in budgets if it.category_id == target}
     own = {it.id: (it.currency, it.period) for it in budgets if it.category_id == category_id}
     ended = [row_id for row_id, place in own.items() if target is None or place in standing]
     if moved := own.keys() - set(ended):
-        values = {"category_id": target, "revision": await ledger.next_revision(), "updated_at": ledger.instant}
-        await ledger.execute(update(Budget).where(*_these(moved)).values(values))
+        values = {"category_id": target, "revision": await ledger.take_revision(), "updated_at": ledger.instant}
+        await ledger.execute(update(Budget).where(*_match_budgets(moved)).values(values))
     if ended:
-        revision = await ledger.next_revision()
-        left = select(Budget.owner_id, literal("budget"), Budget.id, literal(revision)).where(*_these(ended))
+        revision = await ledger.take_revision()
+        left = select(Budget.owner_id, literal("budget"), Budget.id, literal(revision)).where(*_match_budgets(ended))
         into = insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], left)
         await ledger.execute(into)
-        await ledger.execute(delete(Budget).where(*_these(ended)))
+        await ledger.execute(delete(Budget).where(*_match_budgets(ended)))
 
 
-def _these(budget_ids: Collection[int]) -> tuple[ColumnElement[bool], ...]:
+def _match_budgets(budget_ids: Collection[int]) -> tuple[ColumnElement[bool], ...]:
     return Budget.owner_id == bindparam("owner"), Budget.id.in_(budget_ids)

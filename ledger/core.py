@@ -9,13 +9,13 @@ from sqlalchemy import CursorResult, Executable, Row, bindparam, insert, select,
 
 from auth import Caller
 from database import UnitOfWork, now
-from infra.prepared import Line, Prepared
+from infra.prepared import Prepared, TupleRow
 from models import LedgerState, Owned
 from problems import InvalidToken, TooMany
 from values import periods
 
-MOST_EXPENSES: Final = 1_000_000
-SLICE: Final = 2_000
+MAX_EXPENSES: Final = 1_000_000
+CHUNK_SIZE: Final = 2_000
 
 # A writer locks this one row by its primary key: a locking join deadlocks, and `users` is what foreign keys lock.
 _LOCK: Final = Prepared(
@@ -52,10 +52,10 @@ class Ledger:
     @property
     def today(self) -> date:
         """The day it is for the owner."""
-        return periods.today(self.instant, self.owner.timezone)
+        return periods.compute_today(self.instant, self.owner.timezone)
 
     @property
-    def kept_since(self) -> datetime:
+    def trash_start(self) -> datetime:
         """The start of the trash, a midnight (UTC): what was deleted before has expired."""
         midnight = self.instant.replace(hour=0, minute=0, second=0)
         return midnight - timedelta(days=self._trash_days)
@@ -67,28 +67,28 @@ class Ledger:
         return locked_at if self._revision is None else self._revision
 
     @property
-    def is_to_be_swept(self) -> bool:
+    def is_sweep_due(self) -> bool:
         """Whether it is a day (UTC) on which nothing that has expired was cleared out of it yet."""
         return self._swept_on is not None and self._swept_on < self.instant.date()
 
     async def lock(self) -> None:
         """Wait for the turn, begin the transaction and lock the ledger; raise InvalidToken if the account is gone."""
         connection = await self._unit.begin(self.owner.id)
-        row = await _LOCK.row(connection, {"owner": self.owner.id})
+        row = await _LOCK.fetch_one(connection, {"owner": self.owner.id})
         if row is None:
             raise InvalidToken
         *locked, self._swept_on = row
         self._locked = (locked[0], locked[1])
 
-    async def lines(self, read: Prepared, **parameters: object) -> list[Line]:
+    async def fetch_all_prepared(self, read: Prepared, **parameters: object) -> list[TupleRow]:
         """Return the rows of a prepared read."""
-        return await read.rows(await self._unit.connection(), {"owner": self.owner.id, **parameters})
+        return await read.fetch_all(await self._unit.connection(), {"owner": self.owner.id, **parameters})
 
-    async def line(self, read: Prepared, **parameters: object) -> Line | None:
+    async def fetch_one_prepared(self, read: Prepared, **parameters: object) -> TupleRow | None:
         """Return the one row of a prepared read, or None."""
-        return await read.row(await self._unit.connection(), {"owner": self.owner.id, **parameters})
+        return await read.fetch_one(await self._unit.connection(), {"owner": self.owner.id, **parameters})
 
-    async def write(self, prepared: Prepared, **parameters: object) -> int:
+    async def write_prepared(self, prepared: Prepared, **parameters: object) -> int:
         """Run a prepared INSERT or UPDATE and return the id of the row inserted, if one was."""
         self._refuse_unlocked()
         connection = await self._unit.connection()
@@ -101,22 +101,22 @@ class Ledger:
         connection = await self._unit.connection()
         return await connection.execute(statement, {"owner": self.owner.id, **parameters})
 
-    async def rows(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
+    async def fetch_all(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
         """Return all the rows that a statement finds."""
         return (await self.execute(statement, **parameters)).all()
 
-    async def slices(self, statement: Executable, **parameters: object) -> AsyncIterator[Sequence[Row[Any]]]:
+    async def fetch_chunks(self, statement: Executable, **parameters: object) -> AsyncIterator[Sequence[Row[Any]]]:
         """Yield the rows that a statement finds, some thousand at a time; others get their turn in between."""
-        for rows in (await self.execute(statement, **parameters)).partitions(SLICE):
+        for rows in (await self.execute(statement, **parameters)).partitions(CHUNK_SIZE):
             yield rows
             await asyncio.sleep(0)
 
-    async def row(self, statement: Executable, **parameters: object) -> Row[Any] | None:
+    async def fetch_one(self, statement: Executable, **parameters: object) -> Row[Any] | None:
         """Return the one row that a statement finds, or None."""
         return (await self.execute(statement, **parameters)).one_or_none()
 
     async def insert(self, table: type[Owned], **values: object) -> CursorResult[Any]:
-        """Insert one row of the owner's; `inserted_id` knows the number that it was given, if it was."""
+        """Insert one row of the owner's; `get_inserted_id` knows the number that it was given, if it was."""
         self._refuse_unlocked()
         connection = await self._unit.connection()
         return await connection.execute(insert(table), {"owner_id": self.owner.id, **values})
@@ -127,24 +127,24 @@ class Ledger:
         connection = await self._unit.connection()
         await connection.execute(insert(table), [{"owner_id": self.owner.id, **row} for row in rows])
 
-    async def next_revision(self, *, expenses: int = 0) -> int:
+    async def take_revision(self, *, expenses: int = 0) -> int:
         """Take the transaction's revision, once, and count `expenses` live ones more (or fewer).
 
         Raises TooMany where the ledger is full.
         """
         revision, count = self._refuse_unlocked()
-        self.refuse_overfull(expenses)
+        self.refuse_too_many(expenses)
         if self._revision is None or expenses:
             self._revision = revision + 1
             self._locked = (revision, count + expenses)
-            await self.write(_ADVANCE, next_revision=self._revision, next_count=count + expenses)
+            await self.write_prepared(_ADVANCE, next_revision=self._revision, next_count=count + expenses)
         return self._revision
 
-    def refuse_overfull(self, more: int) -> None:
+    def refuse_too_many(self, more: int) -> None:
         """Raise TooMany where the ledger cannot hold so many expenses more."""
         _, count = self._refuse_unlocked()
-        if more > 0 and count + more > MOST_EXPENSES:
-            raise TooMany(f"A ledger holds at most {MOST_EXPENSES:,} expenses.")
+        if more > 0 and count + more > MAX_EXPENSES:
+            raise TooMany(f"A ledger holds at most {MAX_EXPENSES:,} expenses.")
 
     def _refuse_unlocked(self) -> tuple[int, int]:
         if self._locked is None:

@@ -10,15 +10,20 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from infra.prepared import Prepared
 from ledger.core import Ledger
-from models import KEY_LENGTH, RememberedAnswer
+from models import IDEMPOTENCY_KEY_LENGTH, RememberedAnswer
 from problems import IdempotencyKeyReused, ValidationFailed
-from values.field_errors import at_header
+from values.field_errors import header_error
 
-HEADER: Final = "Idempotency-Key"
-REMEMBERED: Final = timedelta(hours=24)
-REPLAYED: Final = "Idempotency-Replayed"
-_KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_LENGTH}}}")
-KEY_SCHEMA: Final = {"type": "string", "pattern": r"^[\x21-\x7e]+$", "minLength": 1, "maxLength": KEY_LENGTH}
+KEY_HEADER: Final = "Idempotency-Key"
+KEY_LIFETIME: Final = timedelta(hours=24)
+REPLAYED_HEADER: Final = "Idempotency-Replayed"
+_KEY_PATTERN: Final = re.compile(rf"[\x21-\x7e]{{1,{IDEMPOTENCY_KEY_LENGTH}}}")
+KEY_SCHEMA: Final = {
+    "type": "string",
+    "pattern": r"^[\x21-\x7e]+$",
+    "minLength": 1,
+    "maxLength": IDEMPOTENCY_KEY_LENGTH,
+}
 
 _MINE: Final = RememberedAnswer.owner_id == bindparam("owner")
 _THIS: Final = RememberedAnswer.key == bindparam("key")
@@ -40,7 +45,7 @@ _FORGET: Final = delete(RememberedAnswer).where(_MINE, _THIS)
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class StoredAnswer:
     """What is kept of an answer: what a client may want of it again."""
 
     status: int
@@ -49,31 +54,33 @@ class Remembered:
     body: str
 
 
-def read_key(lines: Sequence[str]) -> str:
+def parse_key(lines: Sequence[str]) -> str:
     """Return the one Idempotency-Key, or raise ValidationFailed: it has 1 to 255 visible characters of ASCII."""
-    if len(lines) > 1 or not _KEY.fullmatch(lines[0]):
-        detail = f"Send one key of 1 to {KEY_LENGTH} visible ASCII characters without spaces, such as a UUID."
-        raise ValidationFailed(errors=[at_header(HEADER, "malformed", detail)])
+    if len(lines) > 1 or not _KEY_PATTERN.fullmatch(lines[0]):
+        detail = (
+            f"Send one key of 1 to {IDEMPOTENCY_KEY_LENGTH} visible ASCII characters without spaces, such as a UUID."
+        )
+        raise ValidationFailed(errors=[header_error(KEY_HEADER, "malformed", detail)])
     return lines[0]
 
 
-async def recall(ledger: Ledger, key: str, request: str) -> Remembered | None:
+async def recall(ledger: Ledger, key: str, request: str) -> StoredAnswer | None:
     """Return what was answered under this key within a day; raise IdempotencyKeyReused if that was another request."""
-    row = await ledger.line(_RECALL, key=key)
+    row = await ledger.fetch_one_prepared(_RECALL, key=key)
     if row is None:
         return None
     remembered, *answer, created_at = row
-    if created_at < ledger.instant - REMEMBERED:
+    if created_at < ledger.instant - KEY_LIFETIME:
         await ledger.execute(_FORGET, key=key)
         return None
     if remembered != request:
         raise IdempotencyKeyReused
-    return Remembered(*answer)
+    return StoredAnswer(*answer)
 
 
-async def remember(ledger: Ledger, key: str, request: str, answer: Remembered) -> None:
+async def remember(ledger: Ledger, key: str, request: str, answer: StoredAnswer) -> None:
     """Store an answer in the transaction whose answer it is."""
-    await ledger.write(
+    await ledger.write_prepared(
         _REMEMBER,
         key=key,
         request=request,

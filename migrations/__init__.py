@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from config import Settings
 from database import Database
-from infra.faults import Fault, described, fault_of
+from infra.faults import Fault, classify_fault, describe_error
 from infra.log import logger
 
 LOCK_SECONDS: Final = 60
@@ -31,23 +31,23 @@ SYNC_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "mysql": "mysql+pymysql"}
 
 def upgrade(url: str | URL, revision: str = "head") -> None:
     """Bring a database up to a revision, making an embedded one where there is none."""
-    with _migrating(make_url(url)) as config:
+    with _lock_for_migration(make_url(url)) as config:
         command.upgrade(config, revision)
 
 
 def downgrade(url: str | URL, revision: str) -> None:
     """Bring a database back down to a revision; what the newer ones held is lost."""
-    with _migrating(make_url(url)) as config:
+    with _lock_for_migration(make_url(url)) as config:
         command.downgrade(config, revision)
 
 
 @cache
-def head() -> str | None:
+def read_newest_revision() -> str | None:
     """Return the newest revision that the code knows."""
-    return ScriptDirectory.from_config(_configured()).get_current_head()
+    return ScriptDirectory.from_config(_build_config()).get_current_head()
 
 
-def current(connection: Connection) -> str | None:
+def read_current_revision(connection: Connection) -> str | None:
     """Return the revision that a database is at, or None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
 
@@ -58,27 +58,27 @@ class SchemaError(Exception):
 
 async def migrate_at_start(settings: Settings) -> None:
     """Bring the database up where the settings say so; raise SchemaError, with what to do, where that cannot be."""
-    if not (settings.embedded or settings.auto_migrate):
+    if not (settings.is_embedded or settings.auto_migrate):
         return
     try:
         await asyncio.to_thread(upgrade, settings.url)
     except CommandError as error:
         raise SchemaError("The database is newer than this code: deploy the newer code.") from error
     except (DBAPIError, TimeoutError) as error:
-        if fault_of(error) is None:
+        if classify_fault(error) is None:
             raise
         raise SchemaError(
-            f"The database cannot be migrated now ({described(error)}): mend that, and start again."
+            f"The database cannot be migrated now ({describe_error(error)}): mend that, and start again."
         ) from None
 
 
 async def refuse_another_schema(database: Database) -> None:
     """Raise SchemaError where the database answers with another schema; one that does not answer may come later."""
-    if await condition(database) is Condition.ANOTHER_SCHEMA:
+    if await check_schema(database) is SchemaState.ANOTHER_SCHEMA:
         raise SchemaError(SchemaError.__doc__)
 
 
-class Condition(Enum):
+class SchemaState(Enum):
     """How a database stands to this code."""
 
     READY = auto()
@@ -91,54 +91,54 @@ class Condition(Enum):
     """It does not answer, or not in time."""
 
 
-async def condition(database: Database) -> Condition:
+async def check_schema(database: Database) -> SchemaState:
     """Ask a database for its revision and return what that means."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            revision = await _revision(database)
+            revision = await _read_revision(database)
     except Exception as error:
-        if fault_of(error) is None:
+        if classify_fault(error) is None:
             raise
-        logger.warning("the database cannot be used: %s", described(error))
-        return Condition.NO_ANSWER
-    return Condition.READY if revision == head() else Condition.ANOTHER_SCHEMA
+        logger.warning("the database cannot be used: %s", describe_error(error))
+        return SchemaState.NO_ANSWER
+    return SchemaState.READY if revision == read_newest_revision() else SchemaState.ANOTHER_SCHEMA
 
 
-async def _revision(database: Database, tries: int = 2) -> str | None:
+async def _read_revision(database: Database, tries: int = 2) -> str | None:
     try:
-        async with database.unit() as unit:
-            return await (await unit.connection()).run_sync(current)
+        async with database.new_unit() as unit:
+            return await (await unit.connection()).run_sync(read_current_revision)
     except Exception as error:
         # A connection that was lost while it rested says nothing about the database.
-        if fault_of(error) is not Fault.LOST or tries == 1:
+        if classify_fault(error) is not Fault.DISCONNECTED or tries == 1:
             raise
-        return await _revision(database, tries - 1)
+        return await _read_revision(database, tries - 1)
 
 
-def sync_url(url: URL) -> URL:
+def make_sync_url(url: URL) -> URL:
     """Return the same database through a driver for migrations, which run outside the event loop."""
     return url.set(drivername=SYNC_DRIVERS[url.get_backend_name()])
 
 
-def _configured() -> Config:
+def _build_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     return config
 
 
 @contextmanager
-def _migrating(url: URL) -> Iterator[Config]:
+def _lock_for_migration(url: URL) -> Iterator[Config]:
     """Open a database that nobody else migrates meanwhile, for the commands of Alembic."""
-    config = _configured()
-    engine = create_engine(sync_url(url), poolclass=NullPool, hide_parameters=True)
-    locked = _file_lock if url.get_backend_name() == "sqlite" else _server_lock
+    config = _build_config()
+    engine = create_engine(make_sync_url(url), poolclass=NullPool, hide_parameters=True)
+    locked = _hold_file_lock if url.get_backend_name() == "sqlite" else _hold_server_lock
     with engine.connect() as connection, locked(connection, url):
         config.attributes["connection"] = connection
         yield config
 
 
 @contextmanager
-def _file_lock(connection: Connection, url: URL) -> Iterator[None]:
+def _hold_file_lock(connection: Connection, url: URL) -> Iterator[None]:
     with FileLock(f"{url.database}.lock", timeout=LOCK_SECONDS):
         # SQLite alters a table by copying it, which foreign keys would take for a deletion.
         connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
@@ -150,7 +150,7 @@ def _file_lock(connection: Connection, url: URL) -> Iterator[None]:
 
 
 @contextmanager
-def _server_lock(connection: Connection, url: URL) -> Iterator[None]:
+def _hold_server_lock(connection: Connection, url: URL) -> Iterator[None]:
     # The lock is the session's own: it ends with the connection, however that ends. Its name is known to the whole
     # server, so it says which database is meant, in no more than the 64 characters that MySQL allows.
     name = f"migrate {hashlib.blake2s(str(url.database).encode(), digest_size=16).hexdigest()}"

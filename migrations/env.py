@@ -7,14 +7,14 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from config import Settings
-from database import Instant
-from migrations import sync_url
+from database import UtcDateTime
+from migrations import make_sync_url
 from models import User
 
 
 def render_item(kind: str, item: object, _: object) -> str | Literal[False]:
     """Write our own types as the plain ones they are stored as: a revision must not change when the code does."""
-    return "sa.DateTime()" if kind == "type" and isinstance(item, Instant) else False
+    return "sa.DateTime()" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 
 def migrate(connection: Connection) -> None:
@@ -34,5 +34,5 @@ def migrate(connection: Connection) -> None:
 if given := context.config.attributes.get("connection"):
     migrate(given)
 else:
-    with create_engine(sync_url(Settings().url), poolclass=NullPool).connect() as own:
+    with create_engine(make_sync_url(Settings().url), poolclass=NullPool).connect() as own:
         migrate(own)

@@ -5,15 +5,15 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import Condition, Reader, Writer, unless_seen
+from api.dependencies import PreconditionDep, Reader, Writer, answer_304_if_current
 from api.route import LedgerRoute
 from ledger.budgets import budgets
 from ledger.budgets.schemas import Budget, BudgetCreate, BudgetList, BudgetStatus, BudgetUpdate, StatusQuery
-from problems import NotFound, TooMany, documented
-from values.etags import ledger_tag, row_tag
+from problems import NotFound, TooMany, document_problems
+from values.etags import write_ledger_etag, write_row_etag
 from values.fields import RowId
 
-TAKEN: Final = budgets.taken(["category"], 3)
+BUDGET_EXISTS: Final = budgets.budget_exists_problem(["category"], 3)
 
 router = APIRouter(prefix="/budgets", tags=["budgets"], route_class=LedgerRoute)
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/budgets", tags=["budgets"], route_class=LedgerRoute)
 @router.get("", summary="List budgets")
 async def list_budgets(ledger: Reader, request: Request, response: Response) -> BudgetList:
     """Return all your budgets, by category and currency, then the oldest first; those for all spending lead."""
-    unless_seen(request, response, ledger_tag(ledger.owner))
+    answer_304_if_current(request, response, write_ledger_etag(ledger.owner))
     return BudgetList(items=await budgets.list_budgets(ledger), next_cursor=None)
 
 
@@ -29,7 +29,7 @@ async def list_budgets(ledger: Reader, request: Request, response: Response) -> 
     "",
     status_code=HTTPStatus.CREATED,
     summary="Set a budget",
-    responses=documented([TAKEN, TooMany()]),
+    responses=document_problems([BUDGET_EXISTS, TooMany()]),
 )
 async def create_budget(ledger: Writer, response: Response, data: BudgetCreate) -> Budget:
     """Set how much you mean to spend in each week, month, quarter or year, on a category or in all.
@@ -37,7 +37,7 @@ async def create_budget(ledger: Writer, response: Response, data: BudgetCreate) 
     There is one for each category, currency and period; a new category's name makes the category.
     """
     budget = await budgets.create_budget(ledger, data)
-    response.headers.update({"Location": f"/budgets/{budget.id}", "ETag": row_tag(budget.revision)})
+    response.headers.update({"Location": f"/budgets/{budget.id}", "ETag": write_row_etag(budget.revision)})
     return budget
 
 
@@ -50,29 +50,29 @@ async def read_budget_status(
     A window is a whole week, month, quarter or year: what is dated later in it is spent already. Windows before a
     budget was set are told too. `unbudgeted` is what the month of the day spends where no category's budget watches.
     """
-    unless_seen(request, response, ledger_tag(ledger.owner, None if query.on else ledger.today))
+    answer_304_if_current(request, response, write_ledger_etag(ledger.owner, None if query.on else ledger.today))
     return await budgets.read_status(ledger, query.on or ledger.today)
 
 
-@router.get("/{budget_id}", summary="Read a budget", responses=documented([NotFound()]))
+@router.get("/{budget_id}", summary="Read a budget", responses=document_problems([NotFound()]))
 async def read_budget(ledger: Reader, request: Request, response: Response, budget_id: RowId) -> Budget:
     """Return one budget."""
     budget = await budgets.read_budget(ledger, budget_id)
-    unless_seen(request, response, row_tag(budget.revision))
+    answer_304_if_current(request, response, write_row_etag(budget.revision))
     return budget
 
 
 @router.patch(
     "/{budget_id}",
     summary="Change a budget",
-    responses=documented([NotFound(), TAKEN, TooMany()]),
+    responses=document_problems([NotFound(), BUDGET_EXISTS, TooMany()]),
 )
 async def change_budget(
-    ledger: Writer, response: Response, budget_id: RowId, change: BudgetUpdate, condition: Condition
+    ledger: Writer, response: Response, budget_id: RowId, change: BudgetUpdate, condition: PreconditionDep
 ) -> Budget:
     """Change the fields you send; leave the rest alone. What you read can be sent back."""
     budget = await budgets.change_budget(ledger, budget_id, change, condition)
-    response.headers["ETag"] = row_tag(budget.revision)
+    response.headers["ETag"] = write_row_etag(budget.revision)
     return budget
 
 
@@ -80,8 +80,8 @@ async def change_budget(
     "/{budget_id}",
     status_code=HTTPStatus.NO_CONTENT,
     summary="Delete a budget",
-    responses=documented([NotFound()]),
+    responses=document_problems([NotFound()]),
 )
-async def delete_budget(ledger: Writer, budget_id: RowId, condition: Condition) -> None:
+async def delete_budget(ledger: Writer, budget_id: RowId, condition: PreconditionDep) -> None:
     """Delete the budget; expenses and categories stay."""
     await budgets.delete_budget(ledger, budget_id, condition)

@@ -5,17 +5,17 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import Condition, Reader, Writer, unless_seen
+from api.dependencies import PreconditionDep, Reader, Writer, answer_304_if_current
 from api.route import LedgerRoute, takes_long
 from ledger import categories
-from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, documented
-from schemas import Category, CategoryCreate, CategoryList, CategoryQuery, CategoryUpdate, Heir
-from values.etags import ledger_tag, row_tag
-from values.field_errors import at
+from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, document_problems
+from schemas import Category, CategoryCreate, CategoryDeleteQuery, CategoryList, CategoryQuery, CategoryUpdate
+from values.etags import write_ledger_etag, write_row_etag
+from values.field_errors import field_error
 from values.fields import RowId
 
-TAKEN: Final = AlreadyExists(
-    errors=[at("/name", "already_exists", "You have a category of this name.")], members={"existing_id": 3}
+NAME_TAKEN: Final = AlreadyExists(
+    errors=[field_error("/name", "already_exists", "You have a category of this name.")], members={"existing_id": 3}
 )
 
 router = APIRouter(prefix="/categories", tags=["categories"], route_class=LedgerRoute)
@@ -26,7 +26,7 @@ async def list_categories(
     ledger: Reader, request: Request, response: Response, query: Annotated[CategoryQuery, Query()]
 ) -> CategoryList:
     """Return all your categories, by name."""
-    unless_seen(request, response, ledger_tag(ledger.owner))
+    answer_304_if_current(request, response, write_ledger_etag(ledger.owner))
     return CategoryList(items=await categories.list_categories(ledger, with_usage=query.with_usage), next_cursor=None)
 
 
@@ -34,31 +34,31 @@ async def list_categories(
     "",
     status_code=HTTPStatus.CREATED,
     summary="Make a category",
-    responses=documented([TAKEN, TooMany()]),
+    responses=document_problems([NAME_TAKEN, TooMany()]),
 )
 async def create_category(ledger: Writer, response: Response, data: CategoryCreate) -> Category:
     """Make a category ahead of its first expense; an expense with a new category's name makes it too."""
     category = await categories.create_category(ledger, data)
-    response.headers.update({"Location": f"/categories/{category.id}", "ETag": row_tag(category.revision)})
+    response.headers.update({"Location": f"/categories/{category.id}", "ETag": write_row_etag(category.revision)})
     return category
 
 
-@router.get("/{category_id}", summary="Read a category", responses=documented([NotFound()]))
+@router.get("/{category_id}", summary="Read a category", responses=document_problems([NotFound()]))
 async def read_category(ledger: Reader, request: Request, response: Response, category_id: RowId) -> Category:
     """Return one category."""
     category = await categories.read_category(ledger, category_id)
-    unless_seen(request, response, row_tag(category.revision))
+    answer_304_if_current(request, response, write_row_etag(category.revision))
     return category
 
 
-@router.patch("/{category_id}", summary="Change a category", responses=documented([NotFound(), TAKEN]))
+@router.patch("/{category_id}", summary="Change a category", responses=document_problems([NotFound(), NAME_TAKEN]))
 @takes_long
 async def change_category(
-    ledger: Writer, response: Response, category_id: RowId, change: CategoryUpdate, condition: Condition
+    ledger: Writer, response: Response, category_id: RowId, change: CategoryUpdate, condition: PreconditionDep
 ) -> Category:
     """Change the fields you send; a new name is read on all expenses and budgets. What you read can be sent back."""
     category = await categories.change_category(ledger, category_id, change, condition)
-    response.headers["ETag"] = row_tag(category.revision)
+    response.headers["ETag"] = write_row_etag(category.revision)
     return category
 
 
@@ -66,11 +66,11 @@ async def change_category(
     "/{category_id}",
     status_code=HTTPStatus.NO_CONTENT,
     summary="Delete or merge a category",
-    responses=documented([NotFound(), CategoryInUse()]),
+    responses=document_problems([NotFound(), CategoryInUse()]),
 )
 @takes_long
 async def delete_category(
-    ledger: Writer, category_id: RowId, heir: Annotated[Heir, Query()], condition: Condition
+    ledger: Writer, category_id: RowId, heir: Annotated[CategoryDeleteQuery, Query()], condition: PreconditionDep
 ) -> None:
     """Delete a category; if it is in use, say with `move_to` or `uncategorized` where its expenses go.
 

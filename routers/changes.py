@@ -4,18 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import Reader, unless_seen
+from api.dependencies import Reader, answer_304_if_current
 from api.route import LedgerRoute
-from ledger.pages import next_link
+from ledger.pages import write_next_link
 from ledger.sync import feed
 from ledger.sync.schemas import Changes, ChangesQuery
-from problems import documented
-from values.etags import ledger_tag
+from problems import document_problems
+from values.etags import write_ledger_etag
 
 router = APIRouter(prefix="/changes", tags=["changes"], route_class=LedgerRoute)
 
 
-@router.get("", summary="See what changed", responses=documented([feed.ahead()]))
+@router.get("", summary="See what changed", responses=document_problems([feed.copy_ahead_problem()]))
 async def read_changes(
     ledger: Reader, request: Request, response: Response, query: Annotated[ChangesQuery, Query()]
 ) -> Changes:
@@ -24,9 +24,9 @@ async def read_changes(
     Go on with `next_cursor` until it is null, then keep `revision` as the next `since`: from 0 on, call after call,
     your copy becomes exactly what the server has. What changes while you page comes with the next call.
     """
-    reach = feed.reach_of(ledger, query)
-    unless_seen(request, response, ledger_tag(ledger.owner))
+    reach = feed.read_range(ledger, query)
+    answer_304_if_current(request, response, write_ledger_etag(ledger.owner))
     page = await feed.read_changes(ledger, reach, query.limit)
     if page.next_cursor:
-        response.headers["Link"] = next_link("/changes", request.query_params, page.next_cursor)
+        response.headers["Link"] = write_next_link("/changes", request.query_params, page.next_cursor)
     return page

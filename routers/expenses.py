@@ -7,52 +7,52 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
 import crud
-from api.dependencies import Condition, ConditionOfMany, Reader, Writer, unless_seen
+from api.dependencies import BulkPreconditionDep, PreconditionDep, Reader, Writer, answer_304_if_current
 from api.route import LedgerRoute, takes_long, takes_much
 from ledger import categories
 from ledger.expenses import bulk
 from ledger.expenses.filters import BulkQuery, ExpenseQuery
-from ledger.expenses.rows import ANOTHER_REVISION
-from ledger.pages import next_link
+from ledger.expenses.rows import REVISION_CHANGED
+from ledger.pages import write_next_link
 from ledger.sync import batch
 from ledger.sync.schemas import Batch, BatchResult, BulkChange, ExpenseChange
-from problems import FilterRequired, NotFound, PreconditionFailed, TooMany, documented
+from problems import FilterRequired, NotFound, PreconditionFailed, TooMany, document_problems
 from schemas import Expense, ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
-from values.etags import ledger_tag, row_tag
+from values.etags import write_ledger_etag, write_row_etag
 from values.fields import RowId
 
-TAKEN: Final = crud.taken(7)
-REFUSED_TOGETHER: Final = [
-    batch.refused_together([batch.moved(problem, f"/operations/{place}")])
+EXTERNAL_ID_TAKEN: Final = crud.external_id_taken_problem(7)
+BATCH_REFUSED: Final = [
+    batch.combine_problems([batch.prefix_pointers(problem, f"/operations/{place}")])
     for place, problem in enumerate(
         [
-            batch.no_such(),
-            batch.moved(crud.taken(7), "/data"),
-            PreconditionFailed(errors=[ANOTHER_REVISION]),
-            batch.moved(categories.too_many("/category"), "/data"),
+            batch.expense_not_found_problem(),
+            batch.prefix_pointers(crud.external_id_taken_problem(7), "/data"),
+            PreconditionFailed(errors=[REVISION_CHANGED]),
+            batch.prefix_pointers(categories.too_many_categories_problem("/category"), "/data"),
         ]
     )
 ]
 
 
-class ExpenseId(StringConvertor):
+class ExpenseIdConvertor(StringConvertor):
     """What an expense's address may end in: whatever is no address of its own."""
 
     regex = "(?!(?:batch|restore|trash)$)[^/]+"
 
 
-register_url_convertor("expense", ExpenseId())
-EXPENSE: Final = "/{expense_id:expense}"
+register_url_convertor("expense", ExpenseIdConvertor())
+EXPENSE_PATH: Final = "/{expense_id:expense}"
 
 # The busiest first: routes are tried in order, and each try costs a fiftieth of reading an expense.
 router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRoute)
 
 
-@router.get(EXPENSE, summary="Read an expense", responses=documented([NotFound()]))
+@router.get(EXPENSE_PATH, summary="Read an expense", responses=document_problems([NotFound()]))
 async def read_expense(ledger: Reader, request: Request, response: Response, expense_id: RowId) -> Expense:
     """Return one expense."""
     expense = await crud.read_expense(ledger, expense_id)
-    unless_seen(request, response, row_tag(expense.revision))
+    answer_304_if_current(request, response, write_row_etag(expense.revision))
     return expense
 
 
@@ -64,12 +64,12 @@ async def list_expenses(
 
     All filters given must hold; a `category` that you do not have matches nothing.
     """
-    asked = crud.page_of(ledger, query)
+    asked = crud.read_page_request(ledger, query)
     is_of_today = query.depends_on_today and query.cursor is None
-    unless_seen(request, response, ledger_tag(ledger.owner, ledger.today if is_of_today else None))
+    answer_304_if_current(request, response, write_ledger_etag(ledger.owner, ledger.today if is_of_today else None))
     page = await crud.list_expenses(ledger, asked)
     if page.next_cursor:
-        response.headers["Link"] = next_link("/expenses", request.query_params, page.next_cursor)
+        response.headers["Link"] = write_next_link("/expenses", request.query_params, page.next_cursor)
     return page
 
 
@@ -77,7 +77,7 @@ async def list_expenses(
     "",
     status_code=HTTPStatus.CREATED,
     summary="Record an expense",
-    responses=documented([TooMany()])
+    responses=document_problems([TooMany()])
     | {HTTPStatus.OK.value: {"model": Expense, "description": "An expense with this `external_id` is there already."}},
 )
 async def create_expense(ledger: Writer, response: Response, data: ExpenseCreate) -> Expense:
@@ -89,38 +89,42 @@ async def create_expense(ledger: Writer, response: Response, data: ExpenseCreate
     expense, is_new = await crud.create_expense(ledger, data)
     if expense.deleted_at is None:
         response.headers["Location"] = f"/expenses/{expense.id}"
-    response.headers["ETag"] = row_tag(expense.revision)
+    response.headers["ETag"] = write_row_etag(expense.revision)
     response.status_code = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     return expense
 
 
-@router.put(EXPENSE, summary="Replace an expense", responses=documented([NotFound(), TAKEN, TooMany()]))
+@router.put(
+    EXPENSE_PATH, summary="Replace an expense", responses=document_problems([NotFound(), EXTERNAL_ID_TAKEN, TooMany()])
+)
 async def replace_expense(
-    ledger: Writer, response: Response, expense_id: RowId, whole: ExpenseReplace, condition: Condition
+    ledger: Writer, response: Response, expense_id: RowId, whole: ExpenseReplace, condition: PreconditionDep
 ) -> Expense:
     """Replace the whole expense: what you leave out becomes null. What you read can be sent back."""
     expense = await crud.replace_expense(ledger, expense_id, whole, condition)
-    response.headers["ETag"] = row_tag(expense.revision)
+    response.headers["ETag"] = write_row_etag(expense.revision)
     return expense
 
 
-@router.patch(EXPENSE, summary="Change an expense", responses=documented([NotFound(), TAKEN, TooMany()]))
+@router.patch(
+    EXPENSE_PATH, summary="Change an expense", responses=document_problems([NotFound(), EXTERNAL_ID_TAKEN, TooMany()])
+)
 async def change_expense(
-    ledger: Writer, response: Response, expense_id: RowId, change: ExpenseUpdate, condition: Condition
+    ledger: Writer, response: Response, expense_id: RowId, change: ExpenseUpdate, condition: PreconditionDep
 ) -> Expense:
     """Change the fields you send; leave the rest alone. What you read can be sent back."""
     expense = await crud.change_expense(ledger, expense_id, change, condition)
-    response.headers["ETag"] = row_tag(expense.revision)
+    response.headers["ETag"] = write_row_etag(expense.revision)
     return expense
 
 
 @router.delete(
-    EXPENSE,
+    EXPENSE_PATH,
     status_code=HTTPStatus.NO_CONTENT,
     summary="Delete an expense",
-    responses=documented([NotFound()]),
+    responses=document_problems([NotFound()]),
 )
-async def delete_expense(ledger: Writer, expense_id: RowId, condition: Condition) -> None:
+async def delete_expense(ledger: Writer, expense_id: RowId, condition: PreconditionDep) -> None:
     """Move the expense to the trash, from where it can be restored for a while.
 
     Its `external_id` stays taken, so that a script that sends it again brings nothing back.
@@ -131,7 +135,7 @@ async def delete_expense(ledger: Writer, expense_id: RowId, condition: Condition
 @router.post(
     "/batch",
     summary="Change many expenses together",
-    responses=documented(REFUSED_TOGETHER),
+    responses=document_problems(BATCH_REFUSED),
 )
 @takes_much
 @takes_long
@@ -144,13 +148,13 @@ async def change_expenses_together(ledger: Writer, operations: Batch) -> BatchRe
     pointers like `/operations/3/data/amount`; its status is the first one's. After a 412 ask `GET /changes`, look
     again at what you meant to do, and send it under another Idempotency-Key.
     """
-    return await batch.run(ledger, operations)
+    return await batch.run_batch(ledger, operations)
 
 
-@router.patch("", summary="Change all expenses that match", responses=documented([FilterRequired(), TooMany()]))
+@router.patch("", summary="Change all expenses that match", responses=document_problems([FilterRequired(), TooMany()]))
 @takes_long
 async def change_matching_expenses(
-    ledger: Writer, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: ConditionOfMany
+    ledger: Writer, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: BulkPreconditionDep
 ) -> BulkChange:
     """Give all expenses that match another category or description; `dry_run=true` only counts them.
 
@@ -159,10 +163,10 @@ async def change_matching_expenses(
     return await bulk.change_matching(ledger, query, change, condition)
 
 
-@router.delete("", summary="Delete all expenses that match", responses=documented([FilterRequired()]))
+@router.delete("", summary="Delete all expenses that match", responses=document_problems([FilterRequired()]))
 @takes_long
 async def delete_matching_expenses(
-    ledger: Writer, query: Annotated[BulkQuery, Query()], condition: ConditionOfMany
+    ledger: Writer, query: Annotated[BulkQuery, Query()], condition: BulkPreconditionDep
 ) -> BulkChange:
     """Move all expenses that match to the trash; `dry_run=true` only counts them.
 

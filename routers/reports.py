@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import Reader, unless_seen
+from api.dependencies import Reader, answer_304_if_current
 from api.route import LedgerRoute
 from ledger.budgets.schemas import SpendingReport
 from ledger.expenses.filters import SpendingQuery
 from ledger.reports import spending
-from problems import documented
-from values.etags import ledger_tag
+from problems import document_problems
+from values.etags import write_ledger_etag
 
 router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
     "/spending",
     summary="See where the money went",
     response_model_exclude_unset=True,
-    responses=documented([spending.too_many_rows()]),
+    responses=document_problems([spending.too_many_rows_problem()]),
 )
 async def report_spending(
     ledger: Reader, request: Request, response: Response, query: Annotated[SpendingQuery, Query()]
@@ -31,6 +31,8 @@ async def report_spending(
     `compare=previous` sets like days beside each other. Refunds lower the totals. Averages and percentages are rounded
     half to even; a percentage is null where its base is not positive.
     """
-    asked = spending.span_of(ledger, query)
-    unless_seen(request, response, ledger_tag(ledger.owner, ledger.today if query.depends_on_today else None))
+    asked = spending.resolve_report_span(ledger, query)
+    answer_304_if_current(
+        request, response, write_ledger_etag(ledger.owner, ledger.today if query.depends_on_today else None)
+    )
     return await spending.read_spending(ledger, query, asked)

@@ -5,26 +5,26 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Form
 
-from api.dependencies import SignedIn, TheAccounts, TheSessions, TheVisitor, Unit
+from api.dependencies import AccountsDep, ClientDep, SessionsDep, SignedInCaller, UnitOfWorkDep
 from api.route import LedgerRoute, takes_long
-from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused, TooManyAttempts, documented
+from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused, TooManyAttempts, document_problems
 from schemas import SignIn
 from users import sessions
 from users.schemas import RefreshTokenShown, SessionList, Token
 from values.fields import RowId
 
-THROTTLED: Final = TooManyAttempts(headers={"Retry-After": "840"})
+TOO_MANY_ATTEMPTS: Final = TooManyAttempts(headers={"Retry-After": "840"})
 
 router = APIRouter(prefix="/users", tags=["sessions"], route_class=LedgerRoute)
 
 
-@router.post("/token", summary="Sign in", responses=documented([InvalidCredentials(), THROTTLED]))
+@router.post("/token", summary="Sign in", responses=document_problems([InvalidCredentials(), TOO_MANY_ATTEMPTS]))
 @takes_long
 async def sign_in(
-    accounts: TheAccounts,
-    opened: TheSessions,
-    unit: Unit,
-    visitor: TheVisitor,
+    accounts: AccountsDep,
+    session_service: SessionsDep,
+    unit: UnitOfWorkDep,
+    client: ClientDep,
     form: Annotated[SignIn, Form()],
 ) -> Token:
     """Exchange the user name, or the e-mail, and the password for an access token and a refresh token.
@@ -39,15 +39,17 @@ async def sign_in(
     of one name at once may be told to wait too. A problem says itself in OAuth2's words as well: `error` and
     `error_description` (RFC 6749 sections 5.2 and 4.1.2.1).
     """
-    return await accounts.sign_in(unit, form, visitor, opened)
+    return await accounts.sign_in(unit, form, client, session_service)
 
 
 @router.post(
     "/token/refresh",
     summary="Stay signed in",
-    responses=documented([InvalidToken(sessions.NOT_GOOD), RefreshTokenReused()]),
+    responses=document_problems([InvalidToken(sessions.INVALID_DETAIL), RefreshTokenReused()]),
 )
-async def refresh_token(opened: TheSessions, unit: Unit, visitor: TheVisitor, shown: RefreshTokenShown) -> Token:
+async def refresh_token(
+    session_service: SessionsDep, unit: UnitOfWorkDep, client: ClientDep, shown: RefreshTokenShown
+) -> Token:
     """Exchange a refresh token for the next pair of tokens; no `Authorization` is needed.
 
     If the answer is lost, ask again with the same refresh token: until its successor has been refreshed in its turn,
@@ -56,11 +58,11 @@ async def refresh_token(opened: TheSessions, unit: Unit, visitor: TheVisitor, sh
     for all tabs of a browser, and read it just before you use it. A session that is not refreshed for 30 days ends too,
     and every one does 180 days after the sign-in, unless the service is set to others.
     """
-    return await opened.refresh(unit, shown.refresh_token, visitor)
+    return await session_service.refresh(unit, shown.refresh_token, client)
 
 
 @router.post("/logout", status_code=HTTPStatus.NO_CONTENT, summary="Sign out")
-async def log_out(unit: Unit, shown: RefreshTokenShown) -> None:
+async def log_out(unit: UnitOfWorkDep, shown: RefreshTokenShown) -> None:
     """End the session of a refresh token, at once, its access tokens with it; no `Authorization` is needed.
 
     What is no refresh token of a session ends nothing, and is answered alike.
@@ -69,23 +71,23 @@ async def log_out(unit: Unit, shown: RefreshTokenShown) -> None:
 
 
 @router.get("/me/sessions", summary="List your sessions")
-async def list_sessions(unit: Unit, caller: SignedIn) -> SessionList:
+async def list_sessions(unit: UnitOfWorkDep, caller: SignedInCaller) -> SessionList:
     """Return where you are signed in, the newest first; `current` is the session that asks."""
     return await sessions.list_sessions(unit, caller)
 
 
 @router.delete("/me/sessions", status_code=HTTPStatus.NO_CONTENT, summary="Sign out everywhere else")
-async def end_other_sessions(unit: Unit, caller: SignedIn) -> None:
+async def end_other_sessions(unit: UnitOfWorkDep, caller: SignedInCaller) -> None:
     """End all your sessions but this one, at once. Personal access tokens live on: `DELETE /users/me/tokens`."""
-    await sessions.end_others(unit, caller)
+    await sessions.end_other_sessions(unit, caller)
 
 
 @router.delete(
     "/me/sessions/{session_id}",
     status_code=HTTPStatus.NO_CONTENT,
     summary="End a session",
-    responses=documented([NotFound()]),
+    responses=document_problems([NotFound()]),
 )
-async def end_session(unit: Unit, caller: SignedIn, session_id: RowId) -> None:
+async def end_session(unit: UnitOfWorkDep, caller: SignedInCaller, session_id: RowId) -> None:
     """End one of your sessions, at once; it may be this one."""
     await sessions.end_session(unit, caller, session_id)

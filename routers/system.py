@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 import migrations
 from api.route import LedgerRoute
 from config import VERSION
-from migrations import Condition
+from migrations import SchemaState
 from values.money import DECIMALS
 from values.shapes import CurrencyInfo, CurrencyList, Health, Readiness, Service
 
@@ -19,9 +19,9 @@ _CURRENCIES: Final = CurrencyList(
     items=[CurrencyInfo(code=code, decimals=decimals) for code, decimals in DECIMALS.items()], next_cursor=None
 )
 _CHECKS: Final = {
-    Condition.READY: {"database": "ok", "migrations": "ok"},
-    Condition.ANOTHER_SCHEMA: {"database": "ok", "migrations": "another schema"},
-    Condition.NO_ANSWER: {"database": "does not answer", "migrations": "unknown"},
+    SchemaState.READY: {"database": "ok", "migrations": "ok"},
+    SchemaState.ANOTHER_SCHEMA: {"database": "ok", "migrations": "another schema"},
+    SchemaState.NO_ANSWER: {"database": "does not answer", "migrations": "unknown"},
 }
 
 
@@ -44,10 +44,10 @@ async def read_health() -> Health:
 )
 async def read_readiness(request: Request, response: Response) -> Readiness:
     """Check the database and its schema: 200 if the service can do its work, else 503."""
-    condition = await migrations.condition(request.app.state.database)
-    if condition is not Condition.READY:
+    condition = await migrations.check_schema(request.app.state.database)
+    if condition is not SchemaState.READY:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(status="ok" if condition is Condition.READY else "unavailable", checks=_CHECKS[condition])
+    return Readiness(status="ok" if condition is SchemaState.READY else "unavailable", checks=_CHECKS[condition])
 
 
 @currencies.get("/currencies", summary="List currencies")

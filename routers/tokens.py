@@ -4,9 +4,9 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from api.dependencies import SignedIn, Unit
+from api.dependencies import SignedInCaller, UnitOfWorkDep
 from api.route import LedgerRoute
-from problems import NotFound, TooMany, documented
+from problems import NotFound, TooMany, document_problems
 from users import personal_tokens
 from users.schemas import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
 from values.fields import RowId
@@ -15,9 +15,9 @@ router = APIRouter(prefix="/users/me/tokens", tags=["tokens"], route_class=Ledge
 
 
 @router.post(
-    "", status_code=HTTPStatus.CREATED, summary="Make a personal access token", responses=documented([TooMany()])
+    "", status_code=HTTPStatus.CREATED, summary="Make a personal access token", responses=document_problems([TooMany()])
 )
-async def create_token(unit: Unit, caller: SignedIn, data: PersonalTokenCreate) -> PersonalTokenSecret:
+async def create_token(unit: UnitOfWorkDep, caller: SignedInCaller, data: PersonalTokenCreate) -> PersonalTokenSecret:
     """Make a token for a script, which sends it as `Authorization: Bearer <token>`; it is shown here and never again.
 
     `read` opens every GET of expenses, categories, reports, budgets and changes, and `GET /users/me`; `write` opens
@@ -28,13 +28,13 @@ async def create_token(unit: Unit, caller: SignedIn, data: PersonalTokenCreate) 
 
 
 @router.get("", summary="List your personal access tokens")
-async def list_tokens(unit: Unit, caller: SignedIn) -> PersonalTokenList:
+async def list_tokens(unit: UnitOfWorkDep, caller: SignedInCaller) -> PersonalTokenList:
     """Return all your personal access tokens, without their secrets, the newest first."""
     return await personal_tokens.list_tokens(unit, caller)
 
 
 @router.delete("", status_code=HTTPStatus.NO_CONTENT, summary="Delete all your personal access tokens")
-async def delete_tokens(unit: Unit, caller: SignedIn) -> None:
+async def delete_tokens(unit: UnitOfWorkDep, caller: SignedInCaller) -> None:
     """Delete all your personal access tokens, which end at once."""
     await personal_tokens.delete_tokens(unit, caller)
 
@@ -43,8 +43,8 @@ async def delete_tokens(unit: Unit, caller: SignedIn) -> None:
     "/{token_id}",
     status_code=HTTPStatus.NO_CONTENT,
     summary="Delete a personal access token",
-    responses=documented([NotFound()]),
+    responses=document_problems([NotFound()]),
 )
-async def delete_token(unit: Unit, caller: SignedIn, token_id: RowId) -> None:
+async def delete_token(unit: UnitOfWorkDep, caller: SignedInCaller, token_id: RowId) -> None:
     """Delete a personal access token, which ends at once."""
     await personal_tokens.delete_token(unit, caller, token_id)

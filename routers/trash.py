@@ -5,53 +5,55 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import ConditionOfMany, Reader, Writer, unless_seen
+from api.dependencies import BulkPreconditionDep, Reader, Writer, answer_304_if_current
 from api.route import LedgerRoute, takes_long
 from ledger.expenses import trash
-from ledger.pages import next_link
+from ledger.pages import write_next_link
 from ledger.sync.schemas import BulkChange, Deletion
-from problems import NotFound, TooMany, documented
+from problems import NotFound, TooMany, document_problems
 from schemas import Expense, ExpenseList
-from values.etags import ledger_tag, row_tag
+from values.etags import write_ledger_etag, write_row_etag
 from values.fields import RowId
-from values.shapes import Paged
+from values.shapes import PageQuery
 
 router = APIRouter(prefix="/expenses", tags=["trash"], route_class=LedgerRoute)
 
 
 @router.get("/trash", summary="List deleted expenses", response_model_exclude_unset=True)
 async def list_trash(
-    ledger: Reader, request: Request, response: Response, query: Annotated[Paged, Query()]
+    ledger: Reader, request: Request, response: Response, query: Annotated[PageQuery, Query()]
 ) -> ExpenseList:
     """Return a page of what was deleted, the last first; it is kept for 30 days unless the service says otherwise.
 
     `revision` is that of the deletion, by which `POST /expenses/restore` undoes it.
     """
-    cursor = trash.cursor_of(query)
-    unless_seen(request, response, ledger_tag(ledger.owner, ledger.kept_since.date()))
+    cursor = trash.parse_trash_cursor(query)
+    answer_304_if_current(request, response, write_ledger_etag(ledger.owner, ledger.trash_start.date()))
     page = await trash.list_trash(ledger, query, cursor)
     if page.next_cursor:
-        response.headers["Link"] = next_link("/expenses/trash", request.query_params, page.next_cursor)
+        response.headers["Link"] = write_next_link("/expenses/trash", request.query_params, page.next_cursor)
     return page
 
 
 @router.delete("/trash", status_code=HTTPStatus.NO_CONTENT, summary="Empty the trash")
 @takes_long
-async def empty_trash(ledger: Writer, condition: ConditionOfMany) -> None:
+async def empty_trash(ledger: Writer, condition: BulkPreconditionDep) -> None:
     """Delete everything in the trash for good; each `external_id` there is free again."""
     await trash.empty_trash(ledger, condition)
 
 
-@router.post("/restore", summary="Undo a deletion", responses=documented([NotFound(), TooMany()]))
+@router.post("/restore", summary="Undo a deletion", responses=document_problems([NotFound(), TooMany()]))
 @takes_long
 async def restore_expenses(ledger: Writer, deletion: Deletion) -> BulkChange:
     """Bring back all expenses that the change of this revision deleted, so far as they are still in the trash."""
     return await trash.restore_deletion(ledger, deletion.revision)
 
 
-@router.post("/{expense_id}/restore", summary="Restore an expense", responses=documented([NotFound(), TooMany()]))
+@router.post(
+    "/{expense_id}/restore", summary="Restore an expense", responses=document_problems([NotFound(), TooMany()])
+)
 async def restore_expense(ledger: Writer, response: Response, expense_id: RowId) -> Expense:
     """Bring an expense back from the trash, unchanged and under its old id; one that is not deleted stays as it is."""
     expense = await trash.restore_expense(ledger, expense_id)
-    response.headers["ETag"] = row_tag(expense.revision)
+    response.headers["ETag"] = write_row_etag(expense.revision)
     return expense

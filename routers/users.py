@@ -5,15 +5,19 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from api.dependencies import Known, SignedIn, TheAccounts, TheVisitor, Unit
+from api.dependencies import AccountsDep, AnyCaller, ClientDep, SignedInCaller, UnitOfWorkDep
 from api.route import LedgerRoute, takes_long
-from problems import AlreadyExists, WrongPassword, documented
-from routers.sessions import THROTTLED
+from problems import AlreadyExists, WrongPassword, document_problems
+from routers.sessions import TOO_MANY_ATTEMPTS
 from schemas import AccountDeletion, PasswordChange, User, UserCreate, UserUpdate
-from values.field_errors import at
+from values.field_errors import field_error
 
-TAKEN: Final = AlreadyExists(errors=[at("/email", "already_exists", "This e-mail belongs to another account.")])
-WRONG: Final = WrongPassword(errors=[at("/current_password", "not_allowed", "This is not your current password.")])
+EMAIL_TAKEN: Final = AlreadyExists(
+    errors=[field_error("/email", "already_exists", "This e-mail belongs to another account.")]
+)
+WRONG_PASSWORD: Final = WrongPassword(
+    errors=[field_error("/current_password", "not_allowed", "This is not your current password.")]
+)
 
 router = APIRouter(prefix="/users", tags=["users"], route_class=LedgerRoute)
 
@@ -22,10 +26,10 @@ router = APIRouter(prefix="/users", tags=["users"], route_class=LedgerRoute)
     "/register",
     status_code=HTTPStatus.CREATED,
     summary="Open an account",
-    responses=documented([TAKEN, THROTTLED]),
+    responses=document_problems([EMAIL_TAKEN, TOO_MANY_ATTEMPTS]),
 )
 @takes_long
-async def register(accounts: TheAccounts, unit: Unit, visitor: TheVisitor, data: UserCreate) -> User:
+async def register(accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, data: UserCreate) -> User:
     """Register with a user name, an e-mail and a password; then sign in at `POST /users/token`.
 
     The currency (default EUR) is that of expenses that name none; the time zone (default UTC) decides what "today" is.
@@ -33,55 +37,57 @@ async def register(accounts: TheAccounts, unit: Unit, visitor: TheVisitor, data:
     and the name or the e-mail itself. After 20 registrations from one address in an hour, those included whose name was
     taken, the answer is 429, unless the service is set to another limit.
     """
-    return await accounts.register(unit, data, visitor)
+    return await accounts.register(unit, data, client)
 
 
 @router.get("/me", summary="Read your account")
-async def read_me(accounts: TheAccounts, unit: Unit, caller: Known) -> User:
+async def read_me(accounts: AccountsDep, unit: UnitOfWorkDep, caller: AnyCaller) -> User:
     """Return the account that the token belongs to."""
-    return await accounts.profile(unit, caller)
+    return await accounts.read_profile(unit, caller)
 
 
-@router.patch("/me", summary="Change your account", responses=documented([TAKEN, WRONG, THROTTLED]))
+@router.patch(
+    "/me", summary="Change your account", responses=document_problems([EMAIL_TAKEN, WRONG_PASSWORD, TOO_MANY_ATTEMPTS])
+)
 @takes_long
 async def change_me(
-    accounts: TheAccounts, unit: Unit, visitor: TheVisitor, caller: SignedIn, change: UserUpdate
+    accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, caller: SignedInCaller, change: UserUpdate
 ) -> User:
     """Change the fields you send; a new `username` or `email` also needs `current_password`.
 
     A wrong password counts as a failed sign-in, here and wherever the current one is asked for; a new name or e-mail
     counts as a registration.
     """
-    return await accounts.change_profile(unit, caller, change, visitor)
+    return await accounts.change_profile(unit, caller, change, client)
 
 
 @router.put(
     "/me/password",
     status_code=HTTPStatus.NO_CONTENT,
     summary="Change your password",
-    responses=documented([WRONG, THROTTLED]),
+    responses=document_problems([WRONG_PASSWORD, TOO_MANY_ATTEMPTS]),
 )
 @takes_long
 async def change_password(
-    accounts: TheAccounts, unit: Unit, visitor: TheVisitor, caller: SignedIn, change: PasswordChange
+    accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, caller: SignedInCaller, change: PasswordChange
 ) -> None:
     """Change the password; every other session ends at once, this one goes on.
 
     Personal access tokens live on: if the old password may have been in other hands, end them with
     `DELETE /users/me/tokens`.
     """
-    await accounts.change_password(unit, caller, change, visitor)
+    await accounts.change_password(unit, caller, change, client)
 
 
 @router.delete(
     "/me",
     status_code=HTTPStatus.NO_CONTENT,
     summary="Delete your account",
-    responses=documented([WRONG, THROTTLED]),
+    responses=document_problems([WRONG_PASSWORD, TOO_MANY_ATTEMPTS]),
 )
 @takes_long
 async def delete_me(
-    accounts: TheAccounts, unit: Unit, visitor: TheVisitor, caller: SignedIn, data: AccountDeletion
+    accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, caller: SignedInCaller, data: AccountDeletion
 ) -> None:
     """Delete the account and everything in it, at once and for good."""
-    await accounts.delete_account(unit, caller, data, visitor)
+    await accounts.delete_account(unit, caller, data, client)

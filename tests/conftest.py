@@ -28,7 +28,7 @@ import migrations
 from config import Settings
 from infra import prepared
 from main import create_app
-from models import Attempts
+from models import AttemptCounter
 from tests.support.servers import UNLIMITED, MySQL, NoServer, open_mysql
 
 KINDS: Final = ("sqlite", "mysql")
@@ -291,7 +291,7 @@ def noon() -> Iterator[time_machine.Traveller]:
 @pytest.fixture
 def outside(database_url: str) -> Iterator[Connection]:
     """A connection of another process: what it locks is locked for the app."""
-    engine = create_engine(migrations.sync_url(make_url(database_url)), poolclass=NullPool)
+    engine = create_engine(migrations.make_sync_url(make_url(database_url)), poolclass=NullPool)
     with engine.connect() as connection:
         yield connection
 
@@ -303,8 +303,8 @@ def hold(outside: Connection, person: Person) -> None:
 
 async def forget_attempts(app: FastAPI) -> None:
     """Count nothing against anybody any more, and leave none of an earlier test's attempts to be swept."""
-    async with app.state.database.unit() as unit, unit.lasting() as connection:
-        await connection.execute(delete(Attempts))
+    async with app.state.database.new_unit() as unit, unit.begin_separate() as connection:
+        await connection.execute(delete(AttemptCounter))
 
 
 # --- what the database is asked ---------------------------------------------------------------------------------------
@@ -341,7 +341,9 @@ def statements(app: FastAPI) -> Statements:
 
             return noted
 
-        prepared_statements = mock.patch.multiple(prepared, fetch=noting(prepared.fetch), store=noting(prepared.store))
+        prepared_statements = mock.patch.multiple(
+            prepared, run_select=noting(prepared.run_select), run_write=noting(prepared.run_write)
+        )
         for listener in listeners:
             event.listen(*listener)
         try:

@@ -49,7 +49,7 @@ def claims(person: Person) -> Claims:
 @pytest.fixture
 def forge(settings: Settings) -> Forge:
     """Sign any claims under any header with the service's own key."""
-    key = settings.signing_keys()[0].encode()
+    key = settings.load_signing_keys()[0].encode()
 
     def forge(claims: Claims | list[str], header: Claims | list[str] = JWT) -> str:
         text = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(claims).encode())}"

@@ -79,8 +79,10 @@ def test_migrate_says_from_where_to_where(environment: dict[str, str], empty_dat
         command = [sys.executable, "-m", "commands", "migrate"]
         return subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, check=True).stdout
 
-    assert migrate().endswith(f": empty → {migrations.head()}\n")
-    assert migrate().endswith(f": {migrations.head()} → {migrations.head()} (nothing to do)\n")
+    assert migrate().endswith(f": empty → {migrations.read_newest_revision()}\n")
+    assert migrate().endswith(
+        f": {migrations.read_newest_revision()} → {migrations.read_newest_revision()} (nothing to do)\n"
+    )
 
 
 async def test_migrate_ends_with_a_sentence_where_nobody_answers(run: Run) -> None:
@@ -189,7 +191,7 @@ async def test_an_empty_database_asks_for_its_migration(run: Run, empty_mysql_ur
 async def test_a_database_that_is_busy_is_a_sentence(
     run: Run, person: Person, sqlite_url: str, settings: Settings
 ) -> None:
-    assert settings.embedded
+    assert settings.is_embedded
     file = sqlite3.connect(str(settings.url.database), isolation_level=None)
     file.execute("BEGIN IMMEDIATE")
 

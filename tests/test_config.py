@@ -12,7 +12,7 @@ from threading import Barrier
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from config import SAMPLE_SECRETS, Settings, embedded_secret, read_settings
+from config import SAMPLE_SECRETS, Settings, load_or_create_secret, load_settings
 from tests.conftest import GOOD_SECRET
 from tests.support.servers import ROOT, inherited
 
@@ -64,7 +64,7 @@ def refusal(**given: object) -> str:
 
 def test_without_any_setting_the_database_is_an_embedded_file() -> None:
     settings = read()
-    assert settings.embedded
+    assert settings.is_embedded
     assert settings.url.database == "expense_tracker.db"
     assert settings.secret_key is None
 
@@ -73,7 +73,7 @@ def test_without_any_setting_the_database_is_an_embedded_file() -> None:
 def test_mysql_and_mariadb_are_one_to_the_driver(name: str) -> None:
     settings = read(database_url=f"{name}://app:hunter2@db/expenses", secret_key=GOOD_SECRET)
     assert settings.url.drivername == "mysql+aiomysql"
-    assert not settings.embedded
+    assert not settings.is_embedded
 
 
 def test_the_password_in_the_url_reaches_the_driver() -> None:
@@ -169,7 +169,7 @@ def test_a_sample_is_no_secret_for_an_embedded_database_either(secret: str) -> N
 
 
 def test_a_given_secret_signs() -> None:
-    assert read(secret_key=SecretStr(GOOD_SECRET)).signing_keys()[0] == GOOD_SECRET
+    assert read(secret_key=SecretStr(GOOD_SECRET)).load_signing_keys()[0] == GOOD_SECRET
 
 
 # The secret before this one
@@ -187,27 +187,27 @@ REFUSED_PREVIOUS = {
 
 
 def test_without_a_previous_key_one_key_counts() -> None:
-    assert read(secret_key=GOOD_SECRET).signing_keys() == (GOOD_SECRET,)
+    assert read(secret_key=GOOD_SECRET).load_signing_keys() == (GOOD_SECRET,)
 
 
 def test_the_previous_key_stands_behind_the_one_that_signs() -> None:
     settings = read(database_url=MYSQL_URL, secret_key=GOOD_SECRET, secret_key_previous=PREVIOUS_SECRET)
-    assert settings.signing_keys() == (GOOD_SECRET, PREVIOUS_SECRET)
+    assert settings.load_signing_keys() == (GOOD_SECRET, PREVIOUS_SECRET)
 
 
 def test_the_previous_key_stands_behind_a_generated_one(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/expenses.db"
-    own = read(database_url=url).signing_keys()
-    assert read(database_url=url, secret_key_previous=PREVIOUS_SECRET).signing_keys() == (*own, PREVIOUS_SECRET)
+    own = read(database_url=url).load_signing_keys()
+    assert read(database_url=url, secret_key_previous=PREVIOUS_SECRET).load_signing_keys() == (*own, PREVIOUS_SECRET)
 
 
 def test_the_previous_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY_PREVIOUS", PREVIOUS_SECRET)
-    assert read(secret_key=GOOD_SECRET).signing_keys() == (GOOD_SECRET, PREVIOUS_SECRET)
+    assert read(secret_key=GOOD_SECRET).load_signing_keys() == (GOOD_SECRET, PREVIOUS_SECRET)
 
 
 def test_an_empty_previous_key_is_none() -> None:
-    assert read(secret_key=GOOD_SECRET, secret_key_previous="").signing_keys() == (GOOD_SECRET,)
+    assert read(secret_key=GOOD_SECRET, secret_key_previous="").load_signing_keys() == (GOOD_SECRET,)
 
 
 def test_a_previous_key_does_not_stand_in_for_the_key() -> None:
@@ -341,14 +341,14 @@ def test_what_is_no_proxy_is_refused_by_name(written: str) -> None:
 
 def test_an_embedded_database_gets_a_secret_of_its_own(tmp_path: Path) -> None:
     settings = read(database_url=f"sqlite:///{tmp_path}/expenses.db")
-    secret = settings.signing_keys()[0]
+    secret = settings.load_signing_keys()[0]
     assert len(bytes.fromhex(secret)) == 32
-    assert settings.signing_keys()[0] == secret
+    assert settings.load_signing_keys()[0] == secret
 
 
 @pytest.mark.usefixtures("umask")
 def test_only_its_owner_reads_the_embedded_secret(tmp_path: Path) -> None:
-    embedded_secret(tmp_path / "expenses.key")
+    load_or_create_secret(tmp_path / "expenses.key")
     assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
     assert stat.S_IMODE((tmp_path / "expenses.key").stat().st_mode) == 0o600
 
@@ -358,7 +358,7 @@ def test_threads_that_start_together_agree_on_the_secret(tmp_path: Path) -> None
 
     def start(_: int) -> str:
         together.wait()
-        return embedded_secret(tmp_path / "expenses.key")
+        return load_or_create_secret(tmp_path / "expenses.key")
 
     with ThreadPoolExecutor(8) as threads:
         secrets = set(threads.map(start, range(8)))
@@ -367,7 +367,7 @@ def test_threads_that_start_together_agree_on_the_secret(tmp_path: Path) -> None
 
 
 def test_processes_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
-    program = "import sys; from config import Settings; sys.stdin.read(); print(Settings().signing_keys()[0])"
+    program = "import sys; from config import Settings; sys.stdin.read(); print(Settings().load_signing_keys()[0])"
     gate, go = os.pipe()
     starting = [
         subprocess.Popen(
@@ -392,7 +392,7 @@ def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, content: str) -
     (tmp_path / "expenses.key").write_text(content)
     settings = read(database_url=f"sqlite:///{tmp_path}/expenses.db")
     with pytest.raises(Exception, match=r"expenses\.key"):
-        settings.signing_keys()[0]
+        settings.load_signing_keys()[0]
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ def test_the_reason_not_to_start_names_the_variable_first_and_not_its_value(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as ended:
-        read_settings()
+        load_settings()
     assert f"\n  {said}" in str(ended.value)
     assert value not in str(ended.value)
 

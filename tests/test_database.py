@@ -35,7 +35,7 @@ from sqlalchemy.exc import OperationalError
 import migrations
 from api import route
 from config import Settings
-from database import LARGEST_ID, PART, exact_sum, now
+from database import LARGEST_ID, SUM_PART, exact_sum, now
 from infra import engines
 from infra.faults import Fault
 from main import create_app
@@ -67,28 +67,38 @@ async def test_an_instant_comes_back_in_utc_to_the_second(
     app: FastAPI, person: Person, written: datetime, read: str
 ) -> None:
     me = User.id == person.user["id"]
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         connection = await unit.begin()
         await connection.execute(update(User).where(me).values(updated_at=written))
         await unit.commit()
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         stored: datetime = (await (await unit.connection()).execute(select(User.updated_at).where(me))).scalar_one()
         assert stored.isoformat() == read
 
 
 @pytest.mark.parametrize(
-    "numbers", [[], [1], [-7, 3], [PART, -PART], [PART - 1, 1], [-PART - 1, PART], [LARGEST_ID] * 3, [-LARGEST_ID] * 3]
+    "numbers",
+    [
+        [],
+        [1],
+        [-7, 3],
+        [SUM_PART, -SUM_PART],
+        [SUM_PART - 1, 1],
+        [-SUM_PART - 1, SUM_PART],
+        [LARGEST_ID] * 3,
+        [-LARGEST_ID] * 3,
+    ],
 )
 async def test_a_sum_is_exact_whatever_its_size_and_sign(app: FastAPI, numbers: list[int]) -> None:
     table = union_all(*(select(literal(it).label("number")) for it in [*numbers, 0])).subquery()
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         found = await (await unit.connection()).execute(select(exact_sum(table.c.number)))
         assert found.scalar_one() == sum(numbers)
 
 
 async def test_a_sum_of_nothing_is_none(app: FastAPI) -> None:
     table = select(literal(1).label("number")).subquery()
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         nothing = select(exact_sum(table.c.number)).where(table.c.number == 0)
         assert (await (await unit.connection()).execute(nothing)).scalar_one() is None
 
@@ -104,7 +114,7 @@ def test_now_is_a_whole_second_of_utc() -> None:
 async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
     """The ledger's revision, and how many expenses it says that it holds."""
     mine = select(LedgerState.revision, LedgerState.expense_count).where(LedgerState.owner_id == bindparam("owner"))
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         row = (await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).one()
         return row.revision, row.expense_count
 
@@ -120,19 +130,19 @@ def create(person: Person, **fields: object) -> Coroutine[Any, Any, httpx.Respon
 
 async def test_what_was_not_committed_did_not_happen(app: FastAPI, person: Person) -> None:
     values = {"owner_id": person.user["id"], "name": "Food", "name_key": "food", "revision": 1}
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         await (await unit.begin(person.user["id"])).execute(insert(Category), values)
     assert (await person.get("/categories")).json()["items"] == []
 
 
 async def test_a_unit_reads_its_own_writes(app: FastAPI, person: Person) -> None:
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         assert await unit.connection() is not await unit.begin(person.user["id"])
         assert await unit.connection() is await unit.begin(person.user["id"])
 
 
 async def test_committing_nothing_is_fine(app: FastAPI) -> None:
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         await unit.commit()
         await unit.connection()
         await unit.commit()
@@ -233,7 +243,7 @@ def join(visit: Callable[[FastAPI], Person]) -> Join:
 async def hasty(database_url: str, start: Start, join: Join, monkeypatch: pytest.MonkeyPatch) -> Running:
     """An app that does not wait for a lock, so that it loses every race at once."""
     monkeypatch.setattr(engines, "LOCK_WAIT_SECONDS", 0)
-    monkeypatch.setattr(engines, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(engines, "SQLITE_BUSY_SECONDS", 0)
     app = await start(database_url)
     return Running(app, await join(app))
 
@@ -344,7 +354,7 @@ def commits(app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch) -> Co
 
 
 def lost_race(app: FastAPI) -> Exception:
-    if not app.state.database.embedded:
+    if not app.state.database.is_embedded:
         return pymysql.err.OperationalError(1213, "Deadlock found when trying to get lock")
     error = sqlite3.OperationalError("database is locked")
     error.sqlite_errorcode = sqlite3.SQLITE_BUSY
@@ -447,7 +457,7 @@ async def test_a_full_disk_is_a_503_and_loses_nothing(empty_sqlite_url: str, sta
 async def test_an_empty_pool_is_a_503_and_health_stays_well(database_url: str, start: Start, join: Join) -> None:
     app = await start(database_url, pool_size=1, pool_timeout=0.1)
     person = await join(app)
-    async with app.state.database.unit() as other:
+    async with app.state.database.new_unit() as other:
         await other.connection()
         assert_unavailable(await person.get("/expenses"))
         assert (await person.get("/health")).status_code == 200
@@ -459,7 +469,7 @@ async def test_an_empty_pool_is_a_503_and_health_stays_well(database_url: str, s
 async def test_a_write_beyond_its_deadline_is_a_503_and_leaves_no_lock(
     database_url: str, start: Start, join: Join, outside: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(route, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(route, "WRITE_DEADLINE", 0.5)
     app = await start(database_url)
     person = await join(app)
     hold(outside, person)
@@ -478,13 +488,13 @@ ENDLESS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM nu
 async def test_a_statement_of_sqlite_ends_with_its_deadline(app: FastAPI) -> None:
     until = asyncio.get_running_loop().time() + 0.1
     with pytest.raises(OperationalError, match="interrupted"):
-        async with app.state.database.unit(until) as unit:
+        async with app.state.database.new_unit(until) as unit:
             await (await unit.connection()).exec_driver_sql(ENDLESS)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_statement_of_sqlite_that_begins_too_late_ends_as_well(app: FastAPI) -> None:
-    async with app.state.database.unit(asyncio.get_running_loop().time() - 1) as unit:
+    async with app.state.database.new_unit(asyncio.get_running_loop().time() - 1) as unit:
         connection = await unit.connection()
         await anyio.lowlevel.checkpoint()
         with pytest.raises(OperationalError, match="interrupted"):
@@ -495,9 +505,9 @@ async def test_a_statement_of_sqlite_that_begins_too_late_ends_as_well(app: Fast
 async def test_a_transaction_whose_statement_was_ended_leaves_no_lock(app: FastAPI) -> None:
     until = asyncio.get_running_loop().time() + 0.1
     with pytest.raises(OperationalError, match="interrupted"):
-        async with app.state.database.unit(until) as unit:
+        async with app.state.database.new_unit(until) as unit:
             await (await unit.begin()).exec_driver_sql(ENDLESS)
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         assert (await (await unit.begin()).exec_driver_sql("SELECT 1")).scalar_one() == 1
     assert taken(app) == [0, 0]
 
@@ -558,8 +568,8 @@ async def test_killed_connections_are_replaced_before_anybody_sees(
 async def test_a_connection_that_rested_is_pinged_first(
     frail: PrivateMariaDB, shaky: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "IDLE_SECONDS", -1)
-    monkeypatch.setitem(route.TRIES, Fault.LOST, 1)
+    monkeypatch.setattr(engines, "PING_AFTER_SECONDS", -1)
+    monkeypatch.setitem(route.MAX_TRIES, Fault.DISCONNECTED, 1)
     kill_connections(frail)
     assert (await shaky.person.get("/expenses")).status_code == 200
     assert (await create(shaky.person)).status_code == 201
@@ -624,9 +634,9 @@ def frozen(frail: PrivateMariaDB) -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def _short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(route, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(route, "READ_DEADLINE", 0.5)
     monkeypatch.setattr(migrations, "ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(route, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(route, "WRITE_DEADLINE", 0.5)
     monkeypatch.setattr(engines, "CONNECT_SECONDS", 0.5)
 
 

@@ -41,6 +41,6 @@ async def test_the_database_is_let_go_at_the_end(settings: Settings) -> None:
     app: FastAPI = create_app(settings)
     async with app.router.lifespan_context(app):
         database = app.state.database
-        async with database.unit() as unit:
+        async with database.new_unit() as unit:
             await unit.connection()
     assert [engine.sync_engine.pool.checkedin() for engine in database.engines] == [0, 0]

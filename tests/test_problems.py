@@ -31,7 +31,7 @@ from problems import (
     UnsupportedMediaType,
     ValidationFailed,
     WrongPassword,
-    problem_of,
+    to_problem,
 )
 from tests.conftest import Person
 
@@ -269,12 +269,12 @@ async def test_a_sign_in_that_lacks_a_field_names_it_in_oauths_words(client: htt
 
 @pytest.mark.parametrize(("status", "code"), [(400, "malformed_body"), (404, "not_found"), (405, "method_not_allowed")])
 def test_what_the_framework_refuses_becomes_a_problem(status: int, code: str) -> None:
-    assert problem_of(HTTPException(status)).code == code
+    assert to_problem(HTTPException(status)).code == code
 
 
 def test_what_nobody_expected_becomes_an_internal_error_that_keeps_it_to_itself() -> None:
-    assert "hunter2" not in repr(problem_of(ValueError("hunter2")))
+    assert "hunter2" not in repr(to_problem(ValueError("hunter2")))
 
 
 def test_what_the_framework_says_in_headers_is_kept() -> None:
-    assert problem_of(HTTPException(405, headers={"Allow": "GET"})).headers["Allow"] == "GET"
+    assert to_problem(HTTPException(405, headers={"Allow": "GET"})).headers["Allow"] == "GET"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from problems import problem_of
+from problems import to_problem
 from schemas import (
     CategoryCreate,
     CategoryUpdate,
@@ -44,7 +44,7 @@ def taken(shape: type[BaseModel], **fields: object) -> dict[str, Any]:
 
 def blamed(shape: type[BaseModel], **fields: object) -> dict[str, str]:
     """Return which fields a shape refuses, and what for; nothing where it takes them."""
-    return {entry.place["pointer"][1:]: entry.code for entry in problem_of(refused(shape, fields)).errors}
+    return {entry.location["pointer"][1:]: entry.code for entry in to_problem(refused(shape, fields)).errors}
 
 
 # Text
@@ -318,7 +318,7 @@ def test_a_field_that_is_not_there_is_refused(shape: type[BaseModel], base: dict
 @pytest.mark.parametrize("field", ["id", "created_at", "updated_at", "deleted_at"])
 @pytest.mark.parametrize("value", [None, 1, "2026-11-22T13:23:00Z", float("inf"), {"any": ["thing"]}])
 def test_what_the_service_sets_is_ignored_when_it_is_sent_back(field: str, value: object) -> None:
-    assert ExpenseUpdate.model_validate({field: value}).given() == {}
+    assert ExpenseUpdate.model_validate({field: value}).dump_sent() == {}
 
 
 @given(shape=st.sampled_from(SHAPES), body=any_body | any_json)

@@ -8,13 +8,13 @@ from models import USER_AGENT_LENGTH
 
 # Whoever has one IPv6 address has the other 2^64 of its network too (RFC 6177).
 NETWORK_BITS: Final = 64
-UNKNOWN: Final = "unknown"
+UNKNOWN_NETWORK: Final = "unknown"
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
+class Client:
     """Where a request comes from, as the server saw it."""
 
     ip: str | None
@@ -25,14 +25,14 @@ class Visitor:
     """What the client calls itself, without what cannot be seen."""
 
 
-def visitor(host: str | None, user_agent: str | None) -> Visitor:
+def read_client(host: str | None, user_agent: str | None) -> Client:
     """Return who comes from this address, with this User-Agent."""
-    address = _address(host or "")
+    address = _parse_address(host or "")
     seen = "".join(filter(str.isprintable, user_agent or "")).strip()[:USER_AGENT_LENGTH]
-    return Visitor(str(address) if address else None, _network(address), seen or None)
+    return Client(str(address) if address else None, _find_network(address), seen or None)
 
 
-def _address(host: str) -> Address | None:
+def _parse_address(host: str) -> Address | None:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -40,7 +40,7 @@ def _address(host: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _network(address: Address | None) -> str:
+def _find_network(address: Address | None) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, NETWORK_BITS), strict=False).network_address)
-    return str(address) if address else UNKNOWN
+    return str(address) if address else UNKNOWN_NETWORK

@@ -15,78 +15,78 @@ from passlib.context import CryptContext
 from pydantic import AfterValidator, Field, WithJsonSchema
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from users.fair_queue import FairTurns
-from values.field_errors import refusal
-from values.fields import MOST_COMPOSED, plain_address, whole_characters
-from values.texts import name_key
+from users.fair_queue import FairQueue
+from values.field_errors import invalid_value
+from values.fields import MAX_CODE_POINTS_COMPOSED, normalize_email, refuse_surrogates
+from values.texts import make_name_key
 
 T = TypeVar("T")
 
-SHORTEST: Final = 8
-LONGEST: Final = 128
+MIN_LENGTH: Final = 8
+MAX_LENGTH: Final = 128
 # Longer than any password that was ever accepted, in whatever form it is typed now.
-LONGEST_ATTEMPT: Final = 1024
-COMMON_PASSWORDS: Final = 3_000
+MAX_ATTEMPT_LENGTH: Final = 1024
+COMMON_PASSWORD_COUNT: Final = 3_000
 # Who would wait longer than so many seconds for a hash is told to come again; one of cost 12 takes a quarter of one.
-HASH_PATIENCE: Final = 10
-HASH_SECONDS: Final = 0.25
-HASH_COST: Final = 12
+MAX_WAIT_SECONDS: Final = 10
+SECONDS_PER_HASH: Final = 0.25
+REFERENCE_COST: Final = 12
 HASH_NICENESS: Final = 10
 
 
 # --- Which are accepted -----------------------------------------------------------------------------------------------
 
 
-def normal(password: str) -> str:
+def normalize_password(password: str) -> str:
     """Return a password as it is hashed, however the keyboard composed it (NFKC, NIST SP 800-63B-4 section 3.1.1.2)."""
-    return unicodedata.normalize("NFKC", whole_characters(password))
+    return unicodedata.normalize("NFKC", refuse_surrogates(password))
 
 
-def sized(password: str) -> str:
+def check_length(password: str) -> str:
     """Return a new password as it is hashed, or refuse its length; `check` says which are too easily guessed."""
-    kept = normal(password[: LONGEST * MOST_COMPOSED + 1])
-    if len(kept) < SHORTEST:
-        raise refusal("too_short", f"Send at least {SHORTEST} characters.")
-    if len(password) > LONGEST * MOST_COMPOSED or len(kept) > LONGEST:
-        raise refusal("too_long", f"Send at most {LONGEST} characters.")
+    kept = normalize_password(password[: MAX_LENGTH * MAX_CODE_POINTS_COMPOSED + 1])
+    if len(kept) < MIN_LENGTH:
+        raise invalid_value("too_short", f"Send at least {MIN_LENGTH} characters.")
+    if len(password) > MAX_LENGTH * MAX_CODE_POINTS_COMPOSED or len(kept) > MAX_LENGTH:
+        raise invalid_value("too_long", f"Send at most {MAX_LENGTH} characters.")
     return kept
 
 
-def check(password: str, shortest: int, *own_names: str) -> None:
+def refuse_guessable(password: str, shortest: int, *own_names: str) -> None:
     """Refuse a new password that anyone would try first (NIST SP 800-63B-4 section 3.1.1.2).
 
     Raises a refusal: shorter than `shortest` characters, one of the 3,000 most common, or one of the user's own names.
     """
     if len(password) < shortest:
-        raise refusal("too_short", f"Send at least {shortest} characters.")
-    if password.casefold() in _common(shortest):
-        raise refusal("not_allowed", "This is one of the most common passwords; choose another.")
-    if name_key(plain_address(password)) in map(name_key, own_names):
-        raise refusal("not_allowed", "The password must not be your own name or e-mail.")
+        raise invalid_value("too_short", f"Send at least {shortest} characters.")
+    if password.casefold() in _load_common(shortest):
+        raise invalid_value("not_allowed", "This is one of the most common passwords; choose another.")
+    if make_name_key(normalize_email(password)) in map(make_name_key, own_names):
+        raise invalid_value("not_allowed", "The password must not be your own name or e-mail.")
 
 
 @cache
-def _common(shortest: int) -> frozenset[str]:
+def _load_common(shortest: int) -> frozenset[str]:
     ranked: list[str] = FREQUENCY_LISTS["passwords"]
-    return frozenset([word for word in ranked if len(word) >= shortest][:COMMON_PASSWORDS])
+    return frozenset([word for word in ranked if len(word) >= shortest][:COMMON_PASSWORD_COUNT])
 
 
 NewPassword = Annotated[
     str,
-    AfterValidator(sized),
-    WithJsonSchema({"type": "string", "format": "password", "minLength": SHORTEST, "maxLength": LONGEST}),
+    AfterValidator(check_length),
+    WithJsonSchema({"type": "string", "format": "password", "minLength": MIN_LENGTH, "maxLength": MAX_LENGTH}),
 ]
-GivenPassword = Annotated[
+EnteredPassword = Annotated[
     str,
-    Field(max_length=LONGEST_ATTEMPT, json_schema_extra={"format": "password", "minLength": 1}),
-    AfterValidator(normal),
+    Field(max_length=MAX_ATTEMPT_LENGTH, json_schema_extra={"format": "password", "minLength": 1}),
+    AfterValidator(normalize_password),
 ]
 
 
 # --- How they are hashed ----------------------------------------------------------------------------------------------
 
 
-class Passwords:
+class PasswordHasher:
     """Hashes and verifies passwords with bcrypt, in threads that give way to requests, as many at once as cores."""
 
     def __init__(self, rounds: int) -> None:
@@ -98,20 +98,22 @@ class Passwords:
             bcrypt__rounds=rounds,
         )
         cores = os.cpu_count() or 1
-        self._threads = ThreadPoolExecutor(cores, "hash", initializer=_be_nice)
-        self._turns = FairTurns(cores, most_waiting(cores, rounds))
+        self._threads = ThreadPoolExecutor(cores, "hash", initializer=_lower_priority)
+        self._turns = FairQueue(cores, compute_capacity(cores, rounds))
         self._nobody = self._context.hash(secrets.token_hex(16))
 
     async def hash(self, password: str, network: str = "") -> str:
         """Return the hash to store, asked for from a network; raise Unavailable where too many wait to be hashed."""
-        return await self._in_thread(network, lambda: self._context.hash(normal(password)))
+        return await self._in_thread(network, lambda: self._context.hash(normalize_password(password)))
 
     async def verify(self, password: str, stored: str | None, network: str = "") -> bool:
         """Tell whether the password is right; for an unknown user (None) it takes as long and is always wrong.
 
         Raises Unavailable where too many wait to be hashed.
         """
-        right = await self._in_thread(network, lambda: self._matches(normal(password), stored or self._nobody))
+        right = await self._in_thread(
+            network, lambda: self._matches(normalize_password(password), stored or self._nobody)
+        )
         return right and stored is not None
 
     def is_outdated(self, stored: str) -> bool:
@@ -132,16 +134,16 @@ class Passwords:
             return False
 
     async def _in_thread(self, network: str, work: Callable[[], T]) -> T:
-        async with self._turns.turn(network):
+        async with self._turns.wait_for_turn(network):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-def most_waiting(cores: int, rounds: int) -> int:
+def compute_capacity(cores: int, rounds: int) -> int:
     """Return how many hashes of this cost may be under way or wait, so that the last has not long to wait."""
-    return max(cores, int(cores * HASH_PATIENCE / (HASH_SECONDS * 2 ** (rounds - HASH_COST))))
+    return max(cores, int(cores * MAX_WAIT_SECONDS / (SECONDS_PER_HASH * 2 ** (rounds - REFERENCE_COST))))
 
 
-def _be_nice() -> None:
+def _lower_priority() -> None:
     # bcrypt lets go of the GIL but not of the core: without this, reads wait behind sign-ins.
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASH_NICENESS)

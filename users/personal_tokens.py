@@ -11,27 +11,29 @@ from typing import Final
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from auth import Caller, hashed
-from database import ACCOUNT, UnitOfWork, inserted_id, now
+from auth import Caller, hash_token
+from database import ACCOUNT_LOCK, UnitOfWork, get_inserted_id, now
 from infra.prepared import Prepared
 from models import LedgerState, PersonalToken, User
 from problems import InvalidToken, NotFound, TokenExpired, TooMany, ValidationFailed
 from users import schemas
 from users.schemas import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
-from users.sessions import is_live
-from values.field_errors import at
+from users.sessions import is_session_live
+from values.field_errors import field_error
 
-MOST_TOKENS: Final = 100
+MAX_TOKENS: Final = 100
 PREFIX: Final = "etk_"
 RANDOM_BITS: Final = 160
 SECRET_LENGTH: Final = 27
 CHECKSUM_LENGTH: Final = 6
-LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+BASE62_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TOKEN: Final = re.compile(f"{PREFIX}[0-9A-Za-z]{{{SECRET_LENGTH + CHECKSUM_LENGTH}}}")
-NOT_GOOD: Final = "This personal access token is not valid, or was deleted: make another with POST /users/me/tokens."
-TOO_OLD: Final = "This personal access token has expired: make another with POST /users/me/tokens."
-NOTED_EVERY: Final = timedelta(minutes=1)
-NOTING_SECONDS: Final = 1
+INVALID_DETAIL: Final = (
+    "This personal access token is not valid, or was deleted: make another with POST /users/me/tokens."
+)
+EXPIRED_DETAIL: Final = "This personal access token has expired: make another with POST /users/me/tokens."
+USE_RECORDED_EVERY: Final = timedelta(minutes=1)
+RECORDING_SECONDS: Final = 1
 
 SCOPES: Final = {"read": frozenset({"read"}), "write": frozenset({"read", "write"})}
 """What a token of each scope opens."""
@@ -39,7 +41,7 @@ SCOPES: Final = {"read": frozenset({"read"}), "write": frozenset({"read", "write
 _MINE: Final = PersonalToken.owner_id == bindparam("owner")
 _THIS: Final = (_MINE, PersonalToken.id == bindparam("token_id"))
 # Answered by the unique index on token_hash and the primary keys of users and ledgers: whoever knows a token is let in.
-_BEARER: Final = Prepared(
+_SELECT_HOLDER: Final = Prepared(
     select(
         PersonalToken.id,
         PersonalToken.owner_id,
@@ -67,11 +69,11 @@ _ALL: Final = (
     .where(_MINE)
     .order_by(PersonalToken.id.desc())
 )
-_EXPIRED: Final = delete(PersonalToken).where(_MINE, PersonalToken.expires_at <= bindparam("instant"))
+_DELETE_EXPIRED: Final = delete(PersonalToken).where(_MINE, PersonalToken.expires_at <= bindparam("instant"))
 _COUNT: Final = select(func.count(PersonalToken.id)).where(_MINE)
 # The row that they all refer to, so that no two requests each make the hundredth.
-_USER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update()
-_USED: Final = (
+_LOCK_USER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update()
+_RECORD_USE: Final = (
     update(PersonalToken)
     .where(*_THIS, or_(PersonalToken.last_used_at.is_(None), PersonalToken.last_used_at <= bindparam("noted_before")))
     .values(last_used_at=bindparam("instant"))
@@ -79,7 +81,7 @@ _USED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
+class TokenHolder:
     """Who sent a personal token, and what it opens."""
 
     token_id: int
@@ -88,64 +90,68 @@ class Bearer:
     last_used_at: datetime | None
 
     @property
-    def is_to_be_noted(self) -> bool:
+    def is_use_record_due(self) -> bool:
         """Whether a minute has passed since it was noted that the token was used."""
-        return self.last_used_at is None or self.last_used_at <= now() - NOTED_EVERY
+        return self.last_used_at is None or self.last_used_at <= now() - USE_RECORDED_EVERY
 
 
 # --- How one is written -----------------------------------------------------------------------------------------------
 
 
-def generate() -> str:
+def generate_token() -> str:
     """Return a new token: `etk_`, 160 random bits, and a checksum by which a typo is told from a token that is gone."""
-    secret = _base62(secrets.randbits(RANDOM_BITS), SECRET_LENGTH)
-    return PREFIX + secret + _checksum(secret)
+    secret = _encode_base62(secrets.randbits(RANDOM_BITS), SECRET_LENGTH)
+    return PREFIX + secret + _compute_checksum(secret)
 
 
-def is_personal(token: str) -> bool:
+def is_personal_token(token: str) -> bool:
     """Tell whether this wants to be a personal token, good or not."""
     return token.startswith(PREFIX)
 
 
-def is_whole(token: str) -> bool:
+def has_valid_checksum(token: str) -> bool:
     """Tell whether a token is written as they all are and bears the checksum of its secret."""
     secret = token[len(PREFIX) : len(PREFIX) + SECRET_LENGTH]
-    return bool(_TOKEN.fullmatch(token)) and token.endswith(_checksum(secret))
+    return bool(_TOKEN.fullmatch(token)) and token.endswith(_compute_checksum(secret))
 
 
-def _checksum(secret: str) -> str:
-    return _base62(zlib.crc32(secret.encode()), CHECKSUM_LENGTH)
+def _compute_checksum(secret: str) -> str:
+    return _encode_base62(zlib.crc32(secret.encode()), CHECKSUM_LENGTH)
 
 
-def _base62(number: int, length: int) -> str:
+def _encode_base62(number: int, length: int) -> str:
     digits = ""
     for _ in range(length):
-        number, digit = divmod(number, len(LETTERS))
-        digits = LETTERS[digit] + digits
+        number, digit = divmod(number, len(BASE62_DIGITS))
+        digits = BASE62_DIGITS[digit] + digits
     return digits
 
 
 # --- Who sends one ----------------------------------------------------------------------------------------------------
 
 
-async def bearer_of(connection: AsyncConnection, token: str) -> Bearer:
+async def load_token_holder(connection: AsyncConnection, token: str) -> TokenHolder:
     """Return whose token this is; raise InvalidToken, without asking where it was misspelt, or TokenExpired."""
-    row = await _BEARER.row(connection, {"token_hash": hashed(token)}) if is_whole(token) else None
+    row = (
+        await _SELECT_HOLDER.fetch_one(connection, {"token_hash": hash_token(token)})
+        if has_valid_checksum(token)
+        else None
+    )
     if row is None:
-        raise InvalidToken(NOT_GOOD)
+        raise InvalidToken(INVALID_DETAIL)
     token_id, owner_id, scope, expires_at, last_used_at, *profile = row
     if expires_at is not None and expires_at <= now():
-        raise TokenExpired(TOO_OLD)
-    return Bearer(token_id, Caller(owner_id, None, *profile), SCOPES[scope], last_used_at)
+        raise TokenExpired(EXPIRED_DETAIL)
+    return TokenHolder(token_id, Caller(owner_id, None, *profile), SCOPES[scope], last_used_at)
 
 
-async def note_use(unit: UnitOfWork, bearer: Bearer) -> None:
+async def record_use(unit: UnitOfWork, bearer: TokenHolder) -> None:
     """Note that a token was used, unless somebody else just has; raise TimeoutError where that takes too long."""
     instant = now()
     this = {"owner": bearer.caller.id, "token_id": bearer.token_id}
-    span = {"instant": instant, "noted_before": instant - NOTED_EVERY}
-    async with asyncio.timeout(NOTING_SECONDS), unit.lasting() as connection:
-        await connection.execute(_USED, this | span)
+    span = {"instant": instant, "noted_before": instant - USE_RECORDED_EVERY}
+    async with asyncio.timeout(RECORDING_SECONDS), unit.begin_separate() as connection:
+        await connection.execute(_RECORD_USE, this | span)
 
 
 # --- What their owner does with them ----------------------------------------------------------------------------------
@@ -155,19 +161,19 @@ async def create_token(unit: UnitOfWork, caller: Caller, data: PersonalTokenCrea
     """Make a token, show it this once, and sweep the expired ones; raise TooMany where there are a hundred."""
     instant = now()
     if data.expires_at is not None and data.expires_at <= instant:
-        raise ValidationFailed(errors=[at("/expires_at", "out_of_range", "Send an instant in the future.")])
-    connection = await unit.begin(caller.id, ACCOUNT)
-    await connection.execute(_USER, {"user_id": caller.id})
-    if not await is_live(connection, caller):
+        raise ValidationFailed(errors=[field_error("/expires_at", "out_of_range", "Send an instant in the future.")])
+    connection = await unit.begin(caller.id, ACCOUNT_LOCK)
+    await connection.execute(_LOCK_USER, {"user_id": caller.id})
+    if not await is_session_live(connection, caller):
         # It ended while this waited for its turn, as with a new password.
         raise InvalidToken
-    await connection.execute(_EXPIRED, {"owner": caller.id, "instant": instant})
-    if (await connection.execute(_COUNT, {"owner": caller.id})).scalar_one() >= MOST_TOKENS:
-        raise TooMany(f"An account has at most {MOST_TOKENS} personal access tokens: delete one first.")
-    token, values = generate(), {**data.model_dump(), "created_at": instant}
-    row = {"owner_id": caller.id, "token_hash": hashed(token), **values}
+    await connection.execute(_DELETE_EXPIRED, {"owner": caller.id, "instant": instant})
+    if (await connection.execute(_COUNT, {"owner": caller.id})).scalar_one() >= MAX_TOKENS:
+        raise TooMany(f"An account has at most {MAX_TOKENS} personal access tokens: delete one first.")
+    token, values = generate_token(), {**data.model_dump(), "created_at": instant}
+    row = {"owner_id": caller.id, "token_hash": hash_token(token), **values}
     inserted = await connection.execute(insert(PersonalToken), row)
-    return PersonalTokenSecret(id=inserted_id(inserted), token=token, last_used_at=None, **values)
+    return PersonalTokenSecret(id=get_inserted_id(inserted), token=token, last_used_at=None, **values)
 
 
 async def list_tokens(unit: UnitOfWork, caller: Caller) -> PersonalTokenList:

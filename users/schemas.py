@@ -7,12 +7,12 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, JsonValue
 
 from values.fields import Instant, TokenName
-from values.shapes import Answer, Shape, example
+from values.shapes import RequestModel, ResponseModel, with_example
 
 # --- Sessions ---------------------------------------------------------------------------------------------------------
 
 
-class Token(Answer):
+class Token(ResponseModel):
     """A bearer token (RFC 6750), how many seconds it is good for, and what gets the next one."""
 
     access_token: str
@@ -20,7 +20,7 @@ class Token(Answer):
     expires_in: int
     refresh_token: str
 
-    model_config = example(
+    model_config = with_example(
         access_token="eyJhbGciOiJIUzI1NiIs…",  # noqa: S106
         token_type="bearer",  # noqa: S106
         expires_in=900,
@@ -28,17 +28,17 @@ class Token(Answer):
     )
 
 
-class RefreshTokenShown(Shape):
+class RefreshTokenShown(RequestModel):
     """A refresh token: to go on, the one that was given last; to sign out, any of the session's."""
 
     refresh_token: Annotated[
         str, Field(max_length=1024, description="From an answer of `POST /users/token` or `/users/token/refresh`.")
     ]
 
-    model_config = example(refresh_token="JDKfM1m5NhBLTl1wEoIHo_2zL0I6Wq4cUqWtBd3yYFE")  # noqa: S106
+    model_config = with_example(refresh_token="JDKfM1m5NhBLTl1wEoIHo_2zL0I6Wq4cUqWtBd3yYFE")  # noqa: S106
 
 
-class Session(Answer):
+class Session(ResponseModel):
     """A sign-in that has not ended, as the server saw it."""
 
     id: int
@@ -48,7 +48,7 @@ class Session(Answer):
     ip: str | None = Field(description="The address that it came from then.")
     current: bool = Field(description="Whether it is the one that asks.")
 
-    model_config = example(
+    model_config = with_example(
         id=12,
         created_at="2026-11-22T13:23:00Z",
         last_used_at="2026-11-22T18:40:00Z",
@@ -58,7 +58,7 @@ class Session(Answer):
     )
 
 
-class SessionList(Answer):
+class SessionList(ResponseModel):
     """All live sessions, the newest first."""
 
     items: list[Session]
@@ -68,7 +68,7 @@ class SessionList(Answer):
 # --- Personal access tokens -------------------------------------------------------------------------------------------
 
 
-_MADE: Final[Mapping[str, JsonValue]] = {
+_PERSONAL_TOKEN_EXAMPLE: Final[Mapping[str, JsonValue]] = {
     "id": 3,
     "name": "nightly import",
     "scope": "write",
@@ -78,7 +78,7 @@ _MADE: Final[Mapping[str, JsonValue]] = {
 }
 
 
-class PersonalTokenCreate(Shape):
+class PersonalTokenCreate(RequestModel):
     """A new personal access token; without `expires_at` it is good until it is deleted."""
 
     name: TokenName
@@ -88,10 +88,10 @@ class PersonalTokenCreate(Shape):
     ]
     expires_at: Instant | None = None
 
-    model_config = example(name="nightly import", scope="write", expires_at="2199-12-31T23:59:59Z")
+    model_config = with_example(name="nightly import", scope="write", expires_at="2199-12-31T23:59:59Z")
 
 
-class PersonalToken(Answer):
+class PersonalToken(ResponseModel):
     """A personal access token, without the secret."""
 
     id: int
@@ -101,7 +101,7 @@ class PersonalToken(Answer):
     last_used_at: datetime | None = Field(description="Noted once a minute at most; null before the first time.")
     expires_at: datetime | None = Field(description="Null for one that is good until it is deleted.")
 
-    model_config = example(**_MADE)
+    model_config = with_example(**_PERSONAL_TOKEN_EXAMPLE)
 
 
 class PersonalTokenSecret(PersonalToken):
@@ -109,10 +109,10 @@ class PersonalTokenSecret(PersonalToken):
 
     token: str
 
-    model_config = example(**_MADE, token="etk_0Xq…")  # noqa: S106
+    model_config = with_example(**_PERSONAL_TOKEN_EXAMPLE, token="etk_0Xq…")  # noqa: S106
 
 
-class PersonalTokenList(Answer):
+class PersonalTokenList(ResponseModel):
     """All personal access tokens, the newest first."""
 
     items: list[PersonalToken]

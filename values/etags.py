@@ -9,9 +9,9 @@ from typing import Annotated, Final
 from pydantic import PlainValidator, WithJsonSchema
 
 from auth import Caller
-from values.field_errors import Entry, at_header, refusal
+from values.field_errors import FieldError, header_error, invalid_value
 
-REPRESENTATION: Final = 1
+REPRESENTATION_VERSION: Final = 1
 """Raised whenever the same rows are answered in another form: clients then have nothing yet."""
 
 IF_MATCH: Final = "If-Match"
@@ -21,42 +21,49 @@ _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 
 
-def row_tag(revision: int) -> str:
+def write_row_etag(revision: int) -> str:
     """Return the entity tag of a row, a strong one: its revision."""
     return f'"{revision}"'
 
 
-def ledger_tag(owner: Caller, day: date | None = None) -> str:
+def write_ledger_etag(owner: Caller, day: date | None = None) -> str:
     """Return the entity tag of an answer made of a whole ledger, a weak one; `day` is one that the answer depends on.
 
     It says whose ledger it is, since a browser asks for one user whether another one's answer still holds; and what of
     the profile an answer depends on, since changing that is no change of the ledger.
     """
-    parts = (REPRESENTATION, owner.id, owner.revision, owner.currency, owner.month_start_day, *([day] if day else []))
+    parts = (
+        REPRESENTATION_VERSION,
+        owner.id,
+        owner.revision,
+        owner.currency,
+        owner.month_start_day,
+        *([day] if day else []),
+    )
     return f'W/"{"-".join(map(str, parts))}"'
 
 
-def read_tags(lines: Sequence[str]) -> frozenset[str]:
+def parse_etags(lines: Sequence[str]) -> frozenset[str]:
     """Parse If-Match or If-None-Match, on however many lines it was sent, or refuse it where it is broken."""
     value = ",".join(lines)
     if value.strip(" \t") == "*":
         return frozenset("*")
     if not _TAGS.fullmatch(value):
-        raise refusal(
+        raise invalid_value(
             "malformed", 'Send the ETag that you got, with its quotes, like "31"; several with commas between; or *.'
         )
     return frozenset(re.findall(_TAG, value))
 
 
-OF_ONE: Final = "The row's ETag is another now; a weak one (W/) never matches."
-OF_MANY: Final = "Many rows have no ETag that could match: send *, or leave it out."
+ETAG_CHANGED: Final = "The row's ETag is another now; a weak one (W/) never matches."
+NO_ETAG_FOR_MANY: Final = "Many rows have no ETag that could match: send *, or leave it out."
 
-TAGS_SCHEMA: Final = {"type": "string", "pattern": rf"^(?:[ \t]*\*[ \t]*|{_TAGS.pattern})$"}
-Tags = Annotated[frozenset[str], PlainValidator(read_tags), WithJsonSchema(TAGS_SCHEMA)]
+ENTITY_TAGS_SCHEMA: Final = {"type": "string", "pattern": rf"^(?:[ \t]*\*[ \t]*|{_TAGS.pattern})$"}
+EntityTags = Annotated[frozenset[str], PlainValidator(parse_etags), WithJsonSchema(ENTITY_TAGS_SCHEMA)]
 """Entity tags as they were sent, weak ones with their `W/`; or `*` alone."""
 
 
-def is_among(tag: str, tags: frozenset[str]) -> bool:
+def is_weak_match(tag: str, tags: frozenset[str]) -> bool:
     """Whether a tag is among those of If-None-Match: by weak comparison (section 8.8.3.2)."""
     return "*" in tags or tag.removeprefix("W/") in {it.removeprefix("W/") for it in tags}
 
@@ -68,12 +75,14 @@ class Precondition:
     if_match: frozenset[str] | None = None
     if_none_match: frozenset[str] | None = None
 
-    def unmet(self, revision: int | None) -> list[Entry]:
+    def list_failures(self, revision: int | None) -> list[FieldError]:
         """Return what of it is not so of a row at this revision; of many rows at once (None) no tag is the tag."""
-        tag = "" if revision is None else row_tag(revision)
+        tag = "" if revision is None else write_row_etag(revision)
         entries = []
         if self.if_match is not None and "*" not in self.if_match and tag not in self.if_match:
-            entries.append(at_header(IF_MATCH, "precondition_failed", OF_MANY if revision is None else OF_ONE))
-        if self.if_none_match is not None and is_among(tag, self.if_none_match):
-            entries.append(at_header(IF_NONE_MATCH, "precondition_failed", "There is such a row."))
+            entries.append(
+                header_error(IF_MATCH, "precondition_failed", NO_ETAG_FOR_MANY if revision is None else ETAG_CHANGED)
+            )
+        if self.if_none_match is not None and is_weak_match(tag, self.if_none_match):
+            entries.append(header_error(IF_NONE_MATCH, "precondition_failed", "There is such a row."))
         return entries

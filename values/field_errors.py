@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic_core import PydanticCustomError
 
-EntryCode = Literal[
+FieldErrorCode = Literal[
     "required",
     "unknown",
     "wrong_type",
@@ -23,45 +23,45 @@ EntryCode = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FieldError:
     """One field that is to blame: where it is, a code for programs, a sentence for people."""
 
-    place: Mapping[str, str]
+    location: Mapping[str, str]
     code: str
     detail: str
 
-    def as_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str]:
         """Return the entry as a member of `errors`."""
-        return {**self.place, "code": self.code, "detail": self.detail}
+        return {**self.location, "code": self.code, "detail": self.detail}
 
 
-def at(pointer: str, code: str, detail: str) -> Entry:
+def field_error(pointer: str, code: str, detail: str) -> FieldError:
     """Blame a field of the body, by JSON Pointer (RFC 6901)."""
-    return Entry({"pointer": pointer}, code, detail)
+    return FieldError({"pointer": pointer}, code, detail)
 
 
-def at_parameter(name: str, code: str, detail: str) -> Entry:
+def parameter_error(name: str, code: str, detail: str) -> FieldError:
     """Blame a parameter of the query."""
-    return Entry({"parameter": name}, code, detail)
+    return FieldError({"parameter": name}, code, detail)
 
 
-def at_header(name: str, code: str, detail: str) -> Entry:
+def header_error(name: str, code: str, detail: str) -> FieldError:
     """Blame a header."""
-    return Entry({"header": name}, code, detail)
+    return FieldError({"header": name}, code, detail)
 
 
-def refusal(code: str, detail: str, *, of_several: bool = False) -> PydanticCustomError:
+def invalid_value(code: str, detail: str, *, of_several: bool = False) -> PydanticCustomError:
     """Return what a validator raises to become one entry of the problem; `of_several` values that may be many."""
     return PydanticCustomError(code, "{detail}", {"detail": detail, "of_several": of_several})
 
 
-def refused_at(pointer: str, refused: PydanticCustomError) -> Entry:
+def to_field_error(pointer: str, refused: PydanticCustomError) -> FieldError:
     """Blame a field of the body for what a validator of ours raised elsewhere than in a shape."""
-    return at(pointer, refused.type, refused.message())
+    return field_error(pointer, refused.type, refused.message())
 
 
 # What pydantic and FastAPI call a refusal: our code for it, and our sentence with the bound that was passed.
-_KINDS: Final[Mapping[str, tuple[EntryCode, str]]] = {
+_MESSAGES: Final[Mapping[str, tuple[FieldErrorCode, str]]] = {
     "missing": ("required", "This is required."),
     "extra_forbidden": ("unknown", "There is no such field."),
     "string_type": ("wrong_type", "Send a text."),
@@ -80,37 +80,37 @@ _KINDS: Final[Mapping[str, tuple[EntryCode, str]]] = {
     "model_type": ("wrong_type", "Send a JSON object."),
     "model_attributes_type": ("wrong_type", "Send a JSON object."),
 }
-NAME_SHOWN: Final = 64
+MAX_ECHOED_NAME: Final = 64
 # A body can hold six thousand made-up keys; not all of them need be told.
-MOST_ENTRIES: Final = 1_000
+MAX_FIELD_ERRORS: Final = 1_000
 
 
-def entries(refused: Sequence[Mapping[str, Any]]) -> list[Entry]:
+def translate_errors(refused: Sequence[Mapping[str, Any]]) -> list[FieldError]:
     """Return what FastAPI or pydantic refused as entries, without echoing any value."""
-    return [_entry(it) for it in refused[:MOST_ENTRIES]]
+    return [_translate_error(it) for it in refused[:MAX_FIELD_ERRORS]]
 
 
-def _entry(refused: Mapping[str, Any]) -> Entry:
+def _translate_error(refused: Mapping[str, Any]) -> FieldError:
     where, *path = refused["loc"]
-    kind, place, context = refused["type"], _place(where, path), refused.get("ctx", {})
+    kind, place, context = refused["type"], _locate(where, path), refused.get("ctx", {})
     of_several = kind == "too_long" or context.get("of_several", False)
     if where == "query" and kind == "extra_forbidden":
-        return Entry(place, "unknown", "There is no such parameter here.")
+        return FieldError(place, "unknown", "There is no such parameter here.")
     if where == "query" and len(path) == 1 and isinstance(refused.get("input"), list) and not of_several:
-        return Entry(place, "not_allowed", "Give this once.")
+        return FieldError(place, "not_allowed", "Give this once.")
     if own := context.get("detail"):
-        return Entry(place, kind, own)
+        return FieldError(place, kind, own)
     if kind == "missing" and not path:
-        return Entry(place, "required", "Send a JSON object as the body.")
-    code, sentence = _KINDS.get(kind, ("wrong_type", "Send another kind of value."))
+        return FieldError(place, "required", "Send a JSON object as the body.")
+    code, sentence = _MESSAGES.get(kind, ("wrong_type", "Send another kind of value."))
     if kind in {"literal_error", "union_tag_invalid"} and not isinstance(refused.get("input"), str):
         code = "wrong_type"
-    return Entry(place, code, sentence.format_map(context))
+    return FieldError(place, code, sentence.format_map(context))
 
 
-def _place(where: str, path: Sequence[str | int]) -> Mapping[str, str]:
+def _locate(where: str, path: Sequence[str | int]) -> Mapping[str, str]:
     # A name that the client made up may be anything: shown short and printable, as JSON cannot carry lone surrogates.
-    names = [str(part)[:NAME_SHOWN].encode("utf-8", "replace").decode() for part in path]
+    names = [str(part)[:MAX_ECHOED_NAME].encode("utf-8", "replace").decode() for part in path]
     if where == "body":
         return {"pointer": "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)}
     return {"header" if where == "header" else "parameter": names[0] if names else ""}

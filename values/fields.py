@@ -16,88 +16,88 @@ from typing_extensions import TypeAliasType
 from database import LARGEST_ID
 from problems import NotFound
 from values import money, periods
-from values.field_errors import refusal
+from values.field_errors import invalid_value
 from values.texts import (
     DESCRIPTION_LENGTH,
     EMAIL_LENGTH,
     EXTERNAL_ID_LENGTH,
     KEY_GROWTH,
     NAME_LENGTH,
-    name_key,
-    text_key,
+    make_name_key,
+    make_text_key,
 )
 
 T = TypeVar("T")
 
 # Control characters of C0 save tab and newline: invisible, and poison to logs, CSV files and terminals.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
-_TEXT: Final = r"^[^\x00-\x08\x0b-\x1f]*$"
-WORDED: Final = r"^[^\x00-\x08\x0b-\x1f]*[^\s\x00-\x1f\x85][^\x00-\x08\x0b-\x1f]*$"
+_TEXT_PATTERN: Final = r"^[^\x00-\x08\x0b-\x1f]*$"
+NON_BLANK_PATTERN: Final = r"^[^\x00-\x08\x0b-\x1f]*[^\s\x00-\x1f\x85][^\x00-\x08\x0b-\x1f]*$"
 """The same with something to see in it, as the document says it."""
 # JSON can spell half of a character; UTF-8 cannot, and so neither can the database.
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 # At most so many code points compose to one, so a text that is longer still is too long whatever it normalises to;
 # it is refused first, because normalising takes the square of the length.
-MOST_COMPOSED: Final = 4
+MAX_CODE_POINTS_COMPOSED: Final = 4
 _USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 _ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 _WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,39}")
 
 
-def refusing(read: Callable[[Any], T]) -> Callable[[Any], T]:
+def make_validator(read: Callable[[Any], T]) -> Callable[[Any], T]:
     """Let a reader of money or of periods be a validator: what it refuses becomes an entry."""
 
-    def reading(value: object) -> T:
+    def validate(value: object) -> T:
         try:
             return read(value)
         except (money.AmountError, periods.PeriodError) as error:
-            raise refusal(error.code, str(error)) from None
+            raise invalid_value(error.code, str(error)) from None
 
-    return reading
+    return validate
 
 
-def whole_characters(value: str) -> str:
+def refuse_surrogates(value: str) -> str:
     """Return a text as it is, or refuse one with half of a character in it."""
     if _SURROGATES.search(value):
-        raise refusal("malformed", "This is no valid Unicode text.")
+        raise invalid_value("malformed", "This is no valid Unicode text.")
     return value
 
 
-def text(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
+def make_text_validator(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
     """Make the validator of a text: trimmed, in NFC, of so many characters, with a `key` that its column can hold."""
 
-    def read(value: str) -> str:
-        if len(value.strip()) > longest * MOST_COMPOSED:
-            raise refusal("too_long", f"Send at most {longest} characters.")
-        trimmed = unicodedata.normalize("NFC", whole_characters(value).strip()).strip()
+    def validate(value: str) -> str:
+        if len(value.strip()) > longest * MAX_CODE_POINTS_COMPOSED:
+            raise invalid_value("too_long", f"Send at most {longest} characters.")
+        trimmed = unicodedata.normalize("NFC", refuse_surrogates(value).strip()).strip()
         if _CONTROLS.search(value):
-            raise refusal("malformed", "Leave out control characters.")
+            raise invalid_value("malformed", "Leave out control characters.")
         if len(trimmed) < shortest:
-            raise refusal("too_short", f"Send at least {shortest} character{'s' * (shortest > 1)}.")
+            raise invalid_value("too_short", f"Send at least {shortest} character{'s' * (shortest > 1)}.")
         if len(trimmed) > longest:
-            raise refusal("too_long", f"Send at most {longest} characters.")
+            raise invalid_value("too_long", f"Send at most {longest} characters.")
         # A few characters fold to as many as eighteen: a text of them has no key that its column could hold.
         if key and len(key(trimmed)) > longest * KEY_GROWTH:
-            raise refusal("too_long", "Send fewer characters: some of these stand for many letters each.")
+            raise invalid_value("too_long", "Send fewer characters: some of these stand for many letters each.")
         return trimmed
 
-    return read
+    return validate
 
 
-def _username(value: str) -> str:
+def _check_username(value: str) -> str:
     if not _USERNAME.fullmatch(value):
-        raise refusal("malformed", "Use ASCII letters, digits, dots, underscores and hyphens.")
+        raise invalid_value("malformed", "Use ASCII letters, digits, dots, underscores and hyphens.")
     return value
 
 
-def _color(value: str) -> str:
+def _check_color(value: str) -> str:
     if not _COLOR.fullmatch(value):
-        raise refusal("malformed", "Write a colour like #2a9d8f.")
+        raise invalid_value("malformed", "Write a colour like #2a9d8f.")
     return value.lower()
 
 
-def plain_address(text: str) -> str:
+def normalize_email(text: str) -> str:
     """Return an e-mail address in the one spelling that is stored (RFC 5891), and any other text as it is."""
     try:
         return str(validate_email(text, check_deliverability=False).normalized)
@@ -105,30 +105,30 @@ def plain_address(text: str) -> str:
         return text
 
 
-def _email(value: str) -> str:
-    if len(value) > EMAIL_LENGTH * MOST_COMPOSED:
-        raise refusal("malformed", "This is not an e-mail address.")
+def _check_email(value: str) -> str:
+    if len(value) > EMAIL_LENGTH * MAX_CODE_POINTS_COMPOSED:
+        raise invalid_value("malformed", "This is not an e-mail address.")
     try:
-        email = validate_email(whole_characters(value), check_deliverability=False).normalized
+        email = validate_email(refuse_surrogates(value), check_deliverability=False).normalized
     except EmailNotValidError:
         # The library's own sentences quote the address.
-        raise refusal("malformed", "This is not an e-mail address.") from None
-    if len(name_key(email)) > EMAIL_LENGTH * KEY_GROWTH:
-        raise refusal("too_long", f"Send at most {EMAIL_LENGTH} characters.")
+        raise invalid_value("malformed", "This is not an e-mail address.") from None
+    if len(make_name_key(email)) > EMAIL_LENGTH * KEY_GROWTH:
+        raise invalid_value("too_long", f"Send at most {EMAIL_LENGTH} characters.")
     return email
 
 
-def _null_if_empty(value: object) -> object:
+def _empty_to_null(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() and not _CONTROLS.search(value) else value
 
 
-def _never_null(value: object) -> object:
+def _refuse_null(value: object) -> object:
     if value is None:
-        raise refusal("wrong_type", "This cannot be null; leave it out instead.")
+        raise invalid_value("wrong_type", "This cannot be null; leave it out instead.")
     return value
 
 
-class NotNullable:
+class OmittableSchema:
     """Marks a field whose None means that it was not sent, and which the document therefore does not call nullable."""
 
     @classmethod
@@ -139,7 +139,7 @@ class NotNullable:
         return described | (choices[0] if len(choices) == 1 else {"anyOf": choices})
 
 
-class EmptyIsNull:
+class NullableTextSchema:
     """Marks a text that may be null, and which the document lets be empty too."""
 
     @classmethod
@@ -147,65 +147,70 @@ class EmptyIsNull:
         """Ask for no letter, where one was asked for."""
         described = handler(schema)
         for choice in described.get("anyOf", []):
-            if choice.get("pattern") == WORDED:
-                choice["pattern"] = _TEXT
+            if choice.get("pattern") == NON_BLANK_PATTERN:
+                choice["pattern"] = _TEXT_PATTERN
                 del choice["minLength"]
         return described
 
 
-def _row_id(value: object) -> int:
+def _parse_row_id(value: object) -> int:
     # What is no id is no row: the same answer as for a stranger's.
     if not isinstance(value, str) or not _ROW_ID.fullmatch(value) or int(value) > LARGEST_ID:
         raise NotFound
     return int(value)
 
 
-def whole_number(value: object) -> object:
+def parse_whole_number(value: object) -> object:
     """Read the digits of an integer in a query string; whatever else is left to be refused."""
     return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
 
 
-def _flag(value: object) -> object:
+def _parse_flag(value: object) -> object:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
-def _bound(value: object) -> int:
-    return money.read_bound(value if isinstance(value, str) else "")
+def _parse_amount_bound(value: object) -> int:
+    return money.parse_amount_bound(value if isinstance(value, str) else "")
 
 
 _DECIMAL: Final = r"^-?[0-9]{1,12}(\.[0-9]{1,3})?$"
 _NOT_ZERO: Final = r"^(?!-?0+(\.0+)?$)"
-_BEYOND: Final = 10**money.MAX_WHOLE_DIGITS
+_AMOUNT_LIMIT: Final = 10**money.MAX_WHOLE_DIGITS
 
-RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_row_id)]
-WholeNumber = Annotated[int, BeforeValidator(whole_number)]
+RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_parse_row_id)]
+WholeNumber = Annotated[int, BeforeValidator(parse_whole_number)]
 """An integer in a query string."""
 CursorText = Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})]
 """The cursor of a page in a query string."""
-Flag = Annotated[bool, BeforeValidator(_flag)]
+BooleanParameter = Annotated[bool, BeforeValidator(_parse_flag)]
 """`true` or `false` in a query string."""
 Amount = Annotated[
     Decimal,
-    BeforeValidator(refusing(money.read_amount)),
+    BeforeValidator(make_validator(money.parse_amount)),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "string", "pattern": _DECIMAL.replace("^", _NOT_ZERO)},
-                {"type": "number", "exclusiveMinimum": -_BEYOND, "exclusiveMaximum": _BEYOND, "not": {"const": 0}},
+                {
+                    "type": "number",
+                    "exclusiveMinimum": -_AMOUNT_LIMIT,
+                    "exclusiveMaximum": _AMOUNT_LIMIT,
+                    "not": {"const": 0},
+                },
             ],
             "description": "Not zero, with at most the currency's decimals; a negative one is a refund.",
             "examples": ["12.50"],
         }
     ),
 ]
-Limit = Annotated[
+BudgetAmount = Annotated[
     Decimal,
-    BeforeValidator(refusing(money.read_limit)),
+    BeforeValidator(make_validator(money.parse_budget_amount)),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "string", "pattern": _DECIMAL.replace("^-?", _NOT_ZERO)},
-                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": _BEYOND},
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": _AMOUNT_LIMIT},
             ],
             "description": "More than zero, with at most the currency's decimals.",
             "examples": ["200.00"],
@@ -213,25 +218,27 @@ Limit = Annotated[
     ),
 ]
 """The amount of a budget."""
-AmountBound = Annotated[int, BeforeValidator(refusing(_bound)), WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
+AmountBound = Annotated[
+    int, BeforeValidator(make_validator(_parse_amount_bound)), WithJsonSchema({"type": "string", "pattern": _DECIMAL})
+]
 """A filter's bound, in thousandths."""
-Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
-PositiveMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("-?", "")})]
+AmountText = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
+PositiveAmountText = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("-?", "")})]
 """The amount of a budget, as it is answered."""
-TotalMoney = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("{1,12}", "+")})]
+TotalText = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("{1,12}", "+")})]
 """What amounts add up to, which may have more digits than any of them."""
 Currency = TypeAliasType(
     "Currency",
     Annotated[
         str,
-        BeforeValidator(refusing(money.read_currency)),
+        BeforeValidator(make_validator(money.parse_currency)),
         WithJsonSchema({"type": "string", "enum": [*money.DECIMALS], "description": "ISO 4217 code, in any case."}),
     ],
 )
 """A currency that is in use; the document lists them once."""
 Day = Annotated[
     date,
-    BeforeValidator(refusing(periods.read_day)),
+    BeforeValidator(make_validator(periods.parse_day)),
     WithJsonSchema(
         {
             "type": "string",
@@ -243,7 +250,7 @@ Day = Annotated[
 ]
 Instant = Annotated[
     datetime,
-    BeforeValidator(refusing(periods.read_instant)),
+    BeforeValidator(make_validator(periods.parse_instant)),
     WithJsonSchema(
         {
             "type": "string",
@@ -253,21 +260,26 @@ Instant = Annotated[
         }
     ),
 ]
-Email = Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email", "maxLength": 254})]
+Email = Annotated[
+    str, AfterValidator(_check_email), WithJsonSchema({"type": "string", "format": "email", "maxLength": 254})
+]
 Timezone = Annotated[
     str,
-    BeforeValidator(refusing(periods.read_timezone)),
+    BeforeValidator(make_validator(periods.parse_timezone)),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_+/-]+$", "description": "IANA time zone name."}),
 ]
-_CATEGORY_NAME = AfterValidator(text(1, NAME_LENGTH, name_key))
+_CATEGORY_NAME = AfterValidator(make_text_validator(1, NAME_LENGTH, make_name_key))
 CategoryName = Annotated[
-    str, _CATEGORY_NAME, Field(json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": NAME_LENGTH})
+    str,
+    _CATEGORY_NAME,
+    Field(json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH}),
 ]
 TokenName = Annotated[
     str,
-    AfterValidator(text(1, NAME_LENGTH)),
+    AfterValidator(make_text_validator(1, NAME_LENGTH)),
     Field(
-        description="What it is for.", json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": NAME_LENGTH}
+        description="What it is for.",
+        json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
     ),
 ]
 UniqueName = Annotated[
@@ -276,26 +288,26 @@ UniqueName = Annotated[
     Field(
         description="One of a kind in your account, whatever its case and the form of its letters (Unicode NFKC, to "
         "which ² is 2); an accent makes another name.",
-        json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": NAME_LENGTH},
+        json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
     ),
 ]
 Description = Annotated[
     str,
-    AfterValidator(text(0, DESCRIPTION_LENGTH, text_key)),
-    Field(json_schema_extra={"pattern": _TEXT, "maxLength": DESCRIPTION_LENGTH}),
+    AfterValidator(make_text_validator(0, DESCRIPTION_LENGTH, make_text_key)),
+    Field(json_schema_extra={"pattern": _TEXT_PATTERN, "maxLength": DESCRIPTION_LENGTH}),
 ]
 ExternalId = Annotated[
     str,
-    AfterValidator(text(0, EXTERNAL_ID_LENGTH)),
-    Field(json_schema_extra={"pattern": _TEXT, "maxLength": EXTERNAL_ID_LENGTH}),
+    AfterValidator(make_text_validator(0, EXTERNAL_ID_LENGTH)),
+    Field(json_schema_extra={"pattern": _TEXT_PATTERN, "maxLength": EXTERNAL_ID_LENGTH}),
 ]
-Optional = Annotated[T | None, BeforeValidator(_null_if_empty), EmptyIsNull]
+NullableText = Annotated[T | None, BeforeValidator(_empty_to_null), NullableTextSchema]
 """A text that may be null; an empty one is."""
-Given = Annotated[T | None, BeforeValidator(_never_null), NotNullable]
+Omittable = Annotated[T | None, BeforeValidator(_refuse_null), OmittableSchema]
 """A field that may be left out but not be null."""
 Color = Annotated[
     str,
-    AfterValidator(_color),
+    AfterValidator(_check_color),
     WithJsonSchema(
         {"type": "string", "pattern": "^(#[0-9A-Fa-f]{6})?$", "description": "Like #2a9d8f; empty is null."}
     ),
@@ -303,10 +315,10 @@ Color = Annotated[
 Username = Annotated[
     str,
     Field(min_length=3, max_length=NAME_LENGTH),
-    AfterValidator(_username),
+    AfterValidator(_check_username),
     Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]+$"}),
 ]
-Ignored = Annotated[Any, Field(description="Ignored.")]
+IgnoredField = Annotated[Any, Field(description="Ignored.")]
 MonthStartDay = Annotated[
     int,
     Field(

@@ -36,16 +36,16 @@ the two fund codes with four decimals (CLF, UYW), which thousandths cannot hold.
 """
 
 # Possessive, so that a long text that is no number costs one pass; [0-9], because \d takes the digits of every script.
-_WRITTEN: Final = re.compile(r"-?([0-9]++)(?:\.([0-9]++))?")
+_DECIMAL_PATTERN: Final = re.compile(r"-?([0-9]++)(?:\.([0-9]++))?")
 
-_ENDINGS: Final = {
+_ENDINGS_BY_DECIMALS: Final = {
     decimals: {
         rest: f".{rest:03}"[: decimals + 1].removesuffix(".")
         for rest in range(0, SCALE, 10 ** (MAX_DECIMALS - decimals))
     }
     for decimals in _ISO_4217
 }
-_ENDING: Final = {code: _ENDINGS[decimals] for code, decimals in DECIMALS.items()}
+_ENDINGS_BY_CURRENCY: Final = {code: _ENDINGS_BY_DECIMALS[decimals] for code, decimals in DECIMALS.items()}
 
 
 class AmountError(ValueError):
@@ -62,7 +62,7 @@ class NotDecimal(AmountError):
     """Write plain digits, like 12.50; use a decimal point, not a comma."""
 
 
-class NotMoney(AmountError):
+class AmountWrongType(AmountError):
     """Send the amount as a string, like "12.50", or as a number."""
 
     code = "wrong_type"
@@ -74,7 +74,7 @@ class ZeroAmount(AmountError):
     code = "out_of_range"
 
 
-class NoLimit(AmountError):
+class AmountNotPositive(AmountError):
     """Send an amount of more than zero."""
 
     code = "out_of_range"
@@ -92,7 +92,7 @@ class TooManyDecimals(AmountError):
     code = "out_of_range"
 
     @classmethod
-    def of(cls, currency: str) -> Self:
+    def for_currency(cls, currency: str) -> Self:
         """Name the currency and its decimals."""
         return cls(f"{currency} has {DECIMALS[currency] or 'no'} decimals.")
 
@@ -109,84 +109,84 @@ class CurrencyNotText(UnknownCurrency):
     code = "wrong_type"
 
 
-def read_amount(value: object) -> Decimal:
+def parse_amount(value: object) -> Decimal:
     """Read an amount as a client sent it, exactly or not at all.
 
     A string keeps the decimals it was written with; a number counts by its value. Whatever is wrong is an AmountError.
     """
-    amount = _read_text(value) if isinstance(value, str) else _read_number(value)
+    amount = _parse_text(value) if isinstance(value, str) else _parse_number(value)
     if not amount:
         raise ZeroAmount
     return amount
 
 
-def read_limit(value: object) -> Decimal:
-    """Read the amount of a budget: as read_amount does, and NoLimit if it is not more than zero."""
+def parse_budget_amount(value: object) -> Decimal:
+    """Read the amount of a budget: as parse_amount does, and AmountNotPositive if it is not more than zero."""
     try:
-        amount = read_amount(value)
+        amount = parse_amount(value)
     except ZeroAmount:
-        raise NoLimit from None
+        raise AmountNotPositive from None
     if amount < 0:
-        raise NoLimit
+        raise AmountNotPositive
     return amount
 
 
-def read_bound(text: str) -> int:
+def parse_amount_bound(text: str) -> int:
     """Read a filter's bound into thousandths: written like an amount, zero allowed, whatever the currency."""
-    return int(_read_text(text) * SCALE)
+    return int(_parse_text(text) * SCALE)
 
 
-def thousandths(amount: Decimal, currency: str) -> int:
-    """Turn what read_amount returned into thousandths; TooManyDecimals if it was written finer than the currency is."""
-    if _decimals(amount) > DECIMALS[currency]:
-        raise TooManyDecimals.of(currency)
+def to_thousandths(amount: Decimal, currency: str) -> int:
+    """Convert what parse_amount returned to thousandths; raise TooManyDecimals if the currency has fewer decimals."""
+    if _count_decimals(amount) > DECIMALS[currency]:
+        raise TooManyDecimals.for_currency(currency)
     return int(amount * SCALE)
 
 
-def written(thousandths: int, currency: str) -> str:
+def write_amount(thousandths: int, currency: str) -> str:
     """Write thousandths with just the currency's decimals: 12500 is "12.50" in EUR.
 
     KeyError if the currency cannot write them, rather than a digit lost in silence.
     """
     if thousandths < 0:
-        return "-" + written(-thousandths, currency)
+        return "-" + write_amount(-thousandths, currency)
     # Endings are looked up because this runs for each row of each page, and formatting them takes twice as long.
-    return f"{thousandths // SCALE}{_ENDING[currency][thousandths % SCALE]}"
+    return f"{thousandths // SCALE}{_ENDINGS_BY_CURRENCY[currency][thousandths % SCALE]}"
 
 
-def divided(thousandths: int, divisor: int, currency: str) -> int:
+def divide(thousandths: int, divisor: int, currency: str) -> int:
     """Divide an amount by a positive number, half to even in the currency's smallest unit; in thousandths."""
-    unit = _smallest(currency)
-    return half_even(thousandths, divisor * unit) * unit
+    unit = _get_smallest_unit(currency)
+    return divide_half_even(thousandths, divisor * unit) * unit
 
 
-def divided_down(thousandths: int, divisor: int, currency: str) -> int:
+def divide_down(thousandths: int, divisor: int, currency: str) -> int:
     """Divide an amount by a positive number, down to the currency's smallest unit; in thousandths."""
-    unit = _smallest(currency)
+    unit = _get_smallest_unit(currency)
     return thousandths // (divisor * unit) * unit
 
 
-def percent(part: int, whole: int) -> float:
+def compute_percent(part: int, whole: int) -> float:
     """Tell how many percent of a positive whole a part is, half to even to one decimal."""
-    return half_even(1000 * part, whole) / 10
+    return divide_half_even(1000 * part, whole) / 10
 
 
-def half_even(numerator: int, denominator: int) -> int:
+def divide_half_even(numerator: int, denominator: int) -> int:
     """Divide by a positive number and round half to even (IEEE 754, roundTiesToEven)."""
     quotient, rest = divmod(numerator, denominator)
     return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2))
 
 
-def own_first(currencies: Iterable[str], own: str) -> list[str]:
+def sort_own_first(currencies: Iterable[str], own: str) -> list[str]:
     """Return currencies by code, the user's own before all others."""
     return sorted(currencies, key=lambda currency: (currency != own, currency))
 
 
-def _smallest(currency: str) -> int:
+def _get_smallest_unit(currency: str) -> int:
     return int(10 ** (MAX_DECIMALS - DECIMALS[currency]))
 
 
-def read_currency(value: object) -> str:
+def parse_currency(value: object) -> str:
     """Read a currency code in any case into upper case, or raise UnknownCurrency."""
     if not isinstance(value, str):
         raise CurrencyNotText
@@ -196,8 +196,8 @@ def read_currency(value: object) -> str:
     return value.upper()
 
 
-def _read_text(text: str) -> Decimal:
-    match = _WRITTEN.fullmatch(text)
+def _parse_text(text: str) -> Decimal:
+    match = _DECIMAL_PATTERN.fullmatch(text)
     if match is None:
         raise NotDecimal
     whole, decimals = match.groups(default="")
@@ -208,19 +208,19 @@ def _read_text(text: str) -> Decimal:
     return Decimal(text)
 
 
-def _read_number(value: object) -> Decimal:
+def _parse_number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise NotMoney
+        raise AmountWrongType
     if abs(value) >= 10**MAX_WHOLE_DIGITS:
         raise AmountTooLarge
     if math.isnan(value):
         raise NotDecimal
     # str is the shortest decimal of the double, so that 8.4299999999999997 is 8.43, as phones send it.
     amount = Decimal(str(value).removesuffix(".0"))
-    if _decimals(amount) > MAX_DECIMALS:
+    if _count_decimals(amount) > MAX_DECIMALS:
         raise TooManyDecimals
     return amount
 
 
-def _decimals(amount: Decimal) -> int:
+def _count_decimals(amount: Decimal) -> int:
     return -int(amount.as_tuple().exponent)

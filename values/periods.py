@@ -12,32 +12,32 @@ from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from values.spans import (
-    MONTHS_OF_A_YEAR,
+    MONTHS_PER_YEAR,
     ONE_DAY,
     Span,
-    a_year_before,
-    as_many_days_before,
-    day_holding,
-    day_span,
-    just_before,
-    month_holding,
-    month_span,
-    month_start,
-    quarter_holding,
-    quarter_span,
-    same_days,
-    week_holding,
-    week_span,
-    year_holding,
-    year_span,
+    find_day,
+    find_month,
+    find_month_start,
+    find_quarter,
+    find_span_before,
+    find_week,
+    find_year,
+    make_day,
+    make_month,
+    make_quarter,
+    make_week,
+    make_year,
+    shift_back_a_year,
+    shift_back_by_length,
+    shift_back_by_months,
 )
 
 EARLIEST = date(1900, 1, 1)
 LATEST = date(2199, 12, 31)
-MOST_DAYS = 36_600
-MOST_MONTHS = 1_200
+MAX_DAYS = 36_600
+MAX_MONTHS = 1_200
 
-Rule = Callable[[date, int], Span]
+SpanRule = Callable[[date, int], Span]
 """Gives a span from a day and the day on which the user's months begin."""
 
 
@@ -60,7 +60,7 @@ class DayNotText(NotADay):
     code = "wrong_type"
 
 
-class AnInstant(PeriodError):
+class InstantForDay(PeriodError):
     """This is a day, not an instant: send 2026-11-22 without a time."""
 
 
@@ -117,15 +117,15 @@ TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
 FULL_INSTANT = f"{DAY}[Tt]{TIME}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 
 
-def read_day(value: object) -> date:
+def parse_day(value: object) -> date:
     """Read a calendar day written as YYYY-MM-DD, the extended format of ISO 8601-1, 5.2.2.1.
 
-    Raises DayNotText, AnInstant, NotADay or DayOutOfRange.
+    Raises DayNotText, InstantForDay, NotADay or DayOutOfRange.
     """
     if not isinstance(value, str):
         raise DayNotText
     if re.match(INSTANT, value):
-        raise AnInstant
+        raise InstantForDay
     if not re.fullmatch(DAY, value):
         raise NotADay
     # Compared as text, in which ISO days sort alike: the year 0000 can be written, yet `date` has none.
@@ -137,7 +137,7 @@ def read_day(value: object) -> date:
         raise NotADay from None
 
 
-def read_instant(value: object) -> datetime:
+def parse_instant(value: object) -> datetime:
     """Read an instant written as RFC 3339 has it, and return it in UTC, in whole seconds.
 
     Raises InstantNotText, NotAnInstant or InstantOutOfRange.
@@ -158,24 +158,24 @@ def read_instant(value: object) -> datetime:
 
 
 @cache
-def timezones() -> frozenset[str]:
+def list_timezones() -> frozenset[str]:
     """List the time zones a user may have: the names and links of the IANA database that stand for a place."""
     return frozenset(available_timezones() - {"Factory", "localtime", "posixrules"})
 
 
-def read_timezone(value: object) -> str:
+def parse_timezone(value: object) -> str:
     """Read the name of a time zone in the exact spelling of the IANA database.
 
     Raises TimezoneNotText or UnknownTimezone.
     """
     if not isinstance(value, str):
         raise TimezoneNotText
-    if value not in timezones():
+    if value not in list_timezones():
         raise UnknownTimezone
     return value
 
 
-def today(now: datetime, timezone: str) -> date:
+def compute_today(now: datetime, timezone: str) -> date:
     """Tell which day it is for a user in `timezone` at the instant `now`, which must carry its own offset."""
     if now.utcoffset() is None:
         # astimezone would take it for the server's local time, and be right on the developer's machine only.
@@ -183,54 +183,54 @@ def today(now: datetime, timezone: str) -> date:
     return now.astimezone(ZoneInfo(timezone)).date()
 
 
-def one_before(holding: Rule) -> Rule:
+def make_previous_rule(holding: SpanRule) -> SpanRule:
     """Make the rule for the whole unit before the one that holds today."""
     return lambda today, start_day: holding(holding(today, start_day).first - ONE_DAY, start_day)
 
 
-def to_date(holding: Rule) -> Rule:
+def make_to_date_rule(holding: SpanRule) -> SpanRule:
     """Make the rule for the unit that holds today, from its first day to today."""
     return lambda today, start_day: Span(holding(today, start_day).first, today)
 
 
-def last_days(count: int, today: date, _start_day: int = 1) -> Span:
+def find_last_days(count: int, today: date, _start_day: int = 1) -> Span:
     """Give the last `count` days, of which today is one."""
     return Span(today - timedelta(days=count - 1), today)
 
 
-def last_months(count: int, today: date, start_day: int = 1) -> Span:
+def find_last_months(count: int, today: date, start_day: int = 1) -> Span:
     """Give the last `count` whole months of the user's, of which the current one, to its end, is one."""
-    current = month_holding(today, start_day)
-    return Span(month_start(current.first.year, current.first.month - count + 1, start_day), current.last)
+    current = find_month(today, start_day)
+    return Span(find_month_start(current.first.year, current.first.month - count + 1, start_day), current.last)
 
 
-WORDS: dict[str, Rule] = {
-    "today": day_holding,
-    "this-week": week_holding,
-    "this-month": month_holding,
-    "this-quarter": quarter_holding,
-    "this-year": year_holding,
-    "last-week": one_before(week_holding),
-    "last-month": one_before(month_holding),
-    "last-quarter": one_before(quarter_holding),
-    "last-year": one_before(year_holding),
-    "month-to-date": to_date(month_holding),
-    "year-to-date": to_date(year_holding),
+RELATIVE_RULES: dict[str, SpanRule] = {
+    "today": find_day,
+    "this-week": find_week,
+    "this-month": find_month,
+    "this-quarter": find_quarter,
+    "this-year": find_year,
+    "last-week": make_previous_rule(find_week),
+    "last-month": make_previous_rule(find_month),
+    "last-quarter": make_previous_rule(find_quarter),
+    "last-year": make_previous_rule(find_year),
+    "month-to-date": make_to_date_rule(find_month),
+    "year-to-date": make_to_date_rule(find_year),
 }
 
-COUNTED = re.compile("last-([1-9][0-9]*)-(days|months)")
-COUNTS: dict[str, tuple[int, Callable[[int, date, int], Span]]] = {
-    "days": (MOST_DAYS, last_days),
-    "months": (MOST_MONTHS, last_months),
+COUNTED_PATTERN = re.compile("last-([1-9][0-9]*)-(days|months)")
+COUNTED_RULES: dict[str, tuple[int, Callable[[int, date, int], Span]]] = {
+    "days": (MAX_DAYS, find_last_days),
+    "months": (MAX_MONTHS, find_last_months),
 }
 
 # The start day comes first, then one number for each group.
-NAMED: tuple[tuple[re.Pattern[str], Callable[..., Span]], ...] = (
-    (re.compile(YEAR), lambda _, year: year_span(year)),
-    (re.compile(f"{YEAR}-Q([1-4])"), lambda _, year, quarter: quarter_span(year, quarter)),
-    (re.compile(MONTH), lambda start_day, year, month: month_span(year, month, start_day)),
-    (re.compile(f"{YEAR}-W([0-9]{{2}})"), lambda _, year, week: week_span(year, week)),
-    (re.compile(DAY), lambda _, year, month, day: day_span(year, month, day)),
+NAMED_RULES: tuple[tuple[re.Pattern[str], Callable[..., Span]], ...] = (
+    (re.compile(YEAR), lambda _, year: make_year(year)),
+    (re.compile(f"{YEAR}-Q([1-4])"), lambda _, year, quarter: make_quarter(year, quarter)),
+    (re.compile(MONTH), lambda start_day, year, month: make_month(year, month, start_day)),
+    (re.compile(f"{YEAR}-W([0-9]{{2}})"), lambda _, year, week: make_week(year, week)),
+    (re.compile(DAY), lambda _, year, month, day: make_day(year, month, day)),
 )
 
 
@@ -245,7 +245,7 @@ PERIOD_PATTERN = "^(?:{})$".format(
     "|".join(
         (
             f"{_YEARS}(?:-Q[1-4]|-W(?:0[1-9]|[1-4][0-9]|5[0-3])|{_MONTHS}(?:{_DAYS})?)?",
-            *WORDS,
+            *RELATIVE_RULES,
             "last-[1-9][0-9]{0,4}-days",
             "last-[1-9][0-9]{0,3}-months",
         )
@@ -256,25 +256,25 @@ PERIOD_PATTERN = "^(?:{})$".format(
 
 def is_relative(period: str) -> bool:
     """Whether a period means other days on another day, as `last-week` does and `2026-W47` does not."""
-    return period in WORDS or COUNTED.fullmatch(period) is not None
+    return period in RELATIVE_RULES or COUNTED_PATTERN.fullmatch(period) is not None
 
 
-def span(period: str, today: date, month_start_day: int = 1) -> Span:
+def resolve_period(period: str, today: date, month_start_day: int = 1) -> Span:
     """Give the days that a period means today, for a user whose months begin on `month_start_day`, 1 to 28.
 
     One that sticks out of EARLIEST..LATEST is clipped: 2199-12-31 lies in 2200-W01, which thus can be asked for.
     Raises NotAPeriod, or PeriodOutOfRange if nothing is left.
     """
-    if rule := WORDS.get(period):
-        return clipped(rule(today, month_start_day))
-    if counted := COUNTED.fullmatch(period):
-        return clipped(counted_span(counted[1], counted[2], today, month_start_day))
-    return clipped(named_span(period, month_start_day))
+    if rule := RELATIVE_RULES.get(period):
+        return clip_span(rule(today, month_start_day))
+    if counted := COUNTED_PATTERN.fullmatch(period):
+        return clip_span(resolve_counted_period(counted[1], counted[2], today, month_start_day))
+    return clip_span(resolve_named_period(period, month_start_day))
 
 
-def counted_span(digits: str, unit: str, today: date, start_day: int) -> Span:
+def resolve_counted_period(digits: str, unit: str, today: date, start_day: int) -> Span:
     """Give the last so many days or months, the current one counted; raises PeriodOutOfRange if they are too many."""
-    most, rule = COUNTS[unit]
+    most, rule = COUNTED_RULES[unit]
     # Six digits are too many already, and int() raises on more than 4300.
     count = int(digits[:6])
     if count > most:
@@ -282,9 +282,9 @@ def counted_span(digits: str, unit: str, today: date, start_day: int) -> Span:
     return rule(count, today, start_day)
 
 
-def named_span(period: str, start_day: int) -> Span:
+def resolve_named_period(period: str, start_day: int) -> Span:
     """Give the days of a period with a name in the calendar, like 2026-W47; raises NotAPeriod or PeriodOutOfRange."""
-    for form, rule in NAMED:
+    for form, rule in NAMED_RULES:
         if found := form.fullmatch(period):
             year, *rest = map(int, found.groups())
             # One year of slack for weeks and users' months across the edge; beyond it, `date` itself gives out.
@@ -297,7 +297,7 @@ def named_span(period: str, start_day: int) -> Span:
     raise NotAPeriod
 
 
-def clipped(reach: Span) -> Span:
+def clip_span(reach: Span) -> Span:
     """Cut a span to EARLIEST..LATEST; raises PeriodOutOfRange if it lies wholly outside."""
     if reach.last < EARLIEST or reach.first > LATEST:
         raise PeriodOutOfRange
@@ -305,20 +305,20 @@ def clipped(reach: Span) -> Span:
 
 
 Comparison = Literal["previous", "last-year"]
-TO_DATE = {"month-to-date": 1, "year-to-date": MONTHS_OF_A_YEAR}
+TO_DATE_MONTHS = {"month-to-date": 1, "year-to-date": MONTHS_PER_YEAR}
 """Periods that end today, and how many months their unit has."""
 
 
-def compared(reach: Span, comparison: Comparison, period: str | None, start_day: int = 1) -> Span:
+def find_compared_span(reach: Span, comparison: Comparison, period: str | None, start_day: int = 1) -> Span:
     """Give the span that a report's is compared with, for a user whose months begin on `start_day`.
 
     `period` is the word that meant the span, if one did: `…-to-date` is compared with the same days of the unit before,
     and `last-N-days` always with as many days, even when they happen to be a month.
     """
-    counted = period is not None and COUNTED.fullmatch(period)
-    in_days = period in TO_DATE or (counted and counted[2] == "days")
+    counted = period is not None and COUNTED_PATTERN.fullmatch(period)
+    in_days = period in TO_DATE_MONTHS or (counted and counted[2] == "days")
     if comparison == "last-year":
-        return same_days(reach, MONTHS_OF_A_YEAR) if in_days else a_year_before(reach, start_day)
-    if period in TO_DATE:
-        return same_days(reach, TO_DATE[period])
-    return as_many_days_before(reach) if in_days else just_before(reach, start_day)
+        return shift_back_by_months(reach, MONTHS_PER_YEAR) if in_days else shift_back_a_year(reach, start_day)
+    if period in TO_DATE_MONTHS:
+        return shift_back_by_months(reach, TO_DATE_MONTHS[period])
+    return shift_back_by_length(reach) if in_days else find_span_before(reach, start_day)

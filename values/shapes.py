@@ -9,21 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, fi
 from pydantic.json_schema import SkipJsonSchema
 
 from values import money
-from values.field_errors import EntryCode
-from values.fields import CursorText, Flag, Given, Ignored, WholeNumber, refusing
+from values.field_errors import FieldErrorCode
+from values.fields import BooleanParameter, CursorText, IgnoredField, Omittable, WholeNumber, make_validator
 
 
-def example(**fields: JsonValue) -> ConfigDict:
+def with_example(**fields: JsonValue) -> ConfigDict:
     """Show a shape with these fields wherever the document describes it."""
     return ConfigDict(json_schema_extra={"example": fields})
 
 
-class Shape(BaseModel):
+class RequestModel(BaseModel):
     """What a client sends: types are strict and unknown fields are refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
-    def given(self) -> dict[str, Any]:
+    def dump_sent(self) -> dict[str, Any]:
         """Return just the fields that were sent."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
@@ -35,7 +35,7 @@ Validators see nothing but the body, and without it a wrong amount would be told
 """
 
 
-class Amounted(Shape):
+class WithAmount(RequestModel):
     """What has an amount and a currency; the currency is declared first, so that it is known by then."""
 
     @field_validator("amount", check_fields=False)
@@ -44,7 +44,7 @@ class Amounted(Shape):
         # Of a currency that was refused nothing more is said.
         currency = info.data.get("currency") or ("currency" in info.data and cls._implied_currency(info.data))
         if currency:
-            refusing(lambda value: money.thousandths(value, currency))(amount)
+            make_validator(lambda value: money.to_thousandths(value, currency))(amount)
         return amount
 
     @classmethod
@@ -53,42 +53,42 @@ class Amounted(Shape):
         return None
 
 
-class ReadBack(Shape):
+class WithReadOnlyFields(RequestModel):
     """What a row was read with may be sent back: these are ignored, save for a revision that has moved on."""
 
-    id: Ignored = None
-    created_at: Ignored = None
-    updated_at: Ignored = None
-    revision: Given[Annotated[int, Field(description="If sent, must be the row's, else 412.")]] = None
+    id: IgnoredField = None
+    created_at: IgnoredField = None
+    updated_at: IgnoredField = None
+    revision: Omittable[Annotated[int, Field(description="If sent, must be the row's, else 412.")]] = None
 
-    ignored: ClassVar[frozenset[str]] = frozenset({"id", "created_at", "updated_at", "revision"})
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "created_at", "updated_at", "revision"})
 
-    def given(self) -> dict[str, Any]:
+    def dump_sent(self) -> dict[str, Any]:
         """Return just the fields that were sent and can change."""
-        return {name: value for name, value in super().given().items() if name not in self.ignored}
+        return {name: value for name, value in super().dump_sent().items() if name not in self.read_only}
 
 
-class Paged(Shape):
+class PageQuery(RequestModel):
     """A page of a list."""
 
     limit: WholeNumber = Field(default=50, ge=1, le=200, description="Rows of a page.")
-    cursor: Given[CursorText] = Field(
+    cursor: Omittable[CursorText] = Field(
         default=None, description="`next_cursor` of the page before, with the same filters."
     )
-    with_count: Flag = Field(default=False, description="Also count all that match.")
+    with_count: BooleanParameter = Field(default=False, description="Also count all that match.")
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """What a client gets: every field is always there."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
-SOME_LEFT_OUT: Final = ConfigDict(json_schema_serialization_defaults_required=False)
+OMITS_DEFAULTS: Final = ConfigDict(json_schema_serialization_defaults_required=False)
 """For an answer whose fields with a default are there only when asked for."""
 
 
-class ProblemEntry(Answer):
+class ProblemEntry(ResponseModel):
     """One field to blame: by `pointer`, `parameter` or `header`, whichever it is."""
 
     pointer: str | SkipJsonSchema[None] = Field(
@@ -96,13 +96,13 @@ class ProblemEntry(Answer):
     )
     parameter: str | SkipJsonSchema[None] = Field(default=None, description="A parameter of the query.")
     header: str | SkipJsonSchema[None] = Field(default=None, description="A header.")
-    code: EntryCode = Field(description="For programs.")
+    code: FieldErrorCode = Field(description="For programs.")
     detail: str = Field(description="For people: what to do about it.")
 
-    model_config = SOME_LEFT_OUT
+    model_config = OMITS_DEFAULTS
 
 
-class Problem(Answer):
+class Problem(ResponseModel):
     """What went wrong, as RFC 9457 says it; `code` is for programs, `detail` for people."""
 
     type: str
@@ -122,24 +122,24 @@ class Problem(Answer):
         default=None, description="At `/users/token` only: `detail` and `errors` in one sentence."
     )
 
-    model_config = SOME_LEFT_OUT
+    model_config = OMITS_DEFAULTS
 
 
-class CurrencyInfo(Answer):
+class CurrencyInfo(ResponseModel):
     """A currency and how many decimals its amounts are written with."""
 
     code: str
     decimals: int
 
 
-class CurrencyList(Answer):
+class CurrencyList(ResponseModel):
     """Every currency that an expense can be in."""
 
     items: list[CurrencyInfo]
     next_cursor: None = None
 
 
-class Service(Answer):
+class Service(ResponseModel):
     """What answers here, and where its documentation is."""
 
     service: str
@@ -148,13 +148,13 @@ class Service(Answer):
     openapi: str
 
 
-class Health(Answer):
+class Health(ResponseModel):
     """That the process lives."""
 
     status: str
 
 
-class Readiness(Answer):
+class Readiness(ResponseModel):
     """Whether the service can do its work, check by check."""
 
     status: str

@@ -11,11 +11,11 @@ EXTERNAL_ID_LENGTH: Final = 64
 KEY_GROWTH: Final = 3
 
 
-def text_key(text: str) -> str:
+def make_text_key(text: str) -> str:
     """Return what a text is searched by: NFC, without regard to case (Unicode 3.13, D145 caseless matching)."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
-def name_key(name: str) -> str:
-    """Return what makes a name unique: as text_key, and letters that only look alike in form are one (NFKC)."""
+def make_name_key(name: str) -> str:
+    """Return what makes a name unique: as make_text_key, and letters that only look alike in form are one (NFKC)."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

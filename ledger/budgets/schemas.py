@@ -8,34 +8,42 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from values.fields import (
+    AmountText,
+    BudgetAmount,
     CategoryName,
     Currency,
     Day,
-    Given,
-    Limit,
-    Money,
-    Optional,
-    PositiveMoney,
+    NullableText,
+    Omittable,
+    PositiveAmountText,
     RevisionNumber,
-    TotalMoney,
+    TotalText,
 )
-from values.shapes import SOME_LEFT_OUT, Amounted, Answer, ReadBack, Shape, callers_currency, example
+from values.shapes import (
+    OMITS_DEFAULTS,
+    RequestModel,
+    ResponseModel,
+    WithAmount,
+    WithReadOnlyFields,
+    callers_currency,
+    with_example,
+)
 
 # --- Reports ----------------------------------------------------------------------------------------------------------
 
 Dimension = Literal["category", "day", "week", "month", "quarter", "year", "weekday"]
-Compared = TotalMoney | SkipJsonSchema[None]
+OnlyCompared = TotalText | SkipJsonSchema[None]
 """Of what is there only in a comparison."""
 
 
-class Days(Answer):
+class Days(ResponseModel):
     """A span of days; both belong to it."""
 
     from_: date = Field(serialization_alias="from")
     to: date
 
 
-class _Bucket(Answer):
+class _Bucket(ResponseModel):
     day: str | SkipJsonSchema[None] = Field(
         default=None,
         description="Like the name of each time but a weekday, a `period` by which to list it: all of it, even where "
@@ -50,30 +58,30 @@ class _Bucket(Answer):
         default=None, description="Null: what has no category. Absent unless grouped by category."
     )
 
-    model_config = SOME_LEFT_OUT
+    model_config = OMITS_DEFAULTS
 
 
-class _Spending(Answer):
+class _Spending(ResponseModel):
     currency: str
-    total: TotalMoney
+    total: TotalText
     count: int
-    average: TotalMoney | None = Field(description="Null where there are no expenses, as are `min` and `max`.")
-    min: Money | None
-    max: Money | None
-    previous_total: Compared = Field(default=None, description="Only with `compare`.")
-    change: Compared = Field(default=None, description="`total` less `previous_total`; only with `compare`.")
+    average: TotalText | None = Field(description="Null where there are no expenses, as are `min` and `max`.")
+    min: AmountText | None
+    max: AmountText | None
+    previous_total: OnlyCompared = Field(default=None, description="Only with `compare`.")
+    change: OnlyCompared = Field(default=None, description="`total` less `previous_total`; only with `compare`.")
     change_percent: float | None = Field(
         default=None,
         description="Of `previous_total`, to one decimal; null where that is not positive; only with `compare`.",
     )
 
-    model_config = SOME_LEFT_OUT
+    model_config = OMITS_DEFAULTS
 
 
 class SpendingTotal(_Spending):
     """What was spent in one currency in the whole span."""
 
-    per_day: TotalMoney = Field(description="`total` by all days of the span.")
+    per_day: TotalText = Field(description="`total` by all days of the span.")
 
 
 class SpendingGroup(_Spending, _Bucket):
@@ -84,7 +92,7 @@ class SpendingGroup(_Spending, _Bucket):
     )
 
 
-class SpendingReport(Answer):
+class SpendingReport(ResponseModel):
     """Where the money went, currency by currency: sums of different ones are never added up."""
 
     period: Days
@@ -99,7 +107,7 @@ class SpendingReport(Answer):
         "their like; what the other span has beyond that is in `totals` alone."
     )
 
-    model_config = SOME_LEFT_OUT | example(
+    model_config = OMITS_DEFAULTS | with_example(
         period={"from": "2026-11-01", "to": "2026-11-30"},
         compared_to={"from": "2026-10-01", "to": "2026-10-31"},
         group_by=["month", "category"],
@@ -153,58 +161,58 @@ class SpendingReport(Answer):
 # --- Budgets ----------------------------------------------------------------------------------------------------------
 
 BudgetPeriod = Literal["week", "month", "quarter", "year"]
-ItsPeriod = Annotated[
+PeriodField = Annotated[
     BudgetPeriod,
     Field(
         description="How long a window is: a month is your own and begins on your `month_start_day`; weeks (ISO 8601, "
         "Monday to Sunday), quarters and years are the calendar's."
     ),
 ]
-ItsCategory = Annotated[
-    Optional[CategoryName],
+CategoryField = Annotated[
+    NullableText[CategoryName],
     Field(description="A category's name; a new one makes the category; null or empty is all spending."),
 ]
 
 
-class BudgetCreate(Amounted):
+class BudgetCreate(WithAmount):
     """A new budget; without a currency it is in the user's."""
 
-    currency: Given[Currency] = None
-    category: ItsCategory = None
-    amount: Limit
-    period: ItsPeriod
+    currency: Omittable[Currency] = None
+    category: CategoryField = None
+    amount: BudgetAmount
+    period: PeriodField
 
-    model_config = example(category="Groceries", amount="200.00", currency="EUR", period="month")
+    model_config = with_example(category="Groceries", amount="200.00", currency="EUR", period="month")
 
     @classmethod
     def _implied_currency(cls, sent: Mapping[str, Any]) -> str | None:  # noqa: ARG003
         return callers_currency.get()
 
 
-class BudgetUpdate(ReadBack, Amounted):
+class BudgetUpdate(WithReadOnlyFields, WithAmount):
     """The fields to change; a `category` of null makes it one for all spending, a `currency` alone keeps the amount."""
 
-    currency: Given[Currency] = None
-    category: ItsCategory = None
-    amount: Given[Limit] = None
-    period: Given[ItsPeriod] = None
+    currency: Omittable[Currency] = None
+    category: CategoryField = None
+    amount: Omittable[BudgetAmount] = None
+    period: Omittable[PeriodField] = None
 
-    model_config = example(amount="220.00")
+    model_config = with_example(amount="220.00")
 
 
-class Budget(Answer):
+class Budget(ResponseModel):
     """How much you mean to spend in each week, month, quarter or year."""
 
     id: int
     category: str | None = Field(description="Null is all spending.")
-    amount: PositiveMoney
+    amount: PositiveAmountText
     currency: str
     period: BudgetPeriod
     revision: RevisionNumber
     created_at: datetime
     updated_at: datetime
 
-    model_config = example(
+    model_config = with_example(
         id=3,
         category="Groceries",
         amount="200.00",
@@ -216,50 +224,50 @@ class Budget(Answer):
     )
 
 
-class BudgetList(Answer):
+class BudgetList(ResponseModel):
     """All budgets, by category and currency, the oldest first; those for all spending come before all others."""
 
     items: list[Budget]
     next_cursor: None = None
 
 
-State = Literal["over", "near", "at_risk", "ok"]
+BudgetStateName = Literal["over", "near", "at_risk", "ok"]
 
 
-class StatusQuery(Shape):
+class StatusQuery(RequestModel):
     """The day to look from."""
 
-    on: Given[Day] = Field(default=None, description="Today in your time zone, unless given.")
+    on: Omittable[Day] = Field(default=None, description="Today in your time zone, unless given.")
 
 
-class BudgetState(Answer):
+class BudgetState(ResponseModel):
     """How far a budget is used in the window that holds the day."""
 
     budget: Budget
     window: Days = Field(description="The week, month, quarter or year of the budget that holds the day.")
-    spent: TotalMoney = Field(description="In the whole window, what is dated after the day included.")
-    remaining: TotalMoney = Field(description="Below zero when it is overspent.")
+    spent: TotalText = Field(description="In the whole window, what is dated after the day included.")
+    remaining: TotalText = Field(description="Below zero when it is overspent.")
     percent_used: float = Field(description="Of the amount, half to even to one decimal.")
     days_left: int = Field(description="The day itself counts.")
-    per_day_left: TotalMoney = Field(description="Rounded down; zero when nothing is left.")
-    projected: TotalMoney = Field(
+    per_day_left: TotalText = Field(description="Rounded down; zero when nothing is left.")
+    projected: TotalText = Field(
         description="`spent`, and on top the days after the day at the pace of those up to it. Where nothing is dated "
         "later, that is `spent` divided by the days elapsed, times the days of the window."
     )
-    state: State = Field(
+    state: BudgetStateName = Field(
         description="The first of these that holds: `over`, more is spent than the amount; `near`, at least 80 % of "
         "it; `at_risk`, more is projected; `ok`."
     )
 
 
-class Unbudgeted(Answer):
+class Unbudgeted(ResponseModel):
     """What no budget of its own watches, in one currency."""
 
     currency: str
-    total: TotalMoney
+    total: TotalText
 
 
-class BudgetStatus(Answer):
+class BudgetStatus(ResponseModel):
     """How all budgets stand on a day."""
 
     on: date
@@ -270,7 +278,7 @@ class BudgetStatus(Answer):
         "your own first."
     )
 
-    model_config = example(
+    model_config = with_example(
         on="2026-11-22",
         items=[
             {

@@ -4,11 +4,11 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, case, false, func, or_, select, true, update
 
-from ledger.categories import category_id_of, category_named
+from ledger.categories import find_category_id, find_or_create_category
 from ledger.core import Ledger
 from ledger.expenses import trash
 from ledger.expenses.filters import BulkQuery
-from ledger.expenses.rows import described, refuse_moved_on
+from ledger.expenses.rows import build_description_columns, refuse_changed_row
 from ledger.sync.schemas import BulkChange, ExpenseChange
 from models import Expense
 from problems import FilterRequired
@@ -21,9 +21,9 @@ async def change_matching(
     ledger: Ledger, query: BulkQuery, change: ExpenseChange, condition: Precondition
 ) -> BulkChange:
     """Change whatever matches, in one statement; what has these values already stays untouched."""
-    matching = _matching(ledger, query)
-    refuse_moved_on(None, condition)
-    values = await _values(ledger, change)
+    matching = _build_conditions(ledger, query)
+    refuse_changed_row(None, condition)
+    values = await _build_values(ledger, change)
     is_new = "category_id" in values and values["category_id"] is None and change.category is not None
     differs = true() if is_new else or_(false(), *(getattr(Expense, it).is_distinct_from(values[it]) for it in values))
     counts = func.count().label("matched"), func.count(case((differs, 1))).label("differing")
@@ -31,36 +31,36 @@ async def change_matching(
     if query.dry_run or not counted.differing:
         return BulkChange(matched=counted.matched, revision=None)
     if is_new:
-        values["category_id"], _ = await category_named(ledger, change.category)
-    values |= {"revision": await ledger.next_revision(), "updated_at": ledger.instant}
+        values["category_id"], _ = await find_or_create_category(ledger, change.category)
+    values |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
     await ledger.execute(update(Expense).where(_MINE, *matching, differs).values(values))
     return BulkChange(matched=counted.matched, revision=ledger.revision)
 
 
 async def delete_matching(ledger: Ledger, query: BulkQuery, condition: Precondition) -> BulkChange:
     """Move whatever matches to the trash, in as many statements as one expense takes."""
-    matching = _matching(ledger, query)
-    refuse_moved_on(None, condition)
+    matching = _build_conditions(ledger, query)
+    refuse_changed_row(None, condition)
     counted = select(func.count()).select_from(Expense).where(_MINE, *matching)
     matched = (await ledger.execute(counted)).scalar_one()
     if query.dry_run or not matched:
         return BulkChange(matched=matched, revision=None)
-    return BulkChange(matched=matched, revision=await trash.discard(ledger, matched, *matching))
+    return BulkChange(matched=matched, revision=await trash.move_to_trash(ledger, matched, *matching))
 
 
-def _matching(ledger: Ledger, query: BulkQuery) -> list[ColumnElement[bool]]:
+def _build_conditions(ledger: Ledger, query: BulkQuery) -> list[ColumnElement[bool]]:
     """Return the conditions on what to change; raise FilterRequired where there are none."""
-    matching = list(query.clauses(query.span(ledger.today, ledger.owner.month_start_day)))
+    matching = list(query.clauses(query.resolve_span(ledger.today, ledger.owner.month_start_day)))
     if not matching:
         raise FilterRequired
     return matching
 
 
-async def _values(ledger: Ledger, change: ExpenseChange) -> dict[str, Any]:
+async def _build_values(ledger: Ledger, change: ExpenseChange) -> dict[str, Any]:
     """Return the columns to set; a category that is yet to be made has no id."""
     values: dict[str, Any] = {}
     if "description" in change.model_fields_set:
-        values |= described(change.description)
+        values |= build_description_columns(change.description)
     if "category" in change.model_fields_set:
-        values["category_id"] = await category_id_of(ledger, change.category)
+        values["category_id"] = await find_category_id(ledger, change.category)
     return values

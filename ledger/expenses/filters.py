@@ -8,58 +8,68 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from sqlalchemy import ColumnElement, bindparam, func, or_, select
 
 from ledger.budgets.schemas import Dimension
-from models import MOST_CATEGORIES, Category, Expense
+from models import MAX_CATEGORIES, Category, Expense
 from problems import ValidationFailed
 from values import periods
-from values.field_errors import at_parameter, refusal
-from values.fields import WORDED, AmountBound, CategoryName, Currency, Day, Flag, Given, refusing, text
+from values.field_errors import invalid_value, parameter_error
+from values.fields import (
+    NON_BLANK_PATTERN,
+    AmountBound,
+    BooleanParameter,
+    CategoryName,
+    Currency,
+    Day,
+    Omittable,
+    make_text_validator,
+    make_validator,
+)
 from values.periods import Comparison
-from values.shapes import Paged, Shape
+from values.shapes import PageQuery, RequestModel
 from values.spans import Span
-from values.texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, name_key, text_key
+from values.texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, make_name_key, make_text_key
 
-ANY_DAY = date(2026, 1, 1)
-LATEST_START_DAY = 28
+SAMPLE_DAY = date(2026, 1, 1)
+MAX_START_DAY = 28
 
 
-def _period(value: str) -> str:
+def _check_period(value: str) -> str:
     # Its spelling is looked at here; what it means depends on the user's today, and on the day their months begin.
-    refusing(lambda period: periods.span(period, ANY_DAY, LATEST_START_DAY))(value)
+    make_validator(lambda period: periods.resolve_period(period, SAMPLE_DAY, MAX_START_DAY))(value)
     return value
 
 
 Period = Annotated[
     str,
     Field(max_length=32, json_schema_extra={"pattern": periods.PERIOD_PATTERN}),
-    AfterValidator(_period),
+    AfterValidator(_check_period),
 ]
 
 
 def _refuse_commas(value: object) -> object:
     if isinstance(value, str) and "," in value:
-        raise refusal("not_allowed", "Give it once for each: group_by=month&group_by=category.")
+        raise invalid_value("not_allowed", "Give it once for each: group_by=month&group_by=category.")
     return value
 
 
-GroupedBy = Annotated[Dimension, BeforeValidator(_refuse_commas)]
-ItsId = Annotated[
+GroupByField = Annotated[Dimension, BeforeValidator(_refuse_commas)]
+ExternalIdFilter = Annotated[
     str,
-    AfterValidator(text(1, EXTERNAL_ID_LENGTH)),
-    Field(json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": EXTERNAL_ID_LENGTH}),
+    AfterValidator(make_text_validator(1, EXTERNAL_ID_LENGTH)),
+    Field(json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": EXTERNAL_ID_LENGTH}),
 ]
-Words = Annotated[
+SearchWords = Annotated[
     str,
-    AfterValidator(text(1, DESCRIPTION_LENGTH)),
-    Field(json_schema_extra={"pattern": WORDED, "minLength": 1, "maxLength": DESCRIPTION_LENGTH}),
+    AfterValidator(make_text_validator(1, DESCRIPTION_LENGTH)),
+    Field(json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": DESCRIPTION_LENGTH}),
 ]
 
 
-class ExpenseFilter(Shape):
+class ExpenseFilter(RequestModel):
     """Which expenses: all filters given must hold; the categories, and having none, are alternatives."""
 
-    from_: Given[Day] = Field(default=None, alias="from", description="The first day, inclusive.")
-    to: Given[Day] = Field(default=None, description="The last day, inclusive.")
-    period: Given[Period] = Field(
+    from_: Omittable[Day] = Field(default=None, alias="from", description="The first day, inclusive.")
+    to: Omittable[Day] = Field(default=None, description="The last day, inclusive.")
+    period: Omittable[Period] = Field(
         default=None,
         description="Instead of `from` and `to`: `2026`, `2026-Q4`, `2026-11`, `2026-W47`, `2026-11-22`, `today`, "
         "`this-week`, `this-month`, `this-quarter`, `this-year`, `last-week`, `last-month`, `last-quarter`, "
@@ -69,48 +79,50 @@ class ExpenseFilter(Shape):
     )
     category: list[CategoryName] = Field(
         default=[],
-        max_length=MOST_CATEGORIES,
+        max_length=MAX_CATEGORIES,
         description="A category's name; may be given several times. One that you do not have matches nothing.",
     )
-    uncategorized: Flag = Field(default=False, description="Those without a category, beside those of `category`.")
-    currency: Given[Currency] = Field(default=None, description="ISO 4217 code.")
-    min_amount: Given[AmountBound] = Field(default=None, description="At least this number, whatever the currency.")
-    max_amount: Given[AmountBound] = Field(default=None, description="At most this number, whatever the currency.")
-    external_id: Given[ItsId] = Field(default=None, description="The one with this id of your own.")
-    q: Given[Words] = Field(
+    uncategorized: BooleanParameter = Field(
+        default=False, description="Those without a category, beside those of `category`."
+    )
+    currency: Omittable[Currency] = Field(default=None, description="ISO 4217 code.")
+    min_amount: Omittable[AmountBound] = Field(default=None, description="At least this number, whatever the currency.")
+    max_amount: Omittable[AmountBound] = Field(default=None, description="At most this number, whatever the currency.")
+    external_id: Omittable[ExternalIdFilter] = Field(default=None, description="The one with this id of your own.")
+    q: Omittable[SearchWords] = Field(
         default=None, description="Words that the description holds, each anywhere in it, without regard to case."
     )
 
     @field_validator("to")
     @classmethod
-    def _after_from(cls, to: date | None, info: ValidationInfo) -> date | None:
+    def _check_to(cls, to: date | None, info: ValidationInfo) -> date | None:
         first = info.data.get("from_")
         if to is not None and first is not None and to < first:
-            raise refusal("out_of_range", "This is before `from`.")
+            raise invalid_value("out_of_range", "This is before `from`.")
         return to
 
     @field_validator("period")
     @classmethod
-    def _instead_of_days(cls, period: str | None, info: ValidationInfo) -> str | None:
+    def _check_period_alone(cls, period: str | None, info: ValidationInfo) -> str | None:
         if info.data.get("from_") is not None or info.data.get("to") is not None:
-            raise refusal("not_allowed", "Give either a period, or from and to.")
+            raise invalid_value("not_allowed", "Give either a period, or from and to.")
         return period
 
     @field_validator("max_amount")
     @classmethod
-    def _above_the_least(cls, most: int | None, info: ValidationInfo) -> int | None:
+    def _check_max_amount(cls, most: int | None, info: ValidationInfo) -> int | None:
         least = info.data.get("min_amount")
         if most is not None and least is not None and most < least:
-            raise refusal("out_of_range", "This is below `min_amount`.")
+            raise invalid_value("out_of_range", "This is below `min_amount`.")
         return most
 
-    def span(self, today: date, month_start_day: int) -> Span | None:
+    def resolve_span(self, today: date, month_start_day: int) -> Span | None:
         """Return the days asked for, or None for all; raise ValidationFailed where the user's month has none."""
         if self.period is not None:
             try:
-                return periods.span(self.period, today, month_start_day)
+                return periods.resolve_period(self.period, today, month_start_day)
             except periods.PeriodError as error:
-                raise ValidationFailed(errors=[at_parameter("period", error.code, str(error))]) from None
+                raise ValidationFailed(errors=[parameter_error("period", error.code, str(error))]) from None
         if self.from_ is None and self.to is None:
             return None
         return Span(self.from_ or periods.EARLIEST, self.to or periods.LATEST)
@@ -125,7 +137,7 @@ class ExpenseFilter(Shape):
         if span is not None:
             yield Expense.spent_on.between(span.first, span.last)
         if self.category or self.uncategorized:
-            yield or_(*self._categories())
+            yield or_(*self._build_category_clauses())
         if self.currency is not None:
             yield Expense.currency == self.currency
         if self.min_amount is not None:
@@ -134,30 +146,33 @@ class ExpenseFilter(Shape):
             yield Expense.amount <= self.max_amount
         if self.external_id is not None:
             yield Expense.external_id == self.external_id
-        for word in text_key(self.q or "").split():
+        for word in make_text_key(self.q or "").split():
             yield func.instr(Expense.description_key, word) > 0
 
-    def _categories(self) -> Iterator[ColumnElement[bool]]:
+    def _build_category_clauses(self) -> Iterator[ColumnElement[bool]]:
         named = select(Category.id).where(Category.owner_id == bindparam("owner"))
         if len(self.category) == 1:
             # As one value, so that the index on (owner_id, category_id, spent_on, id) gives the order of dates too.
-            yield Expense.category_id == named.where(Category.name_key == name_key(self.category[0])).scalar_subquery()
+            yield (
+                Expense.category_id
+                == named.where(Category.name_key == make_name_key(self.category[0])).scalar_subquery()
+            )
         elif self.category:
             yield Expense.category_id.in_(
-                named.where(Category.name_key.in_([name_key(name) for name in self.category]))
+                named.where(Category.name_key.in_([make_name_key(name) for name in self.category]))
             )
         if self.uncategorized:
             yield Expense.category_id.is_(None)
 
 
-class ExpenseQuery(Paged, ExpenseFilter):
+class ExpenseQuery(PageQuery, ExpenseFilter):
     """A page of a list of expenses."""
 
     sort: Literal["-date", "date", "-amount", "amount"] = Field(
         default="-date", description="`-` is from the largest down; amounts are compared as numbers."
     )
 
-    def is_narrowed(self, *, deep: bool) -> bool:
+    def has_better_index(self, *, deep: bool) -> bool:
         """Whether a filter is answered from another index than the sort's, which leaves fewer rows to look at.
 
         Days and amounts may, at the beginning of a list; deep in one there are many that match, and walking finds them.
@@ -167,7 +182,7 @@ class ExpenseQuery(Paged, ExpenseFilter):
         by_another = by_amount if self.sort in {"date", "-date"} else by_day
         return bool(self.category or self.uncategorized or self.external_id is not None or (by_another and not deep))
 
-    def asked(self) -> dict[str, Any]:
+    def dump_filters(self) -> dict[str, Any]:
         """Return the filters and the sort, which a cursor belongs to."""
         return self.model_dump(exclude={"limit", "cursor", "with_count"})
 
@@ -175,13 +190,13 @@ class ExpenseQuery(Paged, ExpenseFilter):
 class BulkQuery(ExpenseFilter):
     """Which expenses to change or delete at once."""
 
-    dry_run: Flag = Field(default=False, description="Only count them; nothing is written.")
+    dry_run: BooleanParameter = Field(default=False, description="Only count them; nothing is written.")
 
 
 class SpendingQuery(ExpenseFilter):
     """What a report adds up, in which buckets, and what it is compared with; without any dates it is this month's."""
 
-    group_by: list[GroupedBy] = Field(
+    group_by: list[GroupByField] = Field(
         default=[],
         max_length=2,
         json_schema_extra={
@@ -193,7 +208,7 @@ class SpendingQuery(ExpenseFilter):
         description="None, one or two: `category`, and one of `day`, `week`, `month`, `quarter`, `year`, `weekday`. "
         "Two are given as `group_by=month&group_by=category`.",
     )
-    compare: Given[Comparison] = Field(
+    compare: Omittable[Comparison] = Field(
         default=None,
         description="`previous`: the span just before, of equal length; before a whole month, quarter, year or "
         "`last-N-months` as many whole ones, before `month-to-date` and `year-to-date` the same days of the month or "
@@ -203,15 +218,17 @@ class SpendingQuery(ExpenseFilter):
 
     @field_validator("group_by")
     @classmethod
-    def _fit_together(cls, group_by: list[str]) -> list[str]:
+    def _check_group_by(cls, group_by: list[str]) -> list[str]:
         if len(set(group_by)) < len(group_by):
-            raise refusal("not_allowed", "Group by each of these once.", of_several=True)
+            raise invalid_value("not_allowed", "Group by each of these once.", of_several=True)
         if len(times := set(group_by) - {"category"}) > 1:
-            raise refusal("not_allowed", f"Group by one time only: {' or '.join(sorted(times))}.", of_several=True)
+            raise invalid_value(
+                "not_allowed", f"Group by one time only: {' or '.join(sorted(times))}.", of_several=True
+            )
         return group_by
 
     @property
-    def time(self) -> str | None:
+    def time_unit(self) -> str | None:
         """The unit of time to group by, if there is one."""
         return next((name for name in self.group_by if name != "category"), None)
 

@@ -6,44 +6,44 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal, select
 
 from infra.prepared import Prepared
-from ledger.core import SLICE, Ledger
-from ledger.expenses.rows import answer, reading, refuse_moved_on
-from ledger.pages import LIMIT, Cursor, before, fingerprint, read_cursor
+from ledger.core import CHUNK_SIZE, Ledger
+from ledger.expenses.rows import build_expense, refuse_changed_row, select_expenses
+from ledger.pages import PAGE_SIZE, Cursor, build_before_condition, fingerprint_query, parse_cursor
 from ledger.sync.schemas import BulkChange
 from models import Expense, Tombstone, TrashedExpense
 from problems import NotFound
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseList
 from values.etags import Precondition
-from values.field_errors import at
-from values.shapes import Paged
+from values.field_errors import field_error
+from values.shapes import PageQuery
 
 _MINE: Final = Expense.owner_id == bindparam("owner")
-_TRASHED: Final = TrashedExpense.owner_id == bindparam("owner")
-_TRASH: Final = fingerprint("trash")
-_BURIED: Final = (Tombstone.owner_id == bindparam("owner"), Tombstone.kind == "expense")
-_KEPT: Final = tuple(column.key for column in Expense.__table__.columns if column.key != "revision")
-_LIVE_ONE: Final = Prepared(reading(Expense).where(Expense.id == bindparam("row_id")))
-_SHOWN: Final = TrashedExpense.deleted_at >= bindparam("kept_since")
-_IDS: Final = select(TrashedExpense.id).where(_TRASHED, _SHOWN).order_by(TrashedExpense.id)
-_COUNT: Final = select(func.count()).select_from(TrashedExpense).where(_TRASHED, _SHOWN)
+_MY_TRASH: Final = TrashedExpense.owner_id == bindparam("owner")
+_TRASH_FINGERPRINT: Final = fingerprint_query("trash")
+_MY_EXPENSE_TOMBSTONES: Final = (Tombstone.owner_id == bindparam("owner"), Tombstone.kind == "expense")
+_COPIED_COLUMNS: Final = tuple(column.key for column in Expense.__table__.columns if column.key != "revision")
+_SELECT_LIVE_ONE: Final = Prepared(select_expenses(Expense).where(Expense.id == bindparam("row_id")))
+_NOT_EXPIRED: Final = TrashedExpense.deleted_at >= bindparam("trash_start")
+_IDS: Final = select(TrashedExpense.id).where(_MY_TRASH, _NOT_EXPIRED).order_by(TrashedExpense.id)
+_COUNT: Final = select(func.count()).select_from(TrashedExpense).where(_MY_TRASH, _NOT_EXPIRED)
 
 # The last deleted first, which is the index on (owner_id, revision, id) from its end.
 _PAGE: Final = (
-    reading(TrashedExpense, TrashedExpense.deleted_at)
-    .where(_SHOWN)
+    select_expenses(TrashedExpense, TrashedExpense.deleted_at)
+    .where(_NOT_EXPIRED)
     .order_by(TrashedExpense.revision.desc(), TrashedExpense.id.desc())
-    .limit(LIMIT)
+    .limit(PAGE_SIZE)
 )
-_NEXT_PAGE: Final = _PAGE.where(before(TrashedExpense.revision, TrashedExpense.id))
+_NEXT_PAGE: Final = _PAGE.where(build_before_condition(TrashedExpense.revision, TrashedExpense.id))
 
 
-async def discard(ledger: Ledger, count: int, *which: ColumnElement[bool], **parameters: Any) -> int:
+async def move_to_trash(ledger: Ledger, count: int, *which: ColumnElement[bool], **parameters: Any) -> int:
     """Move the `count` expenses that meet the conditions to the trash, leave tombstones, and return the revision."""
-    revision = await ledger.next_revision(expenses=-count)
-    kept = [getattr(Expense, name) for name in _KEPT]
+    revision = await ledger.take_revision(expenses=-count)
+    kept = [getattr(Expense, name) for name in _COPIED_COLUMNS]
     moved = select(*kept, literal(revision), literal(ledger.instant)).where(_MINE, *which)
-    into = insert(TrashedExpense).from_select([*_KEPT, "revision", "deleted_at"], moved)
+    into = insert(TrashedExpense).from_select([*_COPIED_COLUMNS, "revision", "deleted_at"], moved)
     await ledger.execute(into, **parameters)
     left = select(Expense.owner_id, literal("expense"), Expense.id, literal(revision)).where(_MINE, *which)
     await ledger.execute(insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], left), **parameters)
@@ -51,80 +51,84 @@ async def discard(ledger: Ledger, count: int, *which: ColumnElement[bool], **par
     return revision
 
 
-def cursor_of(query: Paged) -> Cursor | None:
+def parse_trash_cursor(query: PageQuery) -> Cursor | None:
     """Return where the page before ended; raise ValidationFailed where the cursor is none of the trash."""
-    return None if query.cursor is None else read_cursor(query.cursor, _TRASH, int)
+    return None if query.cursor is None else parse_cursor(query.cursor, _TRASH_FINGERPRINT, int)
 
 
-async def list_trash(ledger: Ledger, query: Paged, cursor: Cursor | None) -> ExpenseList:
+async def list_trash(ledger: Ledger, query: PageQuery, cursor: Cursor | None) -> ExpenseList:
     """Return one page of the trash, the last deleted first, and where the next begins."""
-    parameters: dict[str, Any] = {"limit": query.limit + 1, "kept_since": ledger.kept_since}
+    parameters: dict[str, Any] = {"limit": query.limit + 1, "trash_start": ledger.trash_start}
     if cursor:
         parameters |= {"value": cursor.value, "row_id": cursor.row_id}
-    rows = await ledger.rows(_NEXT_PAGE if cursor else _PAGE, **parameters)
-    page = ExpenseList(items=[answer(tuple(row)) for row in rows[: query.limit]], next_cursor=None)
+    rows = await ledger.fetch_all(_NEXT_PAGE if cursor else _PAGE, **parameters)
+    page = ExpenseList(items=[build_expense(tuple(row)) for row in rows[: query.limit]], next_cursor=None)
     if len(rows) > query.limit:
         last = rows[query.limit - 1]
-        page.next_cursor = Cursor(_TRASH, last.revision, last.id, None).written()
+        page.next_cursor = Cursor(_TRASH_FINGERPRINT, last.revision, last.id, None).encode()
     if query.with_count:
-        page.count = (await ledger.execute(_COUNT, kept_since=ledger.kept_since)).scalar_one()
+        page.count = (await ledger.execute(_COUNT, trash_start=ledger.trash_start)).scalar_one()
     return page
 
 
 async def restore_expense(ledger: Ledger, expense_id: int) -> ExpenseAnswer:
     """Bring one expense back, under its old id; one that is not deleted stays as it stands."""
-    live = await ledger.lines(_LIVE_ONE, row_id=expense_id)
+    live = await ledger.fetch_all_prepared(_SELECT_LIVE_ONE, row_id=expense_id)
     if not live:
         buried = Tombstone.row_id == expense_id
-        if not await _bring_back(ledger, TrashedExpense.id == expense_id, buried):
+        if not await _restore(ledger, TrashedExpense.id == expense_id, buried):
             raise NotFound
-        live = await ledger.lines(_LIVE_ONE, row_id=expense_id)
-    return answer(live[0])
+        live = await ledger.fetch_all_prepared(_SELECT_LIVE_ONE, row_id=expense_id)
+    return build_expense(live[0])
 
 
 async def restore_deletion(ledger: Ledger, deletion: int) -> BulkChange:
     """Bring back what the change of this revision deleted, as far as it is in the trash; NotFound if nothing is."""
     buried = Tombstone.revision == deletion
-    count = await _bring_back(ledger, TrashedExpense.revision == deletion, buried)
+    count = await _restore(ledger, TrashedExpense.revision == deletion, buried)
     if not count:
-        raise NotFound(errors=[at("/revision", "not_found", "Nothing in the trash was deleted by this change.")])
+        raise NotFound(
+            errors=[field_error("/revision", "not_found", "Nothing in the trash was deleted by this change.")]
+        )
     return BulkChange(matched=count, revision=ledger.revision)
 
 
-async def _bring_back(ledger: Ledger, which: ColumnElement[bool], buried: ColumnElement[bool]) -> int:
+async def _restore(ledger: Ledger, which: ColumnElement[bool], buried: ColumnElement[bool]) -> int:
     """Move what meets the condition out of the trash, and return how many these are: all of one deletion.
 
     `buried` says by an index which tombstones these are among; some may be of what is in the trash no more.
     """
     ids: list[int] = []
-    async for rows in ledger.slices(_IDS.where(which), kept_since=ledger.kept_since):
+    async for rows in ledger.fetch_chunks(_IDS.where(which), trash_start=ledger.trash_start):
         ids += [row.id for row in rows]
     if ids:
-        revision = await ledger.next_revision(expenses=len(ids))
+        revision = await ledger.take_revision(expenses=len(ids))
         # MySQL locks the numbering of the whole table while an INSERT … SELECT runs: nobody waits for a large one.
-        for start in range(0, len(ids), SLICE):
-            first, *_, last = [ids[start], *ids[start : start + SLICE]]
-            await _insert(ledger, revision, which, TrashedExpense.id.between(first, last))
-        in_the_trash = select(TrashedExpense.id).where(_TRASHED, which)
-        await ledger.execute(delete(Tombstone).where(*_BURIED, buried, Tombstone.row_id.in_(in_the_trash)))
-        await ledger.execute(delete(TrashedExpense).where(_TRASHED, which))
+        for start in range(0, len(ids), CHUNK_SIZE):
+            first, *_, last = [ids[start], *ids[start : start + CHUNK_SIZE]]
+            await _insert_chunk(ledger, revision, which, TrashedExpense.id.between(first, last))
+        in_the_trash = select(TrashedExpense.id).where(_MY_TRASH, which)
+        await ledger.execute(
+            delete(Tombstone).where(*_MY_EXPENSE_TOMBSTONES, buried, Tombstone.row_id.in_(in_the_trash))
+        )
+        await ledger.execute(delete(TrashedExpense).where(_MY_TRASH, which))
     return len(ids)
 
 
-async def _insert(ledger: Ledger, revision: int, *which: ColumnElement[bool]) -> None:
-    kept = [getattr(TrashedExpense, name) for name in _KEPT]
-    moved = select(*kept, literal(revision)).where(_TRASHED, *which)
-    await ledger.execute(insert(Expense).from_select([*_KEPT, "revision"], moved))
+async def _insert_chunk(ledger: Ledger, revision: int, *which: ColumnElement[bool]) -> None:
+    kept = [getattr(TrashedExpense, name) for name in _COPIED_COLUMNS]
+    moved = select(*kept, literal(revision)).where(_MY_TRASH, *which)
+    await ledger.execute(insert(Expense).from_select([*_COPIED_COLUMNS, "revision"], moved))
 
 
-async def drop(ledger: Ledger, ids: Collection[int]) -> None:
+async def delete_expired(ledger: Ledger, ids: Collection[int]) -> None:
     """Let go of these for good: they have expired, and what they still hold is wanted."""
-    await ledger.execute(delete(TrashedExpense).where(_TRASHED, TrashedExpense.id.in_(ids)))
+    await ledger.execute(delete(TrashedExpense).where(_MY_TRASH, TrashedExpense.id.in_(ids)))
 
 
 async def empty_trash(ledger: Ledger, condition: Precondition) -> None:
     """Let go of everything in the trash for good; external ids are free again, tombstones stay."""
-    refuse_moved_on(None, condition)
-    if (await ledger.execute(_COUNT, kept_since=ledger.kept_since)).scalar_one():
-        await ledger.execute(delete(TrashedExpense).where(_TRASHED))
-        await ledger.next_revision()
+    refuse_changed_row(None, condition)
+    if (await ledger.execute(_COUNT, trash_start=ledger.trash_start)).scalar_one():
+        await ledger.execute(delete(TrashedExpense).where(_MY_TRASH))
+        await ledger.take_revision()

@@ -13,29 +13,31 @@ from values.fields import (
     CategoryName,
     CursorText,
     Description,
-    Given,
-    Optional,
+    NullableText,
+    Omittable,
     RevisionNumber,
     WholeNumber,
-    whole_number,
+    parse_whole_number,
 )
-from values.shapes import Answer, Shape, example
+from values.shapes import RequestModel, ResponseModel, with_example
 
-MOST_OPERATIONS: Final = 1_000
+MAX_OPERATIONS: Final = 1_000
 
 # --- Many changes at once ---------------------------------------------------------------------------------------------
 
 
-class ExpenseChange(Shape):
+class ExpenseChange(RequestModel):
     """What to change of many expenses; null clears, what is left out stays."""
 
-    category: Optional[CategoryName] = Field(default=None, description="A new name makes the category; empty is null.")
-    description: Optional[Description] = Field(default=None, description="Empty is null.")
+    category: NullableText[CategoryName] = Field(
+        default=None, description="A new name makes the category; empty is null."
+    )
+    description: NullableText[Description] = Field(default=None, description="Empty is null.")
 
-    model_config = example(category="Groceries")
+    model_config = with_example(category="Groceries")
 
 
-class BulkChange(Answer):
+class BulkChange(ResponseModel):
     """What became of many expenses at once."""
 
     matched: int = Field(description="How many expenses it is about.")
@@ -43,66 +45,66 @@ class BulkChange(Answer):
         description="The `revision` that those it changed now bear, deleted ones in the trash; null where nothing was."
     )
 
-    model_config = example(matched=12, revision=32)
+    model_config = with_example(matched=12, revision=32)
 
 
-class Deletion(Shape):
+class Deletion(RequestModel):
     """Which deletion to undo: by the revision that it took, which its expenses bear in the trash."""
 
     revision: Annotated[int, Field(ge=1, le=LARGEST_ID)]
 
-    model_config = example(revision=31)
+    model_config = with_example(revision=31)
 
 
-Place = Annotated[int, Field(ge=1, le=LARGEST_ID, description="The expense's `id`.")]
-Read = Annotated[int, Field(description="If sent, must be the expense's, else 412.")]
+ExpenseIdField = Annotated[int, Field(ge=1, le=LARGEST_ID, description="The expense's `id`.")]
+ExpectedRevision = Annotated[int, Field(description="If sent, must be the expense's, else 412.")]
 
 
-class CreateOperation(Shape):
+class CreateOperation(RequestModel):
     """Record an expense, as `POST /expenses` does."""
 
     op: Literal["create"]
     data: ExpenseCreate
 
-    model_config = example(op="create", data={"amount": "12.50", "category": "Groceries"})
+    model_config = with_example(op="create", data={"amount": "12.50", "category": "Groceries"})
 
 
-class UpdateOperation(Shape):
+class UpdateOperation(RequestModel):
     """Change the fields sent, as `PATCH /expenses/{id}` does."""
 
     op: Literal["update"]
-    id: Place
-    revision: Given[Read] = None
+    id: ExpenseIdField
+    revision: Omittable[ExpectedRevision] = None
     data: ExpenseUpdate
 
-    model_config = example(op="update", id=7, revision=31, data={"amount": "13.00"})
+    model_config = with_example(op="update", id=7, revision=31, data={"amount": "13.00"})
 
 
-class DeleteOperation(Shape):
+class DeleteOperation(RequestModel):
     """Move an expense to the trash, as `DELETE /expenses/{id}` does."""
 
     op: Literal["delete"]
-    id: Place
-    revision: Given[Read] = None
+    id: ExpenseIdField
+    revision: Omittable[ExpectedRevision] = None
 
-    model_config = example(op="delete", id=9, revision=12)
+    model_config = with_example(op="delete", id=9, revision=12)
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedOperation:
+class InvalidOperation:
     """An operation that is none; it is told together with those that the ledger refuses."""
 
     errors: Sequence[Mapping[str, Any]]
 
 
-def _kept_for_later(value: object, read: Callable[[object], Any]) -> Any:  # noqa: ANN401
+def _defer_errors(value: object, read: Callable[[object], Any]) -> Any:  # noqa: ANN401
     try:
         return read(value)
     except ValidationError as error:
-        return RefusedOperation([_placed(it) for it in error.errors()])
+        return InvalidOperation([_correct_location(it) for it in error.errors()])
 
 
-def _placed(refused: Mapping[str, Any]) -> Mapping[str, Any]:
+def _correct_location(refused: Mapping[str, Any]) -> Mapping[str, Any]:
     # That it is none of the shapes, pydantic tells of the whole; else it names the shape in one more step.
     if refused["type"].startswith("union_tag"):
         return {**refused, "loc": ("op",), "input": refused["input"].get("op")}
@@ -110,18 +112,18 @@ def _placed(refused: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 Operation = Annotated[
-    CreateOperation | UpdateOperation | DeleteOperation, Field(discriminator="op"), WrapValidator(_kept_for_later)
+    CreateOperation | UpdateOperation | DeleteOperation, Field(discriminator="op"), WrapValidator(_defer_errors)
 ]
 
 
-class Batch(Shape):
+class Batch(RequestModel):
     """Changes that happen together or not at all, one after the other."""
 
-    operations: Annotated[list[Operation], Field(min_length=1, max_length=MOST_OPERATIONS)] = Field(
+    operations: Annotated[list[Operation], Field(min_length=1, max_length=MAX_OPERATIONS)] = Field(
         description="Each sees what those before it did; an `id` may occur once."
     )
 
-    model_config = example(
+    model_config = with_example(
         operations=[
             {"op": "create", "data": {"amount": "12.50", "category": "Groceries"}},
             {"op": "create", "data": {"amount": "3.20", "category": "Coffee"}},
@@ -129,7 +131,7 @@ class Batch(Shape):
     )
 
 
-class OperationResult(Answer):
+class OperationResult(ResponseModel):
     """What an operation did: `existing` is a create whose `external_id` was there, `gone` what was deleted before."""
 
     status: Literal["created", "existing", "updated", "deleted", "gone"]
@@ -137,7 +139,7 @@ class OperationResult(Answer):
     expense: Expense | None = Field(description="As the operation left it; null for what is deleted or gone.")
 
 
-class BatchResult(Answer):
+class BatchResult(ResponseModel):
     """What a batch did, operation by operation."""
 
     revision: int = Field(
@@ -146,7 +148,7 @@ class BatchResult(Answer):
     )
     results: list[OperationResult]
 
-    model_config = example(
+    model_config = with_example(
         revision=32,
         results=[
             {
@@ -174,22 +176,22 @@ class BatchResult(Answer):
 # --- The feed ---------------------------------------------------------------------------------------------------------
 
 
-Since = Annotated[int, Field(ge=0, le=LARGEST_ID), BeforeValidator(whole_number)]
+SinceRevision = Annotated[int, Field(ge=0, le=LARGEST_ID), BeforeValidator(parse_whole_number)]
 
 
-class ChangesQuery(Shape):
+class ChangesQuery(RequestModel):
     """From where on, and how many at once."""
 
-    since: Given[Since] = Field(
+    since: Omittable[SinceRevision] = Field(
         default=None, description="The `revision` that your copy is at; 0, which is also the default, for all there is."
     )
     limit: WholeNumber = Field(default=500, ge=1, le=1000, description="Rows of a page, of all kinds together.")
-    cursor: Given[CursorText] = Field(
+    cursor: Omittable[CursorText] = Field(
         default=None, description="`next_cursor` of the page before, with the same `since`."
     )
 
 
-class Deleted(Answer):
+class Deleted(ResponseModel):
     """A row that is no more."""
 
     kind: Literal["expense", "category", "budget"]
@@ -197,7 +199,7 @@ class Deleted(Answer):
     revision: RevisionNumber
 
 
-class Changes(Answer):
+class Changes(ResponseModel):
     """What changed in a ledger; put the rows into your copy, take the deleted ones out, and keep `revision`."""
 
     revision: int = Field(description="What to send as `since` the next time, once `next_cursor` is null.")
@@ -207,7 +209,7 @@ class Changes(Answer):
     budgets: list[Budget]
     deleted: list[Deleted]
 
-    model_config = example(
+    model_config = with_example(
         revision=32,
         next_cursor=None,
         expenses=[],

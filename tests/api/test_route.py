@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from infra.engines import LONG_SECONDS
+from infra.engines import LONG_DEADLINE
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 from tests.conftest import Person, signed_up
 from tests.test_crud import spend
@@ -373,7 +373,7 @@ def test_what_may_touch_every_row_of_a_ledger_has_the_time_for_it() -> None:
             *("change_expenses_together", "change_matching_expenses", "delete_matching_expenses"),
             *("empty_trash", "restore_expenses"),
         ),
-        LONG_SECONDS,
+        LONG_DEADLINE,
     )
 
 

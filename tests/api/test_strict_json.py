@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.strict_json import strict_json
+from api.strict_json import parse_strict_json
 from problems import MalformedBody
 
 json_values = st.recursive(
@@ -36,7 +36,7 @@ json_values = st.recursive(
     ids=lambda it: str(it)[:20],
 )
 def test_json_is_read(body: bytes, value: object) -> None:
-    assert strict_json(body) == value
+    assert parse_strict_json(body) == value
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_json_is_read(body: bytes, value: object) -> None:
 )
 def test_what_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedBody):
-        strict_json(body)
+        parse_strict_json(body)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
 )
 def test_what_is_not_utf_8_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedBody):
-        strict_json(body)
+        parse_strict_json(body)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_is_not_utf_8_is_refused(body: bytes) -> None:
 )
 def test_a_key_given_twice_is_refused_and_said(body: bytes) -> None:
     with pytest.raises(MalformedBody, match="a key twice"):
-        strict_json(body)
+        parse_strict_json(body)
 
 
 @pytest.mark.parametrize(
@@ -150,16 +150,16 @@ def test_a_key_given_twice_is_refused_and_said(body: bytes) -> None:
 )
 def test_what_is_nested_deeper_than_32_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedBody):
-        strict_json(body)
+        parse_strict_json(body)
 
 
 @given(json_values)
 def test_whatever_is_written_as_json_is_read_as_it_was(value: object) -> None:
     with suppress(MalformedBody):  # nested too deeply, or infinite
-        assert strict_json(json.dumps(value, ensure_ascii=False).encode()) == value
+        assert parse_strict_json(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @given(st.binary(max_size=60) | st.text('{}[]",:0123456789eE+-.\\ untrefalsNI', max_size=60).map(str.encode))
 def test_no_bytes_whatever_do_more_than_be_refused(body: bytes) -> None:
     with suppress(MalformedBody):
-        strict_json(body)
+        parse_strict_json(body)

@@ -107,7 +107,7 @@ async def cipher(url: str) -> str:
     """Return how the engines of the service speak to a server; empty: in the clear."""
     database = Database(Settings(database_url=url, secret_key=GOOD_SECRET, _env_file=None))  # type: ignore[arg-type]
     try:
-        async with database.unit() as unit:
+        async with database.new_unit() as unit:
             answer = await (await unit.connection()).exec_driver_sql("SHOW STATUS LIKE 'Ssl_cipher'")
             return str(answer.mappings().one()["Value"])
     finally:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from infra.faults import Fault, QueueFull, described, fault_of
+from infra.faults import Fault, QueueFull, classify_fault, describe_error
 
 
 def by_mysql(number: int, kind: type[DBAPIError] = OperationalError, *, is_gone: bool = False) -> DBAPIError:
@@ -28,20 +28,20 @@ def by_sqlite(code: int, kind: type[DBAPIError] = OperationalError) -> DBAPIErro
 
 # Class by class.
 CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
-    "deadlock": (by_mysql(1213), Fault.AGAIN),
-    "waited for the numbering of a table": (by_mysql(1467), Fault.AGAIN),
-    "lock wait": (by_mysql(1205), Fault.AGAIN),
-    "changed since read": (by_mysql(1020), Fault.AGAIN),
-    "deadlock, by the driver": (pymysql.err.OperationalError(1213, "…"), Fault.AGAIN),
-    "duplicate": (by_mysql(1062, IntegrityError), Fault.AGAIN),
-    "still referred to": (by_mysql(1451, IntegrityError), Fault.AGAIN),
-    "refers to nothing": (by_mysql(1452, IntegrityError), Fault.AGAIN),
-    "no connection": (by_mysql(2003), Fault.LOST),
-    "server gone": (by_mysql(2006), Fault.LOST),
-    "connection lost": (by_mysql(2013, is_gone=True), Fault.LOST),
-    "connection lost, by the driver": (pymysql.err.OperationalError(2013, "…"), Fault.LOST),
-    "connection reset": (ConnectionResetError(), Fault.LOST),
-    "connection refused": (ConnectionRefusedError(), Fault.LOST),
+    "deadlock": (by_mysql(1213), Fault.RETRY),
+    "waited for the numbering of a table": (by_mysql(1467), Fault.RETRY),
+    "lock wait": (by_mysql(1205), Fault.RETRY),
+    "changed since read": (by_mysql(1020), Fault.RETRY),
+    "deadlock, by the driver": (pymysql.err.OperationalError(1213, "…"), Fault.RETRY),
+    "duplicate": (by_mysql(1062, IntegrityError), Fault.RETRY),
+    "still referred to": (by_mysql(1451, IntegrityError), Fault.RETRY),
+    "refers to nothing": (by_mysql(1452, IntegrityError), Fault.RETRY),
+    "no connection": (by_mysql(2003), Fault.DISCONNECTED),
+    "server gone": (by_mysql(2006), Fault.DISCONNECTED),
+    "connection lost": (by_mysql(2013, is_gone=True), Fault.DISCONNECTED),
+    "connection lost, by the driver": (pymysql.err.OperationalError(2013, "…"), Fault.DISCONNECTED),
+    "connection reset": (ConnectionResetError(), Fault.DISCONNECTED),
+    "connection refused": (ConnectionRefusedError(), Fault.DISCONNECTED),
     "read-only server": (by_mysql(1290, is_gone=True), Fault.UNAVAILABLE),
     "read-only transaction": (by_mysql(1792, is_gone=True), Fault.UNAVAILABLE),
     "read-only engine": (by_mysql(1836, is_gone=True), Fault.UNAVAILABLE),
@@ -61,12 +61,12 @@ CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
     "not the column's text": (by_mysql(1366), None),
     "broken SQL": (by_mysql(1064, ProgrammingError), None),
     "no such table": (by_mysql(1146, ProgrammingError), None),
-    "SQLite busy": (by_sqlite(sqlite3.SQLITE_BUSY), Fault.AGAIN),
-    "SQLite busy with its snapshot": (by_sqlite(sqlite3.SQLITE_BUSY_SNAPSHOT), Fault.AGAIN),
-    "SQLite locked": (by_sqlite(sqlite3.SQLITE_LOCKED), Fault.AGAIN),
-    "SQLite duplicate": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_UNIQUE), Fault.AGAIN),
-    "SQLite duplicate key": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY), Fault.AGAIN),
-    "SQLite refers to nothing": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY), Fault.AGAIN),
+    "SQLite busy": (by_sqlite(sqlite3.SQLITE_BUSY), Fault.RETRY),
+    "SQLite busy with its snapshot": (by_sqlite(sqlite3.SQLITE_BUSY_SNAPSHOT), Fault.RETRY),
+    "SQLite locked": (by_sqlite(sqlite3.SQLITE_LOCKED), Fault.RETRY),
+    "SQLite duplicate": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_UNIQUE), Fault.RETRY),
+    "SQLite duplicate key": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY), Fault.RETRY),
+    "SQLite refers to nothing": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY), Fault.RETRY),
     "SQLite, a null of ours": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_NOTNULL), None),
     "SQLite, a check": (constraint_of_sqlite(sqlite3.SQLITE_CONSTRAINT_CHECK), None),
     "SQLite interrupted": (by_sqlite(sqlite3.SQLITE_INTERRUPT), Fault.UNAVAILABLE),
@@ -87,7 +87,7 @@ CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
 
 @pytest.mark.parametrize(("error", "fault"), CLASSES.values(), ids=CLASSES)
 def test_a_failure_asks_for_what_its_class_says(error: BaseException, fault: Fault | None) -> None:
-    assert fault_of(error) is fault
+    assert classify_fault(error) is fault
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_a_failure_asks_for_what_its_class_says(error: BaseException, fault: Fau
     ],
 )
 def test_a_log_names_the_kind_and_the_number_and_no_value(error: BaseException, said: str) -> None:
-    assert described(error) == said
+    assert describe_error(error) == said

@@ -20,7 +20,7 @@ MINE = select(Expense.id, Expense.spent_on, Expense.created_at, Expense.amount).
 
 @pytest.fixture
 async def unit(app: FastAPI) -> AsyncIterator[UnitOfWork]:
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         yield unit
 
 
@@ -38,36 +38,36 @@ async def spend(person: Person, *amounts: str) -> dict[str, int]:
 async def test_the_rows_are_those_that_sqlalchemy_reads(reading: AsyncConnection, person: Person) -> None:
     owner = await spend(person, "1.00", "2.00")
     expected = [tuple(row) for row in await reading.execute(MINE, owner)]
-    assert await Prepared(MINE).rows(reading, owner) == expected
+    assert await Prepared(MINE).fetch_all(reading, owner) == expected
 
 
 async def test_one_row_of_many_is_the_first(reading: AsyncConnection, person: Person) -> None:
     owner = await spend(person, "1.00", "2.00")
-    found = await Prepared(MINE.order_by(Expense.amount)).row(reading, owner)
+    found = await Prepared(MINE.order_by(Expense.amount)).fetch_one(reading, owner)
     assert found is not None
     assert found[3] == 1000
 
 
 async def test_no_row_is_none(reading: AsyncConnection, person: Person) -> None:
-    assert await Prepared(MINE).row(reading, {"owner": person.user["id"]}) is None
+    assert await Prepared(MINE).fetch_one(reading, {"owner": person.user["id"]}) is None
 
 
 async def test_a_limit_is_a_parameter(reading: AsyncConnection, person: Person) -> None:
     owner = await spend(person, "1.00", "2.00", "3.00")
     limited = Prepared(MINE.limit(bindparam("limit")))
-    assert len(await limited.rows(reading, owner | {"limit": 2})) == 2
+    assert len(await limited.fetch_all(reading, owner | {"limit": 2})) == 2
 
 
 async def test_a_day_is_compared_as_a_day(reading: AsyncConnection, person: Person) -> None:
     owner = await spend(person, "1.00")
     today = (await reading.execute(MINE, owner)).one().spent_on
     on_a_day = Prepared(MINE.where(Expense.spent_on == bindparam("day")))
-    assert len(await on_a_day.rows(reading, owner | {"day": today})) == 1
+    assert len(await on_a_day.fetch_all(reading, owner | {"day": today})) == 1
 
 
 async def test_a_quote_in_a_value_stays_a_value(reading: AsyncConnection) -> None:
     named = Prepared(select(User.id).where(User.username_key == bindparam("key")))
-    assert await named.rows(reading, {"key": "x' OR '1'='1"}) == []
+    assert await named.fetch_all(reading, {"key": "x' OR '1'='1"}) == []
 
 
 async def test_an_insert_returns_its_id(unit: UnitOfWork, person: Person) -> None:
@@ -76,9 +76,9 @@ async def test_an_insert_returns_its_id(unit: UnitOfWork, person: Person) -> Non
     row = {"owner_id": person.user["id"], "kind": "expense", "row_id": 1, "revision": 1}
     await Prepared(insert(Tombstone).inline(), columns).write(connection, row)
     stones = select(Tombstone.row_id).where(Tombstone.owner_id == bindparam("owner"))
-    assert await Prepared(stones).rows(connection, {"owner": person.user["id"]}) == [(1,)]
+    assert await Prepared(stones).fetch_all(connection, {"owner": person.user["id"]}) == [(1,)]
 
 
 async def test_a_statement_without_an_owner_is_refused_before_it_is_sent(reading: AsyncConnection) -> None:
     with pytest.raises(UnownedStatement):
-        await Prepared(select(Expense.id)).rows(reading, {})
+        await Prepared(select(Expense.id)).fetch_all(reading, {})

@@ -12,7 +12,7 @@ from models import Category
 from tests.conftest import Person
 from tests.test_crud import change, read, spend
 from tests.test_problems import blamed
-from values.texts import name_key
+from values.texts import make_name_key
 
 # One name each, whatever the case and the form of the letters.
 ALIKE = [
@@ -209,7 +209,7 @@ async def test_names_that_are_unlike_are_two_categories(person: Person, first: s
 
 @pytest.mark.parametrize(("first", "second"), ALIKE)
 def test_names_that_are_alike_have_one_key(first: str, second: str) -> None:
-    assert name_key(first.strip()) == name_key(second.strip())
+    assert make_name_key(first.strip()) == make_name_key(second.strip())
 
 
 async def test_the_first_spelling_is_the_one_that_is_read(person: Person) -> None:
@@ -631,7 +631,7 @@ async def fill(app: FastAPI, person: Person, count: int) -> None:
     rows = [
         {"owner_id": owner_id, "name": f"c{number}", "name_key": f"c{number}", "revision": 1} for number in range(count)
     ]
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         connection = await unit.begin(owner_id)
         await connection.execute(insert(Category), rows)
         await unit.commit()

@@ -26,7 +26,7 @@ on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
     """The ledger's revision, and how many expenses it says that it holds."""
     statement = select(LedgerState.revision, LedgerState.expense_count)
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         mine = statement.where(LedgerState.owner_id == bindparam("owner"))
         row = (await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).one()
         return row.revision, row.expense_count
@@ -100,7 +100,7 @@ async def test_a_deleted_row_leaves_a_tombstone_of_the_deletions_revision(app: F
     expense = await create(person)
     await person.delete(f"/expenses/{expense['id']}")
     mine = Tombstone.owner_id == bindparam("owner")
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         found = select(Tombstone.kind, Tombstone.row_id, Tombstone.revision).where(mine)
         rows = (await (await unit.connection()).execute(found, {"owner": person.user["id"]})).all()
     assert [tuple(row) for row in rows] == [("expense", expense["id"], 2)]
@@ -159,13 +159,13 @@ def caller(person: Person) -> Caller:
 
 
 async def test_an_unlocked_ledger_has_no_next_revision(app: FastAPI, caller: Caller) -> None:
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         with pytest.raises(RuntimeError, match="locked"):
-            await Ledger(caller, unit, trash_days=30).next_revision()
+            await Ledger(caller, unit, trash_days=30).take_revision()
 
 
 async def test_an_unlocked_ledger_refuses_to_be_changed(app: FastAPI, caller: Caller, person: Person) -> None:
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         with pytest.raises(RuntimeError, match="locked"):
             await Ledger(caller, unit, trash_days=30).insert(Category, name="Food", name_key="food", revision=1)
     assert (await person.get("/categories")).json()["items"] == []
@@ -174,13 +174,13 @@ async def test_an_unlocked_ledger_refuses_to_be_changed(app: FastAPI, caller: Ca
 async def test_a_long_answer_comes_in_slices_and_others_get_their_turn_in_between(
     app: FastAPI, caller: Caller, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core, "SLICE", 2)
+    monkeypatch.setattr(core, "CHUNK_SIZE", 2)
     await asyncio.gather(*(create_category(person, name) for name in "ABCDE"))
     names = select(Category.name).where(Category.owner_id == bindparam("owner")).order_by(Category.name)
     turns: list[str] = []
 
-    async with app.state.database.unit() as unit:
-        async for rows in Ledger(caller, unit, trash_days=30).slices(names):
+    async with app.state.database.new_unit() as unit:
+        async for rows in Ledger(caller, unit, trash_days=30).fetch_chunks(names):
             turns.append("".join(row.name for row in rows))
             asyncio.get_running_loop().call_soon(turns.append, "another's")
 
@@ -193,7 +193,7 @@ async def test_a_long_answer_comes_in_slices_and_others_get_their_turn_in_betwee
 async def test_a_full_ledger_takes_no_more_expenses(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core, "MOST_EXPENSES", 2)
+    monkeypatch.setattr(core, "MAX_EXPENSES", 2)
     await create(person)
     await create(person)
     answer = await person.post("/expenses", json={"amount": "1.00", "category": "Groceries"})
@@ -203,14 +203,14 @@ async def test_a_full_ledger_takes_no_more_expenses(
 
 
 async def test_a_deleted_expense_makes_room(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "MOST_EXPENSES", 1)
+    monkeypatch.setattr(core, "MAX_EXPENSES", 1)
     expense = await create(person)
     await person.delete(f"/expenses/{expense['id']}")
     await create(person)
 
 
 async def test_a_full_ledger_still_knows_what_it_holds(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "MOST_EXPENSES", 1)
+    monkeypatch.setattr(core, "MAX_EXPENSES", 1)
     expense = await create(person, external_id="known")
     answer = await person.post("/expenses", json={"amount": "1.00", "external_id": "known"})
     assert (answer.status_code, answer.json()["id"]) == (200, expense["id"])
@@ -219,7 +219,7 @@ async def test_a_full_ledger_still_knows_what_it_holds(person: Person, monkeypat
 async def test_another_users_ledger_is_not_full(
     person: Person, stranger: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core, "MOST_EXPENSES", 1)
+    monkeypatch.setattr(core, "MAX_EXPENSES", 1)
     await create(person)
     await create(stranger)
 
@@ -231,7 +231,7 @@ async def test_another_users_ledger_is_not_full(
 async def test_too_many_categories_are_refused(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(categories, "MOST_CATEGORIES", 2)
+    monkeypatch.setattr(categories, "MAX_CATEGORIES", 2)
     await create_category(person, "Groceries")
     await create_category(person, "Rent")
     answer = await person.post(path, json=body)
@@ -242,7 +242,7 @@ async def test_too_many_categories_are_refused(
 async def test_the_cap_on_expenses_holds_under_concurrency(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core, "MOST_EXPENSES", 5)
+    monkeypatch.setattr(core, "MAX_EXPENSES", 5)
     answers = await asyncio.gather(*(person.post("/expenses", json={"amount": "1.00"}) for _ in range(12)))
     assert statuses(answers) == {201: 5, 422: 7}
     assert await state_of(app, person) == (5, 5)

@@ -29,14 +29,14 @@ EXPIRED = datetime(2026, 12, 23, tzinfo=UTC)
 async def rows_of(app: FastAPI, person: Person, table: type[Owned]) -> int:
     """How many rows of a table are really somebody's."""
     mine = select(table.owner_id).where(table.owner_id == bindparam("owner"))
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         return len((await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).all())
 
 
 async def swept_on(app: FastAPI, person: Person) -> str:
     """The day on which a ledger was last swept."""
     mine = select(LedgerState.swept_on).where(LedgerState.owner_id == bindparam("owner"))
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         return str((await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).scalar_one())
 
 
@@ -158,9 +158,9 @@ def test_the_trash_begins_at_a_midnight(
 ) -> None:
     noon.move_to(datetime.fromisoformat(instant))
     caller = Caller(id=1, sid="", currency="EUR", timezone="Asia/Tokyo", month_start_day=1, revision=0)
-    ledger = Ledger(caller, app.state.database.unit(), days)
+    ledger = Ledger(caller, app.state.database.new_unit(), days)
 
-    assert ledger.kept_since == datetime.fromisoformat(since)
+    assert ledger.trash_start == datetime.fromisoformat(since)
 
 
 @pytest.mark.parametrize("deleted_at", ["2026-11-22T00:00:00Z", "2026-11-22T12:00:00Z", "2026-11-22T23:59:59Z"])
@@ -260,7 +260,7 @@ async def test_an_external_id_is_free_once_its_expense_has_expired(
 async def test_what_has_expired_but_is_not_swept_yet_is_not_restored(
     noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
 ) -> None:
-    monkeypatch.setattr(expiry, "MOST_EXPENSES", 1)
+    monkeypatch.setattr(expiry, "MAX_EXPENSES_SWEPT", 1)
     first, second, third = await several(person, currency="USD")
     live = await spend(person)
     await person.delete("/expenses?currency=USD")
@@ -276,7 +276,7 @@ async def test_what_has_expired_but_is_not_swept_yet_is_not_restored(
 async def test_an_external_id_is_free_although_its_expired_expense_is_not_swept_yet(
     app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
 ) -> None:
-    monkeypatch.setattr(expiry, "MOST_EXPENSES", 0)
+    monkeypatch.setattr(expiry, "MAX_EXPENSES_SWEPT", 0)
     for name in ("bank-1", "bank-2", "bank-3"):
         await discard(person, await spend(person, external_id=name))
     await go_to(noon, EXPIRED, person)
@@ -390,7 +390,7 @@ async def test_many_are_swept_by_several_writes(
     number: int,
     left: list[int],
 ) -> None:
-    monkeypatch.setattr(expiry, "MOST_EXPENSES", 2)
+    monkeypatch.setattr(expiry, "MAX_EXPENSES_SWEPT", 2)
     live = await spend(person)
     await several(person, number, currency="USD")
     await person.delete("/expenses?currency=USD")
@@ -408,7 +408,7 @@ async def left_after_a_write(app: FastAPI, person: Person, expense: dict[str, An
 async def test_what_is_left_to_the_next_write_is_swept_the_same_day(
     app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person, statements: Statements
 ) -> None:
-    monkeypatch.setattr(expiry, "MOST_EXPENSES", 2)
+    monkeypatch.setattr(expiry, "MAX_EXPENSES_SWEPT", 2)
     *gone, live = await several(person)
     await discard(person, *gone)
     await go_to(noon, EXPIRED, person)
@@ -479,11 +479,11 @@ async def test_a_ledger_says_whether_it_is_to_be_swept(
 
 async def is_to_be_swept(app: FastAPI, person: Person) -> bool:
     caller = Caller(id=person.user["id"], sid="", currency="EUR", timezone="UTC", month_start_day=1, revision=0)
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         ledger = Ledger(caller, unit, trash_days=30)
-        assert not ledger.is_to_be_swept, "nobody has locked it"
+        assert not ledger.is_sweep_due, "nobody has locked it"
         await ledger.lock()
-        return ledger.is_to_be_swept
+        return ledger.is_sweep_due
 
 
 # Remembered answers
@@ -507,7 +507,7 @@ async def test_an_answer_is_remembered_for_a_day_and_then_swept(
 async def test_an_answer_that_has_expired_is_forgotten_before_it_is_swept(
     app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
 ) -> None:
-    monkeypatch.setattr(expiry, "MOST_ANSWERS", 0)
+    monkeypatch.setattr(expiry, "MAX_ANSWERS_SWEPT", 0)
     key = {"Idempotency-Key": "once"}
     await person.post("/expenses", json={"amount": "1.00"}, headers=key)
     await go_to(noon, NOON + DAY + timedelta(seconds=1), person)
@@ -520,7 +520,7 @@ async def test_an_answer_that_has_expired_is_forgotten_before_it_is_swept(
 async def test_many_answers_are_swept_by_several_writes(
     app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
 ) -> None:
-    monkeypatch.setattr(expiry, "MOST_ANSWERS", 2)
+    monkeypatch.setattr(expiry, "MAX_ANSWERS_SWEPT", 2)
     for name in "abcde":
         live = (await person.post("/expenses", json={"amount": "1.00"}, headers={"Idempotency-Key": name})).json()
     await go_to(noon, NOON + 2 * DAY, person)

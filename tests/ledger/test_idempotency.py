@@ -100,7 +100,7 @@ async def fill(person: Person) -> dict[str, int]:
 async def remembered(app: FastAPI, person: Person) -> list[str]:
     """Return the keys of somebody's answers that are stored."""
     mine = select(RememberedAnswer.key).where(RememberedAnswer.owner_id == bindparam("owner"))
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         found = await (await unit.connection()).execute(mine, {"owner": person.user["id"]})
         return sorted(found.scalars())
 
@@ -201,7 +201,7 @@ def fingerprint(method: str, path: str, query: str, body: str) -> str:
         {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": []}
     )
     request._body = body.encode()
-    return request.fingerprint()
+    return request.compute_fingerprint()
 
 
 def test_where_one_part_of_a_request_ends_and_the_next_begins_makes_a_difference() -> None:

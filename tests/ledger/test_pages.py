@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from database import LARGEST_ID
-from ledger.pages import Cursor, fingerprint, next_link, read_cursor
+from ledger.pages import Cursor, fingerprint_query, parse_cursor, write_next_link
 from problems import ValidationFailed
 from tests.conftest import Person, SignUp, signed_up
 from tests.test_crud import spend
@@ -26,9 +26,9 @@ from tests.values.test_field_errors import any_text
 from values.periods import EARLIEST, LATEST
 from values.spans import Span
 
-QUERY = fingerprint({"sort": "-date"})
+QUERY = fingerprint_query({"sort": "-date"})
 NOVEMBER = Span(date(2026, 11, 1), date(2026, 11, 30))
-GOOD = Cursor(QUERY, date(2026, 11, 22), 7, None).written()
+GOOD = Cursor(QUERY, date(2026, 11, 22), 7, None).encode()
 
 days = st.dates(EARLIEST, LATEST)
 spans = st.none() | st.builds(Span, days, days)
@@ -95,12 +95,12 @@ async def spend_on(person: Person, *spent_on: str) -> list[int]:
 def test_a_cursor_is_read_as_it_was_written(value: date | int, row_id: int, span: Span | None) -> None:
     cursor = Cursor(QUERY, value, row_id, span)
 
-    assert read_cursor(cursor.written(), QUERY, type(value)) == cursor
+    assert parse_cursor(cursor.encode(), QUERY, type(value)) == cursor
 
 
 @given(value=values, row_id=st.integers(1, LARGEST_ID), span=spans)
 def test_a_cursor_needs_no_escaping_in_a_url(value: date | int, row_id: int, span: Span | None) -> None:
-    text = Cursor(QUERY, value, row_id, span).written()
+    text = Cursor(QUERY, value, row_id, span).encode()
 
     assert text.replace("-", "").replace("_", "").isalnum()
 
@@ -136,13 +136,13 @@ def test_a_cursor_needs_no_escaping_in_a_url(value: date | int, row_id: int, spa
 )
 def test_a_broken_text_is_no_cursor(text: str) -> None:
     with pytest.raises(ValidationFailed):
-        read_cursor(text, QUERY, date)
+        parse_cursor(text, QUERY, date)
 
 
 @pytest.mark.parametrize("length", range(len(GOOD)))
 def test_a_cursor_that_was_cut_off_is_no_cursor(length: int) -> None:
     with pytest.raises(ValidationFailed):
-        read_cursor(GOOD[:length], QUERY, date)
+        parse_cursor(GOOD[:length], QUERY, date)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_cursor_that_was_cut_off_is_no_cursor(length: int) -> None:
 )
 def test_what_is_no_list_of_ours_is_no_cursor(content: bytes) -> None:
     with pytest.raises(ValidationFailed):
-        read_cursor(encoded(content), QUERY, date)
+        parse_cursor(encoded(content), QUERY, date)
 
 
 @pytest.mark.parametrize(
@@ -213,44 +213,44 @@ def test_what_is_no_list_of_ours_is_no_cursor(content: bytes) -> None:
         [[QUERY], "2026-11-22", 7],
         [QUERY.upper(), "2026-11-22", 7],
         [QUERY[:-1], "2026-11-22", 7],
-        [fingerprint({"sort": "date"}), "2026-11-22", 7],
+        [fingerprint_query({"sort": "date"}), "2026-11-22", 7],
     ],
     ids=str,
 )
 def test_a_forged_cursor_is_refused(members: list[object]) -> None:
     with pytest.raises(ValidationFailed):
-        read_cursor(forged(*members), QUERY, date)
+        parse_cursor(forged(*members), QUERY, date)
 
 
 def test_a_cursor_of_a_list_by_day_does_not_lead_through_one_by_amount() -> None:
     with pytest.raises(ValidationFailed):
-        read_cursor(GOOD, QUERY, int)
+        parse_cursor(GOOD, QUERY, int)
 
 
 def test_a_cursor_that_is_refused_is_to_blame_and_says_what_to_do() -> None:
     with pytest.raises(ValidationFailed) as refusal:
-        read_cursor("x", QUERY, date)
+        parse_cursor("x", QUERY, date)
 
     [entry] = refusal.value.errors
-    assert (entry.place, "start again" in entry.detail) == ({"parameter": "cursor"}, True)
+    assert (entry.location, "start again" in entry.detail) == ({"parameter": "cursor"}, True)
 
 
 @given(any_text | st.binary(max_size=150).map(encoded) | st.lists(any_values, max_size=6).map(lambda it: forged(*it)))
 def test_no_text_whatever_does_more_than_be_refused(text: str) -> None:
     with suppress(ValidationFailed):
-        read_cursor(text, QUERY, date)
+        parse_cursor(text, QUERY, date)
 
 
 @given(st.lists(any_values, min_size=2, max_size=4))
 def test_whatever_passes_for_a_cursor_fits_the_database(members: list[object]) -> None:
     with suppress(ValidationFailed):
-        assert abs(read_cursor(forged(QUERY, *members), QUERY, int).row_id) <= LARGEST_ID
+        assert abs(parse_cursor(forged(QUERY, *members), QUERY, int).row_id) <= LARGEST_ID
 
 
 def test_the_next_page_is_linked_with_all_that_was_asked() -> None:
     query = QueryParams("q=caf%C3%A9+%26+%F0%9F%8D%8E&category=A&category=B&cursor=old&limit=2")
 
-    link = next_link("/expenses", query, "new")
+    link = write_next_link("/expenses", query, "new")
 
     assert parse_qs(urlsplit(link.removeprefix("<").split(">")[0]).query) == {
         "q": ["café & 🍎"],
@@ -262,7 +262,7 @@ def test_the_next_page_is_linked_with_all_that_was_asked() -> None:
 
 @pytest.mark.parametrize("hostile", ['">; rel="prev', "a>b", "a\r\nSet-Cookie: x=1", "a b", "é"])
 def test_nothing_asked_breaks_out_of_the_link(hostile: str) -> None:
-    link = next_link("/expenses", QueryParams({"q": hostile}), "new")
+    link = write_next_link("/expenses", QueryParams({"q": hostile}), "new")
 
     assert (link.isascii(), link.count(">"), "\n" in link, link.endswith('>; rel="next"')) == (True, 1, False, True)
 

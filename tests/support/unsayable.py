@@ -12,8 +12,8 @@ from schemathesis import Case, HookContext, Response
 from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from ledger.idempotency import HEADER, KEY_SCHEMA
-from models import KEY_LENGTH
+from ledger.idempotency import KEY_HEADER, KEY_SCHEMA
+from models import IDEMPOTENCY_KEY_LENGTH
 from values.money import DECIMALS
 
 KEY: Final = re.compile(str(KEY_SCHEMA["pattern"]))
@@ -95,12 +95,12 @@ def filter_case(_: HookContext, case: Case[Any]) -> bool:
 @schemathesis.hook
 def before_call(_: HookContext, case: Case[Any], __: dict[str, Any]) -> None:
     """Give each request an Idempotency-Key of its own, and equal ones the same, as a key is for one request only."""
-    key = case.headers.get(HEADER) if case.headers else None
-    if isinstance(key, str) and len(key) <= KEY_LENGTH and KEY.fullmatch(key):
-        others = {name: value for name, value in case.headers.items() if name not in {HEADER, "Authorization"}}
+    key = case.headers.get(KEY_HEADER) if case.headers else None
+    if isinstance(key, str) and len(key) <= IDEMPOTENCY_KEY_LENGTH and KEY.fullmatch(key):
+        others = {name: value for name, value in case.headers.items() if name not in {KEY_HEADER, "Authorization"}}
         request = repr((case.method, case.path, case.path_parameters, case.query, others, case.body))
         digest = hashlib.sha256(request.encode(errors="replace")).hexdigest()
-        case.headers[HEADER] = key[: KEY_LENGTH - len(digest)] + digest
+        case.headers[KEY_HEADER] = key[: IDEMPOTENCY_KEY_LENGTH - len(digest)] + digest
 
 
 @schemathesis.hook

@@ -15,7 +15,7 @@ from config import Settings
 from main import create_app
 from tests.conftest import Person, limited
 from tests.support.servers import MAIN, Service
-from users.client_address import UNKNOWN, visitor
+from users.client_address import UNKNOWN_NETWORK, read_client
 
 PASSWORD = "a walk along the sea"
 
@@ -40,7 +40,7 @@ Lines = list[tuple[str, str | bytes]]
     ],
 )
 def test_an_address_is_spelt_as_short_as_it_can_be(host: str, ip: str) -> None:
-    assert visitor(host, None).ip == ip
+    assert read_client(host, None).ip == ip
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_an_address_is_spelt_as_short_as_it_can_be(host: str, ip: str) -> None:
     [None, "", " ", "testserver", "192.0.2.1:80", "[::1]", "1.2.3", "0x7f.0.0.1", "010.0.0.1", "2130706433", "%"],
 )
 def test_what_is_no_address_is_none(host: str | None) -> None:
-    seen = visitor(host, None)
+    seen = read_client(host, None)
 
-    assert (seen.ip, seen.network) == (None, UNKNOWN)
+    assert (seen.ip, seen.network) == (None, UNKNOWN_NETWORK)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_what_is_no_address_is_none(host: str | None) -> None:
 )
 def test_attempts_are_counted_by_what_one_visitor_has(one: str, other: str, alike: bool) -> None:
     """ASVS 5.0 6.3.1: whoever has one IPv6 address has the 2^64 of its network."""
-    assert (visitor(one, None).network == visitor(other, None).network) == alike
+    assert (read_client(one, None).network == read_client(other, None).network) == alike
 
 
 @given(host=st.text() | st.ip_addresses().map(str))
 def test_every_host_is_an_address_that_can_be_stored_or_none(host: str) -> None:
-    seen = visitor(host, None)
+    seen = read_client(host, None)
 
     assert seen.ip is None or str(ip_address(seen.ip)) == seen.ip
     assert len(seen.ip or "") <= 45
@@ -106,12 +106,12 @@ def test_every_host_is_an_address_that_can_be_stored_or_none(host: str) -> None:
 )
 def test_what_a_client_calls_itself_is_what_can_be_seen_of_it(sent: str | None, seen: str | None) -> None:
     """ASVS 5.0 16.4.1: what is shown later holds no control characters."""
-    assert visitor("192.0.2.1", sent).user_agent == seen
+    assert read_client("192.0.2.1", sent).user_agent == seen
 
 
 @given(sent=st.text(max_size=600))
 def test_whatever_a_client_calls_itself_can_be_stored_and_shown(sent: str) -> None:
-    seen = visitor(None, sent).user_agent
+    seen = read_client(None, sent).user_agent
 
     assert seen is None or (seen.isprintable() and 1 <= len(seen) <= 255)
     assert (seen or "").encode().decode() == (seen or "")

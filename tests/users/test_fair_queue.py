@@ -2,19 +2,19 @@
 
 import asyncio
 
-from users.fair_queue import FairTurns
+from users.fair_queue import FairQueue
 
 
 class Room:
     """One place to work at, and who has worked there in which order."""
 
     def __init__(self, most: int) -> None:
-        self.turns = FairTurns(1, most)
+        self.turns = FairQueue(1, most)
         self.done: list[str] = []
 
     async def work(self, name: str) -> None:
         """Work, as somebody of the network that the name begins with."""
-        async with self.turns.turn(name[0]):
+        async with self.turns.wait_for_turn(name[0]):
             await asyncio.sleep(0)
             self.done.append(name)
 
@@ -63,7 +63,7 @@ async def test_who_goes_away_while_waiting_is_not_waited_for() -> None:
 
 async def test_who_goes_away_just_as_the_turn_comes_passes_it_on() -> None:
     room = Room(10)
-    async with room.turns.turn("a"):
+    async with room.turns.wait_for_turn("a"):
         gone, next_one = asyncio.create_task(room.work("b1")), asyncio.create_task(room.work("c1"))
         await asyncio.sleep(0)
     gone.cancel()

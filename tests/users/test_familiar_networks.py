@@ -10,11 +10,11 @@ from sqlalchemy import insert
 from models import FamiliarNetwork
 from tests.conftest import NOON, Person
 from tests.users.test_sessions import DAY, SECOND, coming_from, sign_in
-from users.familiar_networks import MOST_NETWORKS, is_familiar
+from users.familiar_networks import MAX_NETWORKS, is_familiar
 
 
 async def knows(app: FastAPI, person: Person, network: str) -> bool:
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         return await is_familiar(await unit.connection(), person.user["id"], network)
 
 
@@ -82,11 +82,11 @@ async def keep(app: FastAPI, person: Person, number: int) -> None:
         }
         for it in range(number)
     ]
-    async with app.state.database.unit() as unit, unit.lasting() as connection:
+    async with app.state.database.new_unit() as unit, unit.begin_separate() as connection:
         await connection.execute(insert(FamiliarNetwork), rows)
 
 
-@pytest.mark.parametrize(("number", "is_known"), [(MOST_NETWORKS - 2, True), (MOST_NETWORKS - 1, False)])
+@pytest.mark.parametrize(("number", "is_known"), [(MAX_NETWORKS - 2, True), (MAX_NETWORKS - 1, False)])
 async def test_of_a_thousand_networks_the_one_of_longest_ago_makes_room(
     noon: time_machine.Traveller, app: FastAPI, person: Person, stranger: Person, number: int, is_known: bool
 ) -> None:

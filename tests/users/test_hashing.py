@@ -24,20 +24,20 @@ from problems import Unavailable
 from schemas import UserCreate
 from tests.conftest import Person, SignUp, Statements, _visitor, forget_attempts, signed_up
 from tests.test_schemas import USER, blamed, taken
-from users.fair_queue import FairTurns
-from users.hashing import Passwords, most_waiting
+from users.fair_queue import FairQueue
+from users.hashing import PasswordHasher, compute_capacity
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
 async def stored_hash(app: FastAPI, person: Person) -> str:
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         answer = await (await unit.connection()).execute(select(User.password_hash).where(User.id == person.user["id"]))
         return str(answer.scalar_one())
 
 
 async def store_hash(app: FastAPI, person: Person, stored: str) -> None:
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         connection = await unit.begin()
         await connection.execute(update(User).where(User.id == person.user["id"]).values(password_hash=stored))
         await unit.commit()
@@ -200,7 +200,7 @@ async def test_a_plain_bcrypt_hash_signs_in_and_is_hashed_anew(app: FastAPI, per
 
 @pytest.mark.parametrize("cost", [5, 6])
 async def test_a_hash_of_another_cost_is_hashed_anew(app: FastAPI, person: Person, cost: int) -> None:
-    await store_hash(app, person, await Passwords(cost).hash(person.password))
+    await store_hash(app, person, await PasswordHasher(cost).hash(person.password))
     await person.sign_in()
     assert ",r=4$" in await stored_hash(app, person)
     await person.sign_in()
@@ -286,13 +286,13 @@ async def test_an_invalid_registration_costs_no_hash(client: httpx.AsyncClient, 
 
 @pytest.mark.parametrize(("cores", "rounds", "most"), [(2, 12, 80), (2, 13, 40), (2, 16, 5), (8, 16, 20), (4, 20, 4)])
 def test_no_more_hashes_wait_than_are_done_in_ten_seconds(cores: int, rounds: int, most: int) -> None:
-    assert most_waiting(cores, rounds) == most
+    assert compute_capacity(cores, rounds) == most
 
 
 async def test_too_many_waiting_hashes_are_refused_for_now(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.accounts._passwords, "_turns", FairTurns(0, 0))
+    monkeypatch.setattr(app.state.accounts._passwords, "_turns", FairQueue(0, 0))
     answer = await try_to_sign_in(person, person.password)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["error"] == "temporarily_unavailable"
@@ -308,7 +308,7 @@ async def test_hashes_give_way_to_requests(monkeypatch: pytest.MonkeyPatch) -> N
         niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         return hashpw(password, salt)
 
-    passwords = Passwords(4)
+    passwords = PasswordHasher(4)
     monkeypatch.setattr(bcrypt, "hashpw", watched)
     await passwords.hash("a walk along the sea")
     passwords.close()
@@ -317,8 +317,8 @@ async def test_hashes_give_way_to_requests(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_a_hash_that_waits_is_refused_no_more_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    passwords = Passwords(4)
-    monkeypatch.setattr(passwords, "_turns", FairTurns(1, 2))
+    passwords = PasswordHasher(4)
+    monkeypatch.setattr(passwords, "_turns", FairQueue(1, 2))
     tries = await asyncio.gather(*(passwords.hash("a walk along the sea") for _ in range(5)), return_exceptions=True)
     afterwards = await passwords.hash("a walk along the sea")
     passwords.close()
@@ -340,7 +340,7 @@ async def test_what_plain_bcrypt_cannot_hash_costs_a_hash_of_today(
 
 
 async def test_an_older_cost_is_tried_once_for_a_wrong_password(app: FastAPI, person: Person, costs: list[str]) -> None:
-    await store_hash(app, person, await Passwords(5).hash(person.password))
+    await store_hash(app, person, await PasswordHasher(5).hash(person.password))
     costs.clear()
     await try_to_sign_in(person, "not the password")
     assert costs == ["05"]
@@ -348,7 +348,7 @@ async def test_an_older_cost_is_tried_once_for_a_wrong_password(app: FastAPI, pe
 
 async def test_as_many_hashes_at_once_as_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    passwords = Passwords(4)
+    passwords = PasswordHasher(4)
     running: list[int] = []
     most = 0
 

@@ -73,7 +73,7 @@ async def keep_tokens(
     """Give a person so many tokens at once, whose secrets nobody knows."""
     row = {"owner_id": person.user["id"], "name": "kept", "scope": "read", "expires_at": expires_at}
     rows = [row | {"token_hash": secrets.token_hex(32), "created_at": created_at or now()} for _ in range(number)]
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         await (await unit.begin()).execute(insert(PersonalToken), rows)
         await unit.commit()
 
@@ -81,7 +81,7 @@ async def keep_tokens(
 async def tokens_of(app: FastAPI, person: Person) -> int:
     """Return how many tokens are kept of a person, expired ones too."""
     count = select(func.count(PersonalToken.id)).where(PersonalToken.owner_id == bindparam("owner"))
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         return int((await (await unit.connection()).execute(count, {"owner": person.user["id"]})).scalar_one())
 
 
@@ -138,18 +138,18 @@ async def elsewhere(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def test_a_token_is_a_prefix_a_secret_and_its_checksum() -> None:
-    token = personal_tokens.generate()
+    token = personal_tokens.generate_token()
     assert re.fullmatch("etk_[0-9A-Za-z]{33}", token)
     assert token[31:] == checksum_of(token[4:31])
 
 
 def test_no_two_tokens_are_alike() -> None:
-    assert len({personal_tokens.generate() for _ in range(1_000)}) == 1_000
+    assert len({personal_tokens.generate_token() for _ in range(1_000)}) == 1_000
 
 
 def test_a_token_holds_160_random_bits() -> None:
     # ASVS 5.0, 7.2.3 wants 128; of 300 numbers no bit is always one, and none always nought.
-    numbers = [number_of(personal_tokens.generate()) for _ in range(300)]
+    numbers = [number_of(personal_tokens.generate_token()) for _ in range(300)]
     assert {f"{number:b}".zfill(160)[place] for number in numbers for place in range(160)} == {"0", "1"}
     assert [sum(number >> bit & 1 for number in numbers) in (0, 300) for bit in range(160)] == [False] * 160
     assert max(numbers) < 2**160
@@ -158,19 +158,19 @@ def test_a_token_holds_160_random_bits() -> None:
 @given(st.one_of(st.integers(0, 2**160 - 1), st.sampled_from([0, 1, 61, 62, 2**32, 2**160 - 1])))
 def test_every_token_is_whole_and_says_its_number(number: int) -> None:
     with mock.patch.object(secrets, "randbits", return_value=number):
-        token = personal_tokens.generate()
-    assert (personal_tokens.is_whole(token), number_of(token), len(token)) == (True, number, 37)
+        token = personal_tokens.generate_token()
+    assert (personal_tokens.has_valid_checksum(token), number_of(token), len(token)) == (True, number, 37)
 
 
 whole_tokens = st.integers(0, 2**160 - 1).map(
-    lambda number: f"etk_{(secret := personal_tokens._base62(number, 27))}{checksum_of(secret)}"
+    lambda number: f"etk_{(secret := personal_tokens._encode_base62(number, 27))}{checksum_of(secret)}"
 )
 letters = st.text(DIGITS, min_size=27, max_size=27)
 
 
 @given(letters)
 def test_a_secret_is_whole_with_its_checksum(secret: str) -> None:
-    assert personal_tokens.is_whole(f"etk_{secret}{checksum_of(secret)}")
+    assert personal_tokens.has_valid_checksum(f"etk_{secret}{checksum_of(secret)}")
 
 
 def changed(token: str, place: int) -> set[str]:
@@ -197,7 +197,9 @@ SLIPS = pytest.mark.parametrize("slip", [changed, without, doubled, swapped])
 @SLIPS
 @given(token=whole_tokens)
 def test_a_token_that_was_misspelt_once_is_not_whole(slip: Any, token: str) -> None:  # noqa: ANN401
-    assert [it for place in range(len(token)) for it in slip(token, place) if personal_tokens.is_whole(it)] == []
+    assert [
+        it for place in range(len(token)) for it in slip(token, place) if personal_tokens.has_valid_checksum(it)
+    ] == []
 
 
 @SLIPS
@@ -717,8 +719,8 @@ async def test_twenty_first_uses_at_once_all_succeed_and_are_noted_as_one(person
 async def test_of_many_that_note_a_use_at_once_one_has_an_effect(
     app: FastAPI, person: Person, to_read: str, outside: Connection
 ) -> None:
-    async with app.state.database.unit() as unit:
-        first = await personal_tokens.bearer_of(await unit.connection(), to_read)
+    async with app.state.database.new_unit() as unit:
+        first = await personal_tokens.load_token_holder(await unit.connection(), to_read)
     await note(app, first)
     # Whoever asked before the first was noted still has to note it, and finds that it was.
     outside.execute(text("UPDATE personal_tokens SET last_used_at = :at WHERE id = :id"), _earlier(first.token_id))
@@ -727,9 +729,9 @@ async def test_of_many_that_note_a_use_at_once_one_has_an_effect(
     assert (await listed(person))[0]["last_used_at"] == "2026-11-22T11:59:01Z"
 
 
-async def note(app: FastAPI, bearer: personal_tokens.Bearer) -> None:
-    async with app.state.database.unit() as unit:
-        await personal_tokens.note_use(unit, bearer)
+async def note(app: FastAPI, bearer: personal_tokens.TokenHolder) -> None:
+    async with app.state.database.new_unit() as unit:
+        await personal_tokens.record_use(unit, bearer)
 
 
 def _earlier(token_id: int) -> dict[str, object]:
@@ -794,7 +796,7 @@ async def test_who_goes_away_while_a_use_is_noted_is_not_served_any_further(
         except asyncio.CancelledError as cancelled:
             raise CommitLost("nobody can tell") from cancelled
 
-    monkeypatch.setattr(personal_tokens, "note_use", cut_short)
+    monkeypatch.setattr(personal_tokens, "record_use", cut_short)
     request = asyncio.create_task(use(person, to_read))
     await begun.wait()
     request.cancel()

@@ -98,14 +98,14 @@ async def open_sessions(app: FastAPI, owner_id: int, number: int, *, expires_in:
     """Sign in so many times without the hashing; sessions that are over have begun before."""
     times = {"created_at": now(), "last_used_at": now(), "expires_at": now() + expires_in}
     rows = [{"owner_id": owner_id, "sid": secrets.token_hex(16), **times} for _ in range(number)]
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         await (await unit.begin(owner_id)).execute(insert(Session), rows)
         await unit.commit()
 
 
 async def sessions_of(app: FastAPI, owner_id: int) -> int:
     count = select(func.count()).select_from(Session).where(Session.owner_id == bindparam("owner"))
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         return int((await (await unit.connection()).execute(count, {"owner": owner_id})).scalar_one())
 
 
@@ -675,7 +675,7 @@ async def test_the_last_access_token_says_that_it_lives_no_longer_than_the_sessi
     pair = await keep_going(noon, person, await sign_in(person, person), *[29 * DAY] * 6)
     noon.shift(6 * DAY - timedelta(minutes=10))
     last = await refresh(person, pair)
-    claims = AccessTokens(settings.signing_keys(), settings.access_token_minutes).read(last["access_token"])
+    claims = AccessTokens(settings.load_signing_keys(), settings.access_token_minutes).read(last["access_token"])
 
     assert (pair["expires_in"], last["expires_in"]) == (900, 600)
     assert claims.expires - claims.issued == 600
@@ -1139,7 +1139,7 @@ async def test_a_session_has_no_more_steps_than_a_client_can_need(
     person: Person, start_another: StartAnother, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each is a row, and all go at once when it ends.
-    monkeypatch.setattr(sessions, "SPARE_STEPS", 1)
+    monkeypatch.setattr(sessions, "SPARE_REFRESHES", 1)
     client = await start_another(session_days=1, access_token_minutes=24 * 60)
     second = await refresh(client, await refresh(client, await sign_in(client, person)))
 

@@ -23,14 +23,14 @@ import migrations
 from config import Settings
 from database import now
 from main import create_app
-from models import Attempts
+from models import AttemptCounter
 from problems import TooManyAttempts
 from tests.conftest import Person, SignUp, Statements, forget_attempts, limited, numbers
 from tests.support.matrix import OPERATIONS, said
 from tests.support.servers import MAIN, UNLIMITED, Service
 from tests.users.test_accounts import change_name, change_password, delete_account, register_another, sign_in, token_for
-from users.fair_queue import FairTurns
-from users.throttle import Attempt, Throttle, take_back
+from users.fair_queue import FairQueue
+from users.throttle import CountedAttempt, Throttle, take_back
 
 QUARTER: Final = 15 * 60
 HOUR: Final = 60 * 60
@@ -109,19 +109,19 @@ class Gate(Throttle):
         super().__init__(settings.model_copy(update=limits))
         self._database = app.state.database
 
-    async def meet(self, name: str, host: str) -> Attempt:
+    async def meet(self, name: str, host: str) -> CountedAttempt:
         """Count an attempt at a password, from where nobody has signed in."""
-        async with self._database.unit() as unit:
-            return await self.try_password(unit, name, host, is_familiar=False)
+        async with self._database.new_unit() as unit:
+            return await self.count_password_attempt(unit, name, host, is_familiar=False)
 
-    async def greet(self, host: str) -> Attempt:
+    async def greet(self, host: str) -> CountedAttempt:
         """Count a registration."""
-        async with self._database.unit() as unit:
-            return await self.try_registration(unit, host)
+        async with self._database.new_unit() as unit:
+            return await self.count_registration(unit, host)
 
-    async def forgive(self, attempt: Attempt) -> None:
+    async def forgive(self, attempt: CountedAttempt) -> None:
         """Take an attempt back."""
-        async with self._database.unit() as unit:
+        async with self._database.new_unit() as unit:
             await take_back(unit, attempt)
 
 
@@ -800,7 +800,7 @@ async def test_an_attempt_that_finds_no_room_to_hash_is_taken_back(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch, do: Do
 ) -> None:
     """A 503 says that nothing happened."""
-    monkeypatch.setattr(app.state.accounts._passwords, "_turns", FairTurns(0, 0))
+    monkeypatch.setattr(app.state.accounts._passwords, "_turns", FairQueue(0, 0))
     answer = await do(person)
 
     assert (said(answer), await counted(app)) == ((503, "unavailable"), {})
@@ -832,7 +832,7 @@ def during_the_hash(monkeypatch: pytest.MonkeyPatch) -> DuringTheHash:
 @pytest.fixture
 def another_process(database_url: str) -> Callable[[str], int]:
     """Run one statement as another process does, and say how many rows it found; it waits for no lock."""
-    engine = create_engine(migrations.sync_url(make_url(database_url)), poolclass=NullPool)
+    engine = create_engine(migrations.make_sync_url(make_url(database_url)), poolclass=NullPool)
     impatience = {"mysql": "SET SESSION innodb_lock_wait_timeout = 1", "sqlite": "PRAGMA busy_timeout = 0"}
 
     def run(statement: str) -> int:
@@ -1289,8 +1289,8 @@ async def test_a_refused_registration_costs_no_hash(visit: Visit, throttle: Gate
 
 async def rows(app: FastAPI) -> list[dict[str, Any]]:
     """All that is kept of attempts."""
-    table = select(Attempts.subject, Attempts.instants, Attempts.expires_at)
-    async with app.state.database.unit() as unit:
+    table = select(AttemptCounter.subject, AttemptCounter.instants, AttemptCounter.expires_at)
+    async with app.state.database.new_unit() as unit:
         return [row._asdict() for row in await (await unit.connection()).execute(table)]
 
 
@@ -1306,8 +1306,8 @@ async def keep(app: FastAPI, number: int, ago: timedelta) -> None:
         {"subject": f"{it:064x}", "instants": str(int(instant.timestamp())), "expires_at": instant}
         for it in range(number)
     ]
-    async with app.state.database.unit() as unit, unit.lasting() as connection:
-        await connection.execute(insert(Attempts), kept)
+    async with app.state.database.new_unit() as unit, unit.begin_separate() as connection:
+        await connection.execute(insert(AttemptCounter), kept)
 
 
 async def test_the_table_tells_nobody_who_was_tried_or_from_where(app: FastAPI, visit: Visit, person: Person) -> None:

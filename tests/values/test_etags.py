@@ -15,7 +15,7 @@ from database import LARGEST_ID
 from tests.conftest import NOON, At, Person, SignUp, Statements
 from tests.support.matrix import OPERATIONS
 from tests.test_crud import spend
-from values.etags import ledger_tag, read_tags
+from values.etags import parse_etags, write_ledger_etag
 
 pytestmark = pytest.mark.usefixtures("noon")
 
@@ -39,7 +39,7 @@ Headers = dict[str, str] | list[tuple[str, str]]
     ],
 )
 def test_tags_are_read_as_they_were_sent(lines: list[str], tags: set[str]) -> None:
-    assert read_tags(lines) == tags
+    assert parse_etags(lines) == tags
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_tags_are_read_as_they_were_sent(lines: list[str], tags: set[str]) -> No
 )
 def test_what_is_no_list_of_tags_is_refused(lines: list[str]) -> None:
     with pytest.raises(PydanticCustomError) as refused:
-        read_tags(lines)
+        parse_etags(lines)
     assert refused.value.type == "malformed"
 
 
@@ -89,7 +89,7 @@ def test_what_is_no_list_of_tags_is_refused(lines: list[str]) -> None:
 )
 def test_a_long_and_hostile_header_is_refused_like_a_short_one(hostile: str) -> None:
     with pytest.raises(PydanticCustomError):
-        read_tags([hostile])
+        parse_etags([hostile])
 
 
 opaque = st.text("!#,*/W~\x80\xff0123456789", max_size=6)
@@ -108,20 +108,20 @@ def headers_of_tags(draw: st.DrawFn) -> tuple[list[str], set[str]]:
 @given(headers_of_tags())
 def test_all_tags_of_a_header_are_read_and_no_others(header: tuple[list[str], set[str]]) -> None:
     lines, tags = header
-    assert read_tags(lines) == tags
+    assert parse_etags(lines) == tags
 
 
 @given(headers_of_tags(), st.sampled_from(["31", '"', '"a b"', '"a""b"', "*", 'w/"a"', "\x7f"]), st.integers(0, 3))
 def test_one_broken_element_spoils_the_list(header: tuple[list[str], set[str]], broken: str, place: int) -> None:
     lines, _ = header
     with pytest.raises(PydanticCustomError):
-        read_tags([*lines[:place], broken, *lines[place:]])
+        parse_etags([*lines[:place], broken, *lines[place:]])
 
 
 @given(st.lists(st.text('W/"*, \t31') | st.text(st.characters(exclude_categories=())), max_size=4))
 def test_whatever_comes_is_read_or_refused_in_order(lines: list[str]) -> None:
     with suppress(PydanticCustomError):
-        assert read_tags(lines)
+        assert parse_etags(lines)
 
 
 # Numbers that are each other's beginnings, so that what runs together would meet.
@@ -142,13 +142,13 @@ def test_tags_are_equal_just_where_user_revision_profile_and_day_are(
     one: Caller, day: date | None, other: Caller, another_day: date | None
 ) -> None:
     is_same = (one, day) == (other, another_day)
-    assert (ledger_tag(one, day) == ledger_tag(other, another_day)) is is_same
+    assert (write_ledger_etag(one, day) == write_ledger_etag(other, another_day)) is is_same
 
 
 @given(callers, days)
 def test_a_ledgers_tag_can_be_sent_back(caller: Caller, day: date | None) -> None:
-    tag = ledger_tag(caller, day)
-    assert set(read_tags([tag])) == {tag}
+    tag = write_ledger_etag(caller, day)
+    assert set(parse_etags([tag])) == {tag}
 
 
 # --- What the client has already --------------------------------------------------------------------------------------

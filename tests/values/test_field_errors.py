@@ -24,7 +24,7 @@ from schemas import (
 )
 from tests.conftest import Person
 from tests.test_problems import JSON, advice, blamed
-from values.field_errors import entries
+from values.field_errors import translate_errors
 
 pytestmark = pytest.mark.wire
 
@@ -212,18 +212,18 @@ async def test_the_advice_names_the_decimals_of_the_currency(
 
 @given(shape=st.sampled_from(SHAPES), body=any_body | any_json)
 def test_whatever_a_shape_refuses_is_said_in_the_words_of_the_contract(shape: type[BaseModel], body: object) -> None:
-    assert {entry.code for entry in entries(refused(shape, body).errors())} <= ENTRY_CODES
+    assert {entry.code for entry in translate_errors(refused(shape, body).errors())} <= ENTRY_CODES
 
 
 @given(shape=st.sampled_from(SHAPES), body=any_body | any_json)
 def test_whatever_a_shape_refuses_is_explained_in_sentences_of_ours(shape: type[BaseModel], body: object) -> None:
-    said = [entry.detail for entry in entries(refused(shape, body).errors())]
+    said = [entry.detail for entry in translate_errors(refused(shape, body).errors())]
 
     assert [it for it in said if "nput" in it or "{" in it or not it.endswith(".")] == []
 
 
 @given(shape=st.sampled_from(SHAPES), body=any_body | any_json)
 def test_whatever_a_shape_refuses_can_be_written_as_json(shape: type[BaseModel], body: object) -> None:
-    said = [entry.as_json() for entry in entries(refused(shape, body).errors())]
+    said = [entry.to_json() for entry in translate_errors(refused(shape, body).errors())]
 
     assert json.loads(json.dumps(said, ensure_ascii=False).encode()) == said

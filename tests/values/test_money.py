@@ -15,24 +15,24 @@ from values.money import (
     MAX_DECIMALS,
     MAX_WHOLE_DIGITS,
     AmountError,
+    AmountNotPositive,
     AmountTooLarge,
-    NoLimit,
+    AmountWrongType,
     NotDecimal,
-    NotMoney,
     TooManyDecimals,
     UnknownCurrency,
     ZeroAmount,
-    divided,
-    divided_down,
-    half_even,
-    own_first,
-    percent,
-    read_amount,
-    read_bound,
-    read_currency,
-    read_limit,
-    thousandths,
-    written,
+    compute_percent,
+    divide,
+    divide_down,
+    divide_half_even,
+    parse_amount,
+    parse_amount_bound,
+    parse_budget_amount,
+    parse_currency,
+    sort_own_first,
+    to_thousandths,
+    write_amount,
 )
 
 EVERY_CURRENCY = sorted(DECIMALS)
@@ -121,7 +121,7 @@ def stored(draw: st.DrawFn) -> tuple[int, str]:
     ],
 )
 def test_a_string_is_held_as_thousandths(sent: str, currency: str, held: int) -> None:
-    assert thousandths(read_amount(sent), currency) == held
+    assert to_thousandths(parse_amount(sent), currency) == held
 
 
 @pytest.mark.parametrize(
@@ -145,13 +145,13 @@ def test_a_string_is_held_as_thousandths(sent: str, currency: str, held: int) ->
     ],
 )
 def test_a_json_number_counts_by_its_value(number: str, currency: str, held: int) -> None:
-    assert thousandths(read_amount(json.loads(number)), currency) == held
+    assert to_thousandths(parse_amount(json.loads(number)), currency) == held
 
 
 @given(stored())
 def test_what_is_written_reads_back_as_the_same_amount(amount: tuple[int, str]) -> None:
     held, currency = amount
-    assert thousandths(read_amount(written(held, currency)), currency) == held
+    assert to_thousandths(parse_amount(write_amount(held, currency)), currency) == held
 
 
 @pytest.mark.parametrize("currency", EVERY_CURRENCY)
@@ -159,12 +159,12 @@ def test_the_smallest_and_the_largest_amount_of_every_currency_survive(currency:
     smallest = 10 ** (MAX_DECIMALS - DECIMALS[currency])
     largest = 10 ** (MAX_WHOLE_DIGITS + MAX_DECIMALS) - smallest
     amounts = [smallest, -smallest, largest, -largest]
-    assert [thousandths(read_amount(written(held, currency)), currency) for held in amounts] == amounts
+    assert [to_thousandths(parse_amount(write_amount(held, currency)), currency) for held in amounts] == amounts
 
 
 @given(st.integers(1, LARGEST), st.sampled_from([1, -1]))
 def test_a_number_of_up_to_three_decimals_is_never_off_by_a_thousandth(held: int, sign: int) -> None:
-    assert thousandths(read_amount(sign * held / 1000), "KWD") == sign * held
+    assert to_thousandths(parse_amount(sign * held / 1000), "KWD") == sign * held
 
 
 # What is refused
@@ -173,19 +173,19 @@ def test_a_number_of_up_to_three_decimals_is_never_off_by_a_thousandth(held: int
 @pytest.mark.parametrize("sent", HOSTILE_SPELLINGS)
 def test_anything_but_plain_digits_is_not_a_decimal(sent: str) -> None:
     with pytest.raises(NotDecimal):
-        read_amount(sent)
+        parse_amount(sent)
 
 
 @pytest.mark.parametrize("sent", [True, False, None, [], {}, ["12"], {"amount": "12"}, b"12", (1, 2), 1j, Decimal(1)])
 def test_only_a_string_or_a_number_is_money(sent: object) -> None:
-    with pytest.raises(NotMoney):
-        read_amount(sent)
+    with pytest.raises(AmountWrongType):
+        parse_amount(sent)
 
 
 @pytest.mark.parametrize("sent", ["0", "-0", "0.0", "0.00", "-0.00", "000", "0.000", 0, 0.0, -0.0], ids=repr)
 def test_zero_is_refused(sent: object) -> None:
     with pytest.raises(ZeroAmount):
-        read_amount(sent)
+        parse_amount(sent)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_zero_is_refused(sent: object) -> None:
 )
 def test_more_than_twelve_digits_before_the_point_are_refused(sent: object) -> None:
     with pytest.raises(AmountTooLarge):
-        read_amount(sent)
+        parse_amount(sent)
 
 
 @pytest.mark.parametrize(
@@ -231,12 +231,12 @@ def test_more_than_twelve_digits_before_the_point_are_refused(sent: object) -> N
 )
 def test_more_decimals_than_any_currency_has_are_refused(sent: object) -> None:
     with pytest.raises(TooManyDecimals, match=r"^No currency has more than 3 decimals\.$"):
-        read_amount(sent)
+        parse_amount(sent)
 
 
 def test_not_a_number_is_not_a_decimal() -> None:
     with pytest.raises(NotDecimal):
-        read_amount(float("nan"))
+        parse_amount(float("nan"))
 
 
 @pytest.mark.parametrize(
@@ -253,19 +253,19 @@ def test_not_a_number_is_not_a_decimal() -> None:
 )
 def test_more_decimals_than_the_currency_has_are_refused(sent: object, currency: str, sentence: str) -> None:
     with pytest.raises(TooManyDecimals) as refusal:
-        thousandths(read_amount(sent), currency)
+        to_thousandths(parse_amount(sent), currency)
     assert str(refusal.value) == sentence
 
 
 def test_thousandths_refuse_a_decimal_that_nobody_read() -> None:
     with pytest.raises(TooManyDecimals, match="KWD has 3 decimals"):
-        thousandths(Decimal("1E-7"), "KWD")
+        to_thousandths(Decimal("1E-7"), "KWD")
 
 
 @given(st.text() | st.floats() | st.integers() | st.from_regex(r"-?[0-9.,eE+_]{1,20}"))
 def test_whatever_is_sent_the_only_failure_is_an_amount_error(sent: object) -> None:
     with suppress(AmountError):
-        read_amount(sent)
+        parse_amount(sent)
 
 
 # Bounds of filters
@@ -276,24 +276,24 @@ def test_whatever_is_sent_the_only_failure_is_an_amount_error(sent: object) -> N
     [("0", 0), ("-0", 0), ("0.00", 0), ("12", 12_000), ("12.5", 12_500), ("-3.25", -3_250), ("1.234", 1_234)],
 )
 def test_a_bound_is_a_number_as_written_whatever_the_currency(text: str, held: int) -> None:
-    assert read_bound(text) == held
+    assert parse_amount_bound(text) == held
 
 
 @given(st.from_regex(r"-?[0-9]{1,12}(\.[0-9]{1,3})?", fullmatch=True))
 def test_a_bound_is_exact(text: str) -> None:
-    assert Decimal(read_bound(text)) / 1000 == Decimal(text)
+    assert Decimal(parse_amount_bound(text)) / 1000 == Decimal(text)
 
 
 @pytest.mark.parametrize("text", HOSTILE_SPELLINGS)
 def test_a_bound_is_spelled_like_an_amount(text: str) -> None:
     with pytest.raises(NotDecimal):
-        read_bound(text)
+        parse_amount_bound(text)
 
 
 @pytest.mark.parametrize(("text", "refusal"), [("1.2345", TooManyDecimals), ("1" * 13, AmountTooLarge)])
 def test_a_bound_has_the_limits_of_an_amount(text: str, refusal: type[AmountError]) -> None:
     with pytest.raises(refusal):
-        read_bound(text)
+        parse_amount_bound(text)
 
 
 # Writing
@@ -319,13 +319,13 @@ def test_a_bound_has_the_limits_of_an_amount(text: str, refusal: type[AmountErro
     ],
 )
 def test_an_amount_is_written_with_just_its_decimals(held: int, currency: str, text: str) -> None:
-    assert written(held, currency) == text
+    assert write_amount(held, currency) == text
 
 
 @pytest.mark.parametrize(("held", "currency"), [(12_505, "EUR"), (-1, "EUR"), (12_500, "JPY")])
 def test_an_amount_finer_than_its_currency_is_never_written_short(held: int, currency: str) -> None:
     with pytest.raises(KeyError):
-        written(held, currency)
+        write_amount(held, currency)
 
 
 # Currencies
@@ -333,7 +333,7 @@ def test_an_amount_finer_than_its_currency_is_never_written_short(held: int, cur
 
 @pytest.mark.parametrize("sent", ["EUR", "eur", "Eur", "eUR"])
 def test_a_currency_is_read_in_any_case(sent: str) -> None:
-    assert read_currency(sent) == "EUR"
+    assert parse_currency(sent) == "EUR"
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_a_currency_is_read_in_any_case(sent: str) -> None:
 )
 def test_anything_but_a_code_is_an_unknown_currency(sent: object) -> None:
     with pytest.raises(UnknownCurrency):
-        read_currency(sent)
+        parse_currency(sent)
 
 
 @pytest.mark.parametrize(
@@ -389,19 +389,19 @@ def test_new_currencies_are_offered(currency: str) -> None:
 @pytest.mark.parametrize("currency", ["ANG", "BGN", "BYR", "CUC", "HRK", "LTL", "MRO", "SLL", "STD", "VEF", "ZWL"])
 def test_withdrawn_currencies_are_not_offered(currency: str) -> None:
     with pytest.raises(UnknownCurrency):
-        read_currency(currency)
+        parse_currency(currency)
 
 
 @pytest.mark.parametrize("currency", ["XAG", "XAU", "XBA", "XDR", "XPD", "XPT", "XSU", "XTS", "XUA", "XXX"])
 def test_what_has_no_minor_unit_is_no_money(currency: str) -> None:
     with pytest.raises(UnknownCurrency):
-        read_currency(currency)
+        parse_currency(currency)
 
 
 @pytest.mark.parametrize("currency", ["CLF", "UYW"])
 def test_four_decimals_are_not_offered(currency: str) -> None:
     with pytest.raises(UnknownCurrency):
-        read_currency(currency)
+        parse_currency(currency)
 
 
 def test_list_one_has_163_currencies_with_up_to_three_decimals() -> None:
@@ -417,7 +417,7 @@ def test_currencies_are_listed_in_alphabetical_order() -> None:
 
 @given(st.integers(-(10**24), 10**24), st.integers(1, 10**22))
 def test_a_quotient_is_rounded_half_to_even(numerator: int, denominator: int) -> None:
-    assert half_even(numerator, denominator) == round(Fraction(numerator, denominator))
+    assert divide_half_even(numerator, denominator) == round(Fraction(numerator, denominator))
 
 
 @pytest.mark.parametrize(
@@ -437,7 +437,7 @@ def test_a_quotient_is_rounded_half_to_even(numerator: int, denominator: int) ->
 def test_an_amount_is_divided_to_its_smallest_unit(
     thousandths: int, divisor: int, currency: str, expected: int
 ) -> None:
-    assert divided(thousandths, divisor, currency) == expected
+    assert divide(thousandths, divisor, currency) == expected
 
 
 @pytest.mark.parametrize(
@@ -447,7 +447,7 @@ def test_an_amount_is_divided_to_its_smallest_unit(
 def test_what_is_left_a_day_is_never_more_than_there_is(
     thousandths: int, divisor: int, currency: str, expected: int
 ) -> None:
-    assert divided_down(thousandths, divisor, currency) == expected
+    assert divide_down(thousandths, divisor, currency) == expected
 
 
 @pytest.mark.parametrize(
@@ -465,21 +465,21 @@ def test_what_is_left_a_day_is_never_more_than_there_is(
     ],
 )
 def test_a_percentage_is_half_even_to_one_decimal(part: int, whole: int, expected: float) -> None:
-    assert percent(part, whole) == expected
+    assert compute_percent(part, whole) == expected
 
 
 def test_the_own_currency_comes_before_all_others() -> None:
-    assert own_first({"USD", "EUR", "JPY"}, "JPY") == ["JPY", "EUR", "USD"]
+    assert sort_own_first({"USD", "EUR", "JPY"}, "JPY") == ["JPY", "EUR", "USD"]
 
 
 def test_a_budget_is_read_like_an_amount() -> None:
-    assert read_limit("12.50") == Decimal("12.50")
+    assert parse_budget_amount("12.50") == Decimal("12.50")
 
 
 @pytest.mark.parametrize("value", ["-12.50", "0", 0.0, -1])
 def test_what_is_not_more_than_zero_is_no_budget(value: object) -> None:
-    with pytest.raises(NoLimit):
-        read_limit(value)
+    with pytest.raises(AmountNotPositive):
+        parse_budget_amount(value)
 
 
 # What the client reads
@@ -489,9 +489,9 @@ def test_what_is_not_more_than_zero_is_no_budget(value: object) -> None:
     ("refusal", "code"),
     [
         (NotDecimal, "malformed"),
-        (NotMoney, "wrong_type"),
+        (AmountWrongType, "wrong_type"),
         (ZeroAmount, "out_of_range"),
-        (NoLimit, "out_of_range"),
+        (AmountNotPositive, "out_of_range"),
         (AmountTooLarge, "out_of_range"),
         (TooManyDecimals, "out_of_range"),
         (UnknownCurrency, "not_allowed"),
@@ -503,12 +503,12 @@ def test_a_refusal_carries_its_entry_code_and_its_own_sentence(refusal: type[Amo
 
 def test_a_comma_is_answered_with_what_to_do() -> None:
     with pytest.raises(NotDecimal, match="use a decimal point, not a comma"):
-        read_amount("12,50")
+        parse_amount("12,50")
 
 
 def test_a_refusal_does_not_echo_what_was_sent() -> None:
     with pytest.raises(NotDecimal) as refusal:
-        read_amount("hunter2")
+        parse_amount("hunter2")
     assert "hunter2" not in str(refusal.value)
 
 

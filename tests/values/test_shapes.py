@@ -3,15 +3,15 @@
 import pytest
 from pydantic import ValidationError
 
-from values.shapes import Answer, Problem, ProblemEntry, Shape, example
+from values.shapes import Problem, ProblemEntry, RequestModel, ResponseModel, with_example
 
 
-class Sent(Shape):
+class Sent(RequestModel):
     amount: int = 0
     note: str = ""
 
 
-class Read(Answer):
+class Read(ResponseModel):
     amount: int
     note: str = ""
 
@@ -34,7 +34,7 @@ def test_a_refused_value_is_not_in_the_error() -> None:
 
 
 def test_given_are_just_the_fields_that_were_sent() -> None:
-    assert Sent(note="").given() == {"note": ""}
+    assert Sent(note="").dump_sent() == {"note": ""}
 
 
 def test_an_answer_promises_every_field() -> None:
@@ -50,4 +50,4 @@ def test_an_entry_promises_no_certain_place() -> None:
 
 
 def test_an_example_is_shown_in_the_document() -> None:
-    assert example(amount="12.50")["json_schema_extra"] == {"example": {"amount": "12.50"}}
+    assert with_example(amount="12.50")["json_schema_extra"] == {"example": {"amount": "12.50"}}

@@ -50,7 +50,7 @@ from tests.test_auth import decoded
 @pytest.fixture(scope="module")
 def rows(database_url: str) -> Iterator[Connection]:
     """A look at the rows past the app, that sees each commit."""
-    engine = create_engine(migrations.sync_url(make_url(database_url)), poolclass=NullPool)
+    engine = create_engine(migrations.make_sync_url(make_url(database_url)), poolclass=NullPool)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
 

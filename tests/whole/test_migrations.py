@@ -27,7 +27,7 @@ TABLES = set(Base.metadata.tables)
 @pytest.fixture
 def outside(empty_database_url: str) -> Iterator[Connection]:
     """A connection to the test's own database, past the app."""
-    engine = create_engine(migrations.sync_url(make_url(empty_database_url)), poolclass=NullPool)
+    engine = create_engine(migrations.make_sync_url(make_url(empty_database_url)), poolclass=NullPool)
     with engine.connect() as connection:
         yield connection
 
@@ -46,11 +46,11 @@ def tables(connection: Connection) -> set[str]:
 def test_up_down_and_up_again(empty_database_url: str, outside: Connection) -> None:
     migrations.upgrade(empty_database_url)
     assert tables(outside) == TABLES
-    assert migrations.current(outside) == migrations.head()
+    assert migrations.read_current_revision(outside) == migrations.read_newest_revision()
     outside.rollback()
     migrations.downgrade(empty_database_url, "base")
     assert tables(outside) == set()
-    assert migrations.current(outside) is None
+    assert migrations.read_current_revision(outside) is None
     outside.rollback()
     migrations.upgrade(empty_database_url)
     assert tables(outside) == TABLES
@@ -72,12 +72,12 @@ def test_a_second_upgrade_changes_nothing(empty_database_url: str, outside: Conn
 
 def test_the_migrated_database_is_what_the_models_say(empty_database_url: str) -> None:
     migrations.upgrade(empty_database_url)
-    with migrations._migrating(make_url(empty_database_url)) as config:
+    with migrations._lock_for_migration(make_url(empty_database_url)) as config:
         command.check(config)
 
 
 def test_every_revision_leads_to_the_next_one(empty_database_url: str) -> None:
-    scripts = ScriptDirectory.from_config(migrations._configured())
+    scripts = ScriptDirectory.from_config(migrations._build_config())
     assert len(scripts.get_heads()) == 1
     assert len(scripts.get_bases()) == 1
     for revision in reversed(list(scripts.walk_revisions())):
@@ -86,7 +86,7 @@ def test_every_revision_leads_to_the_next_one(empty_database_url: str) -> None:
 
 def test_every_table_on_mysql_compares_bytes(empty_mysql_url: str) -> None:
     migrations.upgrade(empty_mysql_url)
-    engine = create_engine(migrations.sync_url(make_url(empty_mysql_url)), poolclass=NullPool)
+    engine = create_engine(migrations.make_sync_url(make_url(empty_mysql_url)), poolclass=NullPool)
     with engine.connect() as connection:
         found = connection.execute(
             text(
@@ -139,7 +139,7 @@ def test_on_mysql_a_migration_waits_for_the_one_that_runs(
 ) -> None:
     monkeypatch.setattr(migrations, "LOCK_SECONDS", 0)
     with (
-        migrations._migrating(make_url(empty_mysql_url)),
+        migrations._lock_for_migration(make_url(empty_mysql_url)),
         pytest.raises(TimeoutError, match="Another process has been migrating"),
     ):
         migrations.upgrade(empty_mysql_url)
@@ -193,7 +193,7 @@ async def test_a_start_that_waits_too_long_for_another_migration_says_so(
     empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "LOCK_SECONDS", 0)
-    with migrations._migrating(make_url(empty_sqlite_url)), pytest.raises(SchemaError, match="start again"):
+    with migrations._lock_for_migration(make_url(empty_sqlite_url)), pytest.raises(SchemaError, match="start again"):
         await start(app_on(empty_sqlite_url))
 
 
@@ -207,7 +207,9 @@ async def start(app: FastAPI) -> None:
 
 async def test_an_embedded_database_is_migrated_at_start(empty_sqlite_url: str) -> None:
     await start(app_on(empty_sqlite_url))
-    with create_engine(migrations.sync_url(make_url(empty_sqlite_url)), poolclass=NullPool).connect() as connection:
+    with create_engine(
+        migrations.make_sync_url(make_url(empty_sqlite_url)), poolclass=NullPool
+    ).connect() as connection:
         assert tables(connection) == TABLES
 
 

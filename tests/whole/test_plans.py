@@ -123,7 +123,9 @@ async def planner(mysql_server: MySQL) -> AsyncIterator[Planner]:
     with mysql_server.fresh_database() as url:
         migrations.upgrade(url)
         app = create_app(Settings(database_url=url, secret_key=SecretStr(GOOD_SECRET), bcrypt_rounds=4, _env_file=None))
-        engine = create_engine(migrations.sync_url(make_url(url)), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        engine = create_engine(
+            migrations.make_sync_url(make_url(url)), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        )
         async with app.router.lifespan_context(app), Person(transport=_visitor(app), base_url="http://t") as person:
             with engine.connect() as connection, pytest.MonkeyPatch.context() as patch:
                 await register_with(person, connection, THEIRS)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, insert, select
 
-from models import MOST_BUDGETS, Budget, Tombstone
+from models import MAX_BUDGETS, Budget, Tombstone
 from tests.conftest import Person, SignUp, Statements
 from tests.ledger.test_categories import create as create_category
 from tests.support.pencil import UNITS_OF, Pencil, Recorded, record
@@ -247,16 +247,16 @@ async def test_a_deleted_budget_is_gone_and_leaves_a_tombstone(app: FastAPI, per
 
 
 async def test_an_account_holds_a_thousand_budgets(app: FastAPI, person: Person) -> None:
-    await fill(app, person, MOST_BUDGETS)
+    await fill(app, person, MAX_BUDGETS)
     answer = await person.post("/budgets", json={"amount": "1.00", "period": "year"})
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many")
-    assert len(await listed(person)) == MOST_BUDGETS
+    assert len(await listed(person)) == MAX_BUDGETS
 
 
 async def fill(app: FastAPI, person: Person, number: int) -> None:
     """Give somebody so many budgets for all spending, which the API would not."""
     values = {"owner_id": person.user["id"], "amount": 1000, "currency": "EUR", "period": "month", "revision": 1}
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         connection = await unit.begin(person.user["id"])
         await connection.execute(insert(Budget), [values for _ in range(number)])
         await unit.commit()
@@ -268,7 +268,7 @@ async def tombstones(app: FastAPI, person: Person) -> list[tuple[str, int, int]]
         .where(Tombstone.owner_id == bindparam("owner"))
         .order_by(Tombstone.kind, Tombstone.row_id)
     )
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         rows = await (await unit.connection()).execute(mine, {"owner": person.user["id"]})
         return [tuple(row) for row in rows]
 

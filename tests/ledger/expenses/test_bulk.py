@@ -212,7 +212,7 @@ async def test_a_change_that_cannot_be_is_refused(
 
 async def test_one_category_too_many_is_refused(app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     before = await record(person, LEDGER)
-    monkeypatch.setattr(categories, "MOST_CATEGORIES", 2)
+    monkeypatch.setattr(categories, "MAX_CATEGORIES", 2)
     answer = await bulk(person, "PATCH", {"q": "apples"}, category="New")
 
     assert (answer.status_code, answer.json()["code"], blamed(answer)) == (

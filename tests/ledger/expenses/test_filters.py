@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ledger.expenses.filters import ExpenseFilter, ExpenseQuery
-from problems import problem_of
+from problems import to_problem
 from tests.conftest import Person, SignUp, signed_up
 from tests.test_crud import spend
 from tests.test_problems import blamed
@@ -68,8 +68,8 @@ async def keep_a_diary(person: Person, *diary: str) -> None:
 
 def misspelt(query: dict[str, object]) -> dict[str, str]:
     """Return which parameters of a query are refused, and what for."""
-    refusals = problem_of(refused(ExpenseQuery, query)).errors
-    return {refusal.place["pointer"].split("/")[1]: refusal.code for refusal in refusals}
+    refusals = to_problem(refused(ExpenseQuery, query)).errors
+    return {refusal.location["pointer"].split("/")[1]: refusal.code for refusal in refusals}
 
 
 # Days
@@ -532,17 +532,17 @@ def test_no_query_whatever_breaks_the_filters(query: dict[str, object]) -> None:
 
 
 def test_a_filter_without_days_means_all_of_them() -> None:
-    assert ExpenseFilter().span(date(2026, 11, 22), 1) is None
+    assert ExpenseFilter().resolve_span(date(2026, 11, 22), 1) is None
 
 
 def test_a_filter_from_a_day_on_is_open_to_the_end_of_time() -> None:
-    assert ExpenseFilter.model_validate({"from": "2026-11-22"}).span(date(2026, 11, 22), 1) == Span(
+    assert ExpenseFilter.model_validate({"from": "2026-11-22"}).resolve_span(date(2026, 11, 22), 1) == Span(
         date(2026, 11, 22), date(2199, 12, 31)
     )
 
 
 def test_a_filter_to_a_day_is_open_to_the_beginning_of_time() -> None:
-    assert ExpenseFilter.model_validate({"to": "2026-11-22"}).span(date(2026, 11, 22), 1) == Span(
+    assert ExpenseFilter.model_validate({"to": "2026-11-22"}).resolve_span(date(2026, 11, 22), 1) == Span(
         date(1900, 1, 1), date(2026, 11, 22)
     )
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from ledger.expenses.rows import money_columns, refuse_moved_on, thousandths
+from ledger.expenses.rows import build_money_columns, convert_amount, refuse_changed_row
 from problems import PreconditionFailed, ValidationFailed
 from values.etags import Precondition
 
@@ -13,24 +13,26 @@ LUNCH = {"amount": 12_500, "currency": "EUR"}
 
 @pytest.mark.parametrize("sent", [None, 7])
 def test_a_row_that_stands_as_it_was_read_may_change(sent: int | None) -> None:
-    refuse_moved_on(7, Precondition(), sent)
+    refuse_changed_row(7, Precondition(), sent)
 
 
 @pytest.mark.parametrize("sent", [0, 6, 8, -7])
 def test_a_row_that_has_moved_on_may_not(sent: int) -> None:
     with pytest.raises(PreconditionFailed) as refused:
-        refuse_moved_on(7, Precondition(), sent)
-    assert [entry.place for entry in refused.value.errors] == [{"pointer": "/revision"}]
+        refuse_changed_row(7, Precondition(), sent)
+    assert [entry.location for entry in refused.value.errors] == [{"pointer": "/revision"}]
 
 
 def test_an_amount_is_kept_in_thousandths() -> None:
-    assert thousandths(Decimal("12.5"), "EUR") == 12_500
+    assert convert_amount(Decimal("12.5"), "EUR") == 12_500
 
 
 def test_an_amount_finer_than_its_currency_is_refused() -> None:
     with pytest.raises(ValidationFailed) as refused:
-        thousandths(Decimal("12.5"), "JPY")
-    assert [(entry.place, entry.code) for entry in refused.value.errors] == [({"pointer": "/amount"}, "out_of_range")]
+        convert_amount(Decimal("12.5"), "JPY")
+    assert [(entry.location, entry.code) for entry in refused.value.errors] == [
+        ({"pointer": "/amount"}, "out_of_range")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -43,10 +45,10 @@ def test_an_amount_finer_than_its_currency_is_refused() -> None:
     ],
 )
 def test_what_was_not_sent_is_kept(fields: dict[str, object], expected: dict[str, object]) -> None:
-    assert money_columns(LUNCH, fields) == expected
+    assert build_money_columns(LUNCH, fields) == expected
 
 
 def test_an_amount_that_a_new_currency_cannot_hold_is_the_currencys_fault() -> None:
     with pytest.raises(ValidationFailed) as refused:
-        money_columns(LUNCH, {"currency": "JPY"})
-    assert [entry.place for entry in refused.value.errors] == [{"pointer": "/currency"}]
+        build_money_columns(LUNCH, {"currency": "JPY"})
+    assert [entry.location for entry in refused.value.errors] == [{"pointer": "/currency"}]

@@ -15,7 +15,7 @@ from sqlalchemy import NullPool, create_engine, make_url
 
 import migrations
 from ledger import reports
-from ledger.reports.spending import spending
+from ledger.reports.spending import select_spending
 from models import Expense
 from tests.conftest import Person, SignUp, Statements
 from tests.ledger.test_categories import create
@@ -460,7 +460,7 @@ async def test_the_rows_of_every_currency_and_category_count(person: Person) -> 
 
 
 async def test_what_takes_too_long_to_add_up_is_too_many(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.spending, "MOST_SUMS", 2)
+    monkeypatch.setattr(reports.spending, "MAX_SUMS", 2)
     await asyncio.gather(*(spend(person, amount="5", date=f"2026-11-{day}") for day in (10, 11, 12)))
 
     answer = await refused(person, period="2026-11", group_by="month")
@@ -510,8 +510,8 @@ async def test_a_report_is_one_aggregate(
 @pytest.mark.parametrize("by_category", [True, False])
 def test_on_sqlite_a_report_walks_the_index_that_covers_it(sqlite_url: str, by_category: bool) -> None:
     november = [Expense.spent_on.between(date(2026, 11, 1), date(2026, 11, 30))]
-    asked = spending([november], by_day=True, by_category=by_category)
-    engine = create_engine(migrations.sync_url(make_url(sqlite_url)), poolclass=NullPool)
+    asked = select_spending([november], by_day=True, by_category=by_category)
+    engine = create_engine(migrations.make_sync_url(make_url(sqlite_url)), poolclass=NullPool)
     with engine.connect() as connection:
         sql = asked.params(owner=1).compile(connection, compile_kwargs={"literal_binds": True})
         steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]

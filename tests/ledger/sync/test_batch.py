@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sqlalchemy import bindparam, insert, update
 
 from database import now
-from ledger.core import MOST_EXPENSES
-from models import MOST_CATEGORIES, Category, LedgerState
+from ledger.core import MAX_EXPENSES
+from models import MAX_CATEGORIES, Category, LedgerState
 from tests.api.test_requests import in_pieces, padded
 from tests.conftest import Person, SignUp, Statements
 from tests.ledger.test_core import state_of
@@ -90,7 +90,7 @@ async def fill_categories(app: FastAPI, person: Person, number: int) -> None:
     """Make categories past the API, which would take a request each."""
     owner, instants = person.user["id"], {"created_at": now(), "updated_at": now(), "revision": 1}
     rows = [{"owner_id": owner, "name": f"c{it}", "name_key": f"c{it}", **instants} for it in range(number)]
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         await (await unit.begin(owner)).execute(insert(Category), rows)
         await unit.commit()
 
@@ -98,7 +98,7 @@ async def fill_categories(app: FastAPI, person: Person, number: int) -> None:
 async def count_expenses(app: FastAPI, person: Person, number: int) -> None:
     """Let the ledger think that it holds so many expenses."""
     counted = update(LedgerState).where(LedgerState.owner_id == bindparam("owner")).values(expense_count=number)
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         await (await unit.begin(person.user["id"])).execute(counted, {"owner": person.user["id"]})
         await unit.commit()
 
@@ -469,7 +469,7 @@ async def test_other_bodies_stay_within_64_kib(somebody: Person, method: str, pa
 
 
 async def test_the_last_category_that_there_is_room_for_is_made(app: FastAPI, person: Person) -> None:
-    await fill_categories(app, person, MOST_CATEGORIES - 1)
+    await fill_categories(app, person, MAX_CATEGORIES - 1)
 
     results = await done(person, *(creating(category=it) for it in ("New", "NEW", "c0")))
 
@@ -478,7 +478,7 @@ async def test_the_last_category_that_there_is_room_for_is_made(app: FastAPI, pe
 
 async def test_each_operation_that_names_a_category_too_many_is_told_in_its_place(app: FastAPI, person: Person) -> None:
     expense = await spend(person)
-    await fill_categories(app, person, MOST_CATEGORIES - 1)
+    await fill_categories(app, person, MAX_CATEGORIES - 1)
 
     names = [creating(category=it) for it in ("New", "Beyond", "c0", "BEYOND", "new")]
     answer = await sent(person, *names, UNKNOWN, updating(expense, category="Further"))
@@ -491,15 +491,15 @@ async def test_each_operation_that_names_a_category_too_many_is_told_in_its_plac
 
 async def test_what_a_batch_deletes_makes_room_for_what_it_creates(app: FastAPI, person: Person) -> None:
     expense = await spend(person)
-    await count_expenses(app, person, MOST_EXPENSES)
+    await count_expenses(app, person, MAX_EXPENSES)
     await done(person, deleting(expense), creating())
 
-    assert await state_of(app, person) == (2, MOST_EXPENSES)
+    assert await state_of(app, person) == (2, MAX_EXPENSES)
 
 
 async def test_what_a_batch_deletes_later_makes_no_room_before(app: FastAPI, person: Person) -> None:
     expense = await spend(person)
-    await count_expenses(app, person, MOST_EXPENSES)
+    await count_expenses(app, person, MAX_EXPENSES)
 
     answer = await sent(person, creating(), deleting(expense))
 
@@ -509,17 +509,17 @@ async def test_what_a_batch_deletes_later_makes_no_room_before(app: FastAPI, per
 
 async def test_an_expense_too_many_keeps_the_others_from_happening(app: FastAPI, person: Person) -> None:
     changed, to_delete = await spend(person), await spend(person)
-    await count_expenses(app, person, MOST_EXPENSES)
+    await count_expenses(app, person, MAX_EXPENSES)
     before = await whole(person)
 
     answer = await sent(person, updating(changed, category="New"), deleting(to_delete), creating(), creating())
 
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many")
-    assert (await whole(person), await state_of(app, person)) == (before, (2, MOST_EXPENSES))
+    assert (await whole(person), await state_of(app, person)) == (before, (2, MAX_EXPENSES))
 
 
 async def test_an_expense_too_many_is_told_with_all_else_that_is_refused(app: FastAPI, person: Person) -> None:
-    await count_expenses(app, person, MOST_EXPENSES - 1)
+    await count_expenses(app, person, MAX_EXPENSES - 1)
 
     answer = await sent(person, creating(), creating(), UNKNOWN)
 

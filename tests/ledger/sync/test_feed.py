@@ -286,7 +286,7 @@ async def test_two_rows_of_one_id_that_went_together_are_told_on_two_pages(app: 
     same = {"owner_id": person.user["id"], "id": 10**9 + person.user["id"], "revision": 0}
     category = same | {"name": "Food", "name_key": "food"}
     weekly = same | {"category_id": same["id"], "amount": 1000, "currency": "EUR", "period": "week"}
-    async with app.state.database.unit() as unit:
+    async with app.state.database.new_unit() as unit:
         connection = await unit.begin(person.user["id"])
         await connection.execute(insert(Category), category)
         await connection.execute(insert(Budget), weekly)
@@ -517,14 +517,14 @@ async def write(clients: Sequence[httpx.AsyncClient], action: int, seed: int) ->
 def in_between(monkeypatch: pytest.MonkeyPatch) -> Acts:
     """What is to happen before each of the next statements that read the feed."""
     waiting: Acts = []
-    rows = Ledger.rows
+    rows = Ledger.fetch_all
 
     async def rows_later(self: Ledger, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
-        if waiting and any(statement is it for it in feed.KINDS):
+        if waiting and any(statement is it for it in feed.FEED_STATEMENTS):
             await waiting.pop(0)()
         return await rows(self, statement, **parameters)
 
-    monkeypatch.setattr(Ledger, "rows", rows_later)
+    monkeypatch.setattr(Ledger, "fetch_all", rows_later)
     return waiting
 
 

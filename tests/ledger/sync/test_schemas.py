@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from database import LARGEST_ID
 from ledger.sync.schemas import (
-    MOST_OPERATIONS,
+    MAX_OPERATIONS,
     Batch,
     BatchResult,
     BulkChange,
@@ -21,12 +21,12 @@ from ledger.sync.schemas import (
     DeleteOperation,
     Deletion,
     ExpenseChange,
+    InvalidOperation,
     OperationResult,
-    RefusedOperation,
     UpdateOperation,
 )
 from tests.values.test_field_errors import ENTRY_CODES, any_json, any_text, refused
-from values.field_errors import Entry, entries
+from values.field_errors import FieldError, translate_errors
 from values.shapes import callers_currency
 
 CREATE: dict[str, Any] = {"op": "create", "data": {"amount": "12.50"}}
@@ -57,21 +57,21 @@ def read(*operations: object) -> list[Any]:
     return list(Batch.model_validate({"operations": list(operations)}).operations)
 
 
-def told(operation: object) -> list[Entry]:
+def told(operation: object) -> list[FieldError]:
     """Return what is told of an operation that is none."""
     (kept,) = read(operation)
-    assert isinstance(kept, RefusedOperation), kept
-    return entries([{**it, "loc": ("body", *it["loc"])} for it in kept.errors])
+    assert isinstance(kept, InvalidOperation), kept
+    return translate_errors([{**it, "loc": ("body", *it["loc"])} for it in kept.errors])
 
 
 def blamed(operation: object) -> dict[str, str]:
     """Return which fields of an operation are refused, and what for."""
-    return {entry.place["pointer"]: entry.code for entry in told(operation)}
+    return {entry.location["pointer"]: entry.code for entry in told(operation)}
 
 
 def blamed_of(shape: type[BaseModel], sent: object) -> dict[str, str]:
     """Return which fields of a body a shape refuses, and what for; nothing where it takes it."""
-    return {entry.place["pointer"]: entry.code for entry in entries(refused(shape, sent).errors())}
+    return {entry.location["pointer"]: entry.code for entry in translate_errors(refused(shape, sent).errors())}
 
 
 # Operations
@@ -200,7 +200,7 @@ def test_an_update_leaves_out_what_the_service_sets() -> None:
 
     (operation,) = read(UPDATE | {"data": read_back})
 
-    assert (operation.id, operation.data.given(), operation.data.revision) == (7, {"category": None}, 31)
+    assert (operation.id, operation.data.dump_sent(), operation.data.revision) == (7, {"category": None}, 31)
 
 
 @pytest.mark.usefixtures("in_yen")
@@ -211,13 +211,13 @@ def test_a_new_amount_must_fit_the_callers_currency() -> None:
 @pytest.mark.usefixtures("in_yen")
 @pytest.mark.parametrize("sent", [CREATE | {"data": {"amount": "12.50", "external_id": "bank-1"}}, UPDATE])
 def test_an_amount_of_what_may_be_there_in_another_currency_is_left_to_the_ledger(sent: dict[str, Any]) -> None:
-    assert [isinstance(it, RefusedOperation) for it in read(sent)] == [False]
+    assert [isinstance(it, InvalidOperation) for it in read(sent)] == [False]
 
 
 def test_one_that_is_none_keeps_the_others_from_nothing() -> None:
     kinds = [type(it) for it in read(CREATE, {"op": "nope"}, UPDATE, None, DELETE)]
 
-    assert kinds == [CreateOperation, RefusedOperation, UpdateOperation, RefusedOperation, DeleteOperation]
+    assert kinds == [CreateOperation, InvalidOperation, UpdateOperation, InvalidOperation, DeleteOperation]
 
 
 @pytest.mark.parametrize(
@@ -240,9 +240,9 @@ def test_no_value_is_told_of_what_is_refused(sent: object) -> None:
 @given(sent=any_operation)
 def test_whatever_is_sent_as_an_operation_is_one_or_is_told_why_not(sent: object) -> None:
     (kept,) = read(sent)
-    reasons = entries([{**it, "loc": ("body", *it["loc"])} for it in getattr(kept, "errors", [])])
+    reasons = translate_errors([{**it, "loc": ("body", *it["loc"])} for it in getattr(kept, "errors", [])])
 
-    assert isinstance(kept, RefusedOperation) == bool(reasons)
+    assert isinstance(kept, InvalidOperation) == bool(reasons)
     assert {it.code for it in reasons} <= ENTRY_CODES
     assert [it.detail for it in reasons if "nput" in it.detail or "{" in it.detail or it.detail[-1] != "."] == []
 
@@ -250,7 +250,7 @@ def test_whatever_is_sent_as_an_operation_is_one_or_is_told_why_not(sent: object
 # Batches
 
 
-@pytest.mark.parametrize("number", [1, MOST_OPERATIONS])
+@pytest.mark.parametrize("number", [1, MAX_OPERATIONS])
 def test_a_batch_is_of_one_to_a_thousand(number: int) -> None:
     assert len(read(*[DELETE] * number)) == number
 
@@ -289,7 +289,7 @@ def test_another_batch_is_refused(sent: object, blame: dict[str, str]) -> None:
     ],
 )
 def test_a_change_of_many_knows_what_was_sent(sent: dict[str, Any], given: dict[str, Any]) -> None:
-    assert ExpenseChange.model_validate(sent).given() == given
+    assert ExpenseChange.model_validate(sent).dump_sent() == given
 
 
 @pytest.mark.parametrize(
