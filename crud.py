@@ -10,15 +10,15 @@ from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 from infra.prepared import Prepared, TupleRow
 from ledger.categories import find_or_create_category
 from ledger.core import Ledger
+from ledger.editing import Precondition, refuse_changed_row
 from ledger.expenses import trash
 from ledger.expenses.filters import ExpenseQuery
 from ledger.expenses.rows import (
-    build_description_columns,
     build_expense,
     build_expense_columns,
     build_expense_from_columns,
-    convert_amount,
-    refuse_changed_row,
+    build_new_columns,
+    external_id_taken_problem,
     select_expenses,
 )
 from ledger.pages import (
@@ -30,11 +30,9 @@ from ledger.pages import (
     parse_cursor,
 )
 from models import Expense, TrashedExpense
-from problems import AlreadyExists, NotFound
+from problems import NotFound
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
-from values.etags import Precondition
-from values.field_errors import field_error
 from values.spans import Span
 
 EDITABLE_FIELDS: Final = {"amount", "currency", "date", "category", "description", "external_id"}
@@ -154,21 +152,6 @@ async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAn
     return build_expense_from_columns(values | {"id": expense_id, "category": category}), True
 
 
-def build_new_columns(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
-    """Return the columns of a new expense, but for its category and its revision."""
-    currency = data.currency or ledger.owner.currency
-    instant = ledger.instant
-    return {
-        "amount": convert_amount(data.amount, currency),
-        "currency": currency,
-        "spent_on": data.date or ledger.today,
-        **build_description_columns(data.description),
-        "external_id": data.external_id,
-        "created_at": instant,
-        "updated_at": instant,
-    }
-
-
 async def replace_expense(
     ledger: Ledger, expense_id: int, whole: ExpenseReplace, condition: Precondition
 ) -> ExpenseAnswer:
@@ -227,10 +210,3 @@ async def _check_external_id(ledger: Ledger, current: str | None, wanted: str | 
     if wanted not in {None, current} and (existing := await _find_by_external_id(ledger, str(wanted))):
         raise external_id_taken_problem(existing.id, is_deleted=existing.deleted_at is not None)
     return wanted
-
-
-def external_id_taken_problem(existing_id: int | None, *, is_deleted: bool = False) -> AlreadyExists:
-    """Return the refusal of an `external_id` that belongs to another expense, which is new where it has no id yet."""
-    holder = "A deleted" if is_deleted else "Another"
-    entry = field_error("/external_id", "already_exists", f"{holder} expense of yours has this id.")
-    return AlreadyExists(errors=[entry], members={} if existing_id is None else {"existing_id": existing_id})

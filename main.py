@@ -14,8 +14,10 @@ from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import migrations
-from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, answer_problem, build_cors
-from api.openapi import TITLE, make_openapi_builder, mount_pages, name_operation
+from api.docs_pages import mount_pages
+from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, build_cors
+from api.openapi import TITLE, make_openapi_builder, name_operation
+from api.problem_json import answer_problem
 from auth import AccessTokens
 from config import VERSION, Settings, load_settings
 from database import Database

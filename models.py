@@ -18,7 +18,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from database import Base, BigId, UtcDateTime, now
+from database import Base, now
+from infra.column_types import BigId, UtcDateTime
 from values.texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH
 
 # One binary collation everywhere: what must be searched or unique without regard to case has a normalised key column.

@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from users.hashing import EnteredPassword, NewPassword
 from values.field_errors import invalid_value
 from values.fields import (
     Amount,
@@ -31,6 +30,7 @@ from values.fields import (
     UniqueName,
     Username,
 )
+from values.passwords import EnteredPassword, NewPassword
 from values.shapes import (
     OMITS_DEFAULTS,
     RequestModel,

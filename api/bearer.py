@@ -8,12 +8,13 @@ from typing import Any, Final
 from fastapi import Request, Response
 from fastapi.security import OAuth2PasswordBearer
 
+from api.problem_json import TOKEN_PATH
 from api.requests import StrictRequest
 from auth import Caller, load_caller
 from database import UnitOfWork
 from infra.faults import CommitLost, classify_fault, describe_error
 from infra.log import get_log_context, logger, note_user
-from problems import TOKEN_PATH, InsufficientScope, NotAuthenticated
+from problems import InsufficientScope, NotAuthenticated
 from users import personal_tokens
 
 READ_ONLY_DETAIL: Final = "This personal access token may only read: make another with the scope write."

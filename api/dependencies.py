@@ -1,44 +1,31 @@
 """The doors: who may, as types of a signature, and what the headers of a request say of what is behind them."""
 
+import re
 from collections.abc import Callable
 from functools import partial
-from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import Header, Request, Response, Security
 from fastapi.params import Depends
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field
 
 from api.bearer import BearerDependency, authenticate
+from api.headers import EarlyResponse
 from api.requests import JSON_TYPE, StrictRequest
 from auth import Caller
 from database import UnitOfWork
 from ledger import expiry, idempotency
 from ledger.core import Ledger
-from problems import ValidationFailed
+from ledger.editing import Precondition
+from problems import NotFound
 from users.accounts import Accounts
 from users.client_address import Client, read_client
 from users.sessions import Sessions
-from values.etags import (
-    ENTITY_TAGS_SCHEMA,
-    IF_MATCH,
-    IF_NONE_MATCH,
-    EntityTags,
-    Precondition,
-    is_weak_match,
-    parse_etags,
-)
-from values.field_errors import header_error
-from values.fields import Omittable
+from values.etags import ENTITY_TAGS_SCHEMA, IF_MATCH, IF_NONE_MATCH, EntityTags
+from values.fields import LARGEST_ID, Omittable
 from values.shapes import callers_currency
 
-
-class EarlyResponse(Exception):
-    """There is no need to go on: this is the answer."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
+_ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 
 
 async def _open_ledger(request: StrictRequest, scope: str | None) -> Ledger:
@@ -101,20 +88,6 @@ async def read_bulk_precondition(
     return Precondition(if_match, if_none_match)
 
 
-def answer_304_if_current(request: Request, response: Response, tag: str) -> None:
-    """Tag the answer, and end here with a 304 where the client has it already (RFC 9110 section 13.1.2)."""
-    response.headers["ETag"] = tag
-    lines = request.headers.getlist(IF_NONE_MATCH)
-    if not lines:
-        return
-    try:
-        seen = parse_etags(lines)
-    except PydanticCustomError as refused:
-        raise ValidationFailed(errors=[header_error(IF_NONE_MATCH, refused.type, refused.message())]) from None
-    if is_weak_match(tag, seen):
-        raise EarlyResponse(Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag}))
-
-
 async def get_unit_of_work(request: Request) -> UnitOfWork:
     """Return the request's unit of work."""
     unit: UnitOfWork = request.scope["unit"]
@@ -138,6 +111,15 @@ async def get_client(request: Request) -> Client:
     return read_client(request.client and request.client.host, request.headers.get("user-agent"))
 
 
+def _parse_row_id(value: object) -> int:
+    # What is no id is no row: the same answer as for a stranger's.
+    if not isinstance(value, str) or not _ROW_ID.fullmatch(value) or int(value) > LARGEST_ID:
+        raise NotFound
+    return int(value)
+
+
+RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_parse_row_id)]
+"""The id in a path."""
 Reader = Annotated[Ledger, Security(BearerDependency(_open_ledger, "read"))]
 """The caller's ledger, to read."""
 Writer = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]

@@ -10,12 +10,12 @@ from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.problem_json import render_problem, to_problem
 from config import Settings
 from infra.log import get_log_context, log_request, logger, start_log_context
-from problems import MethodNotAllowed, NotFound, ValidationFailed, render_problem, to_problem
+from problems import ValidationFailed
 from values.field_errors import FieldError
 
 REQUEST_ID_PATTERN: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -183,29 +183,3 @@ class UnexpectedErrorMiddleware:
                 raise
             logger.exception("met what nobody expected", extra=get_log_context(scope))
             await render_problem(Request(scope), to_problem(error))(scope, receive, send)
-
-
-async def answer_problem(request: Request, error: Exception) -> Response:
-    """Answer with the problem that an error is."""
-    problem = to_problem(error)
-    if isinstance(problem, NotFound) and _is_method_missing(request):
-        problem = MethodNotAllowed()
-    if isinstance(problem, MethodNotAllowed):
-        problem.headers = {**problem.headers, **_build_allow_header(request)}
-    return render_problem(request, problem)
-
-
-def _is_method_missing(request: Request) -> bool:
-    """Whether the address is there, but not for this method: `DELETE /budgets/status` is no budget with an odd id."""
-    operations = request.app.openapi()["paths"].get(request.scope["path"], {})
-    return bool(operations) and request.method.lower() not in operations
-
-
-def _build_allow_header(request: Request) -> dict[str, str]:
-    """Return the Allow header of the request's path: the methods of all its routes, not just the first's."""
-    path, paths = request.scope["path"], request.app.openapi()["paths"]
-    templates = [path] if path in paths else [it for it in paths if re.fullmatch(re.sub(r"{\w+}", "[^/]+", it), path)]
-    methods = {method.upper() for template in templates for method in paths[template]}
-    if "GET" in methods:
-        methods.add("HEAD")
-    return {"Allow": ", ".join(sorted(methods))} if methods else {}

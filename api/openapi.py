@@ -1,35 +1,26 @@
-"""What developers explore: the OpenAPI document, and /docs and /redoc, whose files the application serves itself."""
+"""The OpenAPI document: what FastAPI makes of the routes, completed and corrected."""
 
-import base64
-import hashlib
-import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from importlib.resources import files
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
 
-import schemas as core_schemas
-from database import LARGEST_ID
+import schemas
+from api.problem_json import MEDIA_TYPE
+from api.schemas import Problem
 from ledger import idempotency
 from ledger.budgets import schemas as budget_schemas
+from ledger.expenses import schemas as expense_schemas
+from ledger.reports import schemas as report_schemas
 from ledger.sync import schemas as sync_schemas
-from problems import MEDIA_TYPE
 from users import schemas as user_schemas
 from values.etags import IF_NONE_MATCH
-from values.shapes import Problem
+from values.fields import LARGEST_ID
 
-ASSETS_PATH: Final = "/assets"
-ASSET_FILES: Final = files("fastapi_offline") / "static"
 TITLE: Final = "Expense Tracker"
 DESCRIPTION: Final = """\
 Accounts, categories, expenses, reports and budgets, exact to the last decimal.
@@ -81,84 +72,28 @@ SCRIPT_SCHEME_DEFINITION: Final = {
     "description": "A personal access token from `POST /users/me/tokens`, with the scope that an operation names.",
 }
 BOUND_KEYWORDS: Final = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+SCHEMA_MODULES: Final = (
+    schemas,
+    budget_schemas,
+    expense_schemas,
+    report_schemas,
+    sync_schemas,
+    user_schemas,
+)
 # On its way into the document an example is sorted by its keys, and loses those that are null.
 EXAMPLES: Final = {
     name: config["json_schema_extra"]["example"]
-    for name, shape in (vars(core_schemas) | vars(budget_schemas) | vars(sync_schemas) | vars(user_schemas)).items()
+    for module in SCHEMA_MODULES
+    for name, shape in vars(module).items()
     if isinstance(shape, type)
     for config in (vars(shape).get("model_config") or vars(shape).get("__pydantic_config__") or {},)
     if "example" in config.get("json_schema_extra", {})
 }
-# An image of another host, which the bundle would ask for on every visit.
-_FOREIGN_LOGO: Final = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
-_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def name_operation(route: APIRoute) -> str:
     """Name an operation after its function."""
     return route.name
-
-
-class Assets(StaticFiles):
-    """The files of the pages, always whole: a range that cannot be met would be an error in plain text."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one file, whatever range is asked for (RFC 9110 section 14.2 lets a server ignore it)."""
-        headers = [header for header in scope["headers"] if header[0] != b"range"]
-        await super().__call__({**scope, "headers": headers}, receive, send)
-
-
-def mount_pages(app: FastAPI) -> None:
-    """Serve /docs and /redoc without any other host."""
-    app.add_route(f"{ASSETS_PATH}/redoc.standalone.js", _serve_redoc_bundle, include_in_schema=False)
-    app.mount(ASSETS_PATH, Assets(directory=str(ASSET_FILES)), "assets")
-
-    async def show_docs(_: Request) -> HTMLResponse:
-        """Show Swagger UI."""
-        page = get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title=TITLE,
-            swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS_PATH}/favicon.png",
-            swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
-        )
-        return _add_policy(page)
-
-    async def show_redoc(_: Request) -> HTMLResponse:
-        """Show ReDoc."""
-        page = get_redoc_html(
-            openapi_url="/openapi.json",
-            title=TITLE,
-            redoc_js_url=f"{ASSETS_PATH}/redoc.standalone.js",
-            redoc_favicon_url=f"{ASSETS_PATH}/favicon.png",
-            with_google_fonts=False,
-        )
-        return _add_policy(page)
-
-    app.add_route("/docs", show_docs, include_in_schema=False)
-    app.add_route("/redoc", show_redoc, include_in_schema=False)
-
-
-async def _serve_redoc_bundle(_: Request) -> Response:
-    own = (
-        (ASSET_FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, f"{ASSETS_PATH}/favicon.png".encode())
-    )
-    return Response(own, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
-
-
-def _add_policy(page: HTMLResponse) -> HTMLResponse:
-    # The pages run the bundles and the few lines inside them, named by their hash, and talk to this origin alone.
-    inline = " ".join(f"'sha256-{_hash_script(script)}'" for script in _SCRIPT.findall(bytes(page.body).decode()))
-    page.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; script-src 'self' {inline}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "font-src 'self'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'"
-    )
-    return page
-
-
-def _hash_script(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def make_openapi_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:

@@ -13,8 +13,10 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 
 from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_annotations
-from api.dependencies import REQUEST_HEADERS, EarlyResponse, PreconditionDep, Reader, Writer
+from api.dependencies import REQUEST_HEADERS, PreconditionDep, Reader, Writer
+from api.headers import EarlyResponse
 from api.openapi import SCRIPT_SCHEME
+from api.problem_json import document_problems
 from api.requests import (
     FORM_EXPECTED,
     FORM_TYPE,
@@ -30,6 +32,7 @@ from infra.engines import LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from infra.faults import CommitLost, Fault, classify_fault, describe_error
 from infra.log import get_log_context, logger
 from ledger import idempotency
+from ledger.editing import Precondition
 from problems import (
     IdempotencyKeyReused,
     InsufficientScope,
@@ -44,9 +47,7 @@ from problems import (
     Unavailable,
     UnsupportedMediaType,
     ValidationFailed,
-    document_problems,
 )
-from values.etags import Precondition
 from values.field_errors import field_error, parameter_error
 
 STATEMENT_SHARE: Final = 0.9

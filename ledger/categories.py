@@ -9,12 +9,11 @@ from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, lite
 from database import get_inserted_id
 from infra.prepared import Prepared
 from ledger.core import Ledger
-from ledger.expenses.rows import refuse_changed_row
+from ledger.editing import Precondition, refuse_changed_row
 from models import MAX_CATEGORIES, Budget, Category, Expense, Tombstone, TrashedExpense
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed
 from schemas import Category as CategoryAnswer
 from schemas import CategoryCreate, CategoryDeleteQuery, CategoryUpdate, CategoryWithUsage
-from values.etags import Precondition
 from values.field_errors import field_error, parameter_error
 from values.texts import make_name_key
 

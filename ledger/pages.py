@@ -6,15 +6,13 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from sqlalchemy import BindParameter, ColumnElement, Integer, bindparam
 from sqlalchemy.orm import InstrumentedAttribute
-from starlette.datastructures import QueryParams
 
-from database import LARGEST_ID
 from problems import ValidationFailed
 from values.field_errors import parameter_error
+from values.fields import LARGEST_ID
 from values.spans import Span
 
 CURSOR_LENGTH: Final = 256
@@ -110,9 +108,3 @@ def foreign_cursor_problem() -> ValidationFailed:
     """Return the refusal of a cursor that another query answered."""
     detail = "This cursor belongs to other filters or another sort; start again without it."
     return ValidationFailed(errors=[parameter_error("cursor", "not_allowed", detail)])
-
-
-def write_next_link(path: str, query: QueryParams, cursor: str) -> str:
-    """Return the Link header of the next page (RFC 8288): a relative reference, as a Host header is anybody's."""
-    pairs = [(name, value) for name, value in query.multi_items() if name != "cursor"]
-    return f'<{path}?{urlencode([*pairs, ("cursor", cursor)])}>; rel="next"'

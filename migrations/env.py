@@ -7,7 +7,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from config import Settings
-from database import UtcDateTime
+from infra.column_types import UtcDateTime
 from migrations import make_sync_url
 from models import User
 

@@ -5,13 +5,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import PreconditionDep, Reader, Writer, answer_304_if_current
+from api.dependencies import PreconditionDep, Reader, RowId, Writer
+from api.headers import answer_304_if_current, write_ledger_etag
+from api.problem_json import document_problems
 from api.route import LedgerRoute
-from ledger.budgets import budgets
+from ledger.budgets import budgets, status
 from ledger.budgets.schemas import Budget, BudgetCreate, BudgetList, BudgetStatus, BudgetUpdate, StatusQuery
-from problems import NotFound, TooMany, document_problems
-from values.etags import write_ledger_etag, write_row_etag
-from values.fields import RowId
+from problems import NotFound, TooMany
+from values.etags import write_row_etag
 
 BUDGET_EXISTS: Final = budgets.budget_exists_problem(["category"], 3)
 
@@ -51,7 +52,7 @@ async def read_budget_status(
     budget was set are told too. `unbudgeted` is what the month of the day spends where no category's budget watches.
     """
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner, None if query.on else ledger.today))
-    return await budgets.read_status(ledger, query.on or ledger.today)
+    return await status.read_status(ledger, query.on or ledger.today)
 
 
 @router.get("/{budget_id}", summary="Read a budget", responses=document_problems([NotFound()]))

@@ -5,14 +5,15 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import PreconditionDep, Reader, Writer, answer_304_if_current
+from api.dependencies import PreconditionDep, Reader, RowId, Writer
+from api.headers import answer_304_if_current, write_ledger_etag
+from api.problem_json import document_problems
 from api.route import LedgerRoute, takes_long
 from ledger import categories
-from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, document_problems
+from problems import AlreadyExists, CategoryInUse, NotFound, TooMany
 from schemas import Category, CategoryCreate, CategoryDeleteQuery, CategoryList, CategoryQuery, CategoryUpdate
-from values.etags import write_ledger_etag, write_row_etag
+from values.etags import write_row_etag
 from values.field_errors import field_error
-from values.fields import RowId
 
 NAME_TAKEN: Final = AlreadyExists(
     errors=[field_error("/name", "already_exists", "You have a category of this name.")], members={"existing_id": 3}

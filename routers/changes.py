@@ -4,13 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import Reader, answer_304_if_current
+from api.dependencies import Reader
+from api.headers import answer_304_if_current, write_ledger_etag, write_next_link
+from api.problem_json import document_problems
 from api.route import LedgerRoute
-from ledger.pages import write_next_link
 from ledger.sync import feed
 from ledger.sync.schemas import Changes, ChangesQuery
-from problems import document_problems
-from values.etags import write_ledger_etag
 
 router = APIRouter(prefix="/changes", tags=["changes"], route_class=LedgerRoute)
 

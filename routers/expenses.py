@@ -7,27 +7,28 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
 import crud
-from api.dependencies import BulkPreconditionDep, PreconditionDep, Reader, Writer, answer_304_if_current
+from api.dependencies import BulkPreconditionDep, PreconditionDep, Reader, RowId, Writer
+from api.headers import answer_304_if_current, write_ledger_etag, write_next_link
+from api.problem_json import document_problems
 from api.route import LedgerRoute, takes_long, takes_much
 from ledger import categories
-from ledger.expenses import bulk
+from ledger.editing import REVISION_CHANGED
+from ledger.expenses import bulk, rows
 from ledger.expenses.filters import BulkQuery, ExpenseQuery
-from ledger.expenses.rows import REVISION_CHANGED
-from ledger.pages import write_next_link
+from ledger.expenses.schemas import BulkChange, ExpenseChange
 from ledger.sync import batch
-from ledger.sync.schemas import Batch, BatchResult, BulkChange, ExpenseChange
-from problems import FilterRequired, NotFound, PreconditionFailed, TooMany, document_problems
+from ledger.sync.schemas import Batch, BatchResult
+from problems import FilterRequired, NotFound, PreconditionFailed, TooMany
 from schemas import Expense, ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
-from values.etags import write_ledger_etag, write_row_etag
-from values.fields import RowId
+from values.etags import write_row_etag
 
-EXTERNAL_ID_TAKEN: Final = crud.external_id_taken_problem(7)
+EXTERNAL_ID_TAKEN: Final = rows.external_id_taken_problem(7)
 BATCH_REFUSED: Final = [
     batch.combine_problems([batch.prefix_pointers(problem, f"/operations/{place}")])
     for place, problem in enumerate(
         [
             batch.expense_not_found_problem(),
-            batch.prefix_pointers(crud.external_id_taken_problem(7), "/data"),
+            batch.prefix_pointers(rows.external_id_taken_problem(7), "/data"),
             PreconditionFailed(errors=[REVISION_CHANGED]),
             batch.prefix_pointers(categories.too_many_categories_problem("/category"), "/data"),
         ]

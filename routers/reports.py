@@ -4,13 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import Reader, answer_304_if_current
+from api.dependencies import Reader
+from api.headers import answer_304_if_current, write_ledger_etag
+from api.problem_json import document_problems
 from api.route import LedgerRoute
-from ledger.budgets.schemas import SpendingReport
-from ledger.expenses.filters import SpendingQuery
 from ledger.reports import spending
-from problems import document_problems
-from values.etags import write_ledger_etag
+from ledger.reports.schemas import SpendingQuery, SpendingReport
 
 router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
 

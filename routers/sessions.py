@@ -5,13 +5,13 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Form
 
-from api.dependencies import AccountsDep, ClientDep, SessionsDep, SignedInCaller, UnitOfWorkDep
+from api.dependencies import AccountsDep, ClientDep, RowId, SessionsDep, SignedInCaller, UnitOfWorkDep
+from api.problem_json import document_problems
 from api.route import LedgerRoute, takes_long
-from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused, TooManyAttempts, document_problems
+from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused, TooManyAttempts
 from schemas import SignIn
 from users import sessions
 from users.schemas import RefreshTokenShown, SessionList, Token
-from values.fields import RowId
 
 TOO_MANY_ATTEMPTS: Final = TooManyAttempts(headers={"Retry-After": "840"})
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response
 
 import migrations
 from api.route import LedgerRoute
+from api.schemas import CurrencyInfo, CurrencyList, Health, Readiness, Service
 from config import VERSION
 from migrations import SchemaState
 from values.money import DECIMALS
-from values.shapes import CurrencyInfo, CurrencyList, Health, Readiness, Service
 
 router = APIRouter(tags=["service"])
 currencies = APIRouter(tags=["service"], route_class=LedgerRoute)

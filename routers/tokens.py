@@ -4,12 +4,12 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from api.dependencies import SignedInCaller, UnitOfWorkDep
+from api.dependencies import RowId, SignedInCaller, UnitOfWorkDep
+from api.problem_json import document_problems
 from api.route import LedgerRoute
-from problems import NotFound, TooMany, document_problems
+from problems import NotFound, TooMany
 from users import personal_tokens
 from users.schemas import PersonalTokenCreate, PersonalTokenList, PersonalTokenSecret
-from values.fields import RowId
 
 router = APIRouter(prefix="/users/me/tokens", tags=["tokens"], route_class=LedgerRoute)
 

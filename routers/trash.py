@@ -5,15 +5,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import BulkPreconditionDep, Reader, Writer, answer_304_if_current
+from api.dependencies import BulkPreconditionDep, Reader, RowId, Writer
+from api.headers import answer_304_if_current, write_ledger_etag, write_next_link
+from api.problem_json import document_problems
 from api.route import LedgerRoute, takes_long
 from ledger.expenses import trash
-from ledger.pages import write_next_link
-from ledger.sync.schemas import BulkChange, Deletion
-from problems import NotFound, TooMany, document_problems
+from ledger.expenses.schemas import BulkChange, Deletion
+from problems import NotFound, TooMany
 from schemas import Expense, ExpenseList
-from values.etags import write_ledger_etag, write_row_etag
-from values.fields import RowId
+from values.etags import write_row_etag
 from values.shapes import PageQuery
 
 router = APIRouter(prefix="/expenses", tags=["trash"], route_class=LedgerRoute)

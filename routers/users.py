@@ -6,8 +6,9 @@ from typing import Final
 from fastapi import APIRouter
 
 from api.dependencies import AccountsDep, AnyCaller, ClientDep, SignedInCaller, UnitOfWorkDep
+from api.problem_json import document_problems
 from api.route import LedgerRoute, takes_long
-from problems import AlreadyExists, WrongPassword, document_problems
+from problems import AlreadyExists, WrongPassword
 from routers.sessions import TOO_MANY_ATTEMPTS
 from schemas import AccountDeletion, PasswordChange, User, UserCreate, UserUpdate
 from values.field_errors import field_error

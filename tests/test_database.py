@@ -35,13 +35,15 @@ from sqlalchemy.exc import OperationalError
 import migrations
 from api import route
 from config import Settings
-from database import LARGEST_ID, SUM_PART, exact_sum, now
+from database import now
 from infra import engines
+from infra.column_types import SUM_PART, exact_sum
 from infra.faults import Fault
 from main import create_app
 from models import Category, LedgerState, User
 from tests.conftest import GOOD_SECRET, Person, Statements, _visitor, hold
 from tests.support.servers import MySQL, NoServer, PrivateMariaDB
+from values.fields import LARGEST_ID
 
 on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 

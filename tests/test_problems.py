@@ -8,6 +8,7 @@ import httpx
 import pytest
 from starlette.exceptions import HTTPException
 
+from api.problem_json import to_problem
 from problems import (
     AlreadyExists,
     BodyTooLarge,
@@ -31,7 +32,6 @@ from problems import (
     UnsupportedMediaType,
     ValidationFailed,
     WrongPassword,
-    to_problem,
 )
 from tests.conftest import Person
 

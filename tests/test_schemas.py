@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from problems import to_problem
+from api.problem_json import to_problem
 from schemas import (
     CategoryCreate,
     CategoryUpdate,

@@ -36,12 +36,13 @@ from schemas import AccountDeletion, PasswordChange, SignIn, UserCreate, UserUpd
 from schemas import User as UserAnswer
 from users import familiar_networks, sessions, throttle
 from users.client_address import Client
-from users.hashing import PasswordHasher, check_length, refuse_guessable
+from users.hashing import PasswordHasher
 from users.schemas import Token
 from users.sessions import Sessions
 from users.throttle import Throttle
 from values.field_errors import FieldError, field_error, to_field_error
 from values.fields import normalize_email
+from values.passwords import check_length, refuse_guessable
 from values.texts import make_name_key
 
 _PROFILE_COLUMNS: Final = (

@@ -13,8 +13,6 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import TypeAliasType
 
-from database import LARGEST_ID
-from problems import NotFound
 from values import money, periods
 from values.field_errors import invalid_value
 from values.texts import (
@@ -29,6 +27,7 @@ from values.texts import (
 
 T = TypeVar("T")
 
+LARGEST_ID: Final = 2**63 - 1
 # Control characters of C0 save tab and newline: invisible, and poison to logs, CSV files and terminals.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
 _TEXT_PATTERN: Final = r"^[^\x00-\x08\x0b-\x1f]*$"
@@ -41,7 +40,6 @@ _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 MAX_CODE_POINTS_COMPOSED: Final = 4
 _USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
-_ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 _WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,39}")
 
 
@@ -153,13 +151,6 @@ class NullableTextSchema:
         return described
 
 
-def _parse_row_id(value: object) -> int:
-    # What is no id is no row: the same answer as for a stranger's.
-    if not isinstance(value, str) or not _ROW_ID.fullmatch(value) or int(value) > LARGEST_ID:
-        raise NotFound
-    return int(value)
-
-
 def parse_whole_number(value: object) -> object:
     """Read the digits of an integer in a query string; whatever else is left to be refused."""
     return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
@@ -177,7 +168,6 @@ _DECIMAL: Final = r"^-?[0-9]{1,12}(\.[0-9]{1,3})?$"
 _NOT_ZERO: Final = r"^(?!-?0+(\.0+)?$)"
 _AMOUNT_LIMIT: Final = 10**money.MAX_WHOLE_DIGITS
 
-RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_parse_row_id)]
 WholeNumber = Annotated[int, BeforeValidator(parse_whole_number)]
 """An integer in a query string."""
 CursorText = Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})]

@@ -5,10 +5,9 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from pydantic.json_schema import SkipJsonSchema
 
+from ledger.reports.schemas import Days
 from values.fields import (
-    AmountText,
     BudgetAmount,
     CategoryName,
     Currency,
@@ -20,7 +19,6 @@ from values.fields import (
     TotalText,
 )
 from values.shapes import (
-    OMITS_DEFAULTS,
     RequestModel,
     ResponseModel,
     WithAmount,
@@ -30,132 +28,6 @@ from values.shapes import (
 )
 
 # --- Reports ----------------------------------------------------------------------------------------------------------
-
-Dimension = Literal["category", "day", "week", "month", "quarter", "year", "weekday"]
-OnlyCompared = TotalText | SkipJsonSchema[None]
-"""Of what is there only in a comparison."""
-
-
-class Days(ResponseModel):
-    """A span of days; both belong to it."""
-
-    from_: date = Field(serialization_alias="from")
-    to: date
-
-
-class _Bucket(ResponseModel):
-    day: str | SkipJsonSchema[None] = Field(
-        default=None,
-        description="Like the name of each time but a weekday, a `period` by which to list it: all of it, even where "
-        "the report's span cuts it off.",
-    )
-    week: str | SkipJsonSchema[None] = None
-    month: str | SkipJsonSchema[None] = None
-    quarter: str | SkipJsonSchema[None] = None
-    year: str | SkipJsonSchema[None] = None
-    weekday: int | SkipJsonSchema[None] = Field(default=None, description="1 (Monday) to 7 (ISO 8601).")
-    category: str | None = Field(
-        default=None, description="Null: what has no category. Absent unless grouped by category."
-    )
-
-    model_config = OMITS_DEFAULTS
-
-
-class _Spending(ResponseModel):
-    currency: str
-    total: TotalText
-    count: int
-    average: TotalText | None = Field(description="Null where there are no expenses, as are `min` and `max`.")
-    min: AmountText | None
-    max: AmountText | None
-    previous_total: OnlyCompared = Field(default=None, description="Only with `compare`.")
-    change: OnlyCompared = Field(default=None, description="`total` less `previous_total`; only with `compare`.")
-    change_percent: float | None = Field(
-        default=None,
-        description="Of `previous_total`, to one decimal; null where that is not positive; only with `compare`.",
-    )
-
-    model_config = OMITS_DEFAULTS
-
-
-class SpendingTotal(_Spending):
-    """What was spent in one currency in the whole span."""
-
-    per_day: TotalText = Field(description="`total` by all days of the span.")
-
-
-class SpendingGroup(_Spending, _Bucket):
-    """What was spent in one bucket and currency; it is named by what was grouped by."""
-
-    share_percent: float | None = Field(
-        description="Of the total in its currency, to one decimal; null where that is not positive."
-    )
-
-
-class SpendingReport(ResponseModel):
-    """Where the money went, currency by currency: sums of different ones are never added up."""
-
-    period: Days
-    compared_to: Days | SkipJsonSchema[None] = Field(default=None, description="Only with `compare`.")
-    group_by: list[Dimension]
-    totals: list[SpendingTotal] = Field(description="A row a currency; your own is always there, and comes first.")
-    groups: list[SpendingGroup] = Field(
-        description="A row a bucket and currency, in the order of `group_by`; empty without it. Buckets of time are "
-        "there over the whole span, with zeros, for each currency and category that occurs in it or in what it is "
-        "compared with. Those at its ends hold only their days inside it. With `compare`, the first is set beside the "
-        "first of the other span, the second beside the second, and so on, however long they are, and weekdays beside "
-        "their like; what the other span has beyond that is in `totals` alone."
-    )
-
-    model_config = OMITS_DEFAULTS | with_example(
-        period={"from": "2026-11-01", "to": "2026-11-30"},
-        compared_to={"from": "2026-10-01", "to": "2026-10-31"},
-        group_by=["month", "category"],
-        totals=[
-            {
-                "currency": "EUR",
-                "total": "412.30",
-                "count": 31,
-                "average": "13.30",
-                "min": "1.20",
-                "max": "89.00",
-                "previous_total": "380.00",
-                "change": "32.30",
-                "change_percent": 8.5,
-                "per_day": "13.74",
-            }
-        ],
-        groups=[
-            {
-                "month": "2026-11",
-                "category": "Groceries",
-                "currency": "EUR",
-                "total": "120.00",
-                "count": 9,
-                "average": "13.33",
-                "min": "3.10",
-                "max": "42.00",
-                "previous_total": "110.00",
-                "change": "10.00",
-                "change_percent": 9.1,
-                "share_percent": 29.1,
-            },
-            {
-                "month": "2026-11",
-                "category": None,
-                "currency": "EUR",
-                "total": "0.00",
-                "count": 0,
-                "average": None,
-                "min": None,
-                "max": None,
-                "previous_total": "15.00",
-                "change": "-15.00",
-                "change_percent": -100.0,
-                "share_percent": 0.0,
-            },
-        ],
-    )
 
 
 # --- Budgets ----------------------------------------------------------------------------------------------------------

@@ -6,13 +6,13 @@ from sqlalchemy import ColumnElement, bindparam, case, false, func, or_, select,
 
 from ledger.categories import find_category_id, find_or_create_category
 from ledger.core import Ledger
+from ledger.editing import Precondition, refuse_changed_row
 from ledger.expenses import trash
 from ledger.expenses.filters import BulkQuery
-from ledger.expenses.rows import build_description_columns, refuse_changed_row
-from ledger.sync.schemas import BulkChange, ExpenseChange
+from ledger.expenses.rows import build_description_columns
+from ledger.expenses.schemas import BulkChange, ExpenseChange
 from models import Expense
 from problems import FilterRequired
-from values.etags import Precondition
 
 _MINE: Final = Expense.owner_id == bindparam("owner")
 

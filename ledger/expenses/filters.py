@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from sqlalchemy import ColumnElement, bindparam, func, or_, select
 
-from ledger.budgets.schemas import Dimension
 from models import MAX_CATEGORIES, Category, Expense
 from problems import ValidationFailed
 from values import periods
@@ -23,7 +22,6 @@ from values.fields import (
     make_text_validator,
     make_validator,
 )
-from values.periods import Comparison
 from values.shapes import PageQuery, RequestModel
 from values.spans import Span
 from values.texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, make_name_key, make_text_key
@@ -45,13 +43,6 @@ Period = Annotated[
 ]
 
 
-def _refuse_commas(value: object) -> object:
-    if isinstance(value, str) and "," in value:
-        raise invalid_value("not_allowed", "Give it once for each: group_by=month&group_by=category.")
-    return value
-
-
-GroupByField = Annotated[Dimension, BeforeValidator(_refuse_commas)]
 ExternalIdFilter = Annotated[
     str,
     AfterValidator(make_text_validator(1, EXTERNAL_ID_LENGTH)),
@@ -191,53 +182,3 @@ class BulkQuery(ExpenseFilter):
     """Which expenses to change or delete at once."""
 
     dry_run: BooleanParameter = Field(default=False, description="Only count them; nothing is written.")
-
-
-class SpendingQuery(ExpenseFilter):
-    """What a report adds up, in which buckets, and what it is compared with; without any dates it is this month's."""
-
-    group_by: list[GroupByField] = Field(
-        default=[],
-        max_length=2,
-        json_schema_extra={
-            "uniqueItems": True,
-            "contains": {"not": {"const": "category"}},
-            "minContains": 0,
-            "maxContains": 1,
-        },
-        description="None, one or two: `category`, and one of `day`, `week`, `month`, `quarter`, `year`, `weekday`. "
-        "Two are given as `group_by=month&group_by=category`.",
-    )
-    compare: Omittable[Comparison] = Field(
-        default=None,
-        description="`previous`: the span just before, of equal length; before a whole month, quarter, year or "
-        "`last-N-months` as many whole ones, before `month-to-date` and `year-to-date` the same days of the month or "
-        "year before. `last-year`: the same months, week or days a year before (week 52 where that year has no 53, and "
-        "28 February for a 29th that is an end of the span).",
-    )
-
-    @field_validator("group_by")
-    @classmethod
-    def _check_group_by(cls, group_by: list[str]) -> list[str]:
-        if len(set(group_by)) < len(group_by):
-            raise invalid_value("not_allowed", "Group by each of these once.", of_several=True)
-        if len(times := set(group_by) - {"category"}) > 1:
-            raise invalid_value(
-                "not_allowed", f"Group by one time only: {' or '.join(sorted(times))}.", of_several=True
-            )
-        return group_by
-
-    @property
-    def time_unit(self) -> str | None:
-        """The unit of time to group by, if there is one."""
-        return next((name for name in self.group_by if name != "category"), None)
-
-    @property
-    def depends_on_today(self) -> bool:
-        """Whether it means other days tomorrow: this month does, and what is open at an end may."""
-        return super().depends_on_today or self.has_open_end or (self.from_ is None and self.period is None)
-
-    @property
-    def has_open_end(self) -> bool:
-        """Whether one end of the span was given without the other."""
-        return (self.from_ is None) != (self.to is None)

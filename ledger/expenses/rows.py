@@ -1,17 +1,18 @@
 """Rows: how an expense is read, live or from the trash, and what changing a row has in common, whatever it is."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, select
 
 from infra.prepared import TupleRow
+from ledger.core import Ledger
+from ledger.editing import build_money_columns, convert_amount
 from models import Category, Expense, TrashedExpense
-from problems import PreconditionFailed, ValidationFailed
+from problems import AlreadyExists
 from schemas import Expense as ExpenseAnswer
+from schemas import ExpenseCreate
 from values import money
-from values.etags import NO_ETAG_FOR_MANY, Precondition
 from values.field_errors import field_error
 from values.texts import make_text_key
 
@@ -56,39 +57,6 @@ def build_expense_from_columns(values: Mapping[str, Any]) -> ExpenseAnswer:
     )
 
 
-REVISION_CHANGED: Final = field_error("/revision", "precondition_failed", "The row's revision is another now.")
-
-
-def refuse_changed_row(revision: int | None, condition: Precondition, sent: int | None = None) -> None:
-    """Raise PreconditionFailed where a row, at this revision, is not what the change is for; many rows have none."""
-    unmet = condition.list_failures(revision)
-    if sent not in {None, revision}:
-        unmet.append(REVISION_CHANGED)
-    if unmet:
-        raise PreconditionFailed(NO_ETAG_FOR_MANY if revision is None else "", errors=unmet)
-
-
-def convert_amount(amount: Decimal, currency: str) -> int:
-    """Return an amount in thousandths; raise ValidationFailed where the currency has not so many decimals."""
-    try:
-        return money.to_thousandths(amount, currency)
-    except money.TooManyDecimals as error:
-        raise ValidationFailed(errors=[field_error("/amount", error.code, str(error))]) from None
-
-
-def build_money_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row's amount and currency after the fields sent; an amount that was not sent must fit a new currency."""
-    currency = fields.get("currency", row["currency"])
-    if "amount" in fields:
-        return {"amount": convert_amount(fields["amount"], currency), "currency": currency}
-    kept = Decimal(money.write_amount(row["amount"], row["currency"])).normalize()
-    try:
-        return {"amount": money.to_thousandths(kept, currency), "currency": currency}
-    except money.TooManyDecimals as error:
-        entry = field_error("/currency", error.code, f"{error} Send an amount too.")
-        raise ValidationFailed(errors=[entry]) from None
-
-
 def build_expense_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of an expense that the fields sent ask for, but for those that other rows have a say in."""
     columns = build_money_columns(row, fields)
@@ -102,3 +70,25 @@ def build_expense_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> 
 def build_description_columns(text: str | None) -> dict[str, str | None]:
     """Return the columns of a description: itself, and the key that it is searched by."""
     return {"description": text, "description_key": text and make_text_key(text)}
+
+
+def build_new_columns(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
+    """Return the columns of a new expense, but for its category and its revision."""
+    currency = data.currency or ledger.owner.currency
+    instant = ledger.instant
+    return {
+        "amount": convert_amount(data.amount, currency),
+        "currency": currency,
+        "spent_on": data.date or ledger.today,
+        **build_description_columns(data.description),
+        "external_id": data.external_id,
+        "created_at": instant,
+        "updated_at": instant,
+    }
+
+
+def external_id_taken_problem(existing_id: int | None, *, is_deleted: bool = False) -> AlreadyExists:
+    """Return the refusal of an `external_id` that belongs to another expense, which is new where it has no id yet."""
+    holder = "A deleted" if is_deleted else "Another"
+    entry = field_error("/external_id", "already_exists", f"{holder} expense of yours has this id.")
+    return AlreadyExists(errors=[entry], members={} if existing_id is None else {"existing_id": existing_id})

@@ -7,14 +7,14 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal, 
 
 from infra.prepared import Prepared
 from ledger.core import CHUNK_SIZE, Ledger
-from ledger.expenses.rows import build_expense, refuse_changed_row, select_expenses
+from ledger.editing import Precondition, refuse_changed_row
+from ledger.expenses.rows import build_expense, select_expenses
+from ledger.expenses.schemas import BulkChange
 from ledger.pages import PAGE_SIZE, Cursor, build_before_condition, fingerprint_query, parse_cursor
-from ledger.sync.schemas import BulkChange
 from models import Expense, Tombstone, TrashedExpense
 from problems import NotFound
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseList
-from values.etags import Precondition
 from values.field_errors import field_error
 from values.shapes import PageQuery
 

@@ -12,11 +12,17 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import bindparam, select, update
 
-from crud import build_new_columns, external_id_taken_problem
 from ledger import categories
 from ledger.core import Ledger
+from ledger.editing import Precondition, refuse_changed_row
 from ledger.expenses import trash
-from ledger.expenses.rows import build_expense_columns, build_expense_from_columns, refuse_changed_row, select_expenses
+from ledger.expenses.rows import (
+    build_expense_columns,
+    build_expense_from_columns,
+    build_new_columns,
+    external_id_taken_problem,
+    select_expenses,
+)
 from ledger.sync.schemas import (
     Batch,
     BatchResult,
@@ -30,7 +36,6 @@ from ledger.sync.schemas import (
 from models import Expense, Tombstone, TrashedExpense
 from problems import NotFound, Problem, ValidationFailed
 from schemas import ExpenseCreate, ExpenseUpdate
-from values.etags import Precondition
 from values.field_errors import field_error, translate_errors
 from values.texts import make_name_key
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from sqlalchemy import BindParameter, Row, Select, bindparam, select
 
-from database import LARGEST_ID
 from ledger import categories
 from ledger.budgets import budgets
 from ledger.core import Ledger
@@ -31,6 +30,7 @@ from ledger.sync.schemas import Changes, ChangesQuery, Deleted
 from models import Budget, Category, Expense, Tombstone
 from problems import ResyncRequired
 from values.field_errors import parameter_error
+from values.fields import LARGEST_ID
 
 _UNTIL: Final[BindParameter[Any]] = bindparam("until")
 _KIND: Final[BindParameter[Any]] = bindparam("kind")

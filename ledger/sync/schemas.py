@@ -6,14 +6,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, WrapValidator
 
-from database import LARGEST_ID
 from ledger.budgets.schemas import Budget
 from schemas import Category, Expense, ExpenseCreate, ExpenseUpdate
 from values.fields import (
-    CategoryName,
+    LARGEST_ID,
     CursorText,
-    Description,
-    NullableText,
     Omittable,
     RevisionNumber,
     WholeNumber,
@@ -24,36 +21,6 @@ from values.shapes import RequestModel, ResponseModel, with_example
 MAX_OPERATIONS: Final = 1_000
 
 # --- Many changes at once ---------------------------------------------------------------------------------------------
-
-
-class ExpenseChange(RequestModel):
-    """What to change of many expenses; null clears, what is left out stays."""
-
-    category: NullableText[CategoryName] = Field(
-        default=None, description="A new name makes the category; empty is null."
-    )
-    description: NullableText[Description] = Field(default=None, description="Empty is null.")
-
-    model_config = with_example(category="Groceries")
-
-
-class BulkChange(ResponseModel):
-    """What became of many expenses at once."""
-
-    matched: int = Field(description="How many expenses it is about.")
-    revision: int | None = Field(
-        description="The `revision` that those it changed now bear, deleted ones in the trash; null where nothing was."
-    )
-
-    model_config = with_example(matched=12, revision=32)
-
-
-class Deletion(RequestModel):
-    """Which deletion to undo: by the revision that it took, which its expenses bear in the trash."""
-
-    revision: Annotated[int, Field(ge=1, le=LARGEST_ID)]
-
-    model_config = with_example(revision=31)
 
 
 ExpenseIdField = Annotated[int, Field(ge=1, le=LARGEST_ID, description="The expense's `id`.")]

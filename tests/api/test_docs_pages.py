@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 import pytest
 
-from api.openapi import _hash_script
+from api.docs_pages import _hash_script
 from tests.support.browser import Browser
 from tests.support.servers import NoServer, Service
 

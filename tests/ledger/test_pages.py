@@ -16,13 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from database import LARGEST_ID
-from ledger.pages import Cursor, fingerprint_query, parse_cursor, write_next_link
+from api.headers import write_next_link
+from ledger.pages import Cursor, fingerprint_query, parse_cursor
 from problems import ValidationFailed
 from tests.conftest import Person, SignUp, signed_up
 from tests.test_crud import spend
 from tests.test_problems import blamed
 from tests.values.test_field_errors import any_text
+from values.fields import LARGEST_ID
 from values.periods import EARLIEST, LATEST
 from values.spans import Span
 

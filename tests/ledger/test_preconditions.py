@@ -7,12 +7,12 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from database import LARGEST_ID
 from tests.conftest import At, Person
 from tests.ledger.test_core import statuses
 from tests.support.matrix import OPERATIONS
 from tests.test_crud import read, spend
 from tests.values.test_etags import Headers, blame, get, places, tag_of
+from values.fields import LARGEST_ID
 
 pytestmark = pytest.mark.usefixtures("noon")
 

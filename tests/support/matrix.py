@@ -12,10 +12,11 @@ import httpx
 from sqlalchemy import Connection, Table, select
 
 from config import Settings
-from database import LARGEST_ID, Base
+from database import Base
 from main import create_app
 from models import PersonalToken
 from tests.conftest import Person
+from values.fields import LARGEST_ID
 
 Node = dict[str, Any]
 Path = tuple[str | int, ...]

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, bindparam, func, insert, select, text
 
 from config import Settings
-from database import LARGEST_ID, Base, now
+from database import Base, now
 from infra.faults import CommitLost
 from main import create_app
 from models import PersonalToken
@@ -32,6 +32,7 @@ from tests.test_crud import spend
 from tests.test_database import Commits
 from tests.test_problems import JSON, blamed
 from users import personal_tokens
+from values.fields import LARGEST_ID
 
 TOKENS = "/users/me/tokens"
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase

@@ -25,13 +25,14 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 
 from auth import AccessTokens
 from config import Settings
-from database import LARGEST_ID, Base, now
+from database import Base, now
 from main import create_app
 from models import RefreshToken, Session
 from tests.conftest import GOOD_SECRET, Person, Statements, forget_attempts, signed_up
 from tests.support.matrix import bearer, said
 from tests.support.servers import Service
 from users import sessions
+from values.fields import LARGEST_ID
 
 INVALID = (401, "invalid_token")
 REUSED = (401, "refresh_token_reused")

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
+from api.headers import write_ledger_etag
 from auth import Caller
-from database import LARGEST_ID
 from tests.conftest import NOON, At, Person, SignUp, Statements
 from tests.support.matrix import OPERATIONS
 from tests.test_crud import spend
-from values.etags import parse_etags, write_ledger_etag
+from values.etags import parse_etags
+from values.fields import LARGEST_ID
 
 pytestmark = pytest.mark.usefixtures("noon")
 

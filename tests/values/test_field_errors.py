@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from ledger.budgets.schemas import BudgetCreate, BudgetUpdate, StatusQuery
-from ledger.expenses.filters import ExpenseQuery, SpendingQuery
+from ledger.expenses.filters import ExpenseQuery
+from ledger.reports.schemas import SpendingQuery
 from schemas import (
     CategoryCreate,
     CategoryUpdate,

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from api.dependencies import RowId
 from problems import NotFound
 from schemas import CategoryCreate, ExpenseCreate, UserCreate
 from tests.test_schemas import EXPENSE, USER, blamed, taken
-from values.fields import RowId
 from values.texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, KEY_GROWTH, NAME_LENGTH, make_name_key, make_text_key
 
 

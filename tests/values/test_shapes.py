@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from values.shapes import Problem, ProblemEntry, RequestModel, ResponseModel, with_example
+from api.schemas import Problem, ProblemEntry
+from values.shapes import RequestModel, ResponseModel, with_example
 
 
 class Sent(RequestModel):

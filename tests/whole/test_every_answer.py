@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 
 from config import Settings
-from database import LARGEST_ID
 from main import create_app
 from tests.conftest import Person, signed_up
 from tests.support.matrix import (
@@ -34,6 +33,7 @@ from tests.support.matrix import (
     parameters,
     said,
 )
+from values.fields import LARGEST_ID
 
 pytestmark = pytest.mark.wire
 

@@ -11,10 +11,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from database import LARGEST_ID, now
+from database import now
 from models import Budget, Category, Expense, TrashedExpense, User
 from tests.conftest import Person
 from tests.support.matrix import CLOSED, OF_ONE_ROW, OPERATIONS, PUBLIC, QUERIES, Ledger, Operation, call, ledger_of
+from values.fields import LARGEST_ID
 
 # --- without a token --------------------------------------------------------------------------------------------------
 

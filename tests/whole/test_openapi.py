@@ -13,13 +13,13 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from config import Settings
-from database import LARGEST_ID
 from main import create_app
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 from tests.conftest import Person
 from tests.support.fuzzing import fuzz
 from tests.support.servers import MySQL
 from tests.support.unsayable import is_unsayable
+from values.fields import LARGEST_ID
 from values.money import DECIMALS
 
 Node = dict[str, Any]

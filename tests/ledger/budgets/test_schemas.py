@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from ledger.budgets.schemas import Days, SpendingGroup, SpendingReport
+from ledger.reports.schemas import Days, SpendingGroup, SpendingReport
 
 NOVEMBER = Days(from_=date(2026, 11, 1), to=date(2026, 11, 30))
 

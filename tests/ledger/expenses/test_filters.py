@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from api.problem_json import to_problem
 from ledger.expenses.filters import ExpenseFilter, ExpenseQuery
-from problems import to_problem
 from tests.conftest import Person, SignUp, signed_up
 from tests.test_crud import spend
 from tests.test_problems import blamed

@@ -4,9 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from ledger.expenses.rows import build_money_columns, convert_amount, refuse_changed_row
+from ledger.editing import Precondition, build_money_columns, convert_amount, refuse_changed_row
 from problems import PreconditionFailed, ValidationFailed
-from values.etags import Precondition
 
 LUNCH = {"amount": 12_500, "currency": "EUR"}
 

@@ -15,7 +15,7 @@ from sqlalchemy import NullPool, create_engine, make_url
 
 import migrations
 from ledger import reports
-from ledger.reports.spending import select_spending
+from ledger.reports.totals import select_spending
 from models import Expense
 from tests.conftest import Person, SignUp, Statements
 from tests.ledger.test_categories import create

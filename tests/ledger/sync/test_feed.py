@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Executable, Row, insert, text
 
-from database import LARGEST_ID
 from ledger.core import Ledger
 from ledger.sync import feed
 from models import Budget, Category
@@ -27,6 +26,7 @@ from tests.test_crud import change, spend
 from tests.test_problems import blamed
 from tests.values.test_field_errors import any_text
 from tests.whole.test_service import sign_up as sign_up_at
+from values.fields import LARGEST_ID
 
 KINDS = {"budget": "budgets", "category": "categories", "expense": "expenses"}
 NOTHING: dict[str, list[object]] = {"expenses": [], "categories": [], "budgets": [], "deleted": []}

@@ -8,25 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from database import LARGEST_ID
+from ledger.expenses.schemas import BulkChange, Deletion, ExpenseChange
 from ledger.sync.schemas import (
     MAX_OPERATIONS,
     Batch,
     BatchResult,
-    BulkChange,
     Changes,
     ChangesQuery,
     CreateOperation,
     Deleted,
     DeleteOperation,
-    Deletion,
-    ExpenseChange,
     InvalidOperation,
     OperationResult,
     UpdateOperation,
 )
 from tests.values.test_field_errors import ENTRY_CODES, any_json, any_text, refused
 from values.field_errors import FieldError, translate_errors
+from values.fields import LARGEST_ID
 from values.shapes import callers_currency
 
 CREATE: dict[str, Any] = {"op": "create", "data": {"amount": "12.50"}}

@@ -1,0 +1,84 @@
+"""The pages of the documentation, /docs and /redoc, served with all of their files by the service itself."""
+
+import base64
+import hashlib
+import re
+from importlib.resources import files
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from api.openapi import TITLE
+
+ASSETS_PATH: Final = "/assets"
+ASSET_FILES: Final = files("fastapi_offline") / "static"
+# An image of another host, which the bundle would ask for on every visit.
+_FOREIGN_LOGO: Final = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
+_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+class Assets(StaticFiles):
+    """The files of the pages, always whole: a range that cannot be met would be an error in plain text."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one file, whatever range is asked for (RFC 9110 section 14.2 lets a server ignore it)."""
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+def mount_pages(app: FastAPI) -> None:
+    """Serve /docs and /redoc without any other host."""
+    app.add_route(f"{ASSETS_PATH}/redoc.standalone.js", _serve_redoc_bundle, include_in_schema=False)
+    app.mount(ASSETS_PATH, Assets(directory=str(ASSET_FILES)), "assets")
+
+    async def show_docs(_: Request) -> HTMLResponse:
+        """Show Swagger UI."""
+        page = get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=TITLE,
+            swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS_PATH}/favicon.png",
+            swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
+        )
+        return _add_policy(page)
+
+    async def show_redoc(_: Request) -> HTMLResponse:
+        """Show ReDoc."""
+        page = get_redoc_html(
+            openapi_url="/openapi.json",
+            title=TITLE,
+            redoc_js_url=f"{ASSETS_PATH}/redoc.standalone.js",
+            redoc_favicon_url=f"{ASSETS_PATH}/favicon.png",
+            with_google_fonts=False,
+        )
+        return _add_policy(page)
+
+    app.add_route("/docs", show_docs, include_in_schema=False)
+    app.add_route("/redoc", show_redoc, include_in_schema=False)
+
+
+async def _serve_redoc_bundle(_: Request) -> Response:
+    own = (
+        (ASSET_FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, f"{ASSETS_PATH}/favicon.png".encode())
+    )
+    return Response(own, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+
+
+def _add_policy(page: HTMLResponse) -> HTMLResponse:
+    # The pages run the bundles and the few lines inside them, named by their hash, and talk to this origin alone.
+    inline = " ".join(f"'sha256-{_hash_script(script)}'" for script in _SCRIPT.findall(bytes(page.body).decode()))
+    page.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; script-src 'self' {inline}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'"
+    )
+    return page
+
+
+def _hash_script(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,121 @@
+"""How a problem is sent: as application/problem+json (RFC 9457), and how it is documented."""
+
+import json
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from problems import InternalError, MalformedBody, MethodNotAllowed, NotFound, Problem, ValidationFailed
+from values.field_errors import FieldError, translate_errors
+
+MEDIA_TYPE: Final = "application/problem+json"
+TOKEN_PATH: Final = "/users/token"  # noqa: S105
+PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
+Responses = dict[int | str, dict[str, Any]]
+
+
+def get_title(problem: Problem) -> str:
+    """Return the name of a problem's status as RFC 9110 has it; older Pythons know two of them by older names."""
+    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(problem.status, problem.status.phrase)
+
+
+def to_problem(error: Exception) -> Problem:
+    """Return the problem that an error is: one of ours, one of the framework's, or what nobody expected."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return ValidationFailed(errors=translate_errors(error.errors()))
+    if isinstance(error, HTTPException):
+        kinds: dict[int, type[Problem]] = {
+            HTTPStatus.NOT_FOUND: NotFound,
+            HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed,
+        }
+        return kinds.get(error.status_code, MalformedBody)(headers=dict(error.headers or {}))
+    return InternalError()
+
+
+def render_problem(request: Request, problem: Problem) -> Response:
+    """Return the answer that a problem is."""
+    body = to_members(problem, request.scope.get("request_id", ""))
+    if request.scope["path"] == TOKEN_PATH:
+        body |= _build_oauth_members(problem)
+    return Response(
+        json.dumps(body, ensure_ascii=False, separators=(",", ":")), problem.status, dict(problem.headers), MEDIA_TYPE
+    )
+
+
+def to_members(problem: Problem, request_id: str) -> dict[str, Any]:
+    """Return the members of a problem (RFC 9457 section 3.1, and our own)."""
+    body = {
+        "type": "about:blank",
+        "title": get_title(problem),
+        "status": problem.status.value,
+        "detail": problem.detail,
+        "code": problem.code,
+        "request_id": request_id,
+        **problem.members,
+    }
+    return body | {"errors": [entry.to_json() for entry in problem.errors]} if problem.errors else body
+
+
+def _build_oauth_members(problem: Problem) -> dict[str, str]:
+    # RFC 6749 sections 5.2 and 4.1.2.1; Swagger's Authorize shows these two and nothing else.
+    kinds = {
+        401: "invalid_grant",
+        429: "temporarily_unavailable",
+        500: "server_error",
+        503: "temporarily_unavailable",
+    }
+    described = " ".join([problem.detail, *(f"{_get_field_name(entry)}: {entry.detail}" for entry in problem.errors)])
+    return {"error": kinds.get(problem.status, "invalid_request"), "error_description": described}
+
+
+def _get_field_name(entry: FieldError) -> str:
+    return next(iter(entry.location.values())).lstrip("/")
+
+
+def document_problems(problems: Iterable[Problem], beside: Responses | None = None) -> Responses:
+    """Return the problems as responses of an OpenAPI operation, an example each, beside those that it has already."""
+    responses: Responses = {}
+    for problem in problems:
+        example = {"summary": problem.detail, "value": to_members(problem, "0b8ff8cd7e6e4a1f")}
+        response = responses.setdefault(problem.status.value, {"description": get_title(problem), "content": {}})
+        content = response["content"].setdefault(MEDIA_TYPE, {"schema": PROBLEM_REF, "examples": {}})
+        content["examples"][problem.code] = example
+    for status, response in (beside or {}).items():
+        usual = responses.setdefault(status, response)
+        if usual is not response and MEDIA_TYPE in response.get("content", {}):
+            usual["content"][MEDIA_TYPE]["examples"] |= response["content"][MEDIA_TYPE]["examples"]
+    return responses
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """Answer with the problem that an error is."""
+    problem = to_problem(error)
+    if isinstance(problem, NotFound) and _is_method_missing(request):
+        problem = MethodNotAllowed()
+    if isinstance(problem, MethodNotAllowed):
+        problem.headers = {**problem.headers, **_build_allow_header(request)}
+    return render_problem(request, problem)
+
+
+def _is_method_missing(request: Request) -> bool:
+    """Whether the address is there, but not for this method: `DELETE /budgets/status` is no budget with an odd id."""
+    operations = request.app.openapi()["paths"].get(request.scope["path"], {})
+    return bool(operations) and request.method.lower() not in operations
+
+
+def _build_allow_header(request: Request) -> dict[str, str]:
+    """Return the Allow header of the request's path: the methods of all its routes, not just the first's."""
+    path, paths = request.scope["path"], request.app.openapi()["paths"]
+    templates = [path] if path in paths else [it for it in paths if re.fullmatch(re.sub(r"{\w+}", "[^/]+", it), path)]
+    methods = {method.upper() for template in templates for method in paths[template]}
+    if "GET" in methods:
+        methods.add("HEAD")
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}

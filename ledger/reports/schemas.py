@@ -1,0 +1,198 @@
+"""What is sent of reports."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from ledger.expenses.filters import ExpenseFilter
+from values.field_errors import invalid_value
+from values.fields import AmountText, Omittable, TotalText
+from values.periods import Comparison
+from values.shapes import OMITS_DEFAULTS, ResponseModel, with_example
+
+Dimension = Literal["category", "day", "week", "month", "quarter", "year", "weekday"]
+OnlyCompared = TotalText | SkipJsonSchema[None]
+"""Of what is there only in a comparison."""
+
+
+class Days(ResponseModel):
+    """A span of days; both belong to it."""
+
+    from_: date = Field(serialization_alias="from")
+    to: date
+
+
+class _Bucket(ResponseModel):
+    day: str | SkipJsonSchema[None] = Field(
+        default=None,
+        description="Like the name of each time but a weekday, a `period` by which to list it: all of it, even where "
+        "the report's span cuts it off.",
+    )
+    week: str | SkipJsonSchema[None] = None
+    month: str | SkipJsonSchema[None] = None
+    quarter: str | SkipJsonSchema[None] = None
+    year: str | SkipJsonSchema[None] = None
+    weekday: int | SkipJsonSchema[None] = Field(default=None, description="1 (Monday) to 7 (ISO 8601).")
+    category: str | None = Field(
+        default=None, description="Null: what has no category. Absent unless grouped by category."
+    )
+
+    model_config = OMITS_DEFAULTS
+
+
+class _Spending(ResponseModel):
+    currency: str
+    total: TotalText
+    count: int
+    average: TotalText | None = Field(description="Null where there are no expenses, as are `min` and `max`.")
+    min: AmountText | None
+    max: AmountText | None
+    previous_total: OnlyCompared = Field(default=None, description="Only with `compare`.")
+    change: OnlyCompared = Field(default=None, description="`total` less `previous_total`; only with `compare`.")
+    change_percent: float | None = Field(
+        default=None,
+        description="Of `previous_total`, to one decimal; null where that is not positive; only with `compare`.",
+    )
+
+    model_config = OMITS_DEFAULTS
+
+
+class SpendingTotal(_Spending):
+    """What was spent in one currency in the whole span."""
+
+    per_day: TotalText = Field(description="`total` by all days of the span.")
+
+
+class SpendingGroup(_Spending, _Bucket):
+    """What was spent in one bucket and currency; it is named by what was grouped by."""
+
+    share_percent: float | None = Field(
+        description="Of the total in its currency, to one decimal; null where that is not positive."
+    )
+
+
+class SpendingReport(ResponseModel):
+    """Where the money went, currency by currency: sums of different ones are never added up."""
+
+    period: Days
+    compared_to: Days | SkipJsonSchema[None] = Field(default=None, description="Only with `compare`.")
+    group_by: list[Dimension]
+    totals: list[SpendingTotal] = Field(description="A row a currency; your own is always there, and comes first.")
+    groups: list[SpendingGroup] = Field(
+        description="A row a bucket and currency, in the order of `group_by`; empty without it. Buckets of time are "
+        "there over the whole span, with zeros, for each currency and category that occurs in it or in what it is "
+        "compared with. Those at its ends hold only their days inside it. With `compare`, the first is set beside the "
+        "first of the other span, the second beside the second, and so on, however long they are, and weekdays beside "
+        "their like; what the other span has beyond that is in `totals` alone."
+    )
+
+    model_config = OMITS_DEFAULTS | with_example(
+        period={"from": "2026-11-01", "to": "2026-11-30"},
+        compared_to={"from": "2026-10-01", "to": "2026-10-31"},
+        group_by=["month", "category"],
+        totals=[
+            {
+                "currency": "EUR",
+                "total": "412.30",
+                "count": 31,
+                "average": "13.30",
+                "min": "1.20",
+                "max": "89.00",
+                "previous_total": "380.00",
+                "change": "32.30",
+                "change_percent": 8.5,
+                "per_day": "13.74",
+            }
+        ],
+        groups=[
+            {
+                "month": "2026-11",
+                "category": "Groceries",
+                "currency": "EUR",
+                "total": "120.00",
+                "count": 9,
+                "average": "13.33",
+                "min": "3.10",
+                "max": "42.00",
+                "previous_total": "110.00",
+                "change": "10.00",
+                "change_percent": 9.1,
+                "share_percent": 29.1,
+            },
+            {
+                "month": "2026-11",
+                "category": None,
+                "currency": "EUR",
+                "total": "0.00",
+                "count": 0,
+                "average": None,
+                "min": None,
+                "max": None,
+                "previous_total": "15.00",
+                "change": "-15.00",
+                "change_percent": -100.0,
+                "share_percent": 0.0,
+            },
+        ],
+    )
+
+
+def _refuse_commas(value: object) -> object:
+    if isinstance(value, str) and "," in value:
+        raise invalid_value("not_allowed", "Give it once for each: group_by=month&group_by=category.")
+    return value
+
+
+GroupByField = Annotated[Dimension, BeforeValidator(_refuse_commas)]
+
+
+class SpendingQuery(ExpenseFilter):
+    """What a report adds up, in which buckets, and what it is compared with; without any dates it is this month's."""
+
+    group_by: list[GroupByField] = Field(
+        default=[],
+        max_length=2,
+        json_schema_extra={
+            "uniqueItems": True,
+            "contains": {"not": {"const": "category"}},
+            "minContains": 0,
+            "maxContains": 1,
+        },
+        description="None, one or two: `category`, and one of `day`, `week`, `month`, `quarter`, `year`, `weekday`. "
+        "Two are given as `group_by=month&group_by=category`.",
+    )
+    compare: Omittable[Comparison] = Field(
+        default=None,
+        description="`previous`: the span just before, of equal length; before a whole month, quarter, year or "
+        "`last-N-months` as many whole ones, before `month-to-date` and `year-to-date` the same days of the month or "
+        "year before. `last-year`: the same months, week or days a year before (week 52 where that year has no 53, and "
+        "28 February for a 29th that is an end of the span).",
+    )
+
+    @field_validator("group_by")
+    @classmethod
+    def _check_group_by(cls, group_by: list[str]) -> list[str]:
+        if len(set(group_by)) < len(group_by):
+            raise invalid_value("not_allowed", "Group by each of these once.", of_several=True)
+        if len(times := set(group_by) - {"category"}) > 1:
+            raise invalid_value(
+                "not_allowed", f"Group by one time only: {' or '.join(sorted(times))}.", of_several=True
+            )
+        return group_by
+
+    @property
+    def time_unit(self) -> str | None:
+        """The unit of time to group by, if there is one."""
+        return next((name for name in self.group_by if name != "category"), None)
+
+    @property
+    def depends_on_today(self) -> bool:
+        """Whether it means other days tomorrow: this month does, and what is open at an end may."""
+        return super().depends_on_today or self.has_open_end or (self.from_ is None and self.period is None)
+
+    @property
+    def has_open_end(self) -> bool:
+        """Whether one end of the span was given without the other."""
+        return (self.from_ is None) != (self.to is None)
