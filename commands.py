@@ -14,11 +14,12 @@ from sqlalchemy.pool import NullPool
 
 import migrations
 from config import Settings, load_settings
+from crud import find_user
 from database import Database
 from infra.faults import CommitLost, classify_fault, describe_error
 from migrations import SchemaState
 from problems import Problem
-from users.accounts import Accounts, find_user
+from users.accounts import Accounts
 from users.hashing import PasswordHasher
 from users.throttle import Throttle
 
@@ -109,6 +110,8 @@ async def _reset_password(settings: Settings, name: str) -> None:
         await _refuse_unready(settings, database)
         async with database.new_unit() as unit:
             user = await find_user(unit, name)
+            if user is None:
+                raise OperatorError("There is no account with this user name or e-mail.")
             await unit.release()
             await accounts.reset_password(unit, user, _ask_password())
             await unit.commit()

@@ -1,49 +1,166 @@
-"""Expenses: create, read, change and remove."""
+"""Users and expenses: create, read, change and remove them; nothing here commits."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from infra.prepared import Prepared, TupleRow
+from database import Base, UnitOfWork, get_inserted_id, now
+from infra.prepared import Prepared
 from ledger.categories import find_or_create_category
 from ledger.core import Ledger
 from ledger.editing import Precondition, refuse_changed_row
 from ledger.expenses import trash
-from ledger.expenses.filters import ExpenseQuery
+from ledger.expenses.pages import PageRequest, load_page
+from ledger.expenses.plan import load_plan
 from ledger.expenses.rows import (
     build_expense,
-    build_expense_columns,
     build_expense_from_columns,
     build_new_columns,
-    external_id_taken_problem,
+    get_column,
     select_expenses,
 )
-from ledger.pages import (
-    PAGE_SIZE,
-    Cursor,
-    build_after_condition,
-    build_before_condition,
-    fingerprint_query,
-    parse_cursor,
-)
-from models import Expense, TrashedExpense
-from problems import NotFound
+from models import Expense, LedgerState, TrashedExpense, User
+from problems import AlreadyExists, InvalidToken, NotFound
 from schemas import Expense as ExpenseAnswer
-from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
-from values.spans import Span
+from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate, UserCreate
+from schemas import User as UserAnswer
+from values.field_errors import FieldError, field_error
+from values.fields import normalize_email
+from values.texts import make_name_key
 
-EDITABLE_FIELDS: Final = {"amount", "currency", "date", "category", "description", "external_id"}
+UserRow = Row[*tuple[Any, ...]]
+SIGN_IN_FIELDS: Final = {"username": "user name", "email": "e-mail"}
+"""The fields that a user signs in with, and how a sentence names them."""
 
+# --- Users ------------------------------------------------------------------------------------------------------------
+
+_PROFILE_COLUMNS: Final = (
+    User.id,
+    User.username,
+    User.email,
+    User.currency,
+    User.timezone,
+    User.month_start_day,
+    User.created_at,
+    User.updated_at,
+)
+_PROFILE: Final = select(*_PROFILE_COLUMNS).where(User.id == bindparam("user_id"))
+_PROFILE_AND_HASH: Final = select(*_PROFILE_COLUMNS, User.password_hash).where(User.id == bindparam("user_id"))
+# Answered by the unique indexes on username_key and email_key.
+_BY_NAME: Final = select(User.id, User.password_hash, User.username, User.email).where(
+    or_(User.username_key == bindparam("key"), User.email_key == bindparam("key"))
+)
+_BY_NAME_OR_EMAIL: Final = select(User.id, User.username_key, User.email_key).where(
+    or_(User.username_key == bindparam("username_key"), User.email_key == bindparam("email_key"))
+)
+_LOCK_LEDGER: Final = select(LedgerState.revision).where(LedgerState.owner_id == bindparam("owner")).with_for_update()
+# Foreign keys only check, so rows that refer to others are deleted before those: children first.
+_OWNED_TABLES: Final = [table for table in reversed(Base.metadata.sorted_tables) if "owner_id" in table.columns]
+
+
+async def create_user(connection: AsyncConnection, data: UserCreate, password_hash: str) -> UserAnswer:
+    """Create a user and their ledger; raise AlreadyExists with a pointer for each of name and e-mail that is taken."""
+    await refuse_taken_names(connection, data.username, data.email)
+    profile = data.model_dump(exclude={"password"})
+    keys = {"username_key": make_name_key(data.username), "email_key": make_name_key(data.email)}
+    inserted = await connection.execute(insert(User), profile | keys | {"password_hash": password_hash})
+    user_id = get_inserted_id(inserted)
+    ledger = {"owner_id": user_id, "revision": 0, "expense_count": 0, "swept_on": now().date()}
+    await connection.execute(insert(LedgerState), ledger)
+    return await read_profile(connection, user_id)
+
+
+async def read_profile(connection: AsyncConnection, user_id: int) -> UserAnswer:
+    """Return a user's profile; raise InvalidToken where the account is gone."""
+    row = (await connection.execute(_PROFILE, {"user_id": user_id})).one_or_none()
+    if row is None:
+        raise InvalidToken
+    return UserAnswer.model_validate(row._asdict())
+
+
+async def read_user(connection: AsyncConnection, user_id: int) -> UserRow:
+    """Return a user's row with the password hash; raise InvalidToken where the account is gone."""
+    user = (await connection.execute(_PROFILE_AND_HASH, {"user_id": user_id})).one_or_none()
+    if user is None:
+        raise InvalidToken
+    return user
+
+
+async def find_user(unit: UnitOfWork, name: str) -> UserRow | None:
+    """Return the user of this user name or e-mail, with the password hash, or None."""
+    connection = await unit.connection()
+    return (await connection.execute(_BY_NAME, {"key": make_sign_in_key(name)})).one_or_none()
+
+
+def make_sign_in_key(name: str) -> str:
+    """Return the key by which a user name or an e-mail is found, as somebody typed it."""
+    return make_name_key(normalize_email(name.strip()))
+
+
+async def lock_user(
+    connection: AsyncConnection, user_id: int, verified: str | None, otherwise: Exception, *, shared: bool = False
+) -> UserRow:
+    """Lock and return a user's row; raise `otherwise` where the password hash is no longer the one that was verified.
+
+    None as `verified` accepts any hash. A sign-in takes a shared lock, as every foreign key to the row does, and so
+    never waits for the user's own import.
+    """
+    locked = _PROFILE_AND_HASH.with_for_update(read=shared)
+    user = (await connection.execute(locked, {"user_id": user_id})).one_or_none()
+    if user is None:
+        raise InvalidToken
+    if verified is not None and user.password_hash != verified:
+        raise otherwise
+    return user
+
+
+async def change_user(connection: AsyncConnection, user: UserRow, sent: Mapping[str, Any]) -> UserAnswer:
+    """Change the fields of a locked user that differ from what was sent; raise AlreadyExists as `create_user` does."""
+    values = {name: value for name, value in sent.items() if value != getattr(user, name)}
+    if renamed := SIGN_IN_FIELDS.keys() & values.keys():
+        await refuse_taken_names(connection, values.get("username"), values.get("email"), but=user.id)
+        values |= {f"{name}_key": make_name_key(values[name]) for name in renamed}
+    if values:
+        await connection.execute(update(User).where(User.id == user.id).values(**values, updated_at=now()))
+    return await read_profile(connection, user.id)
+
+
+async def set_password_hash(connection: AsyncConnection, user_id: int, password_hash: str) -> None:
+    """Store a new password hash."""
+    await connection.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+
+
+async def delete_user(connection: AsyncConnection, user_id: int) -> None:
+    """Delete a locked user and every row that they own, in whatever table."""
+    await connection.execute(_LOCK_LEDGER, {"owner": user_id})
+    for table in _OWNED_TABLES:
+        await connection.execute(delete(table).where(table.c.owner_id == bindparam("owner")), {"owner": user_id})
+    await connection.execute(delete(User).where(User.id == user_id))
+
+
+async def refuse_taken_names(
+    connection: AsyncConnection, username: str | None, email: str | None, *, but: int | None = None
+) -> None:
+    """Raise AlreadyExists where another account than `but` has this user name or this e-mail."""
+    keys = {"username_key": make_name_key(username or ""), "email_key": make_name_key(email or "")}
+    users = [user for user in await connection.execute(_BY_NAME_OR_EMAIL, keys) if user.id != but]
+    errors: list[FieldError] = [
+        field_error(f"/{name}", "already_exists", f"This {label} belongs to another account.")
+        for name, label in SIGN_IN_FIELDS.items()
+        if any(getattr(user, f"{name}_key") == keys[f"{name}_key"] for user in users)
+    ]
+    if errors:
+        raise AlreadyExists("The user name or the e-mail is taken.", errors=errors)
+
+
+# --- Expenses ---------------------------------------------------------------------------------------------------------
 
 _MINE: Final = Expense.owner_id == bindparam("owner")
 _THIS: Final = Expense.id == bindparam("row_id")
-_EXPENSES: Final = select_expenses(Expense)
-_ONE: Final = Prepared(_EXPENSES.where(_THIS))
-_ONE_TO_CHANGE: Final = select_expenses(Expense, Expense.category_id, Expense.description_key).where(_THIS)
-_BY_EXTERNAL_ID: Final = Prepared(_EXPENSES.where(Expense.external_id == bindparam("external_id")))
+_ONE: Final = Prepared(select_expenses(Expense).where(_THIS))
+_BY_EXTERNAL_ID: Final = Prepared(select_expenses(Expense).where(Expense.external_id == bindparam("external_id")))
 _TRASHED_BY_EXTERNAL_ID: Final = Prepared(
     select_expenses(TrashedExpense, TrashedExpense.deleted_at).where(
         TrashedExpense.external_id == bindparam("external_id")
@@ -54,83 +171,18 @@ _INSERT: Final = Prepared(
 )
 _COUNT: Final = select(func.count()).select_from(Expense).where(_MINE)
 
-# MySQL is told the index, because deep in a ledger its optimizer takes to reading and sorting all of it; save where
-# another index may say more.
-_FIRST_PAGES: Final = {
-    "-date": _EXPENSES.order_by(Expense.spent_on.desc(), Expense.id.desc()).limit(PAGE_SIZE),
-    "date": _EXPENSES.order_by(Expense.spent_on, Expense.id).limit(PAGE_SIZE),
-    "-amount": _EXPENSES.order_by(Expense.amount.desc(), Expense.id.desc()).limit(PAGE_SIZE),
-    "amount": _EXPENSES.order_by(Expense.amount, Expense.id).limit(PAGE_SIZE),
-}
-_AFTER_CURSOR: Final = {
-    "-date": build_before_condition(Expense.spent_on, Expense.id),
-    "date": build_after_condition(Expense.spent_on, Expense.id),
-    "-amount": build_before_condition(Expense.amount, Expense.id),
-    "amount": build_after_condition(Expense.amount, Expense.id),
-}
-_PAGES: Final = {(sort, False): statement for sort, statement in _FIRST_PAGES.items()} | {
-    (sort, True): statement.where(_AFTER_CURSOR[sort]) for sort, statement in _FIRST_PAGES.items()
-}
-_INDEX_HINTS: Final = {
-    "date": "FORCE INDEX (ix_expenses_owner_id_spent_on_id)",
-    "amount": "FORCE INDEX (ix_expenses_owner_id_amount_id)",
-}
-_HINTED_PAGES: Final = {
-    (sort, is_next): statement.with_hint(Expense, _INDEX_HINTS[sort.removeprefix("-")], "mysql")
-    for (sort, is_next), statement in _PAGES.items()
-}
-_UNFILTERED_PAGES: Final = {kind: Prepared(statement) for kind, statement in _HINTED_PAGES.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class PageRequest:
-    """Which page of a list of expenses: behind which row, and of which days."""
-
-    query: ExpenseQuery
-    cursor: Cursor | None
-    span: Span | None
-
-    @property
-    def is_by_day(self) -> bool:
-        """Whether the list is in the order of days."""
-        return self.query.sort in {"date", "-date"}
-
-
-def read_page_request(ledger: Ledger, query: ExpenseQuery) -> PageRequest:
-    """Return the page that is asked for; raise ValidationFailed where there is none."""
-    if query.cursor is None:
-        return PageRequest(query, None, query.resolve_span(ledger.today, ledger.owner.month_start_day))
-    cursor = parse_cursor(
-        query.cursor, fingerprint_query(query.dump_filters()), date if query.sort in {"date", "-date"} else int
-    )
-    return PageRequest(query, cursor, cursor.span)
-
 
 async def list_expenses(ledger: Ledger, asked: PageRequest) -> ExpenseList:
     """Return one page of the expenses that match, and where the next begins."""
-    query, clauses = asked.query, list(asked.query.clauses(asked.span))
-    rows = await _load_page(ledger, asked, clauses)
-    page = ExpenseList(items=[build_expense(row) for row in rows[: query.limit]], next_cursor=None)
-    if len(rows) > query.limit:
-        row_id, amount, _, spent_on, *_ = rows[query.limit - 1]
-        position = spent_on if asked.is_by_day else amount
-        page.next_cursor = Cursor(fingerprint_query(query.dump_filters()), position, row_id, asked.span).encode()
-    if query.with_count:
+    limit, clauses = asked.query.limit, list(asked.query.clauses(asked.span))
+    rows = await load_page(ledger, asked, clauses)
+    page = ExpenseList(items=[build_expense(row) for row in rows[:limit]], next_cursor=None)
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        page.next_cursor = asked.write_cursor(get_column(last, asked.sort_column), get_column(last, "id"))
+    if asked.query.with_count:
         page.count = (await ledger.execute(_COUNT.where(*clauses))).scalar_one()
     return page
-
-
-async def _load_page(ledger: Ledger, asked: PageRequest, clauses: Sequence[ColumnElement[bool]]) -> Sequence[TupleRow]:
-    """Return the rows of a page, and one more if there is another page."""
-    query, cursor = asked.query, asked.cursor
-    parameters: dict[str, Any] = {"limit": query.limit + 1}
-    if cursor:
-        parameters |= {"value": cursor.value, "row_id": cursor.row_id}
-    kind = query.sort, cursor is not None
-    if not clauses:
-        return await ledger.fetch_all_prepared(_UNFILTERED_PAGES[kind], **parameters)
-    pages = _PAGES if query.has_better_index(deep=cursor is not None) else _HINTED_PAGES
-    return [tuple(row) for row in await ledger.fetch_all(pages[kind].where(*clauses), **parameters)]
 
 
 async def read_expense(ledger: Ledger, expense_id: int) -> ExpenseAnswer:
@@ -145,33 +197,31 @@ async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAn
     """Record an expense; return it and whether it is new: one with a known `external_id` stays as it stands."""
     if data.external_id is not None and (existing := await _find_by_external_id(ledger, data.external_id)):
         return existing, False
-    values = build_new_columns(ledger, data)
+    columns = build_new_columns(ledger, data)
     category_id, category = await find_or_create_category(ledger, data.category)
-    values |= {"category_id": category_id, "revision": await ledger.take_revision(expenses=1)}
-    expense_id = await ledger.write_prepared(_INSERT, **values)
-    return build_expense_from_columns(values | {"id": expense_id, "category": category}), True
+    columns |= {"category_id": category_id, "revision": await ledger.take_revision(expenses=1)}
+    expense_id = await ledger.write_prepared(_INSERT, **columns)
+    return build_expense_from_columns(columns | {"id": expense_id, "category": category}), True
 
 
 async def replace_expense(
     ledger: Ledger, expense_id: int, whole: ExpenseReplace, condition: Precondition
 ) -> ExpenseAnswer:
     """Replace an expense; what was left out becomes null."""
-    return await _change_row(ledger, expense_id, whole.model_dump(include=EDITABLE_FIELDS), whole.revision, condition)
+    return await _change_fields(ledger, expense_id, whole.dump_writable(), whole.revision, condition)
 
 
 async def change_expense(
     ledger: Ledger, expense_id: int, change: ExpenseUpdate, condition: Precondition
 ) -> ExpenseAnswer:
     """Change the fields that were sent; the same values change nothing and take no revision."""
-    return await _change_row(ledger, expense_id, change.dump_sent(), change.revision, condition)
+    return await _change_fields(ledger, expense_id, change.dump_sent(), change.revision, condition)
 
 
 async def delete_expense(ledger: Ledger, expense_id: int, condition: Precondition) -> None:
     """Move an expense to the trash."""
-    row = await ledger.fetch_one_prepared(_ONE, row_id=expense_id)
-    if row is None:
-        raise NotFound
-    refuse_changed_row(build_expense(row).revision, condition)
+    expense = await read_expense(ledger, expense_id)
+    refuse_changed_row(expense.revision, condition)
     await trash.move_to_trash(ledger, 1, _THIS, row_id=expense_id)
 
 
@@ -186,27 +236,14 @@ async def _find_by_external_id(ledger: Ledger, external_id: str) -> ExpenseAnswe
     return None
 
 
-async def _change_row(
-    ledger: Ledger, expense_id: int, fields: dict[str, Any], revision: int | None, condition: Precondition
+async def _change_fields(
+    ledger: Ledger, expense_id: int, sent: Mapping[str, Any], revision: int | None, condition: Precondition
 ) -> ExpenseAnswer:
-    found = await ledger.fetch_one(_ONE_TO_CHANGE, row_id=expense_id)
-    if found is None:
+    plan = await load_plan(ledger, {expense_id}, [sent])
+    row = plan.rows.get(expense_id)
+    if row is None:
         raise NotFound
-    row = found._asdict()
     refuse_changed_row(row["revision"], condition, revision)
-    values, category = build_expense_columns(row, fields), row["category"]
-    if "external_id" in fields:
-        values["external_id"] = await _check_external_id(ledger, row["external_id"], fields["external_id"])
-    if "category" in fields:
-        values["category_id"], category = await find_or_create_category(ledger, fields["category"])
-    changed = {name: value for name, value in values.items() if value != row[name]}
-    if changed:
-        changed |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
-        await ledger.execute(update(Expense).where(_MINE, _THIS).values(changed), row_id=expense_id)
-    return build_expense_from_columns(row | changed | {"category": category})
-
-
-async def _check_external_id(ledger: Ledger, current: str | None, wanted: str | None) -> str | None:
-    if wanted not in {None, current} and (existing := await _find_by_external_id(ledger, str(wanted))):
-        raise external_id_taken_problem(existing.id, is_deleted=existing.deleted_at is not None)
-    return wanted
+    changed = plan.change(row, sent)
+    await plan.write()
+    return build_expense_from_columns(changed)

@@ -18,6 +18,7 @@ from api.docs_pages import mount_pages
 from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, build_cors
 from api.openapi import TITLE, make_openapi_builder, name_operation
 from api.problem_json import answer_problem
+from api.services import Services
 from auth import AccessTokens
 from config import VERSION, Settings, load_settings
 from database import Database
@@ -36,19 +37,16 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await migrations.migrate_at_start(settings)
-        state = app.state
-        state.settings = settings
-        state.database = Database(settings)
-        state.tokens = AccessTokens(settings.load_signing_keys(), settings.access_token_minutes)
-        state.sessions = Sessions(settings, state.tokens)
-        passwords = PasswordHasher(settings.bcrypt_rounds)
-        state.accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
+        database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)
+        access_tokens = AccessTokens(settings.load_signing_keys(), settings.access_token_minutes)
+        accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
+        app.state.services = Services(settings, database, access_tokens, Sessions(settings, access_tokens), accounts)
         try:
-            await migrations.refuse_another_schema(state.database)
+            await migrations.refuse_another_schema(database)
             yield
         finally:
             passwords.close()
-            await state.database.close()
+            await database.close()
 
     app = FastAPI(
         title=TITLE,

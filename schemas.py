@@ -37,7 +37,6 @@ from values.shapes import (
     ResponseModel,
     WithAmount,
     WithReadOnlyFields,
-    callers_currency,
     with_example,
 )
 
@@ -231,7 +230,7 @@ class CategoryDeleteQuery(RequestModel):
 
 
 class _ExpenseFields(WithAmount):
-    # These two come first, so that they are known when the amount is looked at.
+    # The currency comes first, so that it is known when the amount is validated.
     currency: Omittable[Currency] = None
     external_id: NullableText[ExternalId] = Field(
         default=None, description="Your own id of it, one of a kind in your account; empty is null."
@@ -253,9 +252,10 @@ class ExpenseCreate(_ExpenseFields):
     )
 
     @classmethod
-    def _implied_currency(cls, sent: Mapping[str, Any]) -> str | None:
-        # One that is already there under its own id may be in what was the caller's currency then.
-        return None if sent.get("external_id") else callers_currency.get()
+    def takes_default_currency(cls, body: Mapping[str, Any]) -> bool:
+        """Whether it is a new expense for sure: one with a known `external_id` may be in another currency."""
+        external_id = body.get("external_id")
+        return not (isinstance(external_id, str) and external_id.strip())
 
 
 class _WithReadOnlyExpenseFields(WithReadOnlyFields):

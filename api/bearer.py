@@ -1,4 +1,4 @@
-"""Credentials: the token of a request, whose it is, and what it opens."""
+"""Bearer tokens: who is calling, and whether their token has the scope that an operation wants (RFC 6750)."""
 
 import asyncio
 import inspect
@@ -11,7 +11,6 @@ from fastapi.security import OAuth2PasswordBearer
 from api.problem_json import TOKEN_PATH
 from api.requests import StrictRequest
 from auth import Caller, load_caller
-from database import UnitOfWork
 from infra.faults import CommitLost, classify_fault, describe_error
 from infra.log import get_log_context, logger, note_user
 from problems import InsufficientScope, NotAuthenticated
@@ -22,7 +21,7 @@ WRITE_SCOPE_CHALLENGE: Final = 'Bearer error="insufficient_scope", scope="write"
 
 
 class BearerDependency(OAuth2PasswordBearer):
-    """A dependency that lets in who bears a good token, and a security scheme in the document."""
+    """A dependency that authenticates the caller, and a security scheme in the document."""
 
     def __init__(
         self, build: Callable[[StrictRequest, str | None], Coroutine[Any, Any, Any]], scope: str | None = None
@@ -34,7 +33,7 @@ class BearerDependency(OAuth2PasswordBearer):
         self._build = build
 
     async def __call__(self, request: StrictRequest) -> Any:  # type: ignore[override]  # noqa: ANN401
-        """Verify the token, find out whose it is, and open."""
+        """Authenticate the caller and build the value of the parameter."""
         return await self._build(request, self.scope)
 
 
@@ -45,60 +44,70 @@ def _read_token(request: Request) -> str:
     return token.strip()
 
 
-async def check_token(request: Request) -> Response:
-    """Look at the token alone, before a large body is read; raise NotAuthenticated where there is none that is good."""
-    token, unit = _read_token(request), request.scope["unit"]
+async def check_token(request: StrictRequest) -> Response:
+    """Verify the token before a large body is read; raise NotAuthenticated, InvalidToken or TokenExpired."""
+    token = _read_token(request)
     if personal_tokens.is_personal_token(token):
-        await personal_tokens.load_token_holder(await unit.connection(), token)
+        await personal_tokens.load_token_holder(await request.unit.connection(), token)
     else:
-        request.app.state.tokens.read(token)
+        request.services.access_tokens.read(token)
     return Response()
 
 
 async def authenticate(request: StrictRequest, scope: str | None, *, writes: bool = False) -> Caller:
-    """Return who is calling; raise InsufficientScope where that is a script whose token does not open this door."""
-    unit: UnitOfWork = request.scope["unit"]
+    """Return the caller; raise InsufficientScope where a personal access token does not have the `scope`.
+
+    No personal access token will do where the scope is None.
+    """
     token = _read_token(request)
     if personal_tokens.is_personal_token(token):
-        return await _authenticate_script(request, unit, token, scope)
-    claims = request.app.state.tokens.read(token)
-    # The token says whose turn to wait for, so that one connection serves from the first query to the commit.
-    connection = await unit.begin(claims.user_id) if writes else await unit.connection()
+        request.caller = await _authenticate_script(request, token, scope)
+    else:
+        request.caller = await _authenticate_session(request, token, writes=writes)
+    return request.caller
+
+
+async def _authenticate_session(request: StrictRequest, token: str, *, writes: bool) -> Caller:
+    claims = request.services.access_tokens.read(token)
+    # The token names the user whose lock a write waits for, so one connection serves for the whole request.
+    connection = await request.unit.begin(claims.user_id) if writes else await request.unit.connection()
     caller = await load_caller(connection, claims)
     note_user(caller.id)
     return caller
 
 
-async def _authenticate_script(request: StrictRequest, unit: UnitOfWork, token: str, scope: str | None) -> Caller:
-    bearer = await personal_tokens.load_token_holder(await unit.connection(), token)
-    note_user(bearer.caller.id)
-    if bearer.is_use_record_due:
-        await _record_use(request, unit, bearer)
+async def _authenticate_script(request: StrictRequest, token: str, scope: str | None) -> Caller:
+    holder = await personal_tokens.load_token_holder(await request.unit.connection(), token)
+    note_user(holder.caller.id)
+    if holder.is_use_record_due:
+        await _record_use(request, holder)
     if scope is None:
         raise InsufficientScope
-    if scope not in bearer.scopes:
+    if scope not in holder.scopes:
         raise InsufficientScope(READ_ONLY_DETAIL, headers={"WWW-Authenticate": WRITE_SCOPE_CHALLENGE})
-    return bearer.caller
+    return holder.caller
 
 
-async def _record_use(request: StrictRequest, unit: UnitOfWork, bearer: personal_tokens.TokenHolder) -> None:
+async def _record_use(request: StrictRequest, holder: personal_tokens.TokenHolder) -> None:
     try:
-        await personal_tokens.record_use(unit, bearer)
+        await personal_tokens.record_use(request.unit, holder)
     except Exception as error:
-        # The request goes on where that cannot be done now.
+        # The request goes on where the use cannot be recorded now.
         if classify_fault(error) is None and not isinstance(error, CommitLost):
             raise
         task = asyncio.current_task()
         if task is not None and task.cancelling():
-            # It was to end, at the commit of all places.
+            # The request was cancelled during this commit.
             raise asyncio.CancelledError from None
         logger.warning(
-            "did not note the use of a personal token: %s", describe_error(error), extra=get_log_context(request.scope)
+            "did not record the use of a personal token: %s",
+            describe_error(error),
+            extra=get_log_context(request.scope),
         )
 
 
 def find_bearer_dependencies(endpoint: Callable[..., Any]) -> Iterator[BearerDependency]:
-    """Yield the door that an endpoint is behind, if it is behind one."""
+    """Yield the dependency that authenticates the caller of an endpoint, if it has one."""
     yield from (
         it
         for mark in list_annotations(endpoint)
@@ -107,6 +116,6 @@ def find_bearer_dependencies(endpoint: Callable[..., Any]) -> Iterator[BearerDep
 
 
 def list_annotations(endpoint: Callable[..., Any]) -> Iterator[Any]:
-    """Yield what the types of an endpoint's parameters are annotated with."""
+    """Yield the annotations of an endpoint's parameters."""
     for parameter in inspect.signature(endpoint).parameters.values():
         yield from getattr(parameter.annotation, "__metadata__", ())

@@ -1,11 +1,11 @@
-"""The doors: who may, as types of a signature, and what the headers of a request say of what is behind them."""
+"""FastAPI dependencies, as types of a signature: the caller, their ledger, and what the request's headers ask for."""
 
 import re
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Final
 
-from fastapi import Header, Request, Response, Security
+from fastapi import Header, Response, Security
 from fastapi.params import Depends
 from pydantic import BeforeValidator, Field
 
@@ -23,31 +23,27 @@ from users.client_address import Client, read_client
 from users.sessions import Sessions
 from values.etags import ENTITY_TAGS_SCHEMA, IF_MATCH, IF_NONE_MATCH, EntityTags
 from values.fields import LARGEST_ID, Omittable
-from values.shapes import callers_currency
 
 _ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 
 
 async def _open_ledger(request: StrictRequest, scope: str | None) -> Ledger:
-    unit: UnitOfWork = request.scope["unit"]
-    return Ledger(await authenticate(request, scope), unit, request.app.state.settings.trash_days)
+    caller = await authenticate(request, scope)
+    return Ledger(caller, request.unit, request.services.settings.trash_days)
 
 
 async def _lock_ledger(request: StrictRequest, scope: str | None) -> Ledger:
-    unit: UnitOfWork = request.scope["unit"]
     caller = await authenticate(request, scope, writes=True)
-    ledger = Ledger(caller, unit, request.app.state.settings.trash_days)
+    ledger = Ledger(caller, request.unit, request.services.settings.trash_days)
     await ledger.lock()
-    # Before anything is validated: what was answered once is answered so again, whatever has become of it.
+    # Before the body is validated: a repeated request is answered as the first time, whatever has changed since.
     key = await _read_key_or_replay(ledger, request)
-    request.scope["conclude"] = partial(_finish_write, ledger, key, request.compute_fingerprint)
-    # FastAPI reads the body next; what its amount must fit is then known.
-    callers_currency.set(ledger.owner.currency)
+    request.conclusion = partial(_finish_write, ledger, key, request.compute_fingerprint)
     return ledger
 
 
 async def _read_key_or_replay(ledger: Ledger, request: StrictRequest) -> str | None:
-    """Return the request's Idempotency-Key, if it has one; what was answered to it before is the answer."""
+    """Return the request's Idempotency-Key, if it has one; raise EarlyResponse with the answer stored for it."""
     lines = request.headers.getlist(idempotency.KEY_HEADER)
     if not lines:
         return None
@@ -60,7 +56,7 @@ async def _read_key_or_replay(ledger: Ledger, request: StrictRequest) -> str | N
 
 
 async def _finish_write(ledger: Ledger, key: str | None, fingerprint: Callable[[], str], response: Response) -> None:
-    """Do what is to be committed together with the effect of a request: remember its answer, sweep in passing."""
+    """Store the answer for the Idempotency-Key and sweep the ledger, in the transaction of the request."""
     if key is not None:
         headers, body = response.headers, bytes(response.body).decode()
         answer = idempotency.StoredAnswer(response.status_code, headers.get("Location"), headers.get("ETag"), body)
@@ -76,7 +72,7 @@ async def read_precondition(
     ] = None,
     if_none_match: Annotated[Omittable[EntityTags], Header(alias=IF_NONE_MATCH, include_in_schema=False)] = None,
 ) -> Precondition:
-    """Return what must be so of the row that a change is for."""
+    """Return the preconditions that the request's headers set for the row to change."""
     return Precondition(if_match, if_none_match)
 
 
@@ -84,35 +80,32 @@ async def read_bulk_precondition(
     if_match: Annotated[Omittable[EntityTags], Header(alias=IF_MATCH, include_in_schema=False)] = None,
     if_none_match: Annotated[Omittable[EntityTags], Header(alias=IF_NONE_MATCH, include_in_schema=False)] = None,
 ) -> Precondition:
-    """Return what must be so of many rows, which have no tag that it could name."""
+    """Return the preconditions that the request's headers set for many rows, which have no ETag."""
     return Precondition(if_match, if_none_match)
 
 
-async def get_unit_of_work(request: Request) -> UnitOfWork:
-    """Return the request's unit of work."""
-    unit: UnitOfWork = request.scope["unit"]
-    return unit
+async def get_unit_of_work(request: StrictRequest) -> UnitOfWork:
+    """Return the unit of work of the request."""
+    return request.unit
 
 
-async def get_accounts(request: Request) -> Accounts:
-    """Return what the application does with accounts."""
-    accounts: Accounts = request.app.state.accounts
-    return accounts
+async def get_accounts(request: StrictRequest) -> Accounts:
+    """Return the service for accounts."""
+    return request.services.accounts
 
 
-async def get_sessions(request: Request) -> Sessions:
-    """Return what opens the application's sessions and keeps them going."""
-    sessions: Sessions = request.app.state.sessions
-    return sessions
+async def get_sessions(request: StrictRequest) -> Sessions:
+    """Return the service for sessions."""
+    return request.services.sessions
 
 
-async def get_client(request: Request) -> Client:
-    """Return where the request comes from."""
+async def get_client(request: StrictRequest) -> Client:
+    """Return the client's IP address, network and User-Agent."""
     return read_client(request.client and request.client.host, request.headers.get("user-agent"))
 
 
 def _parse_row_id(value: object) -> int:
-    # What is no id is no row: the same answer as for a stranger's.
+    # A malformed id names no row, so the answer is that of an unknown row.
     if not isinstance(value, str) or not _ROW_ID.fullmatch(value) or int(value) > LARGEST_ID:
         raise NotFound
     return int(value)
@@ -124,26 +117,28 @@ Reader = Annotated[Ledger, Security(BearerDependency(_open_ledger, "read"))]
 """The caller's ledger, to read."""
 Writer = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]
 """The caller's ledger, locked, to change."""
+BulkWriter = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]
+"""The same, to change any number of rows: such a request has 60 seconds instead of 10."""
 AnyCaller = Annotated[Caller, Security(BearerDependency(authenticate, "read"))]
-"""The caller, who may be a script."""
+"""The caller, by a sign-in or a personal access token."""
 SignedInCaller = Annotated[Caller, Security(BearerDependency(authenticate))]
-"""The caller, who has signed in with the password."""
+"""The caller, by a sign-in only."""
 PreconditionDep = Annotated[Precondition, Depends(read_precondition)]
-"""What the client wants to be so of what it changes."""
+"""If-Match and If-None-Match, for the row to change."""
 BulkPreconditionDep = Annotated[Precondition, Depends(read_bulk_precondition)]
-"""The same where many rows are changed, which have no tag: a client that sends one is refused, and none is offered."""
+"""The same for many rows, which have no ETag: a client that sends one is refused, and the document offers none."""
 UnitOfWorkDep = Annotated[UnitOfWork, Depends(get_unit_of_work)]
-"""The request's unit of work, for what belongs to no ledger."""
+"""The unit of work of the request, for what belongs to no ledger."""
 AccountsDep = Annotated[Accounts, Depends(get_accounts)]
-"""What the application does with accounts."""
+"""The service for accounts; a write that takes it may hash passwords, and so has 60 seconds instead of 10."""
 SessionsDep = Annotated[Sessions, Depends(get_sessions)]
-"""What opens the application's sessions and keeps them going."""
+"""The service for sessions."""
 ClientDep = Annotated[Client, Depends(get_client)]
-"""Where the request comes from."""
+"""The client's IP address, network and User-Agent."""
 
 REQUEST_HEADERS: Final = (
     (
-        Reader,
+        (Reader,),
         {
             "name": IF_NONE_MATCH,
             "in": "header",
@@ -153,7 +148,7 @@ REQUEST_HEADERS: Final = (
         },
     ),
     (
-        Writer,
+        (Writer, BulkWriter),
         {
             "name": idempotency.KEY_HEADER,
             "in": "header",
@@ -164,4 +159,4 @@ REQUEST_HEADERS: Final = (
         },
     ),
 )
-"""What those who come through a door may send along."""
+"""The request headers that the document shows at operations with such a parameter."""

@@ -2,17 +2,21 @@
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from http import HTTPMethod
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import ClientDisconnect
 
+from api.services import Services, get_services
 from api.strict_json import parse_strict_json
+from auth import Caller
+from database import UnitOfWork
 from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
 from values.field_errors import translate_errors
 from values.shapes import RequestModel
@@ -22,6 +26,9 @@ FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MAX_BODY_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 30
 FORM_EXPECTED: Final = f"Send a form, with the header Content-Type: {FORM_TYPE}: username=…&password=…"
+
+
+Conclusion = Callable[[Response], Awaitable[None]]
 
 
 class _RepeatsAsList:
@@ -46,7 +53,28 @@ class NoFields(RequestModel):
 
 
 class StrictRequest(Request):
-    """A request whose body was read within bounds, and whose JSON means the same to every reader."""
+    """A request whose body is read within bounds, and what running it as one unit of work needs to know.
+
+    The JSON of the body has one meaning only. `api/route.py` sets the unit of work anew for each try.
+    """
+
+    unit: UnitOfWork
+    """The unit of work that this try is run in."""
+    caller: Caller | None = None
+    """The caller, once a dependency has authenticated them."""
+    conclusion: Conclusion | None = None
+    """What a write does with its response before the commit, once its ledger is locked."""
+
+    def start_try(self, unit: UnitOfWork) -> None:
+        """Forget what an earlier try of this request found out, and run the next one in `unit`."""
+        self.unit = unit
+        self.caller = None
+        self.conclusion = None
+
+    @property
+    def services(self) -> Services:
+        """The services of the application."""
+        return get_services(self.app)
 
     @property
     def query_params(self) -> QueryParams:

@@ -1,11 +1,22 @@
-"""The edge: one route class that runs a request as one unit of work, and commits before it answers."""
+"""The route class that runs a request as one unit of work, and commits before the answer leaves.
+
+    read the body       strictly and within bounds (api/requests.py)
+    begin               a unit of work: it opens a connection when the first statement needs one
+    dependencies        authenticate the caller; for a write, lock the ledger, or answer a repeated request as before
+    endpoint            validated parameters in, a schema out; it flushes and never commits
+    conclude            store the answer for the Idempotency-Key, sweep what has expired
+    commit              then the answer leaves
+
+A lost race or a lost connection before the commit runs all but the reading again. A connection that is lost during the
+commit is answered with `outcome_unknown`. Every try ends at the deadline of the request.
+"""
 
 import asyncio
 import inspect
 import random
 from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPMethod, HTTPStatus
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 from fastapi import Query, Request, Response, params
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +24,7 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 
 from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_annotations
-from api.dependencies import REQUEST_HEADERS, PreconditionDep, Reader, Writer
+from api.dependencies import REQUEST_HEADERS, AccountsDep, BulkWriter, PreconditionDep, Reader, Writer
 from api.headers import EarlyResponse
 from api.openapi import SCRIPT_SCHEME
 from api.problem_json import document_problems
@@ -27,7 +38,7 @@ from api.requests import (
     body_too_large_problem,
     is_bulk_delete,
 )
-from database import Database
+from auth import Caller
 from infra.engines import LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from infra.faults import CommitLost, Fault, classify_fault, describe_error
 from infra.log import get_log_context, logger
@@ -48,7 +59,8 @@ from problems import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from values.field_errors import field_error, parameter_error
+from values.field_errors import field_error, parameter_error, translate_errors
+from values.shapes import WithAmount
 
 STATEMENT_SHARE: Final = 0.9
 REPEAT_WITH_KEY: Final = (
@@ -58,8 +70,7 @@ REPEAT_WITH_KEY: Final = (
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_TRIES: Final = {Fault.RETRY: 4, Fault.DISCONNECTED: 2}
 
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Handler = Callable[[StrictRequest], Coroutine[Any, Any, Response]]
 
 
 async def refuse_parameters(_: Annotated[NoFields, Query()]) -> None:
@@ -70,43 +81,35 @@ def _has_query(endpoint: Callable[..., Any]) -> bool:
     return any(isinstance(mark, params.Query) for mark in list_annotations(endpoint))
 
 
-def takes_long(endpoint: Endpoint) -> Endpoint:
-    """Give an endpoint the time that hashing a password, or changing every row of a ledger, may take."""
-    endpoint.seconds = LONG_DEADLINE  # type: ignore[attr-defined]
-    return endpoint
-
-
-def takes_much(endpoint: Endpoint) -> Endpoint:
-    """Give an endpoint a body of up to a mebibyte."""
-    endpoint.most_bytes = MAX_BATCH_BYTES  # type: ignore[attr-defined]
-    return endpoint
-
-
 class LedgerRoute(APIRoute):
-    """Runs an endpoint as one unit of work: commits before the answer leaves, and runs it again after a lost race.
+    """Runs an endpoint as one unit of work: commits before the answer leaves, and runs it again after a lost race."""
 
-    What it answers to an Idempotency-Key is stored in the same transaction.
-    """
+    def __init__(
+        self, path: str, endpoint: Callable[..., Any], *, max_body_size: int | None = None, **options: Any
+    ) -> None:
+        """Take FastAPI's options of a route; document the problems and headers that such a route may answer with.
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        """Refuse unknown query parameters too where the endpoint takes none, and document what such a route can say."""
-        # Validating a query that is hardly ever there would cost each request a twentieth of its time.
+        `max_body_size` is in bytes; FastAPI's own check would answer in plain text.
+        """
+        self.max_body_bytes = max_body_size or MAX_BODY_BYTES
+        # Where an endpoint takes no query, a second route refuses any; only requests with a query take it, because
+        # validating an empty one would cost each request a twentieth of its time.
         refusing = {"dependencies": [*(options.get("dependencies") or ()), Depends(refuse_parameters)]}
         self._with_query = None if _has_query(endpoint) else APIRoute(path, endpoint, **options | refusing)
         super().__init__(path, endpoint, **options)
         self.responses = document_problems(self._list_problems(), beside=self.responses)
         if self._has_parameter(Reader):
             self.responses[HTTPStatus.NOT_MODIFIED.value] = {"description": "You have this answer already."}
-        headers = [header for door, header in REQUEST_HEADERS if self._has_parameter(door)]
-        scopes = [door.scope for door in find_bearer_dependencies(self.endpoint) if door.scope]
-        # A personal token opens it instead of a sign-in (OpenAPI 3.1 has the scope as a role).
+        headers = [header for kinds, header in REQUEST_HEADERS if self._has_parameter(*kinds)]
+        scopes = [it.scope for it in find_bearer_dependencies(self.endpoint) if it.scope]
+        # A personal access token will do instead of a sign-in (OpenAPI 3.1 has the scope as a role).
         tokens = [{SCRIPT_SCHEME: [scope]} for scope in scopes]
-        said = {"parameters": headers, "security": tokens}
-        self.openapi_extra = {name: them for name, them in said.items() if them}
+        extra = {"parameters": headers, "security": tokens}
+        self.openapi_extra = {name: value for name, value in extra.items() if value}
 
     @property
     def media_type(self) -> str | None:
-        """The type of the body that the endpoint takes, or None."""
+        """The media type of the body that the endpoint takes, or None."""
         field = self.body_field
         return None if field is None else FORM_TYPE if isinstance(field.field_info, params.Form) else JSON_TYPE
 
@@ -115,39 +118,58 @@ class LedgerRoute(APIRoute):
         """Whether it changes nothing."""
         return self.methods == {HTTPMethod.GET}
 
-    def get_route_handler(self) -> Handler:
+    @property
+    def deadline(self) -> float:
+        """The seconds that a request has, from its first statement to its commit."""
+        if self.is_read:
+            return READ_DEADLINE
+        return LONG_DEADLINE if self._has_parameter(BulkWriter, AccountsDep) else WRITE_DEADLINE
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's own handler."""
-        handle, media_type = super().get_route_handler(), self.media_type
-        most_bytes = getattr(self.endpoint, "most_bytes", MAX_BODY_BYTES)
+        handle, media_type, seconds = super().get_route_handler(), self.media_type, self.deadline
         handle_query = self._with_query.get_route_handler() if self._with_query else handle
-        seconds = getattr(self.endpoint, "seconds", READ_DEADLINE if self.is_read else WRITE_DEADLINE)
 
         async def handle_request(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
-            if most_bytes > MAX_BODY_BYTES:
-                # Nobody's large body is read who has not signed in.
+            if self.max_body_bytes > MAX_BODY_BYTES:
+                # A large body is read only for a caller who has signed in.
                 await _run_with_deadline(READ_DEADLINE, check_token, strict)
             if media_type or is_bulk_delete(self):
-                await strict.read_body(media_type, most_bytes)
-            return await _run_with_deadline(seconds, handle_query if request.scope["query_string"] else handle, strict)
+                await strict.read_body(media_type, self.max_body_bytes)
+            try:
+                return await _run_with_deadline(
+                    seconds, handle_query if strict.scope["query_string"] else handle, strict
+                )
+            except RequestValidationError as error:
+                raise self._explain(error, strict.caller) from None
 
         return handle_request
 
-    def _has_parameter(self, kind: object) -> bool:
-        """Whether the endpoint has a parameter of this type."""
-        return any(it.annotation is kind for it in inspect.signature(self.endpoint).parameters.values())
+    def _explain(self, refused: RequestValidationError, caller: Caller | None) -> ValidationFailed:
+        """Return all that is wrong with a request, also what only the account's default currency tells."""
+        errors = translate_errors(refused.errors())
+        body = self.body_field.field_info.annotation if self.body_field else None
+        if caller and isinstance(body, type) and issubclass(body, WithAmount):
+            errors += body.list_unfit_amounts(refused.body, caller.currency, errors)
+        return ValidationFailed(errors=errors)
+
+    def _has_parameter(self, *kinds: object) -> bool:
+        """Whether the endpoint has a parameter of one of these types."""
+        annotations = [it.annotation for it in inspect.signature(self.endpoint).parameters.values()]
+        return any(annotation is kind for annotation in annotations for kind in kinds)
 
     def _list_problems(self) -> Iterator[Problem]:
         """Yield an example of each problem that every operation of this kind can meet."""
-        for door in find_bearer_dependencies(self.endpoint):
+        for dependency in find_bearer_dependencies(self.endpoint):
             yield from (NotAuthenticated(), InvalidToken(), TokenExpired())
-            if door.scope != "read":
-                yield InsufficientScope(READ_ONLY_DETAIL if door.scope else "")
-        if self._has_parameter(Writer):
+            if dependency.scope != "read":
+                yield InsufficientScope(READ_ONLY_DETAIL if dependency.scope else "")
+        if self._has_parameter(Writer, BulkWriter):
             yield IdempotencyKeyReused()
         if self._has_parameter(PreconditionDep):
             yield PreconditionFailed(errors=Precondition(if_match=frozenset()).list_failures(1))
-        large = body_too_large_problem(getattr(self.endpoint, "most_bytes", MAX_BODY_BYTES))
+        large = body_too_large_problem(self.max_body_bytes)
         if self.media_type == FORM_TYPE:
             yield from (MalformedBody(FORM_EXPECTED), large, UnsupportedMediaType(FORM_EXPECTED))
             yield ValidationFailed(errors=[field_error("/password", "required", "This is required.")])
@@ -160,37 +182,37 @@ class LedgerRoute(APIRoute):
             yield ValidationFailed(errors=[parameter_error("tpyo", "unknown", "There is no such parameter here.")])
         yield from (InternalError(), Unavailable())
         if not self.is_read:
-            yield OutcomeUnknown(REPEAT_WITH_KEY if self._has_parameter(Writer) else "")
+            yield OutcomeUnknown(REPEAT_WITH_KEY if self._has_parameter(Writer, BulkWriter) else "")
 
 
 async def _run_with_deadline(seconds: float, handle: Handler, request: StrictRequest) -> Response:
     # A statement on SQLite is stopped a little earlier, so that it fails in order and its connection lives on.
-    until = asyncio.get_running_loop().time() + seconds * STATEMENT_SHARE
+    statements_end = asyncio.get_running_loop().time() + seconds * STATEMENT_SHARE
     try:
         async with asyncio.timeout(seconds):
-            return await _run_and_commit(handle, request, request.app.state.database, until)
+            return await _run_and_commit(handle, request, statements_end)
     except TimeoutError:
         logger.warning("was not done within %s seconds", seconds, extra=get_log_context(request.scope))
         raise Unavailable from None
 
 
-async def _run_and_commit(handle: Handler, request: StrictRequest, database: Database, until: float) -> Response:
+async def _run_and_commit(handle: Handler, request: StrictRequest, statements_end: float) -> Response:
     tries = 0
     while True:
         tries += 1
         try:
-            async with database.new_unit(until) as unit:
-                request.scope["unit"], request.scope["conclude"] = unit, None
+            async with request.services.database.new_unit(statements_end) as unit:
+                request.start_try(unit)
                 response = await handle(request)
-                if conclude := request.scope["conclude"]:
-                    await conclude(response)
+                if request.conclusion:
+                    await request.conclusion(response)
                 await unit.commit()
                 return response
         except EarlyResponse as answered:
             return answered.response
         except CommitLost as lost:
             logger.warning("may have happened: %s", lost, extra=get_log_context(request.scope))
-            has_key = request.scope["conclude"] is not None and idempotency.KEY_HEADER in request.headers
+            has_key = request.conclusion is not None and idempotency.KEY_HEADER in request.headers
             raise OutcomeUnknown(REPEAT_WITH_KEY if has_key else "") from lost
         except (Problem, RequestValidationError):
             raise

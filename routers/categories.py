@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import PreconditionDep, Reader, RowId, Writer
+from api.dependencies import BulkWriter, PreconditionDep, Reader, RowId, Writer
 from api.headers import answer_304_if_current, write_ledger_etag
 from api.problem_json import document_problems
-from api.route import LedgerRoute, takes_long
+from api.route import LedgerRoute
 from ledger import categories
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany
 from schemas import Category, CategoryCreate, CategoryDeleteQuery, CategoryList, CategoryQuery, CategoryUpdate
@@ -53,9 +53,8 @@ async def read_category(ledger: Reader, request: Request, response: Response, ca
 
 
 @router.patch("/{category_id}", summary="Change a category", responses=document_problems([NotFound(), NAME_TAKEN]))
-@takes_long
 async def change_category(
-    ledger: Writer, response: Response, category_id: RowId, change: CategoryUpdate, condition: PreconditionDep
+    ledger: BulkWriter, response: Response, category_id: RowId, change: CategoryUpdate, condition: PreconditionDep
 ) -> Category:
     """Change the fields you send; a new name is read on all expenses and budgets. What you read can be sent back."""
     category = await categories.change_category(ledger, category_id, change, condition)
@@ -69,9 +68,8 @@ async def change_category(
     summary="Delete or merge a category",
     responses=document_problems([NotFound(), CategoryInUse()]),
 )
-@takes_long
 async def delete_category(
-    ledger: Writer, category_id: RowId, heir: Annotated[CategoryDeleteQuery, Query()], condition: PreconditionDep
+    ledger: BulkWriter, category_id: RowId, heir: Annotated[CategoryDeleteQuery, Query()], condition: PreconditionDep
 ) -> None:
     """Delete a category; if it is in use, say with `move_to` or `uncategorized` where its expenses go.
 

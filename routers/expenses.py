@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
 import crud
-from api.dependencies import BulkPreconditionDep, PreconditionDep, Reader, RowId, Writer
+from api.dependencies import BulkPreconditionDep, BulkWriter, PreconditionDep, Reader, RowId, Writer
 from api.headers import answer_304_if_current, write_ledger_etag, write_next_link
 from api.problem_json import document_problems
-from api.route import LedgerRoute, takes_long, takes_much
+from api.route import MAX_BATCH_BYTES, LedgerRoute
 from ledger import categories
 from ledger.editing import REVISION_CHANGED
-from ledger.expenses import bulk, rows
+from ledger.expenses import bulk, pages, rows
 from ledger.expenses.filters import BulkQuery, ExpenseQuery
 from ledger.expenses.schemas import BulkChange, ExpenseChange
 from ledger.sync import batch
@@ -65,7 +65,7 @@ async def list_expenses(
 
     All filters given must hold; a `category` that you do not have matches nothing.
     """
-    asked = crud.read_page_request(ledger, query)
+    asked = pages.read_page_request(ledger, query)
     is_of_today = query.depends_on_today and query.cursor is None
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner, ledger.today if is_of_today else None))
     page = await crud.list_expenses(ledger, asked)
@@ -137,10 +137,9 @@ async def delete_expense(ledger: Writer, expense_id: RowId, condition: Precondit
     "/batch",
     summary="Change many expenses together",
     responses=document_problems(BATCH_REFUSED),
+    max_body_size=MAX_BATCH_BYTES,
 )
-@takes_much
-@takes_long
-async def change_expenses_together(ledger: Writer, operations: Batch) -> BatchResult:
+async def change_expenses_together(ledger: BulkWriter, operations: Batch) -> BatchResult:
     """Do up to 1,000 operations one after the other: all of them, or none.
 
     Each sees what those before it did. A create whose `external_id` is there changes nothing and answers the expense
@@ -153,9 +152,8 @@ async def change_expenses_together(ledger: Writer, operations: Batch) -> BatchRe
 
 
 @router.patch("", summary="Change all expenses that match", responses=document_problems([FilterRequired(), TooMany()]))
-@takes_long
 async def change_matching_expenses(
-    ledger: Writer, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: BulkPreconditionDep
+    ledger: BulkWriter, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: BulkPreconditionDep
 ) -> BulkChange:
     """Give all expenses that match another category or description; `dry_run=true` only counts them.
 
@@ -165,9 +163,8 @@ async def change_matching_expenses(
 
 
 @router.delete("", summary="Delete all expenses that match", responses=document_problems([FilterRequired()]))
-@takes_long
 async def delete_matching_expenses(
-    ledger: Writer, query: Annotated[BulkQuery, Query()], condition: BulkPreconditionDep
+    ledger: BulkWriter, query: Annotated[BulkQuery, Query()], condition: BulkPreconditionDep
 ) -> BulkChange:
     """Move all expenses that match to the trash; `dry_run=true` only counts them.
 

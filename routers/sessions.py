@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form
 
 from api.dependencies import AccountsDep, ClientDep, RowId, SessionsDep, SignedInCaller, UnitOfWorkDep
 from api.problem_json import document_problems
-from api.route import LedgerRoute, takes_long
+from api.route import LedgerRoute
 from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused, TooManyAttempts
 from schemas import SignIn
 from users import sessions
@@ -19,7 +19,6 @@ router = APIRouter(prefix="/users", tags=["sessions"], route_class=LedgerRoute)
 
 
 @router.post("/token", summary="Sign in", responses=document_problems([InvalidCredentials(), TOO_MANY_ATTEMPTS]))
-@takes_long
 async def sign_in(
     accounts: AccountsDep,
     session_service: SessionsDep,

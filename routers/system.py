@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 import migrations
 from api.route import LedgerRoute
 from api.schemas import CurrencyInfo, CurrencyList, Health, Readiness, Service
+from api.services import get_services
 from config import VERSION
 from migrations import SchemaState
 from values.money import DECIMALS
@@ -44,7 +45,7 @@ async def read_health() -> Health:
 )
 async def read_readiness(request: Request, response: Response) -> Readiness:
     """Check the database and its schema: 200 if the service can do its work, else 503."""
-    condition = await migrations.check_schema(request.app.state.database)
+    condition = await migrations.check_schema(get_services(request.app).database)
     if condition is not SchemaState.READY:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return Readiness(status="ok" if condition is SchemaState.READY else "unavailable", checks=_CHECKS[condition])

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import BulkPreconditionDep, Reader, RowId, Writer
+from api.dependencies import BulkPreconditionDep, BulkWriter, Reader, RowId, Writer
 from api.headers import answer_304_if_current, write_ledger_etag, write_next_link
 from api.problem_json import document_problems
-from api.route import LedgerRoute, takes_long
+from api.route import LedgerRoute
 from ledger.expenses import trash
 from ledger.expenses.schemas import BulkChange, Deletion
 from problems import NotFound, TooMany
@@ -36,15 +36,13 @@ async def list_trash(
 
 
 @router.delete("/trash", status_code=HTTPStatus.NO_CONTENT, summary="Empty the trash")
-@takes_long
-async def empty_trash(ledger: Writer, condition: BulkPreconditionDep) -> None:
+async def empty_trash(ledger: BulkWriter, condition: BulkPreconditionDep) -> None:
     """Delete everything in the trash for good; each `external_id` there is free again."""
     await trash.empty_trash(ledger, condition)
 
 
 @router.post("/restore", summary="Undo a deletion", responses=document_problems([NotFound(), TooMany()]))
-@takes_long
-async def restore_expenses(ledger: Writer, deletion: Deletion) -> BulkChange:
+async def restore_expenses(ledger: BulkWriter, deletion: Deletion) -> BulkChange:
     """Bring back all expenses that the change of this revision deleted, so far as they are still in the trash."""
     return await trash.restore_deletion(ledger, deletion.revision)
 

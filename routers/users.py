@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 from api.dependencies import AccountsDep, AnyCaller, ClientDep, SignedInCaller, UnitOfWorkDep
 from api.problem_json import document_problems
-from api.route import LedgerRoute, takes_long
+from api.route import LedgerRoute
 from problems import AlreadyExists, WrongPassword
 from routers.sessions import TOO_MANY_ATTEMPTS
 from schemas import AccountDeletion, PasswordChange, User, UserCreate, UserUpdate
@@ -29,7 +29,6 @@ router = APIRouter(prefix="/users", tags=["users"], route_class=LedgerRoute)
     summary="Open an account",
     responses=document_problems([EMAIL_TAKEN, TOO_MANY_ATTEMPTS]),
 )
-@takes_long
 async def register(accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, data: UserCreate) -> User:
     """Register with a user name, an e-mail and a password; then sign in at `POST /users/token`.
 
@@ -50,7 +49,6 @@ async def read_me(accounts: AccountsDep, unit: UnitOfWorkDep, caller: AnyCaller)
 @router.patch(
     "/me", summary="Change your account", responses=document_problems([EMAIL_TAKEN, WRONG_PASSWORD, TOO_MANY_ATTEMPTS])
 )
-@takes_long
 async def change_me(
     accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, caller: SignedInCaller, change: UserUpdate
 ) -> User:
@@ -68,7 +66,6 @@ async def change_me(
     summary="Change your password",
     responses=document_problems([WRONG_PASSWORD, TOO_MANY_ATTEMPTS]),
 )
-@takes_long
 async def change_password(
     accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, caller: SignedInCaller, change: PasswordChange
 ) -> None:
@@ -86,7 +83,6 @@ async def change_password(
     summary="Delete your account",
     responses=document_problems([WRONG_PASSWORD, TOO_MANY_ATTEMPTS]),
 )
-@takes_long
 async def delete_me(
     accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, caller: SignedInCaller, data: AccountDeletion
 ) -> None:

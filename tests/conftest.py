@@ -303,7 +303,7 @@ def hold(outside: Connection, person: Person) -> None:
 
 async def forget_attempts(app: FastAPI) -> None:
     """Count nothing against anybody any more, and leave none of an earlier test's attempts to be swept."""
-    async with app.state.database.new_unit() as unit, unit.begin_separate() as connection:
+    async with app.state.services.database.new_unit() as unit, unit.begin_separate() as connection:
         await connection.execute(delete(AttemptCounter))
 
 
@@ -330,7 +330,7 @@ def statements(app: FastAPI) -> Statements:
 
         listeners = [
             (engine.sync_engine, name, listener)
-            for engine in app.state.database.engines
+            for engine in app.state.services.database.engines
             for name, listener in (("before_cursor_execute", note), ("commit", note_commit))
         ]
 

@@ -69,11 +69,11 @@ async def test_an_instant_comes_back_in_utc_to_the_second(
     app: FastAPI, person: Person, written: datetime, read: str
 ) -> None:
     me = User.id == person.user["id"]
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         connection = await unit.begin()
         await connection.execute(update(User).where(me).values(updated_at=written))
         await unit.commit()
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         stored: datetime = (await (await unit.connection()).execute(select(User.updated_at).where(me))).scalar_one()
         assert stored.isoformat() == read
 
@@ -93,14 +93,14 @@ async def test_an_instant_comes_back_in_utc_to_the_second(
 )
 async def test_a_sum_is_exact_whatever_its_size_and_sign(app: FastAPI, numbers: list[int]) -> None:
     table = union_all(*(select(literal(it).label("number")) for it in [*numbers, 0])).subquery()
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         found = await (await unit.connection()).execute(select(exact_sum(table.c.number)))
         assert found.scalar_one() == sum(numbers)
 
 
 async def test_a_sum_of_nothing_is_none(app: FastAPI) -> None:
     table = select(literal(1).label("number")).subquery()
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         nothing = select(exact_sum(table.c.number)).where(table.c.number == 0)
         assert (await (await unit.connection()).execute(nothing)).scalar_one() is None
 
@@ -116,14 +116,14 @@ def test_now_is_a_whole_second_of_utc() -> None:
 async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
     """The ledger's revision, and how many expenses it says that it holds."""
     mine = select(LedgerState.revision, LedgerState.expense_count).where(LedgerState.owner_id == bindparam("owner"))
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         row = (await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).one()
         return row.revision, row.expense_count
 
 
 def taken(app: FastAPI) -> list[int]:
     """How many connections are out of each pool."""
-    return [engine.sync_engine.pool.checkedout() for engine in app.state.database.engines]
+    return [engine.sync_engine.pool.checkedout() for engine in app.state.services.database.engines]
 
 
 def create(person: Person, **fields: object) -> Coroutine[Any, Any, httpx.Response]:
@@ -132,19 +132,19 @@ def create(person: Person, **fields: object) -> Coroutine[Any, Any, httpx.Respon
 
 async def test_what_was_not_committed_did_not_happen(app: FastAPI, person: Person) -> None:
     values = {"owner_id": person.user["id"], "name": "Food", "name_key": "food", "revision": 1}
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         await (await unit.begin(person.user["id"])).execute(insert(Category), values)
     assert (await person.get("/categories")).json()["items"] == []
 
 
 async def test_a_unit_reads_its_own_writes(app: FastAPI, person: Person) -> None:
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         assert await unit.connection() is not await unit.begin(person.user["id"])
         assert await unit.connection() is await unit.begin(person.user["id"])
 
 
 async def test_committing_nothing_is_fine(app: FastAPI) -> None:
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         await unit.commit()
         await unit.connection()
         await unit.commit()
@@ -328,7 +328,7 @@ class Commits:
     def __init__(self, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
         self.number = 0
         self.fates: list[Commit] = []
-        dialect = app.state.database.engines[0].sync_engine.dialect
+        dialect = app.state.services.database.engines[0].sync_engine.dialect
         self.really: Commit = dialect.do_commit
         monkeypatch.setattr(dialect, "do_commit", self._commit)
 
@@ -356,7 +356,7 @@ def commits(app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch) -> Co
 
 
 def lost_race(app: FastAPI) -> Exception:
-    if not app.state.database.is_embedded:
+    if not app.state.services.database.is_embedded:
         return pymysql.err.OperationalError(1213, "Deadlock found when trying to get lock")
     error = sqlite3.OperationalError("database is locked")
     error.sqlite_errorcode = sqlite3.SQLITE_BUSY
@@ -423,7 +423,7 @@ async def test_a_connection_killed_at_commit_has_an_unknown_outcome(
     def kill(connection: Any) -> None:  # noqa: ANN401
         outside.exec_driver_sql(f"KILL {connection.connection.driver_connection.thread_id()}")
 
-    event.listen(app.state.database.engines[0].sync_engine, "commit", kill, once=True)
+    event.listen(app.state.services.database.engines[0].sync_engine, "commit", kill, once=True)
     assert_unavailable(await create(person), "outcome_unknown")
     assert (await create(person)).status_code == 201
     assert taken(app) == [0, 0]
@@ -436,7 +436,7 @@ async def test_a_connection_killed_at_commit_has_an_unknown_outcome(
 async def test_a_read_only_connection_is_a_503_and_is_thrown_away(database_url: str, start: Start, join: Join) -> None:
     app = await start(database_url, pool_size=1)
     person = await join(app)
-    async with app.state.database.engines[0].connect() as connection:
+    async with app.state.services.database.engines[0].connect() as connection:
         await connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
         await connection.commit()
     assert_unavailable(await create(person))
@@ -446,7 +446,7 @@ async def test_a_read_only_connection_is_a_503_and_is_thrown_away(database_url: 
 async def test_a_full_disk_is_a_503_and_loses_nothing(empty_sqlite_url: str, start: Start, join: Join) -> None:
     app = await start(empty_sqlite_url, pool_size=1)
     person = await join(app)
-    async with app.state.database.engines[0].connect() as connection:
+    async with app.state.services.database.engines[0].connect() as connection:
         await connection.exec_driver_sql("PRAGMA max_page_count = 1")
     answers = [await create(person, description="x" * 500) for _ in range(40)]
     assert Counter(answer.status_code for answer in answers).keys() == {201, 503}
@@ -459,7 +459,7 @@ async def test_a_full_disk_is_a_503_and_loses_nothing(empty_sqlite_url: str, sta
 async def test_an_empty_pool_is_a_503_and_health_stays_well(database_url: str, start: Start, join: Join) -> None:
     app = await start(database_url, pool_size=1, pool_timeout=0.1)
     person = await join(app)
-    async with app.state.database.new_unit() as other:
+    async with app.state.services.database.new_unit() as other:
         await other.connection()
         assert_unavailable(await person.get("/expenses"))
         assert (await person.get("/health")).status_code == 200
@@ -490,13 +490,13 @@ ENDLESS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM nu
 async def test_a_statement_of_sqlite_ends_with_its_deadline(app: FastAPI) -> None:
     until = asyncio.get_running_loop().time() + 0.1
     with pytest.raises(OperationalError, match="interrupted"):
-        async with app.state.database.new_unit(until) as unit:
+        async with app.state.services.database.new_unit(until) as unit:
             await (await unit.connection()).exec_driver_sql(ENDLESS)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_statement_of_sqlite_that_begins_too_late_ends_as_well(app: FastAPI) -> None:
-    async with app.state.database.new_unit(asyncio.get_running_loop().time() - 1) as unit:
+    async with app.state.services.database.new_unit(asyncio.get_running_loop().time() - 1) as unit:
         connection = await unit.connection()
         await anyio.lowlevel.checkpoint()
         with pytest.raises(OperationalError, match="interrupted"):
@@ -507,9 +507,9 @@ async def test_a_statement_of_sqlite_that_begins_too_late_ends_as_well(app: Fast
 async def test_a_transaction_whose_statement_was_ended_leaves_no_lock(app: FastAPI) -> None:
     until = asyncio.get_running_loop().time() + 0.1
     with pytest.raises(OperationalError, match="interrupted"):
-        async with app.state.database.new_unit(until) as unit:
+        async with app.state.services.database.new_unit(until) as unit:
             await (await unit.begin()).exec_driver_sql(ENDLESS)
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         assert (await (await unit.begin()).exec_driver_sql("SELECT 1")).scalar_one() == 1
     assert taken(app) == [0, 0]
 
@@ -689,7 +689,7 @@ async def test_a_commit_that_hangs_has_an_unknown_outcome(
 ) -> None:
     app = await start(frail_url)
     person = await join(app)
-    event.listen(app.state.database.engines[0].sync_engine, "commit", lambda _: frozen(), once=True)
+    event.listen(app.state.services.database.engines[0].sync_engine, "commit", lambda _: frozen(), once=True)
     async with asyncio.timeout(4):
         assert_unavailable(await create(person), "outcome_unknown")
     frail.thaw()

@@ -24,7 +24,7 @@ def test_building_the_application_opens_nothing() -> None:
     app = create_app(
         Settings(database_url="mysql://nobody@127.0.0.1:1/x", secret_key=SecretStr(SECRET), _env_file=None)
     )
-    assert not hasattr(app.state, "database")
+    assert not hasattr(app.state, "services")
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/ready", "/currencies", "/docs", "/redoc", "/openapi.json"])
@@ -40,7 +40,7 @@ async def test_every_answer_went_through_the_envelope(client: httpx.AsyncClient,
 async def test_the_database_is_let_go_at_the_end(settings: Settings) -> None:
     app: FastAPI = create_app(settings)
     async with app.router.lifespan_context(app):
-        database = app.state.database
+        database = app.state.services.database
         async with database.new_unit() as unit:
             await unit.connection()
     assert [engine.sync_engine.pool.checkedin() for engine in database.engines] == [0, 0]

@@ -1,13 +1,13 @@
-"""What goes over the wire and belongs to no noun: the bases of all shapes, the problem, the service itself."""
+"""The bases of all schemas: what a client sends, and what it gets."""
 
-from collections.abc import Mapping
-from contextvars import ContextVar
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 
 from values import money
+from values.field_errors import FieldError, field_error
 from values.fields import BooleanParameter, CursorText, IgnoredField, Omittable, WholeNumber, make_validator
 
 
@@ -26,33 +26,43 @@ class RequestModel(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-callers_currency: ContextVar[str | None] = ContextVar("callers_currency", default=None)
-"""What a new amount is in that names no currency: the edge says it of each writer, before the body is looked at.
-
-Validators see nothing but the body, and without it a wrong amount would be told only after all else was mended.
-"""
-
-
 class WithAmount(RequestModel):
-    """What has an amount and a currency; the currency is declared first, so that it is known by then."""
+    """A body with an amount and a currency; the currency is declared first, so that it is known by then."""
 
     @field_validator("amount", check_fields=False)
     @classmethod
-    def _fits_the_currency(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
-        # Of a currency that was refused nothing more is said.
-        currency = info.data.get("currency") or ("currency" in info.data and cls._implied_currency(info.data))
-        if currency:
+    def _fits_its_currency(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
+        if currency := info.data.get("currency"):
             make_validator(lambda value: money.to_thousandths(value, currency))(amount)
         return amount
 
     @classmethod
-    def _implied_currency(cls, sent: Mapping[str, Any]) -> str | None:  # noqa: ARG003
-        """Return the currency of an amount that was sent without one, where it is known already."""
-        return None
+    def takes_default_currency(cls, body: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        """Whether the amount of this body is in the account's currency if the body names none."""
+        return False
+
+    @classmethod
+    def list_unfit_amounts(cls, body: object, default: str, errors: Collection[FieldError]) -> list[FieldError]:
+        """Return what is wrong with the amount of a refused body in the account's `default` currency, if anything.
+
+        A body is validated before that currency is looked at, so this is what `errors`, found in the body, leave out.
+        """
+        refused = {error.location.get("pointer") for error in errors}
+        if not isinstance(body, dict) or "currency" in body or "/amount" in refused or "amount" not in body:
+            return []
+        try:
+            money.to_thousandths(money.parse_amount(body["amount"]), default)
+        except money.TooManyDecimals as error:
+            if cls.takes_default_currency(body):
+                return [field_error("/amount", error.code, str(error))]
+        return []
 
 
 class WithReadOnlyFields(RequestModel):
-    """What a row was read with may be sent back: these are ignored, save for a revision that has moved on."""
+    """A body that takes a row as it was read: the fields that only the service sets are ignored.
+
+    A revision that is not the row's any more is refused when the row is changed.
+    """
 
     id: IgnoredField = None
     created_at: IgnoredField = None
@@ -64,6 +74,10 @@ class WithReadOnlyFields(RequestModel):
     def dump_sent(self) -> dict[str, Any]:
         """Return just the fields that were sent and can change."""
         return {name: value for name, value in super().dump_sent().items() if name not in self.read_only}
+
+    def dump_writable(self) -> dict[str, Any]:
+        """Return all fields that can change, with null or the default for those that were not sent."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in self.read_only}
 
 
 class PageQuery(RequestModel):

@@ -1,4 +1,4 @@
-"""What goes over the wire of looking where the money goes: reports and budgets."""
+"""The schemas of budgets and of how they stand."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -23,14 +23,8 @@ from values.shapes import (
     ResponseModel,
     WithAmount,
     WithReadOnlyFields,
-    callers_currency,
     with_example,
 )
-
-# --- Reports ----------------------------------------------------------------------------------------------------------
-
-
-# --- Budgets ----------------------------------------------------------------------------------------------------------
 
 BudgetPeriod = Literal["week", "month", "quarter", "year"]
 PeriodField = Annotated[
@@ -57,8 +51,9 @@ class BudgetCreate(WithAmount):
     model_config = with_example(category="Groceries", amount="200.00", currency="EUR", period="month")
 
     @classmethod
-    def _implied_currency(cls, sent: Mapping[str, Any]) -> str | None:  # noqa: ARG003
-        return callers_currency.get()
+    def takes_default_currency(cls, body: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        """Whether it is a new budget: always."""
+        return True
 
 
 class BudgetUpdate(WithReadOnlyFields, WithAmount):

@@ -9,7 +9,7 @@ from ledger.core import Ledger
 from ledger.editing import Precondition, refuse_changed_row
 from ledger.expenses import trash
 from ledger.expenses.filters import BulkQuery
-from ledger.expenses.rows import build_description_columns
+from ledger.expenses.rows import build_columns
 from ledger.expenses.schemas import BulkChange, ExpenseChange
 from models import Expense
 from problems import FilterRequired
@@ -58,9 +58,7 @@ def _build_conditions(ledger: Ledger, query: BulkQuery) -> list[ColumnElement[bo
 
 async def _build_values(ledger: Ledger, change: ExpenseChange) -> dict[str, Any]:
     """Return the columns to set; a category that is yet to be made has no id."""
-    values: dict[str, Any] = {}
-    if "description" in change.model_fields_set:
-        values |= build_description_columns(change.description)
+    values = build_columns(change.dump_sent())
     if "category" in change.model_fields_set:
         values["category_id"] = await find_category_id(ledger, change.category)
     return values

@@ -1,13 +1,18 @@
-"""Rows: how an expense is read, live or from the trash, and what changing a row has in common, whatever it is."""
+"""How an expense is read from its columns, live or in the trash, and which columns its fields are written to.
 
-from collections.abc import Mapping
+The fields of `schemas.Expense` are the one list of what an expense has, and in which order it is selected. A field is
+stored in the column of its name, but for `date` (spent_on) and `category` (category_id). So a new field takes five
+edits: a migration, `models.ExpenseColumns`, `schemas.Expense`, the body that it is sent in beside it, and a test.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, select
 
-from infra.prepared import TupleRow
 from ledger.core import Ledger
-from ledger.editing import build_money_columns, convert_amount
+from ledger.editing import convert_amount
 from models import Category, Expense, TrashedExpense
 from problems import AlreadyExists
 from schemas import Expense as ExpenseAnswer
@@ -16,79 +21,66 @@ from values import money
 from values.field_errors import field_error
 from values.texts import make_text_key
 
-_SAME_IN_SCHEMA: Final = ("currency", "category", "description", "external_id", "revision", "created_at", "updated_at")
+_COLUMN_NAMES: Final = {"date": "spent_on"}
+# What only expenses in the trash have comes last.
+_COLUMNS: Final = [_COLUMN_NAMES.get(it.name, it.name) for it in fields(ExpenseAnswer) if it.name != "deleted_at"]
+_AMOUNT: Final = _COLUMNS.index("amount")
+_CURRENCY: Final = _COLUMNS.index("currency")
+# Their columns depend on other rows, or on each other.
+_RESOLVED_FIELDS: Final = frozenset({"amount", "currency", "category", "external_id"})
 
 
 def select_expenses(table: type[Expense | TrashedExpense], *more: Any) -> Select[*tuple[Any, ...]]:
-    """Return the SELECT of the owner's expenses in a table, in the order of the answer's fields, then what is more."""
+    """Return the SELECT of the owner's expenses in a table, a column for each field of the answer, and then `more`."""
+    columns = [Category.name.label(name) if name == "category" else getattr(table, name) for name in _COLUMNS]
     return (
-        select(
-            table.id,
-            table.amount,
-            table.currency,
-            table.spent_on,
-            Category.name.label("category"),
-            table.description,
-            table.external_id,
-            table.revision,
-            table.created_at,
-            table.updated_at,
-            *more,
-        )
+        select(*columns, *more)
         .outerjoin(Category, (Category.owner_id == table.owner_id) & (Category.id == table.category_id))
         .where(table.owner_id == bindparam("owner"))
     )
 
 
-def build_expense(row: TupleRow) -> ExpenseAnswer:
-    """Return the expense of a row that was read so."""
-    row_id, amount, currency, *more = row
-    return ExpenseAnswer(row_id, money.write_amount(amount, currency), currency, *more)
+def get_column(row: Sequence[Any], name: str) -> Any:  # noqa: ANN401
+    """Return the value of a column of a row of `select_expenses`."""
+    return row[_COLUMNS.index(name)]
 
 
-def build_expense_from_columns(values: Mapping[str, Any]) -> ExpenseAnswer:
-    """Return the expense of these columns, and the name of its category."""
-    return ExpenseAnswer(
-        id=values["id"],
-        amount=money.write_amount(values["amount"], values["currency"]),
-        date=values["spent_on"],
-        deleted_at=values.get("deleted_at"),
-        **{name: values[name] for name in _SAME_IN_SCHEMA},
-    )
+def build_expense(row: Sequence[Any]) -> ExpenseAnswer:
+    """Return the expense of a row of `select_expenses`; `more` was nothing, or `deleted_at`."""
+    values = list(row)
+    values[_AMOUNT] = money.write_amount(values[_AMOUNT], values[_CURRENCY])
+    return ExpenseAnswer(*values)
 
 
-def build_expense_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of an expense that the fields sent ask for, but for those that other rows have a say in."""
-    columns = build_money_columns(row, fields)
-    if "date" in fields:
-        columns["spent_on"] = fields["date"]
-    if "description" in fields:
-        columns |= build_description_columns(fields["description"])
-    return columns
-
-
-def build_description_columns(text: str | None) -> dict[str, str | None]:
-    """Return the columns of a description: itself, and the key that it is searched by."""
-    return {"description": text, "description_key": text and make_text_key(text)}
+def build_expense_from_columns(columns: Mapping[str, Any]) -> ExpenseAnswer:
+    """Return the expense of these columns by their names, with the name of its category as `category`."""
+    return build_expense([*(columns[name] for name in _COLUMNS), columns.get("deleted_at")])
 
 
 def build_new_columns(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
     """Return the columns of a new expense, but for its category and its revision."""
     currency = data.currency or ledger.owner.currency
-    instant = ledger.instant
+    sent = {name: getattr(data, name) for name in type(data).model_fields}
     return {
+        **build_columns(sent | {"date": data.date or ledger.today}),
         "amount": convert_amount(data.amount, currency),
         "currency": currency,
-        "spent_on": data.date or ledger.today,
-        **build_description_columns(data.description),
         "external_id": data.external_id,
-        "created_at": instant,
-        "updated_at": instant,
+        "created_at": ledger.instant,
+        "updated_at": ledger.instant,
     }
+
+
+def build_columns(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that fields are written to, but for the amount, the currency, the category and the own id."""
+    columns = {_COLUMN_NAMES.get(name, name): value for name, value in sent.items() if name not in _RESOLVED_FIELDS}
+    if "description" in columns:
+        columns["description_key"] = columns["description"] and make_text_key(columns["description"])
+    return columns
 
 
 def external_id_taken_problem(existing_id: int | None, *, is_deleted: bool = False) -> AlreadyExists:
     """Return the refusal of an `external_id` that belongs to another expense, which is new where it has no id yet."""
     holder = "A deleted" if is_deleted else "Another"
-    entry = field_error("/external_id", "already_exists", f"{holder} expense of yours has this id.")
-    return AlreadyExists(errors=[entry], members={} if existing_id is None else {"existing_id": existing_id})
+    error = field_error("/external_id", "already_exists", f"{holder} expense of yours has this id.")
+    return AlreadyExists(errors=[error], members={} if existing_id is None else {"existing_id": existing_id})

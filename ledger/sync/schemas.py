@@ -59,23 +59,26 @@ class DeleteOperation(RequestModel):
 
 @dataclass(frozen=True, slots=True)
 class InvalidOperation:
-    """An operation that is none; it is told together with those that the ledger refuses."""
+    """An invalid operation, kept so that it is reported together with the operations that the ledger refuses."""
 
     errors: Sequence[Mapping[str, Any]]
+    created: object = None
+    """The expense that it was to create, as it was sent."""
 
 
-def _defer_errors(value: object, read: Callable[[object], Any]) -> Any:  # noqa: ANN401
+def _defer_errors(value: object, validate: Callable[[object], Any]) -> Any:  # noqa: ANN401
     try:
-        return read(value)
+        return validate(value)
     except ValidationError as error:
-        return InvalidOperation([_correct_location(it) for it in error.errors()])
+        created = value.get("data") if isinstance(value, dict) and value.get("op") == "create" else None
+        return InvalidOperation([_correct_location(it) for it in error.errors()], created)
 
 
-def _correct_location(refused: Mapping[str, Any]) -> Mapping[str, Any]:
-    # That it is none of the shapes, pydantic tells of the whole; else it names the shape in one more step.
-    if refused["type"].startswith("union_tag"):
-        return {**refused, "loc": ("op",), "input": refused["input"].get("op")}
-    return {**refused, "loc": refused["loc"][1:]}
+def _correct_location(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    # Pydantic reports an unknown `op` at the operation, and anything else below the name of the matching schema.
+    if error["type"].startswith("union_tag"):
+        return {**error, "loc": ("op",), "input": error["input"].get("op")}
+    return {**error, "loc": error["loc"][1:]}
 
 
 Operation = Annotated[

@@ -7,7 +7,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from infra.engines import LONG_DEADLINE
+from api.requests import MAX_BODY_BYTES
+from api.route import LedgerRoute
+from infra.engines import LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 from tests.conftest import Person, signed_up
 from tests.test_crud import spend
@@ -362,24 +364,27 @@ async def test_an_address_that_grows_when_it_is_folded_is_no_error_of_ours(
 # Time and room
 
 
-def test_what_may_touch_every_row_of_a_ledger_has_the_time_for_it() -> None:
+def routes() -> list[LedgerRoute]:
+    """Return every route that runs a unit of work."""
     modules = (sessions, tokens, users, categories, expenses, trash, reports, budgets, changes, system)
-    granted = {name: it for module in modules for name, it in vars(module).items() if hasattr(it, "seconds")}
+    found = [route for module in modules for route in module.router.routes]
+    return [route for route in found if isinstance(route, LedgerRoute)]
 
-    assert {name: it.seconds for name, it in granted.items()} == dict.fromkeys(
-        (
-            *("register", "sign_in", "change_me", "change_password", "delete_me"),
-            *("change_category", "delete_category"),
-            *("change_expenses_together", "change_matching_expenses", "delete_matching_expenses"),
-            *("empty_trash", "restore_expenses"),
-        ),
-        LONG_DEADLINE,
-    )
+
+def test_what_may_touch_every_row_of_a_ledger_or_hash_has_the_time_for_it() -> None:
+    assert {route.name for route in routes() if route.deadline == LONG_DEADLINE} == {
+        *("register", "sign_in", "change_me", "change_password", "delete_me"),
+        *("change_category", "delete_category"),
+        *("change_expenses_together", "change_matching_expenses", "delete_matching_expenses"),
+        *("empty_trash", "restore_expenses"),
+    }
+
+
+def test_a_read_has_five_seconds_and_any_other_write_ten() -> None:
+    others = [route for route in routes() if route.deadline != LONG_DEADLINE]
+
+    assert {(route.is_read, route.deadline) for route in others} == {(True, READ_DEADLINE), (False, WRITE_DEADLINE)}
 
 
 def test_a_batch_alone_has_room_for_a_mebibyte() -> None:
-    modules = (sessions, tokens, users, categories, expenses, trash, reports, budgets, changes, system)
-
-    assert [name for module in modules for name, it in vars(module).items() if hasattr(it, "most_bytes")] == [
-        "change_expenses_together"
-    ]
+    assert [route.name for route in routes() if route.max_body_bytes > MAX_BODY_BYTES] == ["change_expenses_together"]

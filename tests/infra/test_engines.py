@@ -19,14 +19,14 @@ on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 
 
 async def asked(app: FastAPI, engine: int, question: str) -> object:
-    async with app.state.database.engines[engine].connect() as connection:
+    async with app.state.services.database.engines[engine].connect() as connection:
         return (await connection.exec_driver_sql(question)).scalar_one()
 
 
 @on_mysql
 async def test_units_of_work_read_what_is_committed(app: FastAPI, person: Person) -> None:
     assert person.token
-    async with app.state.database.engines[0].connect() as connection:
+    async with app.state.services.database.engines[0].connect() as connection:
         assert await connection.get_isolation_level() == "READ COMMITTED"
 
 

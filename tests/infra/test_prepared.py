@@ -20,7 +20,7 @@ MINE = select(Expense.id, Expense.spent_on, Expense.created_at, Expense.amount).
 
 @pytest.fixture
 async def unit(app: FastAPI) -> AsyncIterator[UnitOfWork]:
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         yield unit
 
 

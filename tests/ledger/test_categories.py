@@ -631,7 +631,7 @@ async def fill(app: FastAPI, person: Person, count: int) -> None:
     rows = [
         {"owner_id": owner_id, "name": f"c{number}", "name_key": f"c{number}", "revision": 1} for number in range(count)
     ]
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         connection = await unit.begin(owner_id)
         await connection.execute(insert(Category), rows)
         await unit.commit()

@@ -26,7 +26,7 @@ on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
     """The ledger's revision, and how many expenses it says that it holds."""
     statement = select(LedgerState.revision, LedgerState.expense_count)
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         mine = statement.where(LedgerState.owner_id == bindparam("owner"))
         row = (await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).one()
         return row.revision, row.expense_count
@@ -100,7 +100,7 @@ async def test_a_deleted_row_leaves_a_tombstone_of_the_deletions_revision(app: F
     expense = await create(person)
     await person.delete(f"/expenses/{expense['id']}")
     mine = Tombstone.owner_id == bindparam("owner")
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         found = select(Tombstone.kind, Tombstone.row_id, Tombstone.revision).where(mine)
         rows = (await (await unit.connection()).execute(found, {"owner": person.user["id"]})).all()
     assert [tuple(row) for row in rows] == [("expense", expense["id"], 2)]
@@ -159,13 +159,13 @@ def caller(person: Person) -> Caller:
 
 
 async def test_an_unlocked_ledger_has_no_next_revision(app: FastAPI, caller: Caller) -> None:
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         with pytest.raises(RuntimeError, match="locked"):
             await Ledger(caller, unit, trash_days=30).take_revision()
 
 
 async def test_an_unlocked_ledger_refuses_to_be_changed(app: FastAPI, caller: Caller, person: Person) -> None:
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         with pytest.raises(RuntimeError, match="locked"):
             await Ledger(caller, unit, trash_days=30).insert(Category, name="Food", name_key="food", revision=1)
     assert (await person.get("/categories")).json()["items"] == []
@@ -179,7 +179,7 @@ async def test_a_long_answer_comes_in_slices_and_others_get_their_turn_in_betwee
     names = select(Category.name).where(Category.owner_id == bindparam("owner")).order_by(Category.name)
     turns: list[str] = []
 
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         async for rows in Ledger(caller, unit, trash_days=30).fetch_chunks(names):
             turns.append("".join(row.name for row in rows))
             asyncio.get_running_loop().call_soon(turns.append, "another's")

@@ -1,6 +1,7 @@
 """What a ledger keeps for a while only: what is let go of by hand, what expires by itself, and when it is swept out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,14 +30,14 @@ EXPIRED = datetime(2026, 12, 23, tzinfo=UTC)
 async def rows_of(app: FastAPI, person: Person, table: type[Owned]) -> int:
     """How many rows of a table are really somebody's."""
     mine = select(table.owner_id).where(table.owner_id == bindparam("owner"))
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         return len((await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).all())
 
 
 async def swept_on(app: FastAPI, person: Person) -> str:
     """The day on which a ledger was last swept."""
     mine = select(LedgerState.swept_on).where(LedgerState.owner_id == bindparam("owner"))
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         return str((await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).scalar_one())
 
 
@@ -158,7 +159,7 @@ def test_the_trash_begins_at_a_midnight(
 ) -> None:
     noon.move_to(datetime.fromisoformat(instant))
     caller = Caller(id=1, sid="", currency="EUR", timezone="Asia/Tokyo", month_start_day=1, revision=0)
-    ledger = Ledger(caller, app.state.database.new_unit(), days)
+    ledger = Ledger(caller, app.state.services.database.new_unit(), days)
 
     assert ledger.trash_start == datetime.fromisoformat(since)
 
@@ -213,8 +214,8 @@ async def test_on_another_day_the_trash_is_another_answer(noon: time_machine.Tra
 async def test_the_days_are_a_setting(
     app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
 ) -> None:
-    settings = app.state.settings.model_copy(update={"trash_days": 1})
-    monkeypatch.setitem(app.state._state, "settings", settings)
+    settings = app.state.services.settings.model_copy(update={"trash_days": 1})
+    monkeypatch.setattr(app.state, "services", replace(app.state.services, settings=settings))
     expense = await spend(person)
     await discard(person, expense)
     await go_to(noon, NOON + DAY, person)
@@ -479,7 +480,7 @@ async def test_a_ledger_says_whether_it_is_to_be_swept(
 
 async def is_to_be_swept(app: FastAPI, person: Person) -> bool:
     caller = Caller(id=person.user["id"], sid="", currency="EUR", timezone="UTC", month_start_day=1, revision=0)
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         ledger = Ledger(caller, unit, trash_days=30)
         assert not ledger.is_sweep_due, "nobody has locked it"
         await ledger.lock()

@@ -100,7 +100,7 @@ async def fill(person: Person) -> dict[str, int]:
 async def remembered(app: FastAPI, person: Person) -> list[str]:
     """Return the keys of somebody's answers that are stored."""
     mine = select(RememberedAnswer.key).where(RememberedAnswer.owner_id == bindparam("owner"))
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         found = await (await unit.connection()).execute(mine, {"owner": person.user["id"]})
         return sorted(found.scalars())
 

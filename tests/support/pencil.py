@@ -33,7 +33,7 @@ async def record(app: FastAPI, person: Person, expenses: Sequence[Recorded]) -> 
     """Write expenses past the API, which would take a request each."""
     owner = person.user["id"]
     instants = {"created_at": now(), "updated_at": now(), "revision": 1, "owner_id": owner}
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         connection = await unit.begin(owner)
         names = sorted({it.category for it in expenses if it.category})
         for name in names:

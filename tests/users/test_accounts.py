@@ -398,7 +398,7 @@ async def test_a_sign_in_that_meets_a_new_password_fails(
     hashpw = bcrypt.hashpw
 
     async def change_the_hash() -> None:
-        async with app.state.database.new_unit() as unit:
+        async with app.state.services.database.new_unit() as unit:
             connection = await unit.begin()
             changed = update(User).where(User.id == person.user["id"]).values(password_hash="another hash by now")
             await connection.execute(changed)
@@ -578,7 +578,7 @@ async def rows_left(app: FastAPI, owner_id: int) -> dict[str, int]:
         statement = select(func.count()).select_from(table).where(table.c.owner_id == bindparam("owner"))
         return int((await connection.execute(statement, {"owner": owner_id})).scalar_one())
 
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         connection = await unit.connection()
         return {table.name: await count(connection, table) for table in OWNED_TABLES}
 

@@ -14,7 +14,7 @@ from users.familiar_networks import MAX_NETWORKS, is_familiar
 
 
 async def knows(app: FastAPI, person: Person, network: str) -> bool:
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         return await is_familiar(await unit.connection(), person.user["id"], network)
 
 
@@ -82,7 +82,7 @@ async def keep(app: FastAPI, person: Person, number: int) -> None:
         }
         for it in range(number)
     ]
-    async with app.state.database.new_unit() as unit, unit.begin_separate() as connection:
+    async with app.state.services.database.new_unit() as unit, unit.begin_separate() as connection:
         await connection.execute(insert(FamiliarNetwork), rows)
 
 

@@ -31,13 +31,13 @@ Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
 async def stored_hash(app: FastAPI, person: Person) -> str:
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         answer = await (await unit.connection()).execute(select(User.password_hash).where(User.id == person.user["id"]))
         return str(answer.scalar_one())
 
 
 async def store_hash(app: FastAPI, person: Person, stored: str) -> None:
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         connection = await unit.begin()
         await connection.execute(update(User).where(User.id == person.user["id"]).values(password_hash=stored))
         await unit.commit()
@@ -292,7 +292,7 @@ def test_no_more_hashes_wait_than_are_done_in_ten_seconds(cores: int, rounds: in
 async def test_too_many_waiting_hashes_are_refused_for_now(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.accounts._passwords, "_turns", FairQueue(0, 0))
+    monkeypatch.setattr(app.state.services.accounts._passwords, "_turns", FairQueue(0, 0))
     answer = await try_to_sign_in(person, person.password)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["error"] == "temporarily_unavailable"

@@ -74,7 +74,7 @@ async def keep_tokens(
     """Give a person so many tokens at once, whose secrets nobody knows."""
     row = {"owner_id": person.user["id"], "name": "kept", "scope": "read", "expires_at": expires_at}
     rows = [row | {"token_hash": secrets.token_hex(32), "created_at": created_at or now()} for _ in range(number)]
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         await (await unit.begin()).execute(insert(PersonalToken), rows)
         await unit.commit()
 
@@ -82,7 +82,7 @@ async def keep_tokens(
 async def tokens_of(app: FastAPI, person: Person) -> int:
     """Return how many tokens are kept of a person, expired ones too."""
     count = select(func.count(PersonalToken.id)).where(PersonalToken.owner_id == bindparam("owner"))
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         return int((await (await unit.connection()).execute(count, {"owner": person.user["id"]})).scalar_one())
 
 
@@ -720,7 +720,7 @@ async def test_twenty_first_uses_at_once_all_succeed_and_are_noted_as_one(person
 async def test_of_many_that_note_a_use_at_once_one_has_an_effect(
     app: FastAPI, person: Person, to_read: str, outside: Connection
 ) -> None:
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         first = await personal_tokens.load_token_holder(await unit.connection(), to_read)
     await note(app, first)
     # Whoever asked before the first was noted still has to note it, and finds that it was.
@@ -731,7 +731,7 @@ async def test_of_many_that_note_a_use_at_once_one_has_an_effect(
 
 
 async def note(app: FastAPI, bearer: personal_tokens.TokenHolder) -> None:
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         await personal_tokens.record_use(unit, bearer)
 
 
@@ -833,7 +833,7 @@ async def test_a_note_that_was_given_up_leaves_no_connection_behind(
     hold_tokens(outside, person)
     await use(person, to_read)
     outside.rollback()
-    assert [engine.sync_engine.pool.checkedout() for engine in app.state.database.engines] == [0, 0]
+    assert [engine.sync_engine.pool.checkedout() for engine in app.state.services.database.engines] == [0, 0]
 
 
 # --- how many there may be --------------------------------------------------------------------------------------------

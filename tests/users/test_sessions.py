@@ -99,14 +99,14 @@ async def open_sessions(app: FastAPI, owner_id: int, number: int, *, expires_in:
     """Sign in so many times without the hashing; sessions that are over have begun before."""
     times = {"created_at": now(), "last_used_at": now(), "expires_at": now() + expires_in}
     rows = [{"owner_id": owner_id, "sid": secrets.token_hex(16), **times} for _ in range(number)]
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         await (await unit.begin(owner_id)).execute(insert(Session), rows)
         await unit.commit()
 
 
 async def sessions_of(app: FastAPI, owner_id: int) -> int:
     count = select(func.count()).select_from(Session).where(Session.owner_id == bindparam("owner"))
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         return int((await (await unit.connection()).execute(count, {"owner": owner_id})).scalar_one())
 
 

@@ -107,7 +107,7 @@ class Gate(Throttle):
 
     def __init__(self, app: FastAPI, settings: Settings, **limits: int) -> None:
         super().__init__(settings.model_copy(update=limits))
-        self._database = app.state.database
+        self._database = app.state.services.database
 
     async def meet(self, name: str, host: str) -> CountedAttempt:
         """Count an attempt at a password, from where nobody has signed in."""
@@ -129,7 +129,7 @@ class Gate(Throttle):
 def throttle(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Gate:
     """Counts attempts for the app without the hash that each costs otherwise, with limits that are sooner reached."""
     throttle = Gate(app, settings, **TIGHT)
-    monkeypatch.setattr(app.state.accounts, "_throttle", throttle)
+    monkeypatch.setattr(app.state.services.accounts, "_throttle", throttle)
     return throttle
 
 
@@ -800,7 +800,7 @@ async def test_an_attempt_that_finds_no_room_to_hash_is_taken_back(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch, do: Do
 ) -> None:
     """A 503 says that nothing happened."""
-    monkeypatch.setattr(app.state.accounts._passwords, "_turns", FairQueue(0, 0))
+    monkeypatch.setattr(app.state.services.accounts._passwords, "_turns", FairQueue(0, 0))
     answer = await do(person)
 
     assert (said(answer), await counted(app)) == ((503, "unavailable"), {})
@@ -863,7 +863,7 @@ async def test_an_attempt_is_there_for_all_to_see_before_the_hash(
 async def test_no_connection_is_held_while_hashing(
     app: FastAPI, person: Person, during_the_hash: DuringTheHash, do: Do
 ) -> None:
-    pools = [engine.sync_engine.pool for engine in app.state.database.engines]
+    pools = [engine.sync_engine.pool for engine in app.state.services.database.engines]
     seen = during_the_hash(lambda: tuple(pool.checkedout() for pool in pools))
     assert (await do(person)).is_success
 
@@ -1179,7 +1179,7 @@ async def test_nothing_is_counted_against_a_limit_of_nought(
 def unlimited(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """No limit is set."""
     none = Gate(app, settings, **UNLIMITED)
-    monkeypatch.setattr(app.state.accounts, "_throttle", none)
+    monkeypatch.setattr(app.state.services.accounts, "_throttle", none)
 
 
 @pytest.mark.usefixtures("unlimited")
@@ -1290,7 +1290,7 @@ async def test_a_refused_registration_costs_no_hash(visit: Visit, throttle: Gate
 async def rows(app: FastAPI) -> list[dict[str, Any]]:
     """All that is kept of attempts."""
     table = select(AttemptCounter.subject, AttemptCounter.instants, AttemptCounter.expires_at)
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         return [row._asdict() for row in await (await unit.connection()).execute(table)]
 
 
@@ -1306,7 +1306,7 @@ async def keep(app: FastAPI, number: int, ago: timedelta) -> None:
         {"subject": f"{it:064x}", "instants": str(int(instant.timestamp())), "expires_at": instant}
         for it in range(number)
     ]
-    async with app.state.database.new_unit() as unit, unit.begin_separate() as connection:
+    async with app.state.services.database.new_unit() as unit, unit.begin_separate() as connection:
         await connection.execute(insert(AttemptCounter), kept)
 
 

@@ -1,10 +1,15 @@
 """The bases of all shapes: strict on the way in, complete on the way out."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
 from api.schemas import Problem, ProblemEntry
-from values.shapes import RequestModel, ResponseModel, with_example
+from values.field_errors import field_error
+from values.fields import Amount, Currency
+from values.shapes import RequestModel, ResponseModel, WithAmount, with_example
 
 
 class Sent(RequestModel):
@@ -52,3 +57,38 @@ def test_an_entry_promises_no_certain_place() -> None:
 
 def test_an_example_is_shown_in_the_document() -> None:
     assert with_example(amount="12.50")["json_schema_extra"] == {"example": {"amount": "12.50"}}
+
+
+# --- an amount in the default currency --------------------------------------------------------------------------------
+
+
+class Spent(WithAmount):
+    currency: Currency | None = None
+    amount: Amount
+
+    @classmethod
+    def takes_default_currency(cls, body: Mapping[str, Any]) -> bool:
+        return not body.get("elsewhere")
+
+
+def unfit(body: object, *refused: str) -> list[tuple[Mapping[str, str], str]]:
+    errors = [field_error(pointer, "malformed", "") for pointer in refused]
+    return [(error.location, error.code) for error in Spent.list_unfit_amounts(body, "JPY", errors)]
+
+
+def test_an_amount_must_fit_the_default_currency() -> None:
+    assert unfit({"amount": "12.50"}, "/note") == [({"pointer": "/amount"}, "out_of_range")]
+
+
+@pytest.mark.parametrize("body", [{"amount": "12"}, {"amount": 12}, {}, None, [], "12.50"])
+def test_what_fits_or_is_no_amount_is_not_refused_again(body: object) -> None:
+    assert unfit(body, "/note") == []
+
+
+def test_an_amount_that_was_refused_is_not_refused_again() -> None:
+    assert unfit({"amount": "12,50"}, "/amount") == []
+
+
+@pytest.mark.parametrize("body", [{"amount": "12.50", "currency": "EUR"}, {"amount": "12.50", "elsewhere": True}])
+def test_an_amount_in_another_currency_need_not_fit_the_default_one(body: dict[str, object]) -> None:
+    assert unfit(body, "/note") == []

@@ -15,35 +15,34 @@ import pytest
 from config import VERSION, Settings
 from tests.support.servers import ROOT
 
-LAYERS: Final = (
-    {
-        "config",
-        "infra.faults",
-        "values.money",
-        "infra.ownership",
-        "values.field_errors",
-        "values.spans",
-        "infra.log",
-        "values.texts",
-    },
-    {"infra.engines", "values.periods"},
-    {"database", "problems"},
-    {"models", "infra.prepared", "migrations"},
-    {"values.fields", "users.familiar_networks", "users.fair_queue", "users.client_address"},
-    {"users.hashing", "values.shapes", "users.throttle"},
-    {"users.schemas", "ledger.budgets.schemas", "schemas"},
-    {"auth", "ledger.pages", "ledger.expenses.filters", "ledger.sync.schemas"},
-    {"ledger.core", "values.etags", "users.sessions"},
-    {"ledger.expenses.rows", "ledger.idempotency"},
-    {"ledger.categories", "ledger.expiry", "ledger.reports.spending", "ledger.expenses.trash"},
-    {"users.accounts", "ledger.budgets.budgets", "ledger.expenses.bulk", "crud", "users.personal_tokens"},
-    {"ledger.sync.batch", "ledger.sync.feed"},
-    {"api"},
-    {"routers"},
-    {"main"},
-    {"commands"},
-)
-FLOOR: Final = {module: number for number, modules in enumerate(LAYERS) for module in modules}
+# What each room may import of ours, as docs/decisions/0028 explains; a room is a module of the root or a package. A
+# package imports from itself too, and `migrations`, which Alembic runs, whatever the tables need.
+VALUES: Final = {"values"}
+INFRA: Final = VALUES | {"infra", "config"}
+MODELS: Final = INFRA | {"database", "models", "problems"}
+LEDGER: Final = (MODELS | {"auth", "schemas", "ledger"}) - {"config"}
+USERS: Final = (LEDGER - {"ledger"}) | {"config", "crud", "users"}
+API: Final = LEDGER | USERS | {"api"}
+MAY_IMPORT: Final = {
+    "config": set(),
+    "values": VALUES,
+    "infra": {"infra", "config"},
+    "problems": VALUES,
+    "schemas": VALUES,
+    "database": INFRA,
+    "models": INFRA | {"database"},
+    "auth": MODELS,
+    "ledger": LEDGER,
+    "crud": LEDGER,
+    "users": USERS,
+    "api": API,
+    "migrations": MODELS | {"migrations"},
+    "routers": API | {"routers", "migrations"},
+    "main": API | {"routers", "migrations"},
+    "commands": USERS | {"migrations"},
+}
+# Inside the ledger, what stands lower imports nothing of what stands above it.
+FLOORS: Final = ["ledger", "ledger.expenses", "ledger.reports", "ledger.budgets", "ledger.sync"]
 CRUD_LINES: Final = 300
 ROUTER_LINES: Final = 200
 BINARY: Final = {".png", ".ico"}
@@ -74,10 +73,18 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def _room(name: str) -> str:
+    """Return the room of a module: itself at the root, else its package."""
+    return name.partition(".")[0]
+
+
+def _floor(name: str) -> str:
+    """Return the folder of a module of the ledger."""
+    return max((floor for floor in FLOORS if f"{name}.".startswith(f"{floor}.")), key=len)
+
+
 def _module(path: Path) -> str:
-    """Return a module's place in the order: its own, or its package's."""
-    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    return name if name in FLOOR else name.split(".")[0]
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def _imports(path: Path) -> Iterator[str]:
@@ -106,18 +113,34 @@ def _texts() -> Iterator[tuple[str, str]]:
 # --- modules ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", OURS, ids=_name)
-def test_a_module_has_its_place_in_the_order(path: Path) -> None:
-    assert _module(path) in FLOOR
+def test_the_root_holds_nine_modules_and_the_packages_the_rest() -> None:
+    assert {path.stem for path in ROOT_MODULES} == {
+        *("main", "config", "commands", "database", "models", "schemas", "crud", "auth", "problems"),
+    }
+    assert {_room(_module(path)) for path in MODULES} - {path.stem for path in ROOT_MODULES} == {
+        *(PACKAGES | {"routers", "migrations", "benchmarks", "tests"}),
+    }
 
 
-@pytest.mark.parametrize("path", [it for it in MODULES if _module(it) in FLOOR], ids=_name)
-def test_imports_point_one_way(path: Path) -> None:
-    imported = {module for name in _imports(path) for module in FLOOR if f"{name}.".startswith(f"{module}.")}
-    # Alembic's environment is run by the migrations, not imported by them.
-    floor = len(LAYERS) if path.parent.name == "migrations" else FLOOR[_module(path)]
+@pytest.mark.parametrize("path", [it for it in MODULES if _room(_module(it)) in MAY_IMPORT], ids=_name)
+def test_a_room_imports_what_it_may(path: Path) -> None:
+    rooms = {_room(name) for name in _imports(path)} & MAY_IMPORT.keys()
 
-    assert {name for name in imported - {_module(path)} if FLOOR[name] >= floor} == set()
+    assert rooms - MAY_IMPORT[_room(_module(path))] - {_room(_module(path))} == set()
+
+
+@pytest.mark.parametrize("path", [it for it in MODULES if _room(_module(it)) == "ledger"], ids=_name)
+def test_the_ledger_imports_downwards(path: Path) -> None:
+    below = FLOORS[: FLOORS.index(_floor(_module(path))) + 1]
+    imported = {_floor(name) for name in _imports(path) if _room(name) == "ledger"}
+
+    assert imported - set(below) == set()
+
+
+def test_the_pure_values_read_no_clock() -> None:
+    clocks = re.compile(r"datetime\.now|date\.today|time\.time|from database|utcnow")
+
+    assert [_name(it) for it in PACKAGED if _room(_module(it)) == "values" and clocks.search(it.read_text())] == []
 
 
 @pytest.mark.parametrize("path", ROOT_MODULES, ids=_name)

@@ -265,7 +265,7 @@ async def test_no_row_can_point_to_another_owners_category(
         Expense: {"spent_on": now().date()},
         TrashedExpense: {"spent_on": now().date(), "id": LARGEST_ID, "deleted_at": now()},
     }
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         connection = await unit.begin(stranger.user["id"])
         with pytest.raises(IntegrityError):
             await connection.execute(insert(table), values | more[table])
@@ -273,7 +273,7 @@ async def test_no_row_can_point_to_another_owners_category(
 
 async def test_no_row_can_belong_to_nobody(app: FastAPI) -> None:
     values = {"owner_id": LARGEST_ID, "name": "Food", "name_key": "food", "revision": 1}
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         connection = await unit.begin()
         with pytest.raises(IntegrityError):
             await connection.execute(insert(Category), values)
@@ -281,7 +281,7 @@ async def test_no_row_can_belong_to_nobody(app: FastAPI) -> None:
 
 async def test_an_owner_cannot_go_while_there_are_rows(app: FastAPI, person: Person, rows: dict[str, int]) -> None:
     assert rows
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         connection = await unit.begin(person.user["id"])
         with pytest.raises(IntegrityError):
             await connection.execute(delete(User).where(User.id == person.user["id"]))

@@ -99,7 +99,7 @@ async def of_a_deleted_account(app: FastAPI) -> tuple[str, str]:
 def expired(app: FastAPI, person: Person) -> str:
     """Sign what the service would have signed for the person's session earlier."""
     sid = decoded(person.token.split(".")[1])["sid"]
-    return str(app.state.tokens.issue(person.user["id"], sid, -1))
+    return str(app.state.services.access_tokens.issue(person.user["id"], sid, -1))
 
 
 async def expired_script(person: Person, rows: Connection) -> str:

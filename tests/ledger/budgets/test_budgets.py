@@ -256,7 +256,7 @@ async def test_an_account_holds_a_thousand_budgets(app: FastAPI, person: Person)
 async def fill(app: FastAPI, person: Person, number: int) -> None:
     """Give somebody so many budgets for all spending, which the API would not."""
     values = {"owner_id": person.user["id"], "amount": 1000, "currency": "EUR", "period": "month", "revision": 1}
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         connection = await unit.begin(person.user["id"])
         await connection.execute(insert(Budget), [values for _ in range(number)])
         await unit.commit()
@@ -268,7 +268,7 @@ async def tombstones(app: FastAPI, person: Person) -> list[tuple[str, int, int]]
         .where(Tombstone.owner_id == bindparam("owner"))
         .order_by(Tombstone.kind, Tombstone.row_id)
     )
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         rows = await (await unit.connection()).execute(mine, {"owner": person.user["id"]})
         return [tuple(row) for row in rows]
 

@@ -482,7 +482,7 @@ async def test_a_restored_expense_takes_no_others_tombstone_along(app: FastAPI, 
     expense = await spend(person)
     await discard(person, expense)
     namesake = {"owner_id": person.user["id"], "kind": "category", "row_id": expense["id"], "revision": 2}
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         await (await unit.begin(person.user["id"])).execute(insert(Tombstone), namesake)
         await unit.commit()
     await restore(person, expense)

@@ -90,7 +90,7 @@ async def fill_categories(app: FastAPI, person: Person, number: int) -> None:
     """Make categories past the API, which would take a request each."""
     owner, instants = person.user["id"], {"created_at": now(), "updated_at": now(), "revision": 1}
     rows = [{"owner_id": owner, "name": f"c{it}", "name_key": f"c{it}", **instants} for it in range(number)]
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         await (await unit.begin(owner)).execute(insert(Category), rows)
         await unit.commit()
 
@@ -98,7 +98,7 @@ async def fill_categories(app: FastAPI, person: Person, number: int) -> None:
 async def count_expenses(app: FastAPI, person: Person, number: int) -> None:
     """Let the ledger think that it holds so many expenses."""
     counted = update(LedgerState).where(LedgerState.owner_id == bindparam("owner")).values(expense_count=number)
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         await (await unit.begin(person.user["id"])).execute(counted, {"owner": person.user["id"]})
         await unit.commit()
 
@@ -533,7 +533,7 @@ async def test_an_expense_too_many_is_told_with_all_else_that_is_refused(app: Fa
 @pytest.fixture
 def without_returning(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have no INSERT … RETURNING, which MariaDB and SQLite know and MySQL does not."""
-    engines = [it.sync_engine for it in app.state.database.engines]
+    engines = [it.sync_engine for it in app.state.services.database.engines]
     for engine in engines:
         monkeypatch.setattr(engine.dialect, "insert_returning", False)
         engine.clear_compiled_cache()

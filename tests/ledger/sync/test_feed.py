@@ -286,7 +286,7 @@ async def test_two_rows_of_one_id_that_went_together_are_told_on_two_pages(app: 
     same = {"owner_id": person.user["id"], "id": 10**9 + person.user["id"], "revision": 0}
     category = same | {"name": "Food", "name_key": "food"}
     weekly = same | {"category_id": same["id"], "amount": 1000, "currency": "EUR", "period": "week"}
-    async with app.state.database.new_unit() as unit:
+    async with app.state.services.database.new_unit() as unit:
         connection = await unit.begin(person.user["id"])
         await connection.execute(insert(Category), category)
         await connection.execute(insert(Budget), weekly)

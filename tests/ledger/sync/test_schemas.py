@@ -1,6 +1,5 @@
 """What goes over the wire of keeping a copy in step is read strictly, and a batch's operations each by itself."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ from ledger.sync.schemas import (
 from tests.values.test_field_errors import ENTRY_CODES, any_json, any_text, refused
 from values.field_errors import FieldError, translate_errors
 from values.fields import LARGEST_ID
-from values.shapes import callers_currency
 
 CREATE: dict[str, Any] = {"op": "create", "data": {"amount": "12.50"}}
 UPDATE: dict[str, Any] = {"op": "update", "id": 7, "data": {"amount": "13.00"}}
@@ -40,14 +38,6 @@ any_operation = any_json | st.fixed_dictionaries(
         "data": st.dictionaries(st.sampled_from(["amount", "currency", "external_id"]) | any_text, any_json) | any_json,
     },
 )
-
-
-@pytest.fixture
-def in_yen() -> Iterator[None]:
-    """The caller's currency is the yen."""
-    before = callers_currency.set("JPY")
-    yield
-    callers_currency.reset(before)
 
 
 def read(*operations: object) -> list[Any]:
@@ -199,17 +189,6 @@ def test_an_update_leaves_out_what_the_service_sets() -> None:
     (operation,) = read(UPDATE | {"data": read_back})
 
     assert (operation.id, operation.data.dump_sent(), operation.data.revision) == (7, {"category": None}, 31)
-
-
-@pytest.mark.usefixtures("in_yen")
-def test_a_new_amount_must_fit_the_callers_currency() -> None:
-    assert blamed(CREATE) == {"/data/amount": "out_of_range"}
-
-
-@pytest.mark.usefixtures("in_yen")
-@pytest.mark.parametrize("sent", [CREATE | {"data": {"amount": "12.50", "external_id": "bank-1"}}, UPDATE])
-def test_an_amount_of_what_may_be_there_in_another_currency_is_left_to_the_ledger(sent: dict[str, Any]) -> None:
-    assert [isinstance(it, InvalidOperation) for it in read(sent)] == [False]
 
 
 def test_one_that_is_none_keeps_the_others_from_nothing() -> None:

@@ -1,0 +1,28 @@
+"""What the application builds once, when it starts, and every request uses."""
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from auth import AccessTokens
+from config import Settings
+from database import Database
+from users.accounts import Accounts
+from users.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of one application, as `app.state.services`."""
+
+    settings: Settings
+    database: Database
+    access_tokens: AccessTokens
+    sessions: Sessions
+    accounts: Accounts
+
+
+def get_services(app: FastAPI) -> Services:
+    """Return the services of an application that has started."""
+    services: Services = app.state.services
+    return services

@@ -1,0 +1,93 @@
+"""Which page of a list of expenses is asked for, and the statements that read it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement
+
+from infra.prepared import Prepared, TupleRow
+from ledger.core import Ledger
+from ledger.expenses.filters import ExpenseQuery
+from ledger.expenses.rows import select_expenses
+from ledger.pages import (
+    PAGE_SIZE,
+    Cursor,
+    build_after_condition,
+    build_before_condition,
+    fingerprint_query,
+    parse_cursor,
+)
+from models import Expense
+from values.spans import Span
+
+_EXPENSES: Final = select_expenses(Expense)
+
+# MySQL is told the index, because deep in a ledger its optimizer takes to reading and sorting all of it; save where
+# another index may say more.
+_FIRST_PAGES: Final = {
+    "-date": _EXPENSES.order_by(Expense.spent_on.desc(), Expense.id.desc()).limit(PAGE_SIZE),
+    "date": _EXPENSES.order_by(Expense.spent_on, Expense.id).limit(PAGE_SIZE),
+    "-amount": _EXPENSES.order_by(Expense.amount.desc(), Expense.id.desc()).limit(PAGE_SIZE),
+    "amount": _EXPENSES.order_by(Expense.amount, Expense.id).limit(PAGE_SIZE),
+}
+_AFTER_CURSOR: Final = {
+    "-date": build_before_condition(Expense.spent_on, Expense.id),
+    "date": build_after_condition(Expense.spent_on, Expense.id),
+    "-amount": build_before_condition(Expense.amount, Expense.id),
+    "amount": build_after_condition(Expense.amount, Expense.id),
+}
+_PAGES: Final = {(sort, False): statement for sort, statement in _FIRST_PAGES.items()} | {
+    (sort, True): statement.where(_AFTER_CURSOR[sort]) for sort, statement in _FIRST_PAGES.items()
+}
+_SORT_COLUMNS: Final = {"date": "spent_on", "amount": "amount"}
+_INDEX_HINTS: Final = {
+    "date": "FORCE INDEX (ix_expenses_owner_id_spent_on_id)",
+    "amount": "FORCE INDEX (ix_expenses_owner_id_amount_id)",
+}
+_HINTED_PAGES: Final = {
+    (sort, is_next): statement.with_hint(Expense, _INDEX_HINTS[sort.removeprefix("-")], "mysql")
+    for (sort, is_next), statement in _PAGES.items()
+}
+_UNFILTERED_PAGES: Final = {kind: Prepared(statement) for kind, statement in _HINTED_PAGES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page of a list of expenses is asked for: after which row, and of which days."""
+
+    query: ExpenseQuery
+    cursor: Cursor | None
+    span: Span | None
+
+    @property
+    def sort_column(self) -> str:
+        """The column that the list is sorted by."""
+        return _SORT_COLUMNS[self.query.sort.removeprefix("-")]
+
+    def write_cursor(self, value: date | int, row_id: int) -> str:
+        """Return the cursor of the page after the row with this value in the sort column, and this id."""
+        return Cursor(fingerprint_query(self.query.dump_filters()), value, row_id, self.span).encode()
+
+
+def read_page_request(ledger: Ledger, query: ExpenseQuery) -> PageRequest:
+    """Return the page that is asked for; raise ValidationFailed where there is none."""
+    if query.cursor is None:
+        return PageRequest(query, None, query.resolve_span(ledger.today, ledger.owner.month_start_day))
+    value_type = date if query.sort in {"date", "-date"} else int
+    cursor = parse_cursor(query.cursor, fingerprint_query(query.dump_filters()), value_type)
+    return PageRequest(query, cursor, cursor.span)
+
+
+async def load_page(ledger: Ledger, asked: PageRequest, clauses: Sequence[ColumnElement[bool]]) -> Sequence[TupleRow]:
+    """Return the rows of a page, and one more if there is another page."""
+    query, cursor = asked.query, asked.cursor
+    parameters: dict[str, Any] = {"limit": query.limit + 1}
+    if cursor:
+        parameters |= {"value": cursor.value, "row_id": cursor.row_id}
+    kind = query.sort, cursor is not None
+    if not clauses:
+        return await ledger.fetch_all_prepared(_UNFILTERED_PAGES[kind], **parameters)
+    pages = _PAGES if query.has_better_index(deep=cursor is not None) else _HINTED_PAGES
+    return [tuple(row) for row in await ledger.fetch_all(pages[kind].where(*clauses), **parameters)]

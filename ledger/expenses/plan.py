@@ -1,0 +1,181 @@
+"""Changes of expenses, checked in memory before any of them is written.
+
+    load_plan                reads the expenses and categories that the changes name, in a few statements
+    create, change, delete   check one change against the state that those before it left, and plan it
+    write                    writes all that was planned, in a few statements and one for each changed expense
+
+PUT, PATCH and every operation of a batch go this way, so that all of them mean the same.
+"""
+
+from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import bindparam, select, update
+
+from ledger import categories
+from ledger.core import Ledger
+from ledger.editing import build_money_columns
+from ledger.expenses import trash
+from ledger.expenses.rows import build_columns, build_new_columns, external_id_taken_problem, select_expenses
+from models import Expense, TrashedExpense
+from schemas import ExpenseCreate
+from values.texts import make_name_key
+
+Columns = dict[str, Any]
+"""The columns of one expense by their names, and `category`: the name of its category."""
+
+_MINE: Final = Expense.owner_id == bindparam("owner")
+_SELECT_LIVE: Final = select_expenses(Expense)
+_SELECT_TRASHED: Final = select_expenses(TrashedExpense, TrashedExpense.deleted_at)
+_SELECT_BY_REVISION: Final = (
+    select(Expense.id).where(_MINE, Expense.revision == bindparam("revision")).order_by(Expense.id)
+)
+
+
+@dataclass(slots=True)
+class ExpensePlan:
+    """The expenses as the changes planned so far leave them, and what is to be written in the end."""
+
+    ledger: Ledger
+    rows: dict[int, Columns]
+    """Live expenses by id."""
+    by_external_id: dict[str, Columns]
+    """Expenses by external id: live, new, or in the trash."""
+    categories: dict[str, tuple[int, str]]
+    """The id and the spelling of each category, by the key of its name."""
+    remaining_categories: int
+    """How many more categories the account may have."""
+    new_categories: dict[str, str] = field(default_factory=dict)
+    """The spelling of each category to create, by the key of its name."""
+    created: list[Columns] = field(default_factory=list)
+    changed: dict[int, Columns] = field(default_factory=dict)
+    deleted: list[int] = field(default_factory=list)
+
+    @property
+    def _planned_revision(self) -> int:
+        # The ledger is locked, so no other transaction can take this revision first.
+        return self.ledger.revision + 1
+
+    def create(self, data: ExpenseCreate) -> tuple[Columns, bool]:
+        """Plan a new expense; return it and True, or the one that has its `external_id` already and False."""
+        if data.external_id is not None and (existing := self.by_external_id.get(data.external_id)):
+            # The id of a new expense is filled in when it is written; no other change can name that expense.
+            return (existing if existing["id"] is None else dict(existing)), False
+        self.ledger.refuse_too_many(len(self.created) + 1 - len(self.deleted))
+        row = build_new_columns(self.ledger, data) | {"id": None, "revision": self._planned_revision}
+        row["category"] = self._find_category(data.category)
+        self.created.append(row)
+        if data.external_id is not None:
+            self.by_external_id[data.external_id] = row
+        return row, True
+
+    def change(self, row: Columns, sent: Mapping[str, Any]) -> Columns:
+        """Plan to change the fields that were sent; return the row as it then is. Equal values change nothing."""
+        values = build_columns(sent) | build_money_columns(row, sent)
+        if "external_id" in sent:
+            values["external_id"] = self._check_external_id(row, sent["external_id"])
+        if "category" in sent:
+            values["category"] = self._find_category(sent["category"])
+        changed = {name: value for name, value in values.items() if name in row and value != row[name]}
+        if changed:
+            if "description" in changed:
+                changed["description_key"] = values["description_key"]
+            self._move_external_id(row, changed)
+            changed |= {"revision": self._planned_revision, "updated_at": self.ledger.instant}
+            self.changed[row["id"]] = changed
+            row |= changed
+        return dict(row)
+
+    def delete(self, row: Columns) -> None:
+        """Plan to move a row to the trash."""
+        row |= {"revision": self._planned_revision, "deleted_at": self.ledger.instant}
+        self.deleted.append(row["id"])
+
+    async def write(self) -> None:
+        """Write what was planned, and fill in the ids of new expenses."""
+        if self.deleted:
+            await trash.move_to_trash(self.ledger, len(self.deleted), Expense.id.in_(self.deleted))
+        if not (self.created or self.changed):
+            return
+        revision = await self.ledger.take_revision(expenses=len(self.created))
+        category_ids = await self._create_categories()
+        for expense_id, changed in self.changed.items():
+            values = _resolve_category(changed, category_ids)
+            await self.ledger.execute(update(Expense).where(_MINE, Expense.id == expense_id).values(values))
+        if self.created:
+            await self.ledger.insert_all(Expense, [_resolve_category(row, category_ids) for row in self.created])
+            written = await self.ledger.fetch_all(_SELECT_BY_REVISION, revision=revision)
+            new_ids = [row.id for row in written if row.id not in self.changed]
+            for row, expense_id in zip(self.created, new_ids, strict=True):
+                row["id"] = expense_id
+
+    async def _create_categories(self) -> dict[str, int]:
+        """Create the new categories; return the id of every category that a row names, by the key of its name."""
+        new: dict[str, tuple[int, str]] = {}
+        if self.new_categories:
+            new = await categories.create_categories(self.ledger, list(self.new_categories.values()))
+        return {key: category_id for key, (category_id, _) in (self.categories | new).items()}
+
+    def _move_external_id(self, row: Columns, changed: Columns) -> None:
+        if "external_id" in changed:
+            self.by_external_id.pop(row["external_id"], None)
+            if changed["external_id"] is not None:
+                self.by_external_id[changed["external_id"]] = row
+
+    def _find_category(self, name: str | None) -> str | None:
+        """Return the spelling of the category of this name; a new one is created when the plan is written."""
+        if name is None:
+            return None
+        key = make_name_key(name)
+        if key in self.categories:
+            return self.categories[key][1]
+        if key not in self.new_categories and len(self.new_categories) >= self.remaining_categories:
+            raise categories.too_many_categories_problem("/category")
+        return self.new_categories.setdefault(key, name)
+
+    def _check_external_id(self, row: Columns, wanted: str | None) -> str | None:
+        if wanted not in {None, row["external_id"]} and (existing := self.by_external_id.get(str(wanted))):
+            raise external_id_taken_problem(existing["id"], is_deleted=existing.get("deleted_at") is not None)
+        return wanted
+
+
+async def load_plan(ledger: Ledger, ids: AbstractSet[int], bodies: Collection[Mapping[str, Any]]) -> ExpensePlan:
+    """Load the live expenses of these ids, and the expenses and categories that the bodies name."""
+    rows = await _load_by_id(ledger, ids)
+    external_ids = {body["external_id"] for body in bodies if body.get("external_id") is not None}
+    by_external_id = await _load_by_external_id(ledger, rows, external_ids)
+    keys = {make_name_key(body["category"]) for body in bodies if body.get("category") is not None}
+    found = await categories.find_categories(ledger, keys)
+    remaining = await categories.count_remaining(ledger) if keys - found.keys() else 0
+    return ExpensePlan(ledger, rows, by_external_id, found, remaining)
+
+
+async def _load_by_id(ledger: Ledger, ids: AbstractSet[int]) -> dict[int, Columns]:
+    rows = await ledger.fetch_all(_SELECT_LIVE.where(Expense.id.in_(ids))) if ids else []
+    return {row.id: row._asdict() for row in rows}
+
+
+async def _load_by_external_id(
+    ledger: Ledger, loaded: Mapping[int, Columns], external_ids: AbstractSet[str]
+) -> dict[str, Columns]:
+    """Return the expenses of these external ids, and those of the loaded rows; the same row is the same object."""
+    by_id = {row["external_id"]: row for row in loaded.values() if row["external_id"] is not None}
+    for statement, table in ((_SELECT_LIVE, Expense), (_SELECT_TRASHED, TrashedExpense)):
+        wanted = external_ids - by_id.keys()
+        rows = await ledger.fetch_all(statement.where(table.external_id.in_(wanted))) if wanted else []
+        by_id |= {row.external_id: row._asdict() for row in rows}
+    expired = {row["id"] for row in by_id.values() if row.get("deleted_at", ledger.instant) < ledger.trash_start}
+    if expired:
+        await trash.delete_expired(ledger, expired)
+    return {external_id: row for external_id, row in by_id.items() if row["id"] not in expired}
+
+
+def _resolve_category(columns: Columns, category_ids: Mapping[str, int]) -> Columns:
+    """Return the columns to write: the id of the category in place of its name."""
+    written = {name: value for name, value in columns.items() if name not in {"id", "category"}}
+    if "category" in columns:
+        name = columns["category"]
+        written["category_id"] = None if name is None else category_ids[make_name_key(name)]
+    return written
