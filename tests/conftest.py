@@ -34,7 +34,8 @@ from tests.support.servers import UNLIMITED, MySQL, NoServer, open_mysql
 KINDS: Final = ("sqlite", "mysql")
 NOON: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 GOOD_SECRET: Final = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
-WITHOUT_MYSQL: Final = pytest.StashKey[str]()
+
+pytest_plugins = ["tests.support.calm"]
 
 numbers: Final = count(1)
 
@@ -42,13 +43,6 @@ hypothesis.settings.register_profile(
     "expenses", deadline=None, max_examples=100, derandomize="CI" in os.environ, print_blob=True
 )
 hypothesis.settings.load_profile("expenses")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say loudly that half of the tests did not run."""
-    if reason := config.stash.get(WITHOUT_MYSQL, ""):
-        terminalreporter.section("NOTHING WAS TESTED ON MYSQL", sep="!", red=True, bold=True)
-        terminalreporter.line(f"{reason}\nInstall mariadb-server, or set TEST_MYSQL_URL.", red=True)
 
 
 def pytest_collection_finish() -> None:
@@ -86,15 +80,14 @@ async def _one_event_loop(anyio_backend: str) -> AsyncIterator[None]:  # noqa: A
 
 
 @pytest.fixture(scope="session")
-def mysql_server(pytestconfig: pytest.Config) -> Iterator[MySQL]:
+def mysql_server() -> Iterator[MySQL]:
     """The MySQL server of this session, started by the first test that wants one."""
     try:
         server = open_mysql()
     except NoServer as missing:
         if os.environ.get("MYSQL") == "required":
             raise
-        pytestconfig.stash[WITHOUT_MYSQL] = str(missing)
-        pytest.skip(f"no MySQL: {missing}")
+        pytest.skip(f"NOTHING WAS TESTED ON MYSQL: {missing}. Install mariadb-server, or set TEST_MYSQL_URL.")
     with server:
         yield server
 
