@@ -13,16 +13,22 @@ import bcrypt
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import Connection, Table, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database import Base
 from models import User
-from tests.conftest import Person, SignUp, Statements, _visitor, numbers
+from tests.conftest import Arrive, Person, SignUp, Statements, _visitor, numbers, registered, signed_up
 
 OWNED_TABLES = [table for table in Base.metadata.sorted_tables if "owner_id" in table.c]
 AS_JSON = {"Content-Type": "application/json"}
 AS_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture(scope="module")
+def arrive() -> Arrive:
+    """Whoever the tests of accounts are about has registered."""
+    return registered
 
 
 @pytest.fixture
@@ -42,6 +48,35 @@ async def token_for(client: httpx.AsyncClient, username: str, password: str) -> 
 
 
 # --- registering ------------------------------------------------------------------------------------------------------
+
+# What is nobody else's: ids, names, secrets, and the address that one comes from.
+OF_ONE_ALONE = {
+    *("id", "owner_id", "session_id", "username", "username_key", "email", "email_key"),
+    *("password_hash", "sid", "token_hash", "ip", "network"),
+}
+
+
+def rows_of(connection: Connection, person: Person) -> dict[str, list[dict[str, object]]]:
+    """Return the rows that anybody who has just signed in has like this person."""
+    queries = {table.name: select(table).where(table.c.owner_id == person.user["id"]) for table in OWNED_TABLES}
+    queries["users"] = select(User.__table__).where(User.id == person.user["id"])
+    return {
+        name: [
+            {key: it for key, it in row._mapping.items() if key not in OF_ONE_ALONE}
+            for row in connection.execute(query)
+        ]
+        for name, query in queries.items()
+    }
+
+
+@pytest.mark.usefixtures("noon")
+async def test_whoever_other_tests_sign_up_has_the_rows_of_whoever_registers(app: FastAPI, outside: Connection) -> None:
+    async with registered(app) as client, signed_up(app) as quick:
+        rows = [rows_of(outside, it) for it in (client, quick)]
+        users = [it.user.keys() for it in (client, quick)]
+
+    assert rows[0] == rows[1]
+    assert users[0] == users[1]
 
 
 async def test_registering_answers_with_the_account(client: httpx.AsyncClient, form: dict[str, str]) -> None:

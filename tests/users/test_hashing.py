@@ -22,7 +22,7 @@ from main import create_app
 from models import User
 from problems import Unavailable
 from schemas import UserCreate
-from tests.conftest import Person, SignUp, Statements, _visitor, forget_attempts, signed_up
+from tests.conftest import Arrive, Person, SignUp, Statements, _visitor, forget_attempts, registered, signed_up
 from tests.test_schemas import USER, blamed, taken
 from users.fair_queue import FairQueue
 from users.hashing import PasswordHasher, compute_capacity
@@ -226,6 +226,12 @@ async def test_a_current_hash_is_left_as_it_is(app: FastAPI, person: Person) -> 
 
 
 # --- what hashing costs -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def arrive() -> Arrive:
+    """Whoever the tests of passwords are about has registered."""
+    return registered
 
 
 @pytest.fixture
