@@ -52,10 +52,20 @@ pytest_plugins = ["tests.support.calm"]
 numbers: Final = count(1)
 hashes: Final = WeakKeyDictionary[FastAPI, dict[str, str]]()
 
+HUNT: Final = "HUNT" in os.environ
+"""Whether to look long and far, as `make fuzz` does."""
+
 hypothesis.settings.register_profile(
-    "expenses", deadline=None, max_examples=100, derandomize="CI" in os.environ, print_blob=True
+    "expenses", deadline=None, max_examples=1000 if HUNT else 100, derandomize="CI" in os.environ, print_blob=True
 )
 hypothesis.settings.load_profile("expenses")
+
+
+def hunts(examples: int) -> hypothesis.settings:
+    """Let a test that asks a database for each example have so many of them, and twenty times as many in a hunt."""
+    return hypothesis.settings(
+        max_examples=examples * 20 if HUNT else examples, suppress_health_check=list(hypothesis.HealthCheck)
+    )
 
 
 def pytest_collection_finish() -> None:

@@ -17,8 +17,7 @@ import pytest
 import time_machine
 from fastapi import FastAPI
 from httpx import ASGITransport
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothetically
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import Connection, bindparam, func, insert, select
@@ -28,7 +27,7 @@ from config import Settings
 from database import Base, now
 from main import create_app
 from models import RefreshToken, Session
-from tests.conftest import GOOD_SECRET, Person, Statements, forget_attempts, signed_up
+from tests.conftest import GOOD_SECRET, Person, Statements, forget_attempts, hunts, signed_up
 from tests.support.matrix import bearer, said
 from tests.support.servers import Service
 from users import sessions
@@ -514,7 +513,7 @@ async def walk(person: Person, steps: Sequence[int]) -> tuple[list[tuple[int, st
     return answered, expected
 
 
-@hypothetically(max_examples=12, suppress_health_check=list(HealthCheck))
+@hunts(5)
 @given(steps=st.lists(st.sampled_from([0, 0, 0, 0, 1, 1, 1, 2, 3]), min_size=4, max_size=16))
 async def test_whichever_token_is_shown_the_rule_holds(app: FastAPI, steps: list[int]) -> None:
     """RFC 9700 4.14.2: whatever the order, a token is good for one step, and an older one ends them all."""

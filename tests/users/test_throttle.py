@@ -27,7 +27,7 @@ from models import AttemptCounter
 from problems import TooManyAttempts
 from tests.conftest import Person, SignUp, Statements, forget_attempts, limited, numbers
 from tests.support.matrix import OPERATIONS, said
-from tests.support.servers import MAIN, UNLIMITED, Service
+from tests.support.servers import UNLIMITED, Service
 from tests.users.test_accounts import change_name, change_password, delete_account, register_another, sign_in, token_for
 from users.fair_queue import FairQueue
 from users.throttle import CountedAttempt, Throttle, take_back
@@ -924,11 +924,11 @@ async def test_of_twenty_at_once_over_two_apps_five_are_let_through(
 
 
 async def test_of_twenty_at_once_at_two_processes_five_are_let_through_and_a_restart_forgets_none(
-    empty_database_url: str,
+    empty_sqlite_url: str,
 ) -> None:
     """ASVS 5.0 6.3.1, OWASP API2 (2023): neither a process more nor a new one begins to count at nought."""
-    migrations.upgrade(empty_database_url)
-    environment = {"DATABASE_URL": empty_database_url, "SECRET_KEY": secrets.token_hex(32)}
+    migrations.upgrade(empty_sqlite_url)
+    environment = {"DATABASE_URL": empty_sqlite_url, "SECRET_KEY": secrets.token_hex(32)}
     with Service(environment) as one, Service(environment) as other:
         async with _client(one.url) as here, _client(other.url) as there:
             answers = await at_once(*(attempt(it, "nobody") for it in [here, there] * 10))
@@ -1061,20 +1061,6 @@ async def test_what_a_client_writes_before_the_proxy_does_is_not_believed(
 
 async def test_who_is_no_trusted_proxy_is_not_believed(visit: Visit, behind_a_proxy: FastAPI, name: str) -> None:
     assert await six_from(visit("10.9.9.7", behind_a_proxy), name, made_up) == [401] * 5 + [429]
-
-
-@pytest.mark.parametrize(
-    ("environment", "statuses"),
-    [({}, [401] * 5 + [429]), ({"TRUSTED_PROXIES": "127.0.0.1"}, [401] * 6)],
-    ids=["nobody trusted", "trusted"],
-)
-async def test_the_service_as_it_is_run_believes_trusted_proxies_alone(
-    environment: dict[str, str], statuses: list[int]
-) -> None:
-    """ASVS 5.0 6.3.1, OWASP API2 (2023)."""
-    with Service(environment, program=MAIN) as service:
-        async with _client(service.url) as client:
-            assert await six_from(client, "nobody", made_up) == statuses
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from alembic import command
@@ -146,18 +146,45 @@ def test_on_mysql_a_migration_waits_for_the_one_that_runs(
     migrations.upgrade(empty_mysql_url)
 
 
-KILLED_HALF_WAY = """
+# A process of its own, which has loaded all that a migration needs, has a child begin each and be killed half-way.
+KILLS_ITS_CHILDREN = """
 import os, signal, sys
 import migrations
 from sqlalchemy import Engine, event
 
-@event.listens_for(Engine, "after_cursor_execute")
-def die_half_way(connection, cursor, statement, *_):
-    if statement.strip().startswith(sys.argv[2]):
-        os.kill(os.getpid(), signal.SIGKILL)
+def migrate_half_way(url, last):
+    @event.listens_for(Engine, "after_cursor_execute")
+    def die_half_way(connection, cursor, statement, *_):
+        if statement.strip().startswith(last):
+            os.kill(os.getpid(), signal.SIGKILL)
 
-migrations.upgrade(sys.argv[1])
+    migrations.upgrade(url)
+    os._exit(0)
+
+for line in sys.stdin:
+    child = os.fork() or migrate_half_way(*line.strip().split("|"))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+MigrateHalfWay = Callable[[str, str], int]
+
+
+@pytest.fixture(scope="module")
+def migrate_half_way() -> Iterator[MigrateHalfWay]:
+    """Begin to migrate a database, end after a statement that begins so, and return how the process ended."""
+    command = [sys.executable, "-c", KILLS_ITS_CHILDREN]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=inherited(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as parent:
+        asked, answered = parent.stdin, parent.stdout
+        assert asked
+        assert answered
+
+        def migrate_half_way(url: str, last: str) -> int:
+            asked.write(f"{url}|{last}\n")
+            return int(answered.readline())
+
+        yield migrate_half_way
+        asked.close()
 
 
 @pytest.mark.parametrize(
@@ -180,11 +207,9 @@ migrations.upgrade(sys.argv[1])
     ],
 )
 def test_a_migration_that_was_killed_half_way_can_be_run_again(
-    empty_database_url: str, outside: Connection, last: str
+    migrate_half_way: MigrateHalfWay, empty_database_url: str, outside: Connection, last: str
 ) -> None:
-    command = [sys.executable, "-c", KILLED_HALF_WAY, empty_database_url, last]
-    ended = subprocess.run(command, cwd=ROOT, env=inherited(), check=False)
-    assert ended.returncode == -signal.SIGKILL
+    assert migrate_half_way(empty_database_url, last) == -signal.SIGKILL
     migrations.upgrade(empty_database_url)
     assert tables(outside) == TABLES
 

@@ -12,12 +12,12 @@ import httpx
 import pytest
 import time_machine
 from fastapi import FastAPI
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, insert, select
 
 from models import MAX_BUDGETS, Budget, Tombstone
-from tests.conftest import Person, SignUp, Statements
+from tests.conftest import Person, SignUp, Statements, hunts
 from tests.ledger.test_categories import create as create_category
 from tests.support.pencil import UNITS_OF, Pencil, Recorded, record
 from tests.test_crud import spend
@@ -604,7 +604,7 @@ limits = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@hunts(8)
 @given(ledger=st.lists(recorded, max_size=25), limits=limits, on=days)
 async def test_every_status_is_what_a_pencil_finds(
     app: FastAPI, sign_up: SignUp, ledger: list[Recorded], limits: list[Limit], on: date

@@ -10,11 +10,11 @@ import pytest
 import time_machine
 from fastapi import FastAPI
 from httpx import QueryParams
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import categories
-from tests.conftest import Person, SignUp, Statements
+from tests.conftest import Person, SignUp, Statements, hunts
 from tests.ledger.expenses.test_trash import ids, undo
 from tests.ledger.test_categories import names
 from tests.ledger.test_categories import where as category_at
@@ -473,7 +473,7 @@ async def undone(person: Person, revision: int | None) -> list[int]:
     return [(await undo(person, it)).json()["matched"] for it in [revision] if it is not None]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@hunts(8)
 @given(ledger=st.lists(EXPENSES, min_size=1, max_size=20), query=st.one_of(QUERIES).filter(bool))
 async def test_what_is_listed_is_what_is_deleted_brought_back_and_changed(
     app: FastAPI, sign_up: SignUp, ledger: list[dict[str, object]], query: Query

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import time_machine
 from fastapi import FastAPI
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import NullPool, create_engine, make_url
 
@@ -17,7 +17,7 @@ import migrations
 from ledger import reports
 from ledger.reports.totals import select_spending
 from models import Expense
-from tests.conftest import Person, SignUp, Statements
+from tests.conftest import Person, SignUp, Statements, hunts
 from tests.ledger.test_categories import create
 from tests.support.pencil import UNITS_OF, Pencil, Recorded, record
 from tests.test_crud import spend
@@ -543,7 +543,7 @@ groupings: st.SearchStrategy[list[str]] = st.one_of(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@hunts(12)
 @given(
     ledger=st.lists(expenses, max_size=30),
     span=st.tuples(days, days).map(sorted),

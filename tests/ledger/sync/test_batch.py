@@ -10,7 +10,7 @@ import httpx
 import pytest
 import time_machine
 from fastapi import FastAPI
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, insert, update
 
@@ -18,7 +18,7 @@ from database import now
 from ledger.core import MAX_EXPENSES
 from models import MAX_CATEGORIES, Category, LedgerState
 from tests.api.test_requests import in_pieces, padded
-from tests.conftest import Person, SignUp, Statements
+from tests.conftest import Person, SignUp, Statements, hunts
 from tests.ledger.test_core import state_of
 from tests.test_crud import read, sendable, spend
 from tests.test_problems import JSON, blamed
@@ -662,7 +662,7 @@ def lasting(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: it[name] for name in it.keys() - {"id", "revision"}} for it in rows]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@hunts(5)
 @given(steps=steps)
 async def test_a_batch_does_and_refuses_what_its_operations_would_one_by_one(
     app: FastAPI, noon: time_machine.Traveller, sign_up: SignUp, steps: list[Step]

@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Executable, Row, insert, text
 
 from ledger.core import Ledger
 from ledger.sync import feed
 from models import Budget, Category
-from tests.conftest import GOOD_SECRET, Person, Statements, signed_up
+from tests.conftest import GOOD_SECRET, Person, Statements, hunts, signed_up
 from tests.ledger.budgets.test_budgets import budget
 from tests.ledger.test_pages import any_values, encoded, forged
 from tests.support.servers import Service
@@ -419,6 +419,7 @@ forgeries = (
 )
 
 
+@hunts(25)
 @given(cursor=forgeries)
 async def test_no_cursor_whatever_is_an_error_of_ours(reader: Person, cursor: str) -> None:
     answer = await reader.get("/changes", params={"cursor": cursor})
@@ -532,7 +533,7 @@ writes = st.tuples(st.integers(0, len(ACTIONS) - 1), st.integers(0, 2**16))
 steps_of_both = st.tuples(st.sampled_from((0, *SIZES)), st.lists(writes, max_size=4))
 
 
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@hunts(4)
 @given(steps=st.lists(steps_of_both, min_size=8, max_size=25))
 async def test_a_copy_becomes_the_ledger_whatever_is_written_between_its_pages_and_within(
     app: FastAPI, in_between: Acts, steps: list[Step]
@@ -575,7 +576,7 @@ async def write_on(clients: Sequence[httpx.AsyncClient], seed: int, times: int) 
 
 async def test_a_copy_becomes_the_ledger_that_three_write_at_once(person: Person) -> None:
     await furnish(person)
-    copy = await race([person], 60)
+    copy = await race([person], 20)
     assert copy.rows == await served(person)
 
 
@@ -584,5 +585,5 @@ async def test_a_copy_becomes_the_ledger_that_two_processes_write_and_tell(empty
     with Service(environment) as one, Service(environment) as other:
         async with aclosing(await sign_up_at(one)) as here, aclosing(await sign_up_at(other)) as there:
             there.headers["Authorization"] = here.headers["Authorization"]
-            copy = await race([here, there], 60)
+            copy = await race([here, there], 20)
             assert copy.rows == await served(here) == await served(there)
