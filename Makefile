@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test fuzz check lint types format migrate revision password bench lock dev clean
+.PHONY: help run test fuzz check lint types format migrate revision password pictures bench lock dev clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -57,6 +57,9 @@ revision: $(DEV) ## write a migration from the models' changes: make revision m=
 password: $(RUNTIME) ## reset a forgotten password: make password user=NAME
 	@test -n "$$user" || { echo 'Say whose: make password user=NAME' >&2; exit 2; }
 	$(BIN)/python -m commands password "$$user"
+
+pictures: $(DEV) ## take the pictures of README again, with the browser Chromium
+	$(BIN)/python tests/pictures.py
 
 bench: $(DEV) ## measure the service against its yardsticks
 	$(BIN)/python -m benchmarks
