@@ -46,6 +46,7 @@ FLOORS: Final = ["ledger", "ledger.expenses", "ledger.reports", "ledger.budgets"
 CRUD_LINES: Final = 300
 ROUTER_LINES: Final = 200
 BINARY: Final = {".png", ".ico"}
+CONFIGURATION: Final = ROOT / "docs" / "guides" / "configuration.md"
 SETTINGS: Final = {name.upper(): field.default for name, field in Settings.model_fields.items()}
 
 
@@ -266,17 +267,24 @@ def test_a_setting_stands_in_the_example_with_its_default(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_stands_in_the_readme_with_its_default(name: str) -> None:
+def test_a_setting_stands_in_the_guide_with_its_default(name: str) -> None:
     default = _written(SETTINGS[name])
 
-    assert f"| `{name}` | {default and f'`{default}`'}".rstrip() in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| `{name}` | {default and f'`{default}`'}".rstrip() in CONFIGURATION.read_text(encoding="utf-8")
 
 
 def test_no_page_lists_a_setting_that_is_gone() -> None:
     listed = re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
-    rows = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", CONFIGURATION.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert set(listed) == set(rows) == set(SETTINGS)
+
+
+def test_the_readme_names_a_setting_with_the_default_that_it_has() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) ?\|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert rows
+    assert [(name, default) for name, default in rows if default.strip("`") != _written(SETTINGS[name])] == []
 
 
 def test_the_example_sets_nothing_by_itself() -> None:
