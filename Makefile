@@ -59,7 +59,7 @@ password: $(RUNTIME) ## reset a forgotten password: make password user=NAME
 	$(BIN)/python -m commands password "$$user"
 
 pictures: $(DEV) ## take the pictures of README again, with the browser Chromium
-	$(BIN)/python tests/pictures.py
+	$(BIN)/python -m tests.support.pictures
 
 bench: $(DEV) ## measure the service against its yardsticks
 	$(BIN)/python -m benchmarks

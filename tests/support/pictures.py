@@ -1,13 +1,14 @@
 """Takes the pictures of README: the pages of the running service, as a browser shows them.
 
-Run as a program: python tests/pictures.py
+Run as a program by `make pictures`
 """
 
 from typing import Final
 
 import httpx
-from browser import Browser
-from servers import ROOT, Service
+
+from tests.support.browser import Browser
+from tests.support.servers import ROOT, Service
 
 PICTURES: Final = ROOT / "docs" / "pictures"
 SAMPLE: Final = ROOT / "docs" / "guides" / "sample.json"

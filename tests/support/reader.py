@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from servers import ROOT, Process, free_port, inherited
+
+from tests.support.servers import ROOT, Process, free_port, inherited
 
 ADDRESS: Final = "http://localhost:8000"
 PROGRAMS: Final = ("bash", "curl", "git", "make", "openssl")

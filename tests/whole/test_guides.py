@@ -15,9 +15,10 @@ from typing import Final
 
 import httpx
 import pytest
-from browser import Browser
 from jose import jwt
-from reader import (
+
+from tests.support.browser import Browser
+from tests.support.reader import (
     ADDRESS,
     DOCUMENTS,
     GUIDES,
@@ -32,7 +33,7 @@ from reader import (
     as_shown,
     check_out,
 )
-from servers import MySQL, NoServer, Service
+from tests.support.servers import MySQL, NoServer, Service
 
 MYSQL: Final = "mysql+aiomysql://username:password@localhost/expense_tracker"
 WIDEST: Final = 100
