@@ -6,66 +6,43 @@ Every test signs up its own users and commits for real; nothing is rolled back, 
 import gc
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
     AsyncExitStack,
-    asynccontextmanager,
     contextmanager,
 )
-from datetime import UTC, datetime
-from ipaddress import IPv4Address
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
-from weakref import WeakKeyDictionary
 
 import httpx
 import hypothesis
 import pytest
 import time_machine
 from fastapi import FastAPI
-from httpx import ASGITransport
 from pydantic import SecretStr
-from sqlalchemy import Connection, NullPool, create_engine, delete, event, make_url, text
+from sqlalchemy import Connection, NullPool, create_engine, event, make_url
 
-import crud
 import migrations
 from config import Settings
 from infra import prepared
 from main import create_app
-from models import AttemptCounter
-from schemas import UserCreate
+from tests.support.made_up import HUNT
+from tests.support.people import Arrive, At, Person, SignUp, make_transport, signed_up
 from tests.support.servers import UNLIMITED, MySQL, NoServer, open_mysql
-from users.client_address import Client, read_client
+from tests.support.settings import NOON
+from tests.support.statements import Statements
 
 KINDS: Final = ("sqlite", "mysql")
-NOON: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
-GOOD_SECRET: Final = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
 
-PASSWORD: Final = "a walk along the sea"
 
 pytest_plugins = ["tests.support.calm"]
 
-numbers: Final = count(1)
-hashes: Final = WeakKeyDictionary[FastAPI, dict[str, str]]()
-
-HUNT: Final = "HUNT" in os.environ
-"""Whether to look long and far, as `make fuzz` does."""
 
 hypothesis.settings.register_profile(
     "expenses", deadline=None, max_examples=1000 if HUNT else 100, derandomize="CI" in os.environ, print_blob=True
 )
 hypothesis.settings.load_profile("expenses")
-
-
-def hunts(examples: int) -> hypothesis.settings:
-    """Let a test that asks a database for each example have so many of them, and twenty times as many in a hunt."""
-    return hypothesis.settings(
-        max_examples=examples * 20 if HUNT else examples, suppress_health_check=list(hypothesis.HealthCheck)
-    )
 
 
 def pytest_collection_finish() -> None:
@@ -174,11 +151,6 @@ def settings(database_url: str) -> Settings:
     return plain.model_copy(update=UNLIMITED)
 
 
-def limited(settings: Settings) -> Settings:
-    """Return the settings with the limits that the service has by itself."""
-    return settings.model_copy(update={name: Settings.model_fields[name].default for name in UNLIMITED})
-
-
 @pytest.fixture(scope="session")
 async def app(settings: Settings) -> AsyncIterator[FastAPI]:
     """The app, started; one for each kind of database."""
@@ -187,96 +159,14 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
         yield app
 
 
-def _visitor(app: FastAPI) -> ASGITransport:
-    # Each client has an address of its own, so that what one test does to the throttle does not meet the next one.
-    # An unexpected error is what the app makes of it, a 500, as a real client sees it; its traceback is in the log.
-    address = IPv4Address("10.0.0.0") + next(numbers)
-    return ASGITransport(app, raise_app_exceptions=False, client=(str(address), 50000))
-
-
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client that nobody has signed in with."""
-    async with httpx.AsyncClient(transport=_visitor(app), base_url="http://testserver") as client:
+    async with httpx.AsyncClient(transport=make_transport(app), base_url="http://testserver") as client:
         yield client
 
 
 # --- people -----------------------------------------------------------------------------------------------------------
-
-
-class Person(httpx.AsyncClient):
-    """A user as the client that they sign in with: every request bears their token."""
-
-    user: dict[str, Any]
-    password: str
-    token: str
-
-    async def open_account(self, app: FastAPI, client: Client, **overrides: object) -> None:
-        """Write the rows that `register` and `sign_in` would, at a fifth of the cost: nearly every test needs them."""
-        data, services = UserCreate.model_validate(_new_account(overrides)), app.state.services
-        password_hash = await _hashed(app, data.password)
-        async with services.database.new_unit() as unit:
-            connection = await unit.begin()
-            user = await crud.create_user(connection, data, password_hash)
-            token = await services.sessions.open(connection, user.id, client)
-            await unit.commit()
-        self.user = user.model_dump(mode="json")
-        self.password = data.password
-        self._bear(token.access_token)
-
-    async def register(self, **overrides: object) -> None:
-        """Register under a name that nobody has, or as `overrides` say."""
-        fields = _new_account(overrides)
-        answer = await self.post("/users/register", json=fields)
-        assert answer.status_code == httpx.codes.CREATED, answer.text
-        self.user = answer.json()
-        self.password = str(fields["password"])
-
-    async def sign_in(self) -> None:
-        """Sign in, once more where they had: the new token replaces the old one."""
-        form = {"username": self.user["username"], "password": self.password}
-        answer = await self.post("/users/token", data=form)
-        assert answer.status_code == httpx.codes.OK, answer.text
-        self._bear(answer.json()["access_token"])
-
-    def _bear(self, token: str) -> None:
-        self.token = token
-        self.headers["Authorization"] = f"Bearer {token}"
-
-
-def _new_account(overrides: Mapping[str, object]) -> dict[str, object]:
-    name = f"person-{next(numbers):04}"
-    return {"username": name, "email": f"{name}@example.com", "password": PASSWORD, **overrides}
-
-
-async def _hashed(app: FastAPI, password: str) -> str:
-    """Return the hash of a password, as an app makes it; the one that nearly everybody has is hashed once."""
-    known = hashes.setdefault(app, {})
-    if password not in known:
-        known[password] = await app.state.services.accounts._passwords.hash(password)
-    return known[password]
-
-
-SignUp = Callable[..., Awaitable[Person]]
-Arrive = Callable[..., AbstractAsyncContextManager[Person]]
-
-
-@asynccontextmanager
-async def signed_up(app: FastAPI, **overrides: object) -> AsyncIterator[Person]:
-    """Somebody who has signed up with an app, and signed in."""
-    transport = _visitor(app)
-    async with Person(transport=transport, base_url="http://testserver") as person:
-        await person.open_account(app, read_client(transport.client[0], person.headers["User-Agent"]), **overrides)
-        yield person
-
-
-@asynccontextmanager
-async def registered(app: FastAPI, **overrides: object) -> AsyncIterator[Person]:
-    """Somebody who has registered with an app and signed in as a client does."""
-    async with Person(transport=_visitor(app), base_url="http://testserver") as person:
-        await person.register(**overrides)
-        await person.sign_in()
-        yield person
 
 
 @pytest.fixture(scope="session")
@@ -313,9 +203,6 @@ async def somebody(app: FastAPI) -> AsyncIterator[Person]:
     """A user for the tests that look at nothing but what they sent: one for all of them, because signing up costs."""
     async with signed_up(app) as somebody:
         yield somebody
-
-
-At = Callable[[str], str]
 
 
 @pytest.fixture
@@ -356,20 +243,7 @@ def outside(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def hold(outside: Connection, person: Person) -> None:
-    """Lock a ledger as another process's writer does; on SQLite that is the whole file."""
-    outside.execute(text("UPDATE ledgers SET revision = revision WHERE owner_id = :id"), {"id": person.user["id"]})
-
-
-async def forget_attempts(app: FastAPI) -> None:
-    """Count nothing against anybody any more, and leave none of an earlier test's attempts to be swept."""
-    async with app.state.services.database.new_unit() as unit, unit.begin_separate() as connection:
-        await connection.execute(delete(AttemptCounter))
-
-
 # --- what the database is asked ---------------------------------------------------------------------------------------
-
-Statements = Callable[[], AbstractContextManager[list[str]]]
 
 
 @pytest.fixture

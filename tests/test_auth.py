@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 import httpx
 import pytest
@@ -18,13 +17,14 @@ from auth import CLOCK_SKEW, AccessTokens
 from config import Settings
 from main import create_app
 from problems import InvalidToken, TokenExpired
-from tests.conftest import GOOD_SECRET, NOON, Person
+from tests.support.jwt import Claims, decoded
+from tests.support.people import Person
+from tests.support.settings import GOOD_SECRET, NOON
 
 JWT = {"alg": "HS256", "typ": "JWT"}
 HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 DAY = 24 * 60 * 60
 
-Claims = dict[str, Any]
 Forge = Callable[..., str]
 
 
@@ -33,11 +33,6 @@ Forge = Callable[..., str]
 
 def encoded(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def decoded(part: str) -> Claims:
-    claims: Claims = json.loads(base64.urlsafe_b64decode(part + "=="))
-    return claims
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from httpx import codes
 import commands
 import migrations
 from config import Settings
-from tests.conftest import GOOD_SECRET, Person
+from tests.support.people import Person
 from tests.support.servers import ROOT, inherited
+from tests.support.settings import GOOD_SECRET
 
 # What does not depend on the database is tried on one.
 on_sqlite: Final = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

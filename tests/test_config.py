@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from config import SAMPLE_SECRETS, Settings, load_or_create_secret, load_settings
-from tests.conftest import GOOD_SECRET
 from tests.support.servers import ROOT, inherited
+from tests.support.settings import GOOD_SECRET
 
 MYSQL_URL = "mysql+aiomysql://app:hunter2@db.example/expenses"
 FASTAPI_SECRET = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"

@@ -2,45 +2,15 @@
 
 import json
 from datetime import timedelta
-from typing import Any
 
 import httpx
 import pytest
 import time_machine
 
-from tests.conftest import NOON, Person, SignUp
-from tests.test_problems import JSON, blamed
-
-
-async def spend(person: Person, **fields: object) -> dict[str, Any]:
-    """Record an expense, of 12.50 unless the fields say otherwise, and return it."""
-    answer = await person.post("/expenses", json={"amount": "12.50"} | fields)
-    assert answer.status_code == httpx.codes.CREATED, answer.text
-    expense: dict[str, Any] = answer.json()
-    return expense
-
-
-async def read(person: Person, expense: dict[str, Any]) -> dict[str, Any]:
-    """Return an expense as it stands now."""
-    answer = await person.get(f"/expenses/{expense['id']}")
-    assert answer.status_code == httpx.codes.OK, answer.text
-    now: dict[str, Any] = answer.json()
-    return now
-
-
-async def change(person: Person, expense: dict[str, Any], **fields: object) -> dict[str, Any]:
-    """Change these fields of an expense and return it."""
-    answer = await person.patch(f"/expenses/{expense['id']}", json=fields)
-    assert answer.status_code == httpx.codes.OK, answer.text
-    changed: dict[str, Any] = answer.json()
-    return changed
-
-
-def sendable(expense: dict[str, Any], **fields: object) -> dict[str, Any]:
-    """Return the fields of an expense that a client may set."""
-    settable = ("amount", "currency", "date", "category", "description", "external_id")
-    return {name: expense[name] for name in settable} | fields
-
+from tests.support.expenses import change, read, sendable, spend
+from tests.support.people import Person, SignUp
+from tests.support.problems import JSON, blamed
+from tests.support.settings import NOON
 
 # Recording
 

@@ -41,8 +41,11 @@ from infra.column_types import SUM_PART, exact_sum
 from infra.faults import Fault
 from main import create_app
 from models import Category, LedgerState, User
-from tests.conftest import GOOD_SECRET, Person, Statements, _visitor, hold
+from tests.support.commits import Commits
+from tests.support.people import Person, hold, make_transport
 from tests.support.servers import MySQL, NoServer, PrivateMariaDB
+from tests.support.settings import GOOD_SECRET
+from tests.support.statements import Statements
 from values.fields import LARGEST_ID
 
 on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
@@ -217,7 +220,7 @@ async def visit() -> AsyncIterator[Callable[[FastAPI], Person]]:
         visitors: list[Person] = []
 
         def visit(app: FastAPI) -> Person:
-            person = Person(transport=_visitor(app), base_url="http://testserver")
+            person = Person(transport=make_transport(app), base_url="http://testserver")
             visitors.append(person)
             people.push_async_callback(person.aclose)
             return person
@@ -318,34 +321,6 @@ async def test_a_connection_killed_in_mid_write_is_replaced_and_the_write_run_ag
 
 
 # --- COMMIT -----------------------------------------------------------------------------------------------------------
-
-Commit = Callable[[Any], None]
-
-
-class Commits:
-    """The commits of an app: how many there were, and what became of each."""
-
-    def __init__(self, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.number = 0
-        self.fates: list[Commit] = []
-        dialect = app.state.services.database.engines[0].sync_engine.dialect
-        self.really: Commit = dialect.do_commit
-        monkeypatch.setattr(dialect, "do_commit", self._commit)
-
-    def _commit(self, connection: Any) -> None:  # noqa: ANN401
-        self.number += 1
-        (self.fates.pop(0) if self.fates else self.really)(connection)
-
-    def fail_with(self, *errors: BaseException) -> None:
-        """Let the next commits fail, each without having happened."""
-
-        def failing(error: BaseException) -> Commit:
-            def fail(_: object) -> None:
-                raise error
-
-            return fail
-
-        self.fates = [failing(error) for error in errors]
 
 
 @pytest.fixture

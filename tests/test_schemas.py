@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from api.problem_json import to_problem
 from schemas import (
     CategoryCreate,
     CategoryUpdate,
@@ -20,10 +19,9 @@ from schemas import (
     UserCreate,
     UserUpdate,
 )
-from tests.values.test_field_errors import SHAPES, any_body, any_json, refused
+from tests.support.bodies import EXPENSE, USER, blamed, taken
+from tests.support.made_up import SHAPES, any_body, any_json
 
-USER: dict[str, Any] = {"username": "ada", "email": "ada@example.com", "password": "a walk along the sea"}
-EXPENSE: dict[str, Any] = {"amount": "12.50"}
 WHOLE: dict[str, Any] = {"amount": "12.50", "currency": "EUR", "date": "2026-11-22"}
 
 C0_BUT_TAB_AND_NEWLINE = [chr(code) for code in range(0x20) if chr(code) not in "\t\n"]
@@ -35,16 +33,6 @@ EXPENSES = pytest.mark.parametrize(
 OPTIONAL_TEXTS = pytest.mark.parametrize("field", ["description", "category", "external_id"])
 
 any_text = st.text(st.characters(exclude_categories=()))
-
-
-def taken(shape: type[BaseModel], **fields: object) -> dict[str, Any]:
-    """Return what a shape makes of these fields."""
-    return shape.model_validate(fields).model_dump()
-
-
-def blamed(shape: type[BaseModel], **fields: object) -> dict[str, str]:
-    """Return which fields a shape refuses, and what for; nothing where it takes them."""
-    return {entry.location["pointer"][1:]: entry.code for entry in to_problem(refused(shape, fields)).errors}
 
 
 # Text

@@ -3,19 +3,18 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
-from starlette.types import Message, Scope
 
 from config import Settings
 from main import create_app
-from tests.conftest import Person
-from tests.test_crud import spend
-from tests.test_problems import AS_REFUSED, JSON, Refusal
+from tests.support.asgi import exchange
+from tests.support.expenses import spend
+from tests.support.people import Person
+from tests.support.problems import AS_REFUSED, JSON, Refusal
 
 pytestmark = pytest.mark.wire
 
@@ -72,35 +71,6 @@ def for_origins(*origins: str) -> httpx.AsyncClient:
         secret_key=SecretStr("a secret of at least 32 characters"), cors_origins=origins, _env_file=None
     )
     return httpx.AsyncClient(transport=ASGITransport(create_app(settings)), base_url="http://testserver")
-
-
-async def exchange(app: FastAPI, method: str, path: str, *coming: Message) -> list[Message]:
-    """Return all that a service sends when these messages come: httpx hides what it should not have sent."""
-    arriving = iter(coming or [{"type": "http.request", "body": b"", "more_body": False}])
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        for message in arriving:
-            return message
-        await anyio.sleep_forever()
-        raise AssertionError
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    scope: Scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "scheme": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"content-type", b"application/json")],
-    }
-    await app(scope, receive, send)
-    return sent
 
 
 def words(header: str) -> set[str]:

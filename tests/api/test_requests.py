@@ -14,10 +14,11 @@ from starlette.types import Message
 import main
 from api import requests
 from api.requests import StrictRequest
-from tests.api.test_middleware import exchange
-from tests.conftest import Person, SignUp
-from tests.test_crud import spend
-from tests.test_problems import JSON, advice, blamed
+from tests.support.asgi import exchange
+from tests.support.expenses import spend
+from tests.support.made_up import in_pieces, padded
+from tests.support.people import Person, SignUp
+from tests.support.problems import JSON, advice, blamed
 
 MOST_BYTES = 64 * 1024
 WITHOUT_STRICT_QUERIES = {"/", "/health", "/ready"}
@@ -34,17 +35,6 @@ DELETED = [
     if method == "DELETE" and "requestBody" not in described and path[-2:] != "/1"
 ]
 OPERATION_NAMES = [described["operationId"] for _, _, described in OPERATIONS]
-
-
-def padded(body: bytes, size: int) -> bytes:
-    """Make a JSON text exactly so many bytes long; white space means nothing in it."""
-    return body.ljust(size)
-
-
-async def in_pieces(body: bytes, size: int = 1_000) -> AsyncIterator[bytes]:
-    """Send a body chunked, and so without a Content-Length."""
-    for start in range(0, len(body), size):
-        yield body[start : start + size]
 
 
 async def endless() -> AsyncIterator[bytes]:

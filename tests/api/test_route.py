@@ -11,9 +11,9 @@ from api.requests import MAX_BODY_BYTES
 from api.route import LedgerRoute
 from infra.engines import LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
-from tests.conftest import Person, signed_up
-from tests.test_crud import spend
-from tests.test_problems import JSON
+from tests.support.expenses import spend
+from tests.support.people import Person, signed_up
+from tests.support.problems import JSON
 
 
 @pytest.fixture(scope="module")

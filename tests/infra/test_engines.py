@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 import migrations
 from config import Settings
 from database import Database
-from tests.conftest import GOOD_SECRET, Person
+from tests.support.people import Person
 from tests.support.servers import MySQL, NoServer, PrivateMariaDB
+from tests.support.settings import GOOD_SECRET
 
 on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 

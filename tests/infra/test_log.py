@@ -29,10 +29,11 @@ from config import Settings
 from infra.log import JsonFormatter, log_lifespan
 from main import create_app
 from migrations import SchemaError
-from tests.api.test_middleware import exchange
-from tests.conftest import Person, Statements, signed_up
+from tests.support.asgi import exchange
+from tests.support.document import OPERATIONS, SCHEMAS
+from tests.support.people import Person, signed_up
 from tests.support.servers import MAIN, ROOT, Service, inherited
-from tests.whole.test_openapi import OPERATIONS, SCHEMAS
+from tests.support.statements import Statements
 
 pytestmark = pytest.mark.wire
 

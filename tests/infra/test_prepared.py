@@ -11,7 +11,7 @@ from database import UnitOfWork
 from infra.ownership import UnownedStatement
 from infra.prepared import Prepared
 from models import Expense, Tombstone, User
-from tests.conftest import Person
+from tests.support.people import Person
 
 MINE = select(Expense.id, Expense.spent_on, Expense.created_at, Expense.amount).where(
     Expense.owner_id == bindparam("owner")

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-import httpx
 import pytest
 import time_machine
 from fastapi import FastAPI
 from sqlalchemy import insert
 
 from models import Category
-from tests.conftest import Person
-from tests.test_crud import change, read, spend
-from tests.test_problems import blamed
+from tests.support.categories import create, listed, names, where
+from tests.support.expenses import change, read, spend
+from tests.support.people import Person
+from tests.support.problems import blamed
 from values.texts import make_name_key
 
 # One name each, whatever the case and the form of the letters.
@@ -49,33 +49,6 @@ UNLIKE = [
     ("👩", "👨"),
     ("100%", "100_"),
 ]
-
-
-async def create(person: Person, name: str, **fields: object) -> dict[str, Any]:
-    """Make a category and return it."""
-    answer = await person.post("/categories", json={"name": name} | fields)
-    assert answer.status_code == httpx.codes.CREATED, answer.text
-    category: dict[str, Any] = answer.json()
-    return category
-
-
-async def listed(person: Person, **query: str) -> list[dict[str, Any]]:
-    """Return all categories of a user."""
-    answer = await person.get("/categories", params=query)
-    assert answer.status_code == httpx.codes.OK, answer.text
-    items: list[dict[str, Any]] = answer.json()["items"]
-    return items
-
-
-async def names(person: Person) -> list[str]:
-    """Return the names of all categories of a user."""
-    return [category["name"] for category in await listed(person)]
-
-
-async def where(person: Person, name: str) -> str:
-    """Return the address of the category of this name."""
-    [category] = [it for it in await listed(person) if it["name"] == name]
-    return f"/categories/{category['id']}"
 
 
 # Made

@@ -15,21 +15,14 @@ from config import Settings
 from ledger import categories, core
 from ledger.core import Ledger
 from main import create_app
-from models import Category, LedgerState, Tombstone
-from tests.conftest import Person, SignUp, Statements, hold, signed_up
+from models import Category, Tombstone
+from tests.support.ledgers import state_of, statuses
+from tests.support.people import Person, SignUp, hold, signed_up
+from tests.support.statements import Statements
 
 Write = Coroutine[Any, Any, httpx.Response]
 
 on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
-
-
-async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
-    """The ledger's revision, and how many expenses it says that it holds."""
-    statement = select(LedgerState.revision, LedgerState.expense_count)
-    async with app.state.services.database.new_unit() as unit:
-        mine = statement.where(LedgerState.owner_id == bindparam("owner"))
-        row = (await (await unit.connection()).execute(mine, {"owner": person.user["id"]})).one()
-        return row.revision, row.expense_count
 
 
 async def create(person: Person, **fields: object) -> dict[str, Any]:
@@ -43,10 +36,6 @@ async def create_category(person: Person, name: str) -> int:
     answer = await person.post("/categories", json={"name": name})
     assert answer.status_code == 201, answer.text
     return int(answer.json()["id"])
-
-
-def statuses(answers: list[httpx.Response]) -> Counter[int]:
-    return Counter(int(answer.status_code) for answer in answers)
 
 
 # --- revisions --------------------------------------------------------------------------------------------------------

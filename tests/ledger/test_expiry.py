@@ -14,12 +14,13 @@ from auth import Caller
 from ledger import expiry
 from ledger.core import Ledger
 from models import LedgerState, Owned, RememberedAnswer, TrashedExpense
-from tests.conftest import NOON, Person, SignUp, Statements
-from tests.ledger.budgets.test_budgets import tombstones
-from tests.ledger.expenses.test_trash import discard, ids, restore, several, undo
-from tests.ledger.test_core import state_of
-from tests.test_crud import change, read, spend
-from tests.test_problems import blamed
+from tests.support.budgets import tombstones
+from tests.support.expenses import change, discard, ids, read, restore, several, spend, undo
+from tests.support.ledgers import state_of
+from tests.support.people import Person, SignUp
+from tests.support.problems import blamed
+from tests.support.settings import NOON
+from tests.support.statements import Statements
 
 DAY = timedelta(days=1)
 # Deleted at noon, it lies there for thirty whole days.
@@ -215,7 +216,7 @@ async def test_the_days_are_a_setting(
     app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
 ) -> None:
     settings = app.state.services.settings.model_copy(update={"trash_days": 1})
-    monkeypatch.setattr(app.state, "services", replace(app.state.services, settings=settings))
+    monkeypatch.setitem(app.state._state, "services", replace(app.state.services, settings=settings))
     expense = await spend(person)
     await discard(person, expense)
     await go_to(noon, NOON + DAY, person)

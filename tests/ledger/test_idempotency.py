@@ -18,11 +18,13 @@ from api.requests import StrictRequest
 from config import Settings
 from main import create_app
 from models import RememberedAnswer
-from tests.conftest import NOON, Person, Statements, signed_up
-from tests.ledger.test_core import state_of
+from tests.support.expenses import read, spend
+from tests.support.ledgers import state_of
+from tests.support.people import Person, signed_up
+from tests.support.problems import JSON
 from tests.support.proxy import Proxy
-from tests.test_crud import read, spend
-from tests.test_problems import JSON
+from tests.support.settings import NOON
+from tests.support.statements import Statements
 
 KEY = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"

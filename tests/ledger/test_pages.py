@@ -19,24 +19,19 @@ from starlette.datastructures import QueryParams
 from api.headers import write_next_link
 from ledger.pages import Cursor, fingerprint_query, parse_cursor
 from problems import ValidationFailed
-from tests.conftest import Person, SignUp, signed_up
-from tests.test_crud import spend
-from tests.test_problems import blamed
-from tests.values.test_field_errors import any_text
+from tests.support.expenses import spend
+from tests.support.made_up import any_text, any_values, days, encoded, forged
+from tests.support.people import Person, SignUp, signed_up
+from tests.support.problems import blamed
 from values.fields import LARGEST_ID
-from values.periods import EARLIEST, LATEST
 from values.spans import Span
 
 QUERY = fingerprint_query({"sort": "-date"})
 NOVEMBER = Span(date(2026, 11, 1), date(2026, 11, 30))
 GOOD = Cursor(QUERY, date(2026, 11, 22), 7, None).encode()
 
-days = st.dates(EARLIEST, LATEST)
 spans = st.none() | st.builds(Span, days, days)
 values = days | st.integers(-LARGEST_ID, LARGEST_ID)
-any_values = (
-    st.none() | st.booleans() | st.integers() | st.floats() | any_text | st.lists(st.integers()) | days.map(str)
-)
 
 SORTS = pytest.mark.parametrize("sort", ["-date", "date", "-amount", "amount"])
 
@@ -49,16 +44,6 @@ async def reader(app: FastAPI) -> AsyncIterator[Person]:
         await spend(reader, category="A")
         await spend(reader, category="A")
         yield reader
-
-
-def forged(*members: object) -> str:
-    """Write a list as the text of a cursor is written."""
-    return encoded(json.dumps(members).encode())
-
-
-def encoded(content: bytes) -> str:
-    """Write bytes as the text of a cursor is written."""
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 async def page(person: Person, **query: object) -> dict[str, Any]:

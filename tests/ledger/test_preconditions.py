@@ -7,11 +7,11 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from tests.conftest import At, Person
-from tests.ledger.test_core import statuses
+from tests.support.conditions import Headers, blame, get, places, tag_of
+from tests.support.expenses import read, spend
+from tests.support.ledgers import statuses
 from tests.support.matrix import OPERATIONS
-from tests.test_crud import read, spend
-from tests.values.test_etags import Headers, blame, get, places, tag_of
+from tests.support.people import At, Person
 from values.fields import LARGEST_ID
 
 pytestmark = pytest.mark.usefixtures("noon")

@@ -15,7 +15,7 @@ from config import Settings
 from database import Base
 from main import create_app
 from models import PersonalToken
-from tests.conftest import Person
+from tests.support.people import Person
 from values.fields import LARGEST_ID
 
 Node = dict[str, Any]

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, insert, select
 
 from database import now
 from models import Category, Expense
-from tests.conftest import Person
+from tests.support.people import Person
 
 DECIMALS: Final = {"EUR": 2, "JPY": 0, "KWD": 3, "USD": 2}
 UNITS_OF: Final = {"EUR": 10, "JPY": 1000, "KWD": 1}

@@ -18,7 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database import Base
 from models import User
-from tests.conftest import Arrive, Person, SignUp, Statements, _visitor, numbers, registered, signed_up
+from tests.support.accounts import (
+    change_name,
+    change_password,
+    delete_account,
+    new_password,
+    register_another,
+    sign_in,
+    token_for,
+)
+from tests.support.people import Arrive, Person, SignUp, make_transport, numbers, registered, signed_up
+from tests.support.statements import Statements
 
 OWNED_TABLES = [table for table in Base.metadata.sorted_tables if "owner_id" in table.c]
 AS_JSON = {"Content-Type": "application/json"}
@@ -41,10 +51,6 @@ def form() -> dict[str, str]:
 def places(answer: httpx.Response) -> dict[str, str]:
     """What is to blame, and for what."""
     return {entry["pointer"]: entry["code"] for entry in answer.json()["errors"]}
-
-
-async def token_for(client: httpx.AsyncClient, username: str, password: str) -> httpx.Response:
-    return await client.post("/users/token", data={"username": username, "password": password})
 
 
 # --- registering ------------------------------------------------------------------------------------------------------
@@ -421,7 +427,7 @@ async def test_the_query_is_no_place_for_a_password(client: httpx.AsyncClient, p
 
 async def test_many_sign_ins_of_one_user_at_once_from_many_addresses_all_succeed(app: FastAPI, person: Person) -> None:
     async with AsyncExitStack() as stack:
-        clients = [httpx.AsyncClient(transport=_visitor(app), base_url="http://testserver") for _ in range(12)]
+        clients = [httpx.AsyncClient(transport=make_transport(app), base_url="http://testserver") for _ in range(12)]
         devices = [await stack.enter_async_context(client) for client in clients]
         answers = await asyncio.gather(*(token_for(it, person.user["username"], person.password) for it in devices))
     assert [answer.status_code for answer in answers] == [200] * 12
@@ -541,10 +547,6 @@ async def test_two_changes_at_once_both_hold(person: Person) -> None:
 # --- the password -----------------------------------------------------------------------------------------------------
 
 
-def new_password(person: Person, new: str = "another walk along the sea") -> dict[str, str]:
-    return {"current_password": person.password, "new_password": new}
-
-
 async def test_a_new_password_signs_in_and_the_old_one_no_more(person: Person) -> None:
     assert (await person.put("/users/me/password", json=new_password(person))).status_code == 204
     name = person.user["username"]
@@ -600,10 +602,6 @@ async def test_of_two_password_changes_at_once_one_wins(person: Person) -> None:
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
-
-
-async def delete_account(person: Person) -> httpx.Response:
-    return await person.request("DELETE", "/users/me", json={"current_password": person.password})
 
 
 async def rows_left(app: FastAPI, owner_id: int) -> dict[str, int]:
@@ -686,25 +684,6 @@ async def test_of_two_deletions_at_once_both_end_well(person: Person) -> None:
 # --- what it costs ----------------------------------------------------------------------------------------------------
 
 Do = Callable[[Person], Awaitable[httpx.Response]]
-
-
-async def register_another(person: Person) -> httpx.Response:
-    name = f"another-{next(numbers)}"
-    form = {"username": name, "email": f"{name}@example.com", "password": "a walk along the sea"}
-    return await person.post("/users/register", json=form)
-
-
-async def sign_in(person: Person) -> httpx.Response:
-    return await token_for(person, person.user["username"], person.password)
-
-
-async def change_name(person: Person) -> httpx.Response:
-    wanted = {"username": f"renamed-{next(numbers)}", "current_password": person.password}
-    return await person.patch("/users/me", json=wanted)
-
-
-async def change_password(person: Person) -> httpx.Response:
-    return await person.put("/users/me/password", json=new_password(person))
 
 
 # What the throttle asks for each comes on top of that: see test_throttle.

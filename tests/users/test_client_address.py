@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from config import Settings
 from main import create_app
-from tests.conftest import Person, limited
+from tests.support.people import Person
 from tests.support.servers import MAIN, Service
+from tests.support.settings import limited
 from users.client_address import UNKNOWN_NETWORK, read_client
 
 PASSWORD = "a walk along the sea"

@@ -8,8 +8,9 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 
 from models import FamiliarNetwork
-from tests.conftest import NOON, Person
-from tests.users.test_sessions import DAY, SECOND, coming_from, sign_in
+from tests.support.people import Person
+from tests.support.sessions import DAY, SECOND, coming_from, sign_in
+from tests.support.settings import NOON
 from users.familiar_networks import MAX_NETWORKS, is_familiar
 
 

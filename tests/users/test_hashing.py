@@ -22,8 +22,9 @@ from main import create_app
 from models import User
 from problems import Unavailable
 from schemas import UserCreate
-from tests.conftest import Arrive, Person, SignUp, Statements, _visitor, forget_attempts, registered, signed_up
-from tests.test_schemas import USER, blamed, taken
+from tests.support.bodies import USER, blamed, taken
+from tests.support.people import Arrive, Person, SignUp, forget_attempts, make_transport, registered, signed_up
+from tests.support.statements import Statements
 from users.fair_queue import FairQueue
 from users.hashing import PasswordHasher, compute_capacity
 
@@ -142,7 +143,10 @@ async def test_a_ligature_counts_as_its_letters(sign_up: SignUp) -> None:
 
 async def test_the_least_length_is_a_setting(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"password_min_length": 15}))
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=_visitor(app), base_url="http://t") as one:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=make_transport(app), base_url="http://t") as one,
+    ):
         assert await refused(one, "fourteen chars") == ("/password", "too_short")
 
 

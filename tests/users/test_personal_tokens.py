@@ -26,11 +26,13 @@ from database import Base, now
 from infra.faults import CommitLost
 from main import create_app
 from models import PersonalToken
-from tests.conftest import NOON, Person, SignUp, Statements
+from tests.support.commits import Commits
+from tests.support.expenses import spend
 from tests.support.matrix import bearer, dump, said
-from tests.test_crud import spend
-from tests.test_database import Commits
-from tests.test_problems import JSON, blamed
+from tests.support.people import Person, SignUp
+from tests.support.problems import JSON, blamed
+from tests.support.settings import NOON
+from tests.support.statements import Statements
 from users import personal_tokens
 from values.fields import LARGEST_ID
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.test_schemas import blamed, taken
+from tests.support.bodies import blamed, taken
 from users.schemas import PersonalTokenCreate, RefreshTokenShown
 
 MADE: dict[str, object] = {"name": "nightly import", "scope": "write"}

@@ -16,7 +16,6 @@ import httpx
 import pytest
 import time_machine
 from fastapi import FastAPI
-from httpx import ASGITransport
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -27,31 +26,23 @@ from config import Settings
 from database import Base, now
 from main import create_app
 from models import RefreshToken, Session
-from tests.conftest import GOOD_SECRET, Person, Statements, forget_attempts, hunts, signed_up
+from tests.support.made_up import hunts
 from tests.support.matrix import bearer, said
+from tests.support.people import Person, forget_attempts, signed_up
 from tests.support.servers import Service
+from tests.support.sessions import DAY, SECOND, Pair, coming_from, sign_in
+from tests.support.settings import GOOD_SECRET
+from tests.support.statements import Statements
 from users import sessions
 from values.fields import LARGEST_ID
 
 INVALID = (401, "invalid_token")
 REUSED = (401, "refresh_token_reused")
-DAY = timedelta(days=1)
-SECOND = timedelta(seconds=1)
 
-Pair = dict[str, Any]
 End = Callable[[Person, Pair], Awaitable[httpx.Response]]
 
 
 # --- what the tests do ------------------------------------------------------------------------------------------------
-
-
-async def sign_in(client: httpx.AsyncClient, person: Person, **headers: str) -> Pair:
-    """Open one more session of the person's, from where the client is."""
-    form = {"username": person.user["username"], "password": person.password}
-    answer = await client.post("/users/token", data=form, headers=headers)
-    assert answer.status_code == 200, answer.text
-    pair: Pair = answer.json()
-    return pair
 
 
 async def show(client: httpx.AsyncClient, pair: Pair, **headers: str) -> httpx.Response:
@@ -146,11 +137,6 @@ async def start_another(settings: Settings) -> AsyncIterator[StartAnother]:
             return await stack.enter_async_context(coming_from(app, "10.77.0.1"))
 
         yield start
-
-
-def coming_from(app: FastAPI, address: str) -> httpx.AsyncClient:
-    transport = ASGITransport(app, raise_app_exceptions=False, client=(address, 50000))
-    return httpx.AsyncClient(transport=transport, base_url="http://testserver")
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------

@@ -25,10 +25,12 @@ from database import now
 from main import create_app
 from models import AttemptCounter
 from problems import TooManyAttempts
-from tests.conftest import Person, SignUp, Statements, forget_attempts, limited, numbers
+from tests.support.accounts import change_name, change_password, delete_account, register_another, sign_in, token_for
 from tests.support.matrix import OPERATIONS, said
+from tests.support.people import Person, SignUp, forget_attempts, numbers
 from tests.support.servers import UNLIMITED, Service
-from tests.users.test_accounts import change_name, change_password, delete_account, register_another, sign_in, token_for
+from tests.support.settings import limited
+from tests.support.statements import Statements
 from users.fair_queue import FairQueue
 from users.throttle import CountedAttempt, Throttle, take_back
 

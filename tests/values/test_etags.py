@@ -3,7 +3,6 @@
 from contextlib import suppress
 from datetime import UTC, date, datetime
 
-import httpx
 import pytest
 import time_machine
 from hypothesis import given
@@ -12,15 +11,17 @@ from pydantic_core import PydanticCustomError
 
 from api.headers import write_ledger_etag
 from auth import Caller
-from tests.conftest import NOON, At, Person, SignUp, Statements
+from tests.support.conditions import blame, get, tag_of
+from tests.support.expenses import spend
 from tests.support.matrix import OPERATIONS
-from tests.test_crud import spend
+from tests.support.people import At, Person, SignUp
+from tests.support.settings import NOON
+from tests.support.statements import Statements
 from values.etags import parse_etags
 from values.fields import LARGEST_ID
 
 pytestmark = pytest.mark.usefixtures("noon")
 
-Headers = dict[str, str] | list[tuple[str, str]]
 
 # --- Tags as they are sent --------------------------------------------------------------------------------------------
 
@@ -162,29 +163,6 @@ READS = sorted(
 ITEMS = [path for path in READS if "{" in path]
 WHOLES = [path for path in READS if "{" not in path]
 EVERY_READ = pytest.mark.parametrize("path", READS)
-
-
-async def get(person: Person, path: str, *if_none_match: str) -> httpx.Response:
-    """Read an address, on a condition if there is one, which may come on several lines."""
-    return await person.get(path, headers=[("If-None-Match", it) for it in if_none_match])
-
-
-async def tag_of(person: Person, path: str) -> str:
-    """Return the ETag of what is at an address, whatever its query."""
-    answer = await person.get(path.partition("?")[0])
-    assert answer.status_code == httpx.codes.OK, answer.text
-    return str(answer.headers["ETag"])
-
-
-def blame(answer: httpx.Response) -> list[dict[str, str]]:
-    """Return the entries of a problem, without their sentences."""
-    assert answer.headers["Content-Type"] == "application/problem+json", answer.text
-    return [{name: value for name, value in it.items() if name != "detail"} for it in answer.json()["errors"]]
-
-
-def places(answer: httpx.Response) -> list[str]:
-    """Return where a problem sees something wrong: pointers, parameters and headers."""
-    return sorted(place for entry in blame(answer) for name, place in entry.items() if name != "code")
 
 
 def test_every_noun_is_read_here() -> None:

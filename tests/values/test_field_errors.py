@@ -4,79 +4,17 @@ import json
 
 import httpx
 import pytest
-from fastapi.exceptions import RequestValidationError
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from ledger.budgets.schemas import BudgetCreate, BudgetUpdate, StatusQuery
-from ledger.expenses.filters import ExpenseQuery
-from ledger.reports.schemas import SpendingQuery
-from schemas import (
-    CategoryCreate,
-    CategoryUpdate,
-    ExpenseCreate,
-    ExpenseReplace,
-    ExpenseUpdate,
-    PasswordChange,
-    SignIn,
-    UserCreate,
-    UserUpdate,
-)
-from tests.conftest import Person
-from tests.test_problems import JSON, advice, blamed
+from tests.support.bodies import ENTRY_CODES, refused
+from tests.support.made_up import SHAPES, any_body, any_json
+from tests.support.people import Person
+from tests.support.problems import JSON, advice, blamed
 from values.field_errors import translate_errors
 
 pytestmark = pytest.mark.wire
-
-# The words of the contract: a client may switch on these and no others.
-ENTRY_CODES = {
-    "required",
-    "unknown",
-    "wrong_type",
-    "malformed",
-    "too_short",
-    "too_long",
-    "out_of_range",
-    "not_allowed",
-    "already_exists",
-    "not_found",
-    "precondition_failed",
-}
-SHAPES: list[type[BaseModel]] = [
-    BudgetCreate,
-    BudgetUpdate,
-    CategoryCreate,
-    CategoryUpdate,
-    ExpenseCreate,
-    ExpenseQuery,
-    ExpenseReplace,
-    ExpenseUpdate,
-    PasswordChange,
-    SignIn,
-    SpendingQuery,
-    StatusQuery,
-    UserCreate,
-    UserUpdate,
-]
-FIELDS = sorted({name for shape in SHAPES for name in shape.model_fields})
-
-any_text = st.text(st.characters(exclude_categories=()))
-any_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | any_text,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
-    max_leaves=5,
-)
-any_body = st.dictionaries(st.sampled_from(FIELDS) | any_text, any_json, max_size=8)
-
-
-def refused(shape: type[BaseModel], sent: object) -> RequestValidationError:
-    """Return what FastAPI tells the edge of a body that a shape does not take."""
-    try:
-        shape.model_validate(sent)
-    except ValidationError as error:
-        return RequestValidationError([{**it, "loc": ("body", *it["loc"])} for it in error.errors()])
-    return RequestValidationError([])
 
 
 # Who is to blame

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from api.dependencies import RowId
 from problems import NotFound
 from schemas import CategoryCreate, ExpenseCreate, UserCreate
-from tests.test_schemas import EXPENSE, USER, blamed, taken
+from tests.support.bodies import EXPENSE, USER, blamed, taken
 from values.texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, KEY_GROWTH, NAME_LENGTH, make_name_key, make_text_key
 
 

@@ -12,7 +12,6 @@ from fastapi import FastAPI
 
 from config import Settings
 from main import create_app
-from tests.conftest import Person, signed_up
 from tests.support.matrix import (
     METHODS,
     OF_ONE_ROW,
@@ -33,6 +32,7 @@ from tests.support.matrix import (
     parameters,
     said,
 )
+from tests.support.people import Person, signed_up
 from values.fields import LARGEST_ID
 
 pytestmark = pytest.mark.wire

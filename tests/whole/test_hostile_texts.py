@@ -13,7 +13,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.conftest import signed_up
 from tests.support.matrix import (
     FORM,
     OPERATIONS,
@@ -30,6 +29,7 @@ from tests.support.matrix import (
     put,
     sign_in,
 )
+from tests.support.people import signed_up
 
 # It stands in most of the texts, and so in no answer that refuses one of them.
 SECRET: Final = "Zanzibar"

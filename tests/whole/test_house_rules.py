@@ -138,6 +138,13 @@ def test_the_ledger_imports_downwards(path: Path) -> None:
     assert imported - set(below) == set()
 
 
+@pytest.mark.parametrize("path", [it for it in MODULES if _room(_module(it)) in {"tests", "benchmarks"}], ids=_name)
+def test_tests_share_what_lies_in_support_alone(path: Path) -> None:
+    shared = [name for name in _imports(path) if _room(name) == "tests"]
+
+    assert [name for name in shared if not name.startswith("tests.support.")] == []
+
+
 def test_the_pure_values_read_no_clock() -> None:
     clocks = re.compile(r"datetime\.now|date\.today|time\.time|from database|utcnow")
 

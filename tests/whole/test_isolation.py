@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 
 from database import now
 from models import Budget, Category, Expense, TrashedExpense, User
-from tests.conftest import Person
 from tests.support.matrix import CLOSED, OF_ONE_ROW, OPERATIONS, PUBLIC, QUERIES, Ledger, Operation, call, ledger_of
+from tests.support.people import Person
 from values.fields import LARGEST_ID
 
 # --- without a token --------------------------------------------------------------------------------------------------

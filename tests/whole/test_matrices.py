@@ -17,7 +17,7 @@ from sqlalchemy import Connection, NullPool, create_engine, make_url, update
 import migrations
 from database import Base, now
 from models import PersonalToken
-from tests.conftest import Person, signed_up
+from tests.support.jwt import decoded
 from tests.support.matrix import (
     CLOSED,
     OF_ONE_ROW,
@@ -44,7 +44,7 @@ from tests.support.matrix import (
     said,
     sign_in,
 )
-from tests.test_auth import decoded
+from tests.support.people import Person, signed_up
 
 
 @pytest.fixture(scope="module")

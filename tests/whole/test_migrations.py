@@ -18,8 +18,8 @@ from config import Settings
 from database import Base
 from main import create_app
 from migrations import SchemaError
-from tests.conftest import GOOD_SECRET
 from tests.support.servers import ROOT, inherited
+from tests.support.settings import GOOD_SECRET
 
 TABLES = set(Base.metadata.tables)
 

@@ -5,41 +5,25 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from config import Settings
-from main import create_app
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
-from tests.conftest import Person
+from tests.support.document import DOCUMENT, OPERATIONS, SCHEMAS, Node
 from tests.support.fuzzing import fuzz
+from tests.support.people import Person
 from tests.support.servers import MySQL
 from tests.support.unsayable import is_unsayable
 from values.fields import LARGEST_ID
 from values.money import DECIMALS
 
-Node = dict[str, Any]
-
 PROBLEM: Final = "application/problem+json"
 # The body of a 503 of /ready is not an error's: it says check by check what is wrong.
 NO_PROBLEM: Final = {("read_readiness", "503")}
-
-
-def _document() -> Node:
-    return create_app(Settings(_env_file=None)).openapi()
-
-
-DOCUMENT: Final = _document()
-SCHEMAS: Final[Node] = DOCUMENT["components"]["schemas"]
-OPERATIONS: Final[dict[str, Node]] = {
-    operation["operationId"]: operation | {"method": method.upper(), "path": path}
-    for path, item in DOCUMENT["paths"].items()
-    for method, operation in item.items()
-}
 
 
 def _responses() -> Iterator[tuple[str, str, Node]]:

@@ -15,8 +15,9 @@ from config import Settings
 from database import Base, now
 from main import create_app
 from models import Category, Expense, LedgerState
-from tests.conftest import GOOD_SECRET, Person, _visitor
+from tests.support.people import Person, make_transport
 from tests.support.servers import MySQL
+from tests.support.settings import GOOD_SECRET
 
 MINE, THEIRS = 20_000, 2_000
 PAGE = 50
@@ -126,7 +127,10 @@ async def planner(mysql_server: MySQL) -> AsyncIterator[Planner]:
         engine = create_engine(
             migrations.make_sync_url(make_url(url)), poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
-        async with app.router.lifespan_context(app), Person(transport=_visitor(app), base_url="http://t") as person:
+        async with (
+            app.router.lifespan_context(app),
+            Person(transport=make_transport(app), base_url="http://t") as person,
+        ):
             with engine.connect() as connection, pytest.MonkeyPatch.context() as patch:
                 await register_with(person, connection, THEIRS)
                 await register_with(person, connection, MINE)

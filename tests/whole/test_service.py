@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import secrets
 import signal
 import socket
 import time
@@ -15,22 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.processes import PASSWORD, sign_up
 from tests.support.servers import MAIN, NoServer, Service
 
 Write = Coroutine[Any, Any, httpx.Response]
-
-PASSWORD = "a walk along the sea"
-
-
-async def sign_up(service: Service) -> httpx.AsyncClient:
-    """Somebody new, as the client that they sign in with."""
-    name = f"user-{secrets.token_hex(6)}"
-    client = httpx.AsyncClient(base_url=service.url, timeout=20, trust_env=False)
-    form = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
-    assert (await client.post("/users/register", json=form)).status_code == 201
-    token = await client.post("/users/token", data={"username": name, "password": PASSWORD})
-    client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
-    return client
 
 
 # --- from nothing -----------------------------------------------------------------------------------------------------

@@ -14,25 +14,19 @@ import time_machine
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import insert
 
-from models import MAX_BUDGETS, Budget, Tombstone
-from tests.conftest import Person, SignUp, Statements, hunts
-from tests.ledger.test_categories import create as create_category
+from models import MAX_BUDGETS, Budget
+from tests.support.budgets import budget, tombstones
+from tests.support.categories import create as create_category
+from tests.support.expenses import spend
+from tests.support.made_up import hunts
 from tests.support.pencil import UNITS_OF, Pencil, Recorded, record
-from tests.test_crud import spend
-from tests.test_problems import advice, blamed
+from tests.support.people import Person, SignUp
+from tests.support.problems import advice, blamed
+from tests.support.statements import Statements
 
 IGNORED = {"id", "revision", "created_at", "updated_at"}
-
-
-async def budget(person: Person, **fields: object) -> dict[str, Any]:
-    """Set a budget, of 200.00 a month on Groceries unless the fields say otherwise, and return it."""
-    sent = {"amount": "200.00", "category": "Groceries", "period": "month"} | fields
-    answer = await person.post("/budgets", json=sent)
-    assert answer.status_code == httpx.codes.CREATED, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
 
 
 async def listed(person: Person) -> list[dict[str, Any]]:
@@ -260,17 +254,6 @@ async def fill(app: FastAPI, person: Person, number: int) -> None:
         connection = await unit.begin(person.user["id"])
         await connection.execute(insert(Budget), [values for _ in range(number)])
         await unit.commit()
-
-
-async def tombstones(app: FastAPI, person: Person) -> list[tuple[str, int, int]]:
-    mine = (
-        select(Tombstone.kind, Tombstone.row_id, Tombstone.revision)
-        .where(Tombstone.owner_id == bindparam("owner"))
-        .order_by(Tombstone.kind, Tombstone.row_id)
-    )
-    async with app.state.services.database.new_unit() as unit:
-        rows = await (await unit.connection()).execute(mine, {"owner": person.user["id"]})
-        return [tuple(row) for row in rows]
 
 
 # --- With its category ------------------------------------------------------------------------------------------------

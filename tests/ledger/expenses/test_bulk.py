@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import categories
-from tests.conftest import Person, SignUp, Statements, hunts
-from tests.ledger.expenses.test_trash import ids, undo
-from tests.ledger.test_categories import names
-from tests.ledger.test_categories import where as category_at
-from tests.ledger.test_core import state_of
-from tests.test_crud import spend
-from tests.test_problems import blamed
+from tests.support.categories import names
+from tests.support.categories import where as category_at
+from tests.support.expenses import ids, spend, undo
+from tests.support.ledgers import state_of
+from tests.support.made_up import hunts
+from tests.support.people import Person, SignUp
+from tests.support.problems import blamed
+from tests.support.statements import Statements
 
 Query = Mapping[str, str | list[str]]
 Expense = dict[str, Any]

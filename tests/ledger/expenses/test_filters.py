@@ -14,10 +14,11 @@ from pydantic import ValidationError
 
 from api.problem_json import to_problem
 from ledger.expenses.filters import ExpenseFilter, ExpenseQuery
-from tests.conftest import Person, SignUp, signed_up
-from tests.test_crud import spend
-from tests.test_problems import blamed
-from tests.values.test_field_errors import any_text, refused
+from tests.support.bodies import refused
+from tests.support.expenses import spend
+from tests.support.made_up import any_text
+from tests.support.people import Person, SignUp, signed_up
+from tests.support.problems import blamed
 from values.spans import Span
 
 SUNDAY = datetime(2026, 11, 22, 12, tzinfo=UTC)

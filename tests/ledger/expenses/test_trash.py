@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 import httpx
 import pytest
@@ -11,41 +10,16 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, insert, text
 
 from models import Tombstone
-from tests.conftest import Person, Statements
-from tests.ledger.budgets.test_budgets import budget, tombstones
-from tests.ledger.test_categories import create as create_category
-from tests.ledger.test_categories import where
-from tests.ledger.test_core import state_of
-from tests.test_crud import change, read, spend
-from tests.test_problems import blamed
+from tests.support.budgets import budget, tombstones
+from tests.support.categories import create as create_category
+from tests.support.categories import where
+from tests.support.expenses import Expense, change, discard, ids, read, restore, several, spend, undo
+from tests.support.ledgers import state_of
+from tests.support.people import Person
+from tests.support.problems import blamed
+from tests.support.statements import Statements
 
-Expense = dict[str, Any]
 Delete = Callable[[Person, Sequence[Expense]], Awaitable[None]]
-
-
-async def discard(person: Person, *expenses: Expense) -> None:
-    """Delete expenses one after the other."""
-    for expense in expenses:
-        answer = await person.delete(f"/expenses/{expense['id']}")
-        assert answer.status_code == httpx.codes.NO_CONTENT, answer.text
-
-
-async def ids(person: Person, path: str = "/expenses/trash") -> list[int]:
-    """Return the ids of a page of the trash, or of another list."""
-    return [it["id"] for it in (await person.get(path)).json()["items"]]
-
-
-async def restore(person: Person, expense: Expense) -> httpx.Response:
-    return await person.post(f"/expenses/{expense['id']}/restore")
-
-
-async def undo(person: Person, revision: object) -> httpx.Response:
-    return await person.post("/expenses/restore", json={"revision": revision})
-
-
-async def several(person: Person, number: int = 3, **fields: object) -> list[Expense]:
-    """Record some expenses that are alike."""
-    return [await spend(person, **fields) for _ in range(number)]
 
 
 def fill_up(outside: Connection, person: Person, number: int) -> None:

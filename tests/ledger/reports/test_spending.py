@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from sqlalchemy import NullPool, create_engine, make_url
 
 import migrations
-from ledger import reports
+from ledger.reports import spending
 from ledger.reports.totals import select_spending
 from models import Expense
-from tests.conftest import Person, SignUp, Statements, hunts
-from tests.ledger.test_categories import create
+from tests.support.categories import create
+from tests.support.expenses import spend
+from tests.support.made_up import hunts
 from tests.support.pencil import UNITS_OF, Pencil, Recorded, record
-from tests.test_crud import spend
-from tests.test_problems import advice, blamed
+from tests.support.people import Person, SignUp
+from tests.support.problems import advice, blamed
+from tests.support.statements import Statements
 
 
 async def report(person: Person, **query: object) -> dict[str, Any]:
@@ -460,7 +462,7 @@ async def test_the_rows_of_every_currency_and_category_count(person: Person) -> 
 
 
 async def test_what_takes_too_long_to_add_up_is_too_many(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.spending, "MAX_SUMS", 2)
+    monkeypatch.setattr(spending, "MAX_SUMS", 2)
     await asyncio.gather(*(spend(person, amount="5", date=f"2026-11-{day}") for day in (10, 11, 12)))
 
     answer = await refused(person, period="2026-11", group_by="month")

@@ -17,11 +17,12 @@ from sqlalchemy import bindparam, insert, update
 from database import now
 from ledger.core import MAX_EXPENSES
 from models import MAX_CATEGORIES, Category, LedgerState
-from tests.api.test_requests import in_pieces, padded
-from tests.conftest import Person, SignUp, Statements, hunts
-from tests.ledger.test_core import state_of
-from tests.test_crud import read, sendable, spend
-from tests.test_problems import JSON, blamed
+from tests.support.expenses import read, sendable, spend
+from tests.support.ledgers import state_of
+from tests.support.made_up import hunts, in_pieces, padded
+from tests.support.people import Person, SignUp
+from tests.support.problems import JSON, blamed
+from tests.support.statements import Statements
 
 MEBIBYTE = 1024 * 1024
 NOBODYS = {"id": 2**63 - 1, "revision": 1}

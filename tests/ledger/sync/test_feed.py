@@ -18,14 +18,15 @@ from sqlalchemy import Connection, Executable, Row, insert, text
 from ledger.core import Ledger
 from ledger.sync import feed
 from models import Budget, Category
-from tests.conftest import GOOD_SECRET, Person, Statements, hunts, signed_up
-from tests.ledger.budgets.test_budgets import budget
-from tests.ledger.test_pages import any_values, encoded, forged
+from tests.support.budgets import budget
+from tests.support.expenses import change, spend
+from tests.support.made_up import any_text, any_values, encoded, forged, hunts
+from tests.support.people import Person, signed_up
+from tests.support.problems import blamed
+from tests.support.processes import sign_up as sign_up_at
 from tests.support.servers import Service
-from tests.test_crud import change, spend
-from tests.test_problems import blamed
-from tests.values.test_field_errors import any_text
-from tests.whole.test_service import sign_up as sign_up_at
+from tests.support.settings import GOOD_SECRET
+from tests.support.statements import Statements
 from values.fields import LARGEST_ID
 
 KINDS = {"budget": "budgets", "category": "categories", "expense": "expenses"}

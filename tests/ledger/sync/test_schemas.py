@@ -21,7 +21,8 @@ from ledger.sync.schemas import (
     OperationResult,
     UpdateOperation,
 )
-from tests.values.test_field_errors import ENTRY_CODES, any_json, any_text, refused
+from tests.support.bodies import ENTRY_CODES, refused
+from tests.support.made_up import any_json, any_text
 from values.field_errors import FieldError, translate_errors
 from values.fields import LARGEST_ID
 

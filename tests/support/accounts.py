@@ -1,0 +1,36 @@
+"""What the tests of accounts and of the throttle do with an account."""
+
+import httpx
+
+from tests.support.people import Person, numbers
+
+
+async def token_for(client: httpx.AsyncClient, username: str, password: str) -> httpx.Response:
+    return await client.post("/users/token", data={"username": username, "password": password})
+
+
+async def delete_account(person: Person) -> httpx.Response:
+    return await person.request("DELETE", "/users/me", json={"current_password": person.password})
+
+
+async def register_another(person: Person) -> httpx.Response:
+    name = f"another-{next(numbers)}"
+    form = {"username": name, "email": f"{name}@example.com", "password": "a walk along the sea"}
+    return await person.post("/users/register", json=form)
+
+
+async def sign_in(person: Person) -> httpx.Response:
+    return await token_for(person, person.user["username"], person.password)
+
+
+async def change_name(person: Person) -> httpx.Response:
+    wanted = {"username": f"renamed-{next(numbers)}", "current_password": person.password}
+    return await person.patch("/users/me", json=wanted)
+
+
+async def change_password(person: Person) -> httpx.Response:
+    return await person.put("/users/me/password", json=new_password(person))
+
+
+def new_password(person: Person, new: str = "another walk along the sea") -> dict[str, str]:
+    return {"current_password": person.password, "new_password": new}

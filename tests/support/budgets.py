@@ -1,0 +1,30 @@
+"""What the tests do with budgets, and what deletions leave."""
+
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy import bindparam, select
+
+from models import Tombstone
+from tests.support.people import Person
+
+
+async def budget(person: Person, **fields: object) -> dict[str, Any]:
+    """Set a budget, of 200.00 a month on Groceries unless the fields say otherwise, and return it."""
+    sent = {"amount": "200.00", "category": "Groceries", "period": "month"} | fields
+    answer = await person.post("/budgets", json=sent)
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def tombstones(app: FastAPI, person: Person) -> list[tuple[str, int, int]]:
+    mine = (
+        select(Tombstone.kind, Tombstone.row_id, Tombstone.revision)
+        .where(Tombstone.owner_id == bindparam("owner"))
+        .order_by(Tombstone.kind, Tombstone.row_id)
+    )
+    async with app.state.services.database.new_unit() as unit:
+        rows = await (await unit.connection()).execute(mine, {"owner": person.user["id"]})
+        return [tuple(row) for row in rows]

@@ -1,0 +1,64 @@
+"""What the tests do with expenses and with the trash."""
+
+from typing import Any
+
+import httpx
+
+from tests.support.people import Person
+
+Expense = dict[str, Any]
+
+
+async def spend(person: Person, **fields: object) -> dict[str, Any]:
+    """Record an expense, of 12.50 unless the fields say otherwise, and return it."""
+    answer = await person.post("/expenses", json={"amount": "12.50"} | fields)
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+    expense: dict[str, Any] = answer.json()
+    return expense
+
+
+async def read(person: Person, expense: dict[str, Any]) -> dict[str, Any]:
+    """Return an expense as it stands now."""
+    answer = await person.get(f"/expenses/{expense['id']}")
+    assert answer.status_code == httpx.codes.OK, answer.text
+    now: dict[str, Any] = answer.json()
+    return now
+
+
+async def change(person: Person, expense: dict[str, Any], **fields: object) -> dict[str, Any]:
+    """Change these fields of an expense and return it."""
+    answer = await person.patch(f"/expenses/{expense['id']}", json=fields)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    changed: dict[str, Any] = answer.json()
+    return changed
+
+
+def sendable(expense: dict[str, Any], **fields: object) -> dict[str, Any]:
+    """Return the fields of an expense that a client may set."""
+    settable = ("amount", "currency", "date", "category", "description", "external_id")
+    return {name: expense[name] for name in settable} | fields
+
+
+async def discard(person: Person, *expenses: Expense) -> None:
+    """Delete expenses one after the other."""
+    for expense in expenses:
+        answer = await person.delete(f"/expenses/{expense['id']}")
+        assert answer.status_code == httpx.codes.NO_CONTENT, answer.text
+
+
+async def ids(person: Person, path: str = "/expenses/trash") -> list[int]:
+    """Return the ids of a page of the trash, or of another list."""
+    return [it["id"] for it in (await person.get(path)).json()["items"]]
+
+
+async def restore(person: Person, expense: Expense) -> httpx.Response:
+    return await person.post(f"/expenses/{expense['id']}/restore")
+
+
+async def undo(person: Person, revision: object) -> httpx.Response:
+    return await person.post("/expenses/restore", json={"revision": revision})
+
+
+async def several(person: Person, number: int = 3, **fields: object) -> list[Expense]:
+    """Record some expenses that are alike."""
+    return [await spend(person, **fields) for _ in range(number)]

@@ -1,0 +1,116 @@
+"""The people of the tests, as the clients that they sign in with, and what they do with their accounts."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from ipaddress import IPv4Address
+from itertools import count
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import httpx
+from fastapi import FastAPI
+from httpx import ASGITransport
+from sqlalchemy import Connection, delete, text
+
+import crud
+from models import AttemptCounter
+from schemas import UserCreate
+from users.client_address import Client, read_client
+
+PASSWORD: Final = "a walk along the sea"
+numbers: Final = count(1)
+hashes: Final = WeakKeyDictionary[FastAPI, dict[str, str]]()
+At = Callable[[str], str]
+
+
+def make_transport(app: FastAPI) -> ASGITransport:
+    # Each client has an address of its own, so that what one test does to the throttle does not meet the next one.
+    # An unexpected error is what the app makes of it, a 500, as a real client sees it; its traceback is in the log.
+    address = IPv4Address("10.0.0.0") + next(numbers)
+    return ASGITransport(app, raise_app_exceptions=False, client=(str(address), 50000))
+
+
+class Person(httpx.AsyncClient):
+    """A user as the client that they sign in with: every request bears their token."""
+
+    user: dict[str, Any]
+    password: str
+    token: str
+
+    async def open_account(self, app: FastAPI, client: Client, **overrides: object) -> None:
+        """Write the rows that `register` and `sign_in` would, at a fifth of the cost: nearly every test needs them."""
+        data, services = UserCreate.model_validate(_new_account(overrides)), app.state.services
+        password_hash = await _hashed(app, data.password)
+        async with services.database.new_unit() as unit:
+            connection = await unit.begin()
+            user = await crud.create_user(connection, data, password_hash)
+            token = await services.sessions.open(connection, user.id, client)
+            await unit.commit()
+        self.user = user.model_dump(mode="json")
+        self.password = data.password
+        self._bear(token.access_token)
+
+    async def register(self, **overrides: object) -> None:
+        """Register under a name that nobody has, or as `overrides` say."""
+        fields = _new_account(overrides)
+        answer = await self.post("/users/register", json=fields)
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+        self.user = answer.json()
+        self.password = str(fields["password"])
+
+    async def sign_in(self) -> None:
+        """Sign in, once more where they had: the new token replaces the old one."""
+        form = {"username": self.user["username"], "password": self.password}
+        answer = await self.post("/users/token", data=form)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        self._bear(answer.json()["access_token"])
+
+    def _bear(self, token: str) -> None:
+        self.token = token
+        self.headers["Authorization"] = f"Bearer {token}"
+
+
+SignUp = Callable[..., Awaitable[Person]]
+Arrive = Callable[..., AbstractAsyncContextManager[Person]]
+
+
+def _new_account(overrides: Mapping[str, object]) -> dict[str, object]:
+    name = f"person-{next(numbers):04}"
+    return {"username": name, "email": f"{name}@example.com", "password": PASSWORD, **overrides}
+
+
+async def _hashed(app: FastAPI, password: str) -> str:
+    """Return the hash of a password, as an app makes it; the one that nearly everybody has is hashed once."""
+    known = hashes.setdefault(app, {})
+    if password not in known:
+        known[password] = await app.state.services.accounts._passwords.hash(password)
+    return known[password]
+
+
+@asynccontextmanager
+async def signed_up(app: FastAPI, **overrides: object) -> AsyncIterator[Person]:
+    """Somebody who has signed up with an app, and signed in."""
+    transport = make_transport(app)
+    async with Person(transport=transport, base_url="http://testserver") as person:
+        await person.open_account(app, read_client(transport.client[0], person.headers["User-Agent"]), **overrides)
+        yield person
+
+
+@asynccontextmanager
+async def registered(app: FastAPI, **overrides: object) -> AsyncIterator[Person]:
+    """Somebody who has registered with an app and signed in as a client does."""
+    async with Person(transport=make_transport(app), base_url="http://testserver") as person:
+        await person.register(**overrides)
+        await person.sign_in()
+        yield person
+
+
+def hold(outside: Connection, person: Person) -> None:
+    """Lock a ledger as another process's writer does; on SQLite that is the whole file."""
+    outside.execute(text("UPDATE ledgers SET revision = revision WHERE owner_id = :id"), {"id": person.user["id"]})
+
+
+async def forget_attempts(app: FastAPI) -> None:
+    """Count nothing against anybody any more, and leave none of an earlier test's attempts to be swept."""
+    async with app.state.services.database.new_unit() as unit, unit.begin_separate() as connection:
+        await connection.execute(delete(AttemptCounter))

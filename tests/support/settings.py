@@ -1,0 +1,15 @@
+"""Settings and instants that many tests share."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from config import Settings
+from tests.support.servers import UNLIMITED
+
+NOON: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
+GOOD_SECRET: Final = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
+
+
+def limited(settings: Settings) -> Settings:
+    """Return the settings with the limits that the service has by itself."""
+    return settings.model_copy(update={name: Settings.model_fields[name].default for name in UNLIMITED})
