@@ -1,1 +1,1 @@
-"""Pure values: money, periods, texts, field types. No input or output, no clock, nothing of ours imported."""
+"""Pure values: money, periods, texts, field types. No input or output, no clock, no import of another package."""

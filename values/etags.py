@@ -1,4 +1,4 @@
-"""Conditions (RFC 9110 section 13): which version of a row a change is for, and which answer a client has already."""
+"""Entity tags (RFC 9110 section 8.8.3) of rows, and the headers If-Match and If-None-Match (section 13)."""
 
 import re
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ _TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 
 
 def write_row_etag(revision: int) -> str:
-    """Return the entity tag of a row, a strong one: its revision."""
+    """Return the strong entity tag of a row: its revision in quotes."""
     return f'"{revision}"'
 
 
 def parse_etags(lines: Sequence[str]) -> frozenset[str]:
-    """Parse If-Match or If-None-Match, on however many lines it was sent, or refuse it where it is broken."""
+    """Parse all lines of If-Match or If-None-Match; raise a validation error if one is malformed."""
     value = ",".join(lines)
     if value.strip(" \t") == "*":
         return frozenset("*")
@@ -34,9 +34,9 @@ def parse_etags(lines: Sequence[str]) -> frozenset[str]:
 
 ENTITY_TAGS_SCHEMA: Final = {"type": "string", "pattern": rf"^(?:[ \t]*\*[ \t]*|{_TAGS.pattern})$"}
 EntityTags = Annotated[frozenset[str], PlainValidator(parse_etags), WithJsonSchema(ENTITY_TAGS_SCHEMA)]
-"""Entity tags as they were sent, weak ones with their `W/`; or `*` alone."""
+"""The entity tags that were sent, weak ones with their `W/`, or only `*`."""
 
 
 def is_weak_match(tag: str, tags: frozenset[str]) -> bool:
-    """Whether a tag is among those of If-None-Match: by weak comparison (section 8.8.3.2)."""
-    return "*" in tags or tag.removeprefix("W/") in {it.removeprefix("W/") for it in tags}
+    """Whether `tag` equals one of If-None-Match's `tags` by weak comparison (section 8.8.3.2), which ignores `W/`."""
+    return "*" in tags or tag.removeprefix("W/") in {other.removeprefix("W/") for other in tags}

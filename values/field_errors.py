@@ -1,4 +1,11 @@
-"""What was refused of a request: entries that each name one field to blame, and how validation tells of them."""
+"""Field errors: which field of a request is wrong and why, and the translation from pydantic's errors.
+
+    pydantic   {"type": "missing", "loc": ("body", "amount"), …}
+    here       FieldError(location={"pointer": "/amount"}, code="required", detail="This is required.")
+    answer     "errors": [{"pointer": "/amount", "code": "required", "detail": "This is required."}]
+
+The location is a JSON Pointer into the body, the name of a query parameter, or the name of a header.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,48 +26,48 @@ FieldErrorCode = Literal[
     "not_found",
     "precondition_failed",
 ]
-"""What may be wrong with a field; a client may switch on these and no others."""
+"""The codes of field errors; a client may rely on this list being complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field that is to blame: where it is, a code for programs, a sentence for people."""
+    """An error of one field: its location in the request, a code for programs, a sentence for people."""
 
     location: Mapping[str, str]
     code: str
     detail: str
 
     def to_json(self) -> dict[str, str]:
-        """Return the entry as a member of `errors`."""
+        """Return the error as an element of the problem's `errors`."""
         return {**self.location, "code": self.code, "detail": self.detail}
 
 
 def field_error(pointer: str, code: str, detail: str) -> FieldError:
-    """Blame a field of the body, by JSON Pointer (RFC 6901)."""
+    """Return the error of a field of the body, located by a JSON Pointer (RFC 6901)."""
     return FieldError({"pointer": pointer}, code, detail)
 
 
 def parameter_error(name: str, code: str, detail: str) -> FieldError:
-    """Blame a parameter of the query."""
+    """Return the error of a query parameter."""
     return FieldError({"parameter": name}, code, detail)
 
 
 def header_error(name: str, code: str, detail: str) -> FieldError:
-    """Blame a header."""
+    """Return the error of a request header."""
     return FieldError({"header": name}, code, detail)
 
 
 def invalid_value(code: str, detail: str, *, of_several: bool = False) -> PydanticCustomError:
-    """Return what a validator raises to become one entry of the problem; `of_several` values that may be many."""
+    """Return the exception with which a validator reports a field error; `of_several`: the value may be a list."""
     return PydanticCustomError(code, "{detail}", {"detail": detail, "of_several": of_several})
 
 
-def to_field_error(pointer: str, refused: PydanticCustomError) -> FieldError:
-    """Blame a field of the body for what a validator of ours raised elsewhere than in a shape."""
-    return field_error(pointer, refused.type, refused.message())
+def to_field_error(pointer: str, error: PydanticCustomError) -> FieldError:
+    """Convert an error that one of our validators raised outside of a schema."""
+    return field_error(pointer, error.type, error.message())
 
 
-# What pydantic and FastAPI call a refusal: our code for it, and our sentence with the bound that was passed.
+# Our code and sentence for each error type of pydantic and FastAPI; the braces are filled from the error's context.
 _MESSAGES: Final[Mapping[str, tuple[FieldErrorCode, str]]] = {
     "missing": ("required", "This is required."),
     "extra_forbidden": ("unknown", "There is no such field."),
@@ -81,35 +88,35 @@ _MESSAGES: Final[Mapping[str, tuple[FieldErrorCode, str]]] = {
     "model_attributes_type": ("wrong_type", "Send a JSON object."),
 }
 MAX_ECHOED_NAME: Final = 64
-# A body can hold six thousand made-up keys; not all of them need be told.
+# A body can hold 6,000 invented keys; the first 1,000 errors are reported.
 MAX_FIELD_ERRORS: Final = 1_000
 
 
-def translate_errors(refused: Sequence[Mapping[str, Any]]) -> list[FieldError]:
-    """Return what FastAPI or pydantic refused as entries, without echoing any value."""
-    return [_translate_error(it) for it in refused[:MAX_FIELD_ERRORS]]
+def translate_errors(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
+    """Translate the errors of FastAPI or pydantic, the first 1,000; no value that was sent is repeated."""
+    return [_translate_error(error) for error in errors[:MAX_FIELD_ERRORS]]
 
 
-def _translate_error(refused: Mapping[str, Any]) -> FieldError:
-    where, *path = refused["loc"]
-    kind, place, context = refused["type"], _locate(where, path), refused.get("ctx", {})
+def _translate_error(error: Mapping[str, Any]) -> FieldError:
+    where, *path = error["loc"]
+    kind, location, context = error["type"], _locate(where, path), error.get("ctx", {})
     of_several = kind == "too_long" or context.get("of_several", False)
     if where == "query" and kind == "extra_forbidden":
-        return FieldError(place, "unknown", "There is no such parameter here.")
-    if where == "query" and len(path) == 1 and isinstance(refused.get("input"), list) and not of_several:
-        return FieldError(place, "not_allowed", "Give this once.")
-    if own := context.get("detail"):
-        return FieldError(place, kind, own)
+        return FieldError(location, "unknown", "There is no such parameter here.")
+    if where == "query" and len(path) == 1 and isinstance(error.get("input"), list) and not of_several:
+        return FieldError(location, "not_allowed", "Give this once.")
+    if own_detail := context.get("detail"):
+        return FieldError(location, kind, own_detail)
     if kind == "missing" and not path:
-        return FieldError(place, "required", "Send a JSON object as the body.")
+        return FieldError(location, "required", "Send a JSON object as the body.")
     code, sentence = _MESSAGES.get(kind, ("wrong_type", "Send another kind of value."))
-    if kind in {"literal_error", "union_tag_invalid"} and not isinstance(refused.get("input"), str):
+    if kind in {"literal_error", "union_tag_invalid"} and not isinstance(error.get("input"), str):
         code = "wrong_type"
-    return FieldError(place, code, sentence.format_map(context))
+    return FieldError(location, code, sentence.format_map(context))
 
 
 def _locate(where: str, path: Sequence[str | int]) -> Mapping[str, str]:
-    # A name that the client made up may be anything: shown short and printable, as JSON cannot carry lone surrogates.
+    # A client can invent any name: it is cut to 64 characters, and lone surrogates, which UTF-8 lacks, become `?`.
     names = [str(part)[:MAX_ECHOED_NAME].encode("utf-8", "replace").decode() for part in path]
     if where == "body":
         return {"pointer": "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)}

@@ -1,4 +1,4 @@
-"""The vocabulary of fields: how each kind of value is read, refused and described, wherever it is sent."""
+"""Field types of the API: how each kind of value is parsed, checked and described, wherever it is sent."""
 
 import re
 import unicodedata
@@ -28,15 +28,15 @@ from values.texts import (
 T = TypeVar("T")
 
 LARGEST_ID: Final = 2**63 - 1
-# Control characters of C0 save tab and newline: invisible, and poison to logs, CSV files and terminals.
+# C0 control characters except tab and newline: invisible, and harmful in logs, CSV files and terminals.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
 _TEXT_PATTERN: Final = r"^[^\x00-\x08\x0b-\x1f]*$"
 NON_BLANK_PATTERN: Final = r"^[^\x00-\x08\x0b-\x1f]*[^\s\x00-\x1f\x85][^\x00-\x08\x0b-\x1f]*$"
-"""The same with something to see in it, as the document says it."""
-# JSON can spell half of a character; UTF-8 cannot, and so neither can the database.
+"""The same with at least one visible character, for the OpenAPI document."""
+# JSON can contain half of a surrogate pair; UTF-8 cannot, and so neither can the database.
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
-# At most so many code points compose to one, so a text that is longer still is too long whatever it normalises to;
-# it is refused first, because normalising takes the square of the length.
+# NFC composes at most four code points into one, so a text of more than four times the limit is too long in any case.
+# It is refused before it is normalised, because normalising takes quadratic time.
 MAX_CODE_POINTS_COMPOSED: Final = 4
 _USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
@@ -44,7 +44,7 @@ _WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,39}")
 
 
 def make_validator(read: Callable[[Any], T]) -> Callable[[Any], T]:
-    """Let a reader of money or of periods be a validator: what it refuses becomes an entry."""
+    """Make a pydantic validator from a parser of money or periods: its errors become field errors."""
 
     def validate(value: object) -> T:
         try:
@@ -56,14 +56,14 @@ def make_validator(read: Callable[[Any], T]) -> Callable[[Any], T]:
 
 
 def refuse_surrogates(value: str) -> str:
-    """Return a text as it is, or refuse one with half of a character in it."""
+    """Return the text; raise a validation error if it contains half of a surrogate pair."""
     if _SURROGATES.search(value):
         raise invalid_value("malformed", "This is no valid Unicode text.")
     return value
 
 
 def make_text_validator(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
-    """Make the validator of a text: trimmed, in NFC, of so many characters, with a `key` that its column can hold."""
+    """Make the validator of a text: it trims, applies NFC, and checks the length, also of the `key` that is stored."""
 
     def validate(value: str) -> str:
         if len(value.strip()) > longest * MAX_CODE_POINTS_COMPOSED:
@@ -75,7 +75,7 @@ def make_text_validator(shortest: int, longest: int, key: Callable[[str], str] |
             raise invalid_value("too_short", f"Send at least {shortest} character{'s' * (shortest > 1)}.")
         if len(trimmed) > longest:
             raise invalid_value("too_long", f"Send at most {longest} characters.")
-        # A few characters fold to as many as eighteen: a text of them has no key that its column could hold.
+        # A few characters become up to eighteen when folded; the key of a text of them would not fit its column.
         if key and len(key(trimmed)) > longest * KEY_GROWTH:
             raise invalid_value("too_long", "Send fewer characters: some of these stand for many letters each.")
         return trimmed
@@ -96,7 +96,7 @@ def _check_color(value: str) -> str:
 
 
 def normalize_email(text: str) -> str:
-    """Return an e-mail address in the one spelling that is stored (RFC 5891), and any other text as it is."""
+    """Return the normal form of an e-mail address (RFC 5891), and any other text unchanged."""
     try:
         return str(validate_email(text, check_deliverability=False).normalized)
     except EmailNotValidError:
@@ -127,22 +127,22 @@ def _refuse_null(value: object) -> object:
 
 
 class OmittableSchema:
-    """Marks a field whose None means that it was not sent, and which the document therefore does not call nullable."""
+    """For a field that may be left out but not be null: removes null from its JSON Schema."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Take the null out of the choices."""
+        """Remove null from `anyOf`."""
         described = handler(schema)
         choices = [choice for choice in described.pop("anyOf", []) if choice != {"type": "null"}]
         return described | (choices[0] if len(choices) == 1 else {"anyOf": choices})
 
 
 class NullableTextSchema:
-    """Marks a text that may be null, and which the document lets be empty too."""
+    """For a nullable text: its JSON Schema also allows the empty text, which means null."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Ask for no letter, where one was asked for."""
+        """Replace the pattern for at least one visible character, and remove `minLength`."""
         described = handler(schema)
         for choice in described.get("anyOf", []):
             if choice.get("pattern") == NON_BLANK_PATTERN:
@@ -152,7 +152,7 @@ class NullableTextSchema:
 
 
 def parse_whole_number(value: object) -> object:
-    """Read the digits of an integer in a query string; whatever else is left to be refused."""
+    """Return the integer of a query string's digits; leave other values for pydantic to refuse."""
     return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
 
 
@@ -211,12 +211,12 @@ BudgetAmount = Annotated[
 AmountBound = Annotated[
     int, BeforeValidator(make_validator(_parse_amount_bound)), WithJsonSchema({"type": "string", "pattern": _DECIMAL})
 ]
-"""A filter's bound, in thousandths."""
+"""The bound of a filter by amount, in thousandths."""
 AmountText = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
 PositiveAmountText = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("-?", "")})]
-"""The amount of a budget, as it is answered."""
+"""The amount of a budget in an answer."""
 TotalText = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("{1,12}", "+")})]
-"""What amounts add up to, which may have more digits than any of them."""
+"""A sum in an answer, which may have more digits than a single amount."""
 Currency = TypeAliasType(
     "Currency",
     Annotated[
@@ -225,7 +225,7 @@ Currency = TypeAliasType(
         WithJsonSchema({"type": "string", "enum": [*money.DECIMALS], "description": "ISO 4217 code, in any case."}),
     ],
 )
-"""A currency that is in use; the document lists them once."""
+"""An active currency; as a named type, the document lists them once."""
 Day = Annotated[
     date,
     BeforeValidator(make_validator(periods.parse_day)),
@@ -292,7 +292,7 @@ ExternalId = Annotated[
     Field(json_schema_extra={"pattern": _TEXT_PATTERN, "maxLength": EXTERNAL_ID_LENGTH}),
 ]
 NullableText = Annotated[T | None, BeforeValidator(_empty_to_null), NullableTextSchema]
-"""A text that may be null; an empty one is."""
+"""A text that may be null; an empty text becomes null."""
 Omittable = Annotated[T | None, BeforeValidator(_refuse_null), OmittableSchema]
 """A field that may be left out but not be null."""
 Color = Annotated[

@@ -1,6 +1,14 @@
-"""Money is exact: whole thousandths inside, a decimal string with the currency's own decimals outside, never a float.
+"""Money: exact amounts, stored as integer thousandths and answered as decimal strings; no arithmetic uses floats.
 
-What is sent is never rounded: what does not fit is refused. What is divided is, half to even.
+    from a client       text or number, like "12.50" or 12.5
+        parse_amount        to Decimal: checks the form, at most 12 digits and 3 decimals, not zero
+        to_thousandths      to int: checks the currency's decimals; 12.50 EUR is 12500, 500 JPY is 500000
+    in the database     integer thousandths, the same scale for each currency, so that amounts compare as numbers
+        write_amount        to text with the currency's decimals
+    to a client         decimal string, like "12.50" EUR, "500" JPY, "1.500" KWD
+
+An amount from a client is never rounded: one with too many decimals is refused. Divisions are rounded half to even
+(`divide`, `compute_percent`) or down (`divide_down`).
 """
 
 import math
@@ -30,12 +38,12 @@ DECIMALS: Final[Mapping[str, int]] = dict(
 )
 """How many decimals each active currency has, by its code.
 
-Source: ISO 4217:2015, List One as published on 2026-01-01 (amendments up to 180), column "minor unit"; not the digits
-that shops display (CLDR), so HUF has 2. Left out: codes without a minor unit, which are no money (XAU, XDR, XXX), and
-the two fund codes with four decimals (CLF, UYW), which thousandths cannot hold.
+Source: ISO 4217:2015, List One as published on 2026-01-01 (amendments up to 180), column "minor unit". These are not
+the digits that shops display (CLDR): HUF has 2. Left out are codes without a minor unit, which are not money (XAU, XDR,
+XXX), and the two fund codes with four decimals (CLF, UYW), which thousandths cannot hold.
 """
 
-# Possessive, so that a long text that is no number costs one pass; [0-9], because \d takes the digits of every script.
+# Possessive quantifiers: a long invalid text costs one pass. [0-9], because \d matches the digits of every script.
 _DECIMAL_PATTERN: Final = re.compile(r"-?([0-9]++)(?:\.([0-9]++))?")
 
 _ENDINGS_BY_DECIMALS: Final = {
@@ -54,7 +62,7 @@ class AmountError(ValueError):
     code: ClassVar[str] = "malformed"
 
     def __init__(self, detail: str | None = None) -> None:
-        """Say the detail, or else what the class says of itself."""
+        """Take the sentence for the client; the default is the class's docstring."""
         super().__init__(detail or self.__doc__)
 
 
@@ -93,7 +101,7 @@ class TooManyDecimals(AmountError):
 
     @classmethod
     def for_currency(cls, currency: str) -> Self:
-        """Name the currency and its decimals."""
+        """Return the error with a sentence that names the currency and how many decimals it has."""
         return cls(f"{currency} has {DECIMALS[currency] or 'no'} decimals.")
 
 
@@ -110,9 +118,9 @@ class CurrencyNotText(UnknownCurrency):
 
 
 def parse_amount(value: object) -> Decimal:
-    """Read an amount as a client sent it, exactly or not at all.
+    """Parse an amount exactly; raise AmountError if it is invalid.
 
-    A string keeps the decimals it was written with; a number counts by its value. Whatever is wrong is an AmountError.
+    In a string, trailing zeros count as decimals: "5.00" has two. In a number they do not: 5.00 has none.
     """
     amount = _parse_text(value) if isinstance(value, str) else _parse_number(value)
     if not amount:
@@ -121,7 +129,7 @@ def parse_amount(value: object) -> Decimal:
 
 
 def parse_budget_amount(value: object) -> Decimal:
-    """Read the amount of a budget: as parse_amount does, and AmountNotPositive if it is not more than zero."""
+    """Parse the amount of a budget like parse_amount; raise AmountNotPositive if it is zero or negative."""
     try:
         amount = parse_amount(value)
     except ZeroAmount:
@@ -132,7 +140,7 @@ def parse_budget_amount(value: object) -> Decimal:
 
 
 def parse_amount_bound(text: str) -> int:
-    """Read a filter's bound into thousandths: written like an amount, zero allowed, whatever the currency."""
+    """Parse the bound of a filter to thousandths: text like an amount's, zero allowed, up to 3 decimals."""
     return int(_parse_text(text) * SCALE)
 
 
@@ -144,30 +152,30 @@ def to_thousandths(amount: Decimal, currency: str) -> int:
 
 
 def write_amount(thousandths: int, currency: str) -> str:
-    """Write thousandths with just the currency's decimals: 12500 is "12.50" in EUR.
+    """Write thousandths with the currency's decimals: 12500 is "12.50" in EUR.
 
-    KeyError if the currency cannot write them, rather than a digit lost in silence.
+    Raises KeyError rather than drop a digit that the currency cannot show: 12505 in EUR.
     """
     if thousandths < 0:
         return "-" + write_amount(-thousandths, currency)
-    # Endings are looked up because this runs for each row of each page, and formatting them takes twice as long.
+    # Decimals are looked up, because this runs for each row of each page and formatting them takes twice as long.
     return f"{thousandths // SCALE}{_ENDINGS_BY_CURRENCY[currency][thousandths % SCALE]}"
 
 
 def divide(thousandths: int, divisor: int, currency: str) -> int:
-    """Divide an amount by a positive number, half to even in the currency's smallest unit; in thousandths."""
-    unit = _get_smallest_unit(currency)
-    return divide_half_even(thousandths, divisor * unit) * unit
+    """Divide thousandths by a positive number, rounded half to even to the currency's smallest unit."""
+    smallest_unit = _get_smallest_unit(currency)
+    return divide_half_even(thousandths, divisor * smallest_unit) * smallest_unit
 
 
 def divide_down(thousandths: int, divisor: int, currency: str) -> int:
-    """Divide an amount by a positive number, down to the currency's smallest unit; in thousandths."""
-    unit = _get_smallest_unit(currency)
-    return thousandths // (divisor * unit) * unit
+    """Divide thousandths by a positive number, rounded down to the currency's smallest unit."""
+    smallest_unit = _get_smallest_unit(currency)
+    return thousandths // (divisor * smallest_unit) * smallest_unit
 
 
 def compute_percent(part: int, whole: int) -> float:
-    """Tell how many percent of a positive whole a part is, half to even to one decimal."""
+    """Return `part` in percent of a positive `whole`, rounded half to even to one decimal."""
     return divide_half_even(1000 * part, whole) / 10
 
 
@@ -178,7 +186,7 @@ def divide_half_even(numerator: int, denominator: int) -> int:
 
 
 def sort_own_first(currencies: Iterable[str], own: str) -> list[str]:
-    """Return currencies by code, the user's own before all others."""
+    """Sort currencies by code, the user's own first."""
     return sorted(currencies, key=lambda currency: (currency != own, currency))
 
 
@@ -187,10 +195,10 @@ def _get_smallest_unit(currency: str) -> int:
 
 
 def parse_currency(value: object) -> str:
-    """Read a currency code in any case into upper case, or raise UnknownCurrency."""
+    """Return a currency code in upper case; raise UnknownCurrency if there is no such currency."""
     if not isinstance(value, str):
         raise CurrencyNotText
-    # Letters beyond ASCII can have ASCII capitals: the dotless i of Turkish becomes "I".
+    # Some non-ASCII letters have ASCII capitals: the Turkish dotless i becomes "I".
     if not value.isascii() or value.upper() not in DECIMALS:
         raise UnknownCurrency
     return value.upper()
@@ -215,7 +223,7 @@ def _parse_number(value: object) -> Decimal:
         raise AmountTooLarge
     if math.isnan(value):
         raise NotDecimal
-    # str is the shortest decimal of the double, so that 8.4299999999999997 is 8.43, as phones send it.
+    # str gives the shortest decimal of the double: 8.4299999999999997, which some phones send, is 8.43.
     amount = Decimal(str(value).removesuffix(".0"))
     if _count_decimals(amount) > MAX_DECIMALS:
         raise TooManyDecimals

@@ -1,4 +1,4 @@
-"""The rules for passwords: how they are normalised, how long they are, and which are too easily guessed."""
+"""The rules for passwords: normal form, least and greatest length, and which are too easy to guess."""
 
 import unicodedata
 from functools import cache
@@ -13,30 +13,31 @@ from values.texts import make_name_key
 
 MIN_LENGTH: Final = 8
 MAX_LENGTH: Final = 128
-# Longer than any password that was ever accepted, in whatever form it is typed now.
+# At a sign-in: longer than any accepted password in any Unicode form.
 MAX_ATTEMPT_LENGTH: Final = 1024
 COMMON_PASSWORD_COUNT: Final = 3_000
 
 
 def normalize_password(password: str) -> str:
-    """Return a password as it is hashed, however the keyboard composed it (NFKC, NIST SP 800-63B-4 section 3.1.1.2)."""
+    """Return a password in NFKC, the form that is hashed (NIST SP 800-63B-4 section 3.1.1.2)."""
     return unicodedata.normalize("NFKC", refuse_surrogates(password))
 
 
 def check_length(password: str) -> str:
-    """Return a new password as it is hashed, or refuse its length; `check` says which are too easily guessed."""
-    kept = normalize_password(password[: MAX_LENGTH * MAX_CODE_POINTS_COMPOSED + 1])
-    if len(kept) < MIN_LENGTH:
+    """Return a new password in NFKC; raise a validation error if it has fewer than 8 or more than 128 characters."""
+    normalized = normalize_password(password[: MAX_LENGTH * MAX_CODE_POINTS_COMPOSED + 1])
+    if len(normalized) < MIN_LENGTH:
         raise invalid_value("too_short", f"Send at least {MIN_LENGTH} characters.")
-    if len(password) > MAX_LENGTH * MAX_CODE_POINTS_COMPOSED or len(kept) > MAX_LENGTH:
+    if len(password) > MAX_LENGTH * MAX_CODE_POINTS_COMPOSED or len(normalized) > MAX_LENGTH:
         raise invalid_value("too_long", f"Send at most {MAX_LENGTH} characters.")
-    return kept
+    return normalized
 
 
 def refuse_guessable(password: str, shortest: int, *own_names: str) -> None:
-    """Refuse a new password that anyone would try first (NIST SP 800-63B-4 section 3.1.1.2).
+    """Refuse a password that attackers try first (NIST SP 800-63B-4 section 3.1.1.2).
 
-    Raises a refusal: shorter than `shortest` characters, one of the 3,000 most common, or one of the user's own names.
+    Raises a validation error if it has fewer than `shortest` characters, is one of the 3,000 most common of at least
+    that length, or is one of the user's own names, in whatever case.
     """
     if len(password) < shortest:
         raise invalid_value("too_short", f"Send at least {shortest} characters.")

@@ -1,7 +1,12 @@
-"""Days, time zones and periods: what a client writes, read into plain dates.
+"""Parses what clients write: days, instants, time zones, and periods, which become a Span of days.
 
-Pure: today is passed in. Weeks are those of ISO 8601; months are the user's own and may begin on any day from 1 to 28;
-quarters and years are the calendar's. Every period lies in EARLIEST..LATEST.
+    2026   2026-Q4   2026-11   2026-W47   2026-11-22                    NAMED_RULES: the same days for ever
+    today   this-week   last-month   year-to-date   …                   RELATIVE_RULES: depend on today
+    last-N-days (N up to 36,600)   last-N-months (N up to 1,200)        COUNTED_RULES: depend on today
+
+Pure: today is a parameter. Weeks are those of ISO 8601. A month is the user's own: it begins on a day from 1 to 28 that
+the user chose, and is named after the calendar month in which it begins. Quarters and years follow the calendar. Every
+resolved period is cut to EARLIEST..LATEST.
 """
 
 import re
@@ -38,7 +43,7 @@ MAX_DAYS = 36_600
 MAX_MONTHS = 1_200
 
 SpanRule = Callable[[date, int], Span]
-"""Gives a span from a day and the day on which the user's months begin."""
+"""A function from a day and the day on which the user's months begin (1 to 28) to a span."""
 
 
 class PeriodError(ValueError):
@@ -118,7 +123,7 @@ FULL_INSTANT = f"{DAY}[Tt]{TIME}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 
 
 def parse_day(value: object) -> date:
-    """Read a calendar day written as YYYY-MM-DD, the extended format of ISO 8601-1, 5.2.2.1.
+    """Parse a calendar day written as YYYY-MM-DD, the extended format of ISO 8601-1, 5.2.2.1.
 
     Raises DayNotText, InstantForDay, NotADay or DayOutOfRange.
     """
@@ -128,7 +133,7 @@ def parse_day(value: object) -> date:
         raise InstantForDay
     if not re.fullmatch(DAY, value):
         raise NotADay
-    # Compared as text, in which ISO days sort alike: the year 0000 can be written, yet `date` has none.
+    # Compared as text, which sorts like the days: `date` has no year 0000, which can be written.
     if not EARLIEST.isoformat() <= value <= LATEST.isoformat():
         raise DayOutOfRange
     try:
@@ -138,7 +143,7 @@ def parse_day(value: object) -> date:
 
 
 def parse_instant(value: object) -> datetime:
-    """Read an instant written as RFC 3339 has it, and return it in UTC, in whole seconds.
+    """Parse an instant in the format of RFC 3339 and return it in UTC, cut to whole seconds.
 
     Raises InstantNotText, NotAnInstant or InstantOutOfRange.
     """
@@ -159,12 +164,12 @@ def parse_instant(value: object) -> datetime:
 
 @cache
 def list_timezones() -> frozenset[str]:
-    """List the time zones a user may have: the names and links of the IANA database that stand for a place."""
+    """Return the time zones that a user may have: the names of the IANA database, without three that mean no place."""
     return frozenset(available_timezones() - {"Factory", "localtime", "posixrules"})
 
 
 def parse_timezone(value: object) -> str:
-    """Read the name of a time zone in the exact spelling of the IANA database.
+    """Return the name of a time zone, which must be spelt exactly as in the IANA database.
 
     Raises TimezoneNotText or UnknownTimezone.
     """
@@ -176,30 +181,30 @@ def parse_timezone(value: object) -> str:
 
 
 def compute_today(now: datetime, timezone: str) -> date:
-    """Tell which day it is for a user in `timezone` at the instant `now`, which must carry its own offset."""
+    """Return the calendar day in `timezone` at the instant `now`; raise ValueError if `now` is naive."""
     if now.utcoffset() is None:
-        # astimezone would take it for the server's local time, and be right on the developer's machine only.
+        # astimezone takes a naive datetime as the server's local time: right on a developer's machine, wrong elsewhere.
         raise ValueError("today() needs an aware datetime")
     return now.astimezone(ZoneInfo(timezone)).date()
 
 
-def make_previous_rule(holding: SpanRule) -> SpanRule:
-    """Make the rule for the whole unit before the one that holds today."""
-    return lambda today, start_day: holding(holding(today, start_day).first - ONE_DAY, start_day)
+def make_previous_rule(find_unit: SpanRule) -> SpanRule:
+    """Make the rule of `last-week` and its like: the whole unit before the one that contains today."""
+    return lambda today, start_day: find_unit(find_unit(today, start_day).first - ONE_DAY, start_day)
 
 
-def make_to_date_rule(holding: SpanRule) -> SpanRule:
-    """Make the rule for the unit that holds today, from its first day to today."""
-    return lambda today, start_day: Span(holding(today, start_day).first, today)
+def make_to_date_rule(find_unit: SpanRule) -> SpanRule:
+    """Make the rule of `month-to-date` and its like: the unit that contains today, from its first day to today."""
+    return lambda today, start_day: Span(find_unit(today, start_day).first, today)
 
 
 def find_last_days(count: int, today: date, _start_day: int = 1) -> Span:
-    """Give the last `count` days, of which today is one."""
+    """Return the last `count` days, today included."""
     return Span(today - timedelta(days=count - 1), today)
 
 
 def find_last_months(count: int, today: date, start_day: int = 1) -> Span:
-    """Give the last `count` whole months of the user's, of which the current one, to its end, is one."""
+    """Return the last `count` months of the user, the whole current one included."""
     current = find_month(today, start_day)
     return Span(find_month_start(current.first.year, current.first.month - count + 1, start_day), current.last)
 
@@ -224,7 +229,7 @@ COUNTED_RULES: dict[str, tuple[int, Callable[[int, date, int], Span]]] = {
     "months": (MAX_MONTHS, find_last_months),
 }
 
-# The start day comes first, then one number for each group.
+# A rule is called with the start day of months and then with the number of each group of its pattern.
 NAMED_RULES: tuple[tuple[re.Pattern[str], Callable[..., Span]], ...] = (
     (re.compile(YEAR), lambda _, year: make_year(year)),
     (re.compile(f"{YEAR}-Q([1-4])"), lambda _, year, quarter: make_quarter(year, quarter)),
@@ -238,9 +243,9 @@ _YEARS = "(?:19|20|21)[0-9]{2}"
 _MONTHS = "-(?:0[1-9]|1[0-2])"
 _DAYS = "-(?:0[1-9]|[12][0-9]|3[01])"
 DAY_PATTERN = f"^{_YEARS}{_MONTHS}{_DAYS}$"
-"""What a day looks like, in the document; that it exists is more than a pattern can say."""
+"""The pattern of a day in the OpenAPI document; it also matches days that do not exist, like 2026-02-30."""
 INSTANT_PATTERN = rf"^{_YEARS}{_MONTHS}{_DAYS}[Tt]{TIME}(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
-"""What an instant looks like; likewise."""
+"""The pattern of an instant in the document, with the same limitation."""
 PERIOD_PATTERN = "^(?:{})$".format(
     "|".join(
         (
@@ -251,43 +256,43 @@ PERIOD_PATTERN = "^(?:{})$".format(
         )
     )
 )
-"""What a period looks like, in the document; likewise."""
+"""The pattern of a period in the document, with the same limitation."""
 
 
 def is_relative(period: str) -> bool:
-    """Whether a period means other days on another day, as `last-week` does and `2026-W47` does not."""
+    """Whether the days of a period depend on today: those of `last-week` do, those of `2026-W47` do not."""
     return period in RELATIVE_RULES or COUNTED_PATTERN.fullmatch(period) is not None
 
 
 def resolve_period(period: str, today: date, month_start_day: int = 1) -> Span:
-    """Give the days that a period means today, for a user whose months begin on `month_start_day`, 1 to 28.
+    """Return the days of a period as of today, for a user whose months begin on `month_start_day`, 1 to 28.
 
-    One that sticks out of EARLIEST..LATEST is clipped: 2199-12-31 lies in 2200-W01, which thus can be asked for.
-    Raises NotAPeriod, or PeriodOutOfRange if nothing is left.
+    A period that begins or ends outside EARLIEST..LATEST is cut: 2200-W01 contains 2199-12-31, so it can be asked for.
+    Raises NotAPeriod, or PeriodOutOfRange if no day is left.
     """
     if rule := RELATIVE_RULES.get(period):
         return clip_span(rule(today, month_start_day))
-    if counted := COUNTED_PATTERN.fullmatch(period):
-        return clip_span(resolve_counted_period(counted[1], counted[2], today, month_start_day))
+    if match := COUNTED_PATTERN.fullmatch(period):
+        return clip_span(resolve_counted_period(match[1], match[2], today, month_start_day))
     return clip_span(resolve_named_period(period, month_start_day))
 
 
 def resolve_counted_period(digits: str, unit: str, today: date, start_day: int) -> Span:
-    """Give the last so many days or months, the current one counted; raises PeriodOutOfRange if they are too many."""
-    most, rule = COUNTED_RULES[unit]
-    # Six digits are too many already, and int() raises on more than 4300.
+    """Return the last N days or months, the current one included; raise PeriodOutOfRange if N is too large."""
+    max_count, rule = COUNTED_RULES[unit]
+    # Six digits are beyond every limit already, and int() raises on more than 4300.
     count = int(digits[:6])
-    if count > most:
+    if count > max_count:
         raise PeriodOutOfRange
     return rule(count, today, start_day)
 
 
 def resolve_named_period(period: str, start_day: int) -> Span:
-    """Give the days of a period with a name in the calendar, like 2026-W47; raises NotAPeriod or PeriodOutOfRange."""
-    for form, rule in NAMED_RULES:
-        if found := form.fullmatch(period):
-            year, *rest = map(int, found.groups())
-            # One year of slack for weeks and users' months across the edge; beyond it, `date` itself gives out.
+    """Return the days of a period like 2026-W47; raise NotAPeriod or PeriodOutOfRange."""
+    for pattern, rule in NAMED_RULES:
+        if match := pattern.fullmatch(period):
+            year, *rest = map(int, match.groups())
+            # One more year on each side, for weeks and users' months across the year's end.
             if not EARLIEST.year - 1 <= year <= LATEST.year + 1:
                 raise PeriodOutOfRange
             try:
@@ -298,7 +303,7 @@ def resolve_named_period(period: str, start_day: int) -> Span:
 
 
 def clip_span(reach: Span) -> Span:
-    """Cut a span to EARLIEST..LATEST; raises PeriodOutOfRange if it lies wholly outside."""
+    """Cut a span to EARLIEST..LATEST; raise PeriodOutOfRange if it lies entirely outside."""
     if reach.last < EARLIEST or reach.first > LATEST:
         raise PeriodOutOfRange
     return Span(max(reach.first, EARLIEST), min(reach.last, LATEST))
@@ -306,17 +311,17 @@ def clip_span(reach: Span) -> Span:
 
 Comparison = Literal["previous", "last-year"]
 TO_DATE_MONTHS = {"month-to-date": 1, "year-to-date": MONTHS_PER_YEAR}
-"""Periods that end today, and how many months their unit has."""
+"""The periods that end today, and how many months their unit has."""
 
 
 def find_compared_span(reach: Span, comparison: Comparison, period: str | None, start_day: int = 1) -> Span:
-    """Give the span that a report's is compared with, for a user whose months begin on `start_day`.
+    """Return the span with which a report compares `reach`, for a user whose months begin on `start_day`.
 
-    `period` is the word that meant the span, if one did: `…-to-date` is compared with the same days of the unit before,
-    and `last-N-days` always with as many days, even when they happen to be a month.
+    `period` is the period that was asked for, if any. `month-to-date` and `year-to-date` are compared with the same
+    days of the month or year before. `last-N-days` is always compared by days, even if it happens to be a whole month.
     """
-    counted = period is not None and COUNTED_PATTERN.fullmatch(period)
-    in_days = period in TO_DATE_MONTHS or (counted and counted[2] == "days")
+    match = period is not None and COUNTED_PATTERN.fullmatch(period)
+    in_days = period in TO_DATE_MONTHS or (match and match[2] == "days")
     if comparison == "last-year":
         return shift_back_by_months(reach, MONTHS_PER_YEAR) if in_days else shift_back_a_year(reach, start_day)
     if period in TO_DATE_MONTHS:

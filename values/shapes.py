@@ -1,4 +1,4 @@
-"""The bases of all schemas: what a client sends, and what it gets."""
+"""Base classes of all schemas: of what clients send (strict) and of what they get (complete)."""
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal
@@ -12,17 +12,17 @@ from values.fields import BooleanParameter, CursorText, IgnoredField, Omittable,
 
 
 def with_example(**fields: JsonValue) -> ConfigDict:
-    """Show a shape with these fields wherever the document describes it."""
+    """Return the model_config with which the OpenAPI document shows these fields as the schema's example."""
     return ConfigDict(json_schema_extra={"example": fields})
 
 
 class RequestModel(BaseModel):
-    """What a client sends: types are strict and unknown fields are refused."""
+    """The base of what a client sends: types are strict and unknown fields are refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
     def dump_sent(self) -> dict[str, Any]:
-        """Return just the fields that were sent."""
+        """Return the fields that were sent, by name."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
@@ -59,10 +59,7 @@ class WithAmount(RequestModel):
 
 
 class WithReadOnlyFields(RequestModel):
-    """A body that takes a row as it was read: the fields that only the service sets are ignored.
-
-    A revision that is not the row's any more is refused when the row is changed.
-    """
+    """A request that may repeat the read-only fields of a row; they are ignored, but a `revision` must be current."""
 
     id: IgnoredField = None
     created_at: IgnoredField = None
@@ -72,7 +69,7 @@ class WithReadOnlyFields(RequestModel):
     read_only: ClassVar[frozenset[str]] = frozenset({"id", "created_at", "updated_at", "revision"})
 
     def dump_sent(self) -> dict[str, Any]:
-        """Return just the fields that were sent and can change."""
+        """Return the fields that were sent and can change, by name."""
         return {name: value for name, value in super().dump_sent().items() if name not in self.read_only}
 
     def dump_writable(self) -> dict[str, Any]:
@@ -91,10 +88,10 @@ class PageQuery(RequestModel):
 
 
 class ResponseModel(BaseModel):
-    """What a client gets: every field is always there."""
+    """The base of what a client gets: every field is always present."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 OMITS_DEFAULTS: Final = ConfigDict(json_schema_serialization_defaults_required=False)
-"""For an answer whose fields with a default are there only when asked for."""
+"""The model_config of answers whose fields with a default may be absent."""
