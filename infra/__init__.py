@@ -1,1 +1,1 @@
-"""What talks to the outside: database engines and their faults, the rule that statements name their owner, the log."""
+"""What talks to the outside: database engines and their errors, the check that statements name the owner, the log."""

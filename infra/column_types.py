@@ -1,4 +1,4 @@
-"""Column types and functions that both databases answer alike: ids, instants in UTC, exact sums."""
+"""Column types and SQL functions with the same result on SQLite and MySQL: ids, instants in UTC, exact sums."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,23 +9,23 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-# Splits any amount into two parts of which a million add up to less than 2^63.
+# Amounts are divided by this into two parts; a million of each sum to less than 2^63.
 SUM_PART: Final = 10**9
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time, aware and in UTC in Python, whole seconds in the database."""
+    """A point in time: in Python an aware datetime in UTC, in the database whole seconds without a zone."""
 
     impl = DateTime
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Drop the zone, which is always UTC, and the fraction."""
+        """Convert to UTC and drop the zone and the fraction of a second."""
         return value and value.astimezone(UTC).replace(tzinfo=None, microsecond=0)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
-        """Say again that it is UTC; on MySQL the driver has, in the same step as it reads the text."""
+        """Add UTC to what SQLite returns; on MySQL the driver's converter has added it (engines)."""
         if dialect.name == "mysql":
             return None
         read = super().result_processor(dialect, coltype)
@@ -38,13 +38,13 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class _ExactInteger(TypeDecorator[int]):
-    """A whole number of any size, as `exact_sum` returns it."""
+    """The type of `exact_sum`: an integer of any size."""
 
     impl = String
     cache_ok = True
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:  # noqa: ANN401, ARG002
-        """Put together what SQLite returns in two parts; MySQL's is a decimal without decimals."""
+        """Combine the two parts that SQLite returns; MySQL returns a DECIMAL without decimals."""
         if isinstance(value, str):
             high, low = value.split()
             return int(high) * SUM_PART + int(low)
@@ -52,7 +52,7 @@ class _ExactInteger(TypeDecorator[int]):
 
 
 class exact_sum(FunctionElement[int]):  # noqa: N801  # it reads as what it is in a statement, like `func.sum`
-    """The sum of a column of whole numbers, exact however large: SQLite's own SUM overflows at 2^63."""
+    """The exact sum of an integer column of any size; SQLite's own SUM overflows at 2^63."""
 
     type = _ExactInteger()
     inherit_cache = True

@@ -1,4 +1,4 @@
-"""The engines: how each kind of database is reached, and what every connection is told."""
+"""The SQLAlchemy engines: connection arguments and event listeners for SQLite and MySQL."""
 
 import ssl
 import time
@@ -18,19 +18,19 @@ from config import Settings
 from infra.faults import is_server_unable
 from infra.ownership import refuse_unowned_once
 
-# How long a request may take: a read, a write, and what hashes a password or changes every row of a ledger.
+# Deadlines of requests in seconds: reads, writes, and those that hash a password or change all rows of a ledger.
 READ_DEADLINE: Final = 5
 WRITE_DEADLINE: Final = 10
 LONG_DEADLINE: Final = 60
 LOCK_WAIT_SECONDS: Final = 5
-# A thread that waits for a SQLite file cannot be called back, so it waits for less, and the edge tries again.
+# A thread that waits for a SQLite file cannot be cancelled, so it waits for less, and the route class tries again.
 SQLITE_BUSY_SECONDS: Final = 2
 CONNECT_SECONDS: Final = 3
 PING_AFTER_SECONDS: Final = 5
 
 
 def make_engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
-    """Return an engine on the configured database: for reads in autocommit, or for units of work."""
+    """Return an engine for the configured database: for reads in autocommit, or for transactions."""
     options: dict[str, Any] = {
         "pool_size": settings.pool_size,
         "max_overflow": 0,
@@ -42,21 +42,21 @@ def make_engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
         options |= {"isolation_level": "READ COMMITTED"}
     seconds = READ_DEADLINE if autocommit else LONG_DEADLINE
     arguments = {"isolation_level": None} if settings.is_embedded else _build_mysql_arguments(settings.url, seconds)
-    made = create_async_engine(
+    engine = create_async_engine(
         settings.url,
         pool_reset_on_return=None,
         hide_parameters=True,
         connect_args=arguments,
         **options,
     )
-    event.listen(made.sync_engine, "before_cursor_execute", refuse_unowned_once)
+    event.listen(engine.sync_engine, "before_cursor_execute", refuse_unowned_once)
     if settings.is_embedded:
-        _listen_on_sqlite(made, autocommit=autocommit)
+        _listen_on_sqlite(engine, autocommit=autocommit)
     else:
-        _listen_on_mysql(made)
+        _listen_on_mysql(engine)
         if "ssl_ca" in settings.url.query:
-            event.listen(made.sync_engine, "connect", refuse_plain_text)
-    return made
+            event.listen(engine.sync_engine, "connect", refuse_plain_text)
+    return engine
 
 
 def _parse_instant(text: str) -> datetime:
@@ -64,19 +64,19 @@ def _parse_instant(text: str) -> datetime:
 
 
 def _build_mysql_arguments(url: URL, seconds: int) -> dict[str, Any]:
-    told = [
+    settings = [
         f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",
         "time_zone = '+00:00'",
         "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
     ]
-    # Whatever becomes of its request, no statement outlives the longest deadline of its engine's requests: MariaDB
-    # reads the one comment, MySQL the other, which holds for SELECT alone.
-    limit = f" /*M!100100 , max_statement_time = {seconds} */ /*!80000 , max_execution_time = {seconds * 1000} */"
+    # The server stops a statement that runs longer than any request on this engine may take. MariaDB executes the first
+    # comment, MySQL the second, which limits only SELECT.
+    limits = f" /*M!100100 , max_statement_time = {seconds} */ /*!80000 , max_execution_time = {seconds * 1000} */"
     arguments = {
         "charset": "utf8mb4",
         "connect_timeout": CONNECT_SECONDS,
-        "init_command": f"SET SESSION {', '.join(told)}{limit}",
-        # The driver's own decoders match regular expressions; a page of 50 rows holds 150 dates.
+        "init_command": f"SET SESSION {', '.join(settings)}{limits}",
+        # The driver's own converters use regular expressions, which are slow: a page of 50 rows has 150 dates.
         "conv": pymysql.converters.conversions
         | {FIELD_TYPE.DATE: date.fromisoformat, FIELD_TYPE.DATETIME: _parse_instant},
     }
@@ -84,9 +84,9 @@ def _build_mysql_arguments(url: URL, seconds: int) -> dict[str, Any]:
 
 
 def _build_tls_context(url: URL) -> ssl.SSLContext:
-    """Return how to speak TLS to a server for which `?ssl_ca=…` vouches; `ssl_cert` and `ssl_key` prove who we are.
+    """Return the TLS context: `ssl_ca` verifies the server, `ssl_cert` and `ssl_key` are the client's certificate.
 
-    SQLAlchemy makes a dict of these, which is what PyMySQL wants; aiomysql wants a context.
+    SQLAlchemy would pass these as a dict, which PyMySQL takes; aiomysql takes a context.
     """
     context = ssl.create_default_context(cafile=str(url.query["ssl_ca"]))
     if "ssl_cert" in url.query:
@@ -95,7 +95,7 @@ def _build_tls_context(url: URL) -> ssl.SSLContext:
 
 
 def refuse_plain_text(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    """Raise OperationalError on a connection without TLS: the driver goes on without where the server offers none."""
+    """Raise OperationalError if a connection has no TLS: the driver continues without if the server offers none."""
     cursor = connection.cursor()
     cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     row = cursor.fetchone()
@@ -113,7 +113,7 @@ def _listen_on_sqlite(engine: AsyncEngine, *, autocommit: bool) -> None:
         cursor.close()
 
     if not autocommit:
-        # A deferred transaction that turns into a writer fails at once with "database is locked".
+        # A deferred transaction that becomes a writer fails at once with "database is locked" if another one writes.
         @event.listens_for(engine.sync_engine, "begin")
         def begin(connection: Any) -> None:  # noqa: ANN401
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -131,7 +131,7 @@ def _listen_on_mysql(engine: AsyncEngine) -> None:
     def note_the_time(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         record.info["idle_since"] = time.monotonic()
 
-    # A ping at every checkout costs 50 µs; one that rested for a while may have been closed by the server.
+    # The server may have closed an idle connection. A ping at every checkout would cost 50 µs.
     @event.listens_for(engine.sync_engine, "checkout")
     def ping_after_a_rest(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
         if time.monotonic() - record.info.get("idle_since", time.monotonic()) > PING_AFTER_SECONDS:

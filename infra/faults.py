@@ -1,4 +1,18 @@
-"""What a failure of the database means: run it again, give up for now, or ask the client to."""
+"""Classifies errors of the database by what the route class does after them.
+
+    error                                            class          what follows
+    deadlock, lock timeout, broken unique or         RETRY          the transaction is run again,
+      foreign key, SQLite busy or locked                              up to 3 times, then 503
+    connection lost or refused                       DISCONNECTED   it is run again once on another
+                                                                      connection, then 503
+    pool or queue full, timeout, access denied,      UNAVAILABLE    503 at once
+      server read-only, full or shutting down
+    every other error, such as wrong SQL             None           it is our mistake: 500
+    connection lost during COMMIT                    CommitLost     503 outcome_unknown: the client repeats
+
+Another writer can insert the same unique key, or delete the row that a foreign key needs, after we have checked for it.
+So a broken constraint counts as a lost race: in the next run the check sees the other writer's rows.
+"""
 
 import sqlite3
 from enum import Enum, auto
@@ -11,28 +25,28 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
 class CommitLost(Exception):
-    """The connection was lost while the transaction was being committed: it may have happened."""
+    """The connection was lost during COMMIT, so that nobody knows whether the transaction was committed."""
 
 
 class QueueFull(Exception):
-    """Too many writers wait for this lock already."""
+    """The greatest number of writers already waits for this lock."""
 
 
 class Fault(Enum):
-    """What a failure of the database asks of the edge; None of these is the client's doing."""
+    """The classes of errors that are neither the client's mistake nor ours."""
 
     RETRY = auto()
-    """The transaction lost a race and nothing happened: run it again."""
+    """The transaction lost a race to another one and changed nothing: run it again."""
 
     DISCONNECTED = auto()
-    """The connection is gone and nothing happened: run it again on a fresh one."""
+    """The connection is lost and nothing was changed: run it again on another one."""
 
     UNAVAILABLE = auto()
-    """The database does not take the work now."""
+    """The database cannot do the work now: answer 503."""
 
 
-# MySQL and MariaDB error numbers, Galera's included (its failed certification is a 1213, often at COMMIT); 1467 is
-# what waiting for the lock on a table's numbering ends with.
+# Error numbers of MySQL and MariaDB. A failed certification of Galera is 1213, often at COMMIT; 1467 is a timeout while
+# waiting for the lock on a table's AUTO_INCREMENT.
 _RETRY: Final = {1213, 1205, 1020, 1467}
 _DISCONNECTED: Final = {2003, 2006, 2013, 2014, 4031}
 _SERVER_UNABLE: Final = {1290, 1792, 1836, 1047}
@@ -44,10 +58,10 @@ _MYSQL_NAMES: Final = {
 }
 _ERROR_DURING_COMMIT: Final = 1180
 _UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 1698, 2026, 3100}
-# SQLite's primary result codes: busy and locked; then read-only, interrupted, I/O, corrupt, full, cannot open, not a
-# database.
+# SQLite's primary result codes: busy and locked. Below, unavailable: read-only, interrupted, I/O error, corrupt, full,
+# cannot open, not a database.
 _SQLITE_RETRY: Final = {5, 6}
-# What a rival may have broken in between: a unique key, a row that others refer to, or one that this refers to.
+# Constraints that another writer may have broken meanwhile: a unique key, a foreign key to this row, or one from it.
 _LOST_RACES: Final = {1062, 1451, 1452}
 _SQLITE_LOST_RACES: Final = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE,
@@ -58,9 +72,9 @@ _SQLITE_UNAVAILABLE: Final = {8, 9, 10, 11, 13, 14, 26}
 
 
 def classify_fault(error: BaseException) -> Fault | None:
-    """Return what kind of trouble `error` is, or None where it is a mistake of ours.
+    """Return the class of an error, or None if it is our mistake.
 
-    A constraint that a rival broke in between counts as a lost race: run again, the check before it sees the rival.
+    A failed unique or foreign key counts as a lost race, other constraints as our mistake.
     """
     if isinstance(error, PoolTimeout | TimeoutError | QueueFull):
         return Fault.UNAVAILABLE
@@ -72,7 +86,7 @@ def classify_fault(error: BaseException) -> Fault | None:
 
 
 def is_commit_refused(error: BaseException) -> bool:
-    """Tell whether a failed COMMIT surely did not happen: the database said so, over a connection that lives."""
+    """Whether a failed COMMIT certainly had no effect: the database refused it over a working connection."""
     return classify_fault(error) in {Fault.RETRY, Fault.UNAVAILABLE} and _get_number(error) not in {
         None,
         _ERROR_DURING_COMMIT,
@@ -80,7 +94,7 @@ def is_commit_refused(error: BaseException) -> bool:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return what a log may say of a failure: its kind and number, without the server's text, which quotes values."""
+    """Return an error's type and number for the log, without the server's message, which contains values."""
     original = getattr(error, "orig", None) or error
     number = _get_number(error)
     code = getattr(original, "sqlite_errorname", None) or _MYSQL_NAMES.get(number or 0, number)
@@ -88,7 +102,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def is_server_unable(error: BaseException) -> bool:
-    """Tell whether the server behind a connection takes no work, though it answers (read-only, or cut off)."""
+    """Whether the server answers but does no work: it is read-only, or cut off from its cluster."""
     return _get_number(error) in _SERVER_UNABLE
 
 
@@ -100,8 +114,8 @@ def _is_lost_race(error: BaseException) -> bool:
 def _classify_number(error: BaseException) -> Fault | None:
     number = _get_number(error)
     on_sqlite = isinstance(getattr(error, "orig", error), sqlite3.Error)
-    again, unavailable = (_SQLITE_RETRY, _SQLITE_UNAVAILABLE) if on_sqlite else (_RETRY, _UNAVAILABLE | _SERVER_UNABLE)
-    if number in again:
+    retry, unavailable = (_SQLITE_RETRY, _SQLITE_UNAVAILABLE) if on_sqlite else (_RETRY, _UNAVAILABLE | _SERVER_UNABLE)
+    if number in retry:
         return Fault.RETRY
     if number in unavailable:
         return Fault.UNAVAILABLE
@@ -109,7 +123,7 @@ def _classify_number(error: BaseException) -> Fault | None:
 
 
 def _get_number(error: BaseException) -> int | None:
-    # An error of the driver's, as it is or as SQLAlchemy wrapped it.
+    # The driver's error, which SQLAlchemy wraps as `orig`.
     original = getattr(error, "orig", None) or error
     if hasattr(original, "sqlite_errorcode"):
         return int(original.sqlite_errorcode) & 0xFF

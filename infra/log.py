@@ -1,4 +1,4 @@
-"""The log: lines of JSON that say what happened and to whom, and never what was sent."""
+"""The log: one line of JSON per event, without any value that a client sent."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ App = TypeVar("App")
 Lifespan = Callable[[App], AbstractAsyncContextManager[None]]
 
 LOGGER_NAME: Final = "expense_tracker"
-# Asked every few seconds by whoever watches over the service.
+# Requested every few seconds by monitoring, so logged at DEBUG.
 POLLED_PATHS: Final = {"/health", "/ready"}
 METHODS: Final = set(HTTPMethod)
 MAX_FRAMES: Final = 50
@@ -39,12 +39,13 @@ _WARNING: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<kind>\w+): ")
 class JsonFormatter(logging.Formatter):
     """Writes a record as one line of ASCII, a JSON object (ASVS 5.0 16.2.4, 16.4.1).
 
-    An error is written as the chain of its types and frames: a driver's message quotes values, and so may its source
-    line. Of a message the first line is written, since libraries append such things; of a warning its kind and place.
+    Of an error and its causes only types and frames are written, because messages of drivers and lines of source can
+    contain values. Of a message only the first line, because libraries append such texts. Of a warning its class, file
+    and line.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record, without its end."""
+        """Return the line of a record, without a newline at its end."""
         line: dict[str, Any] = {
             "time": f"{_format_second(int(record.created))}.{int(record.msecs):03}Z",
             "level": record.levelname,
@@ -52,7 +53,7 @@ class JsonFormatter(logging.Formatter):
             "message": _format_message(record),
         }
         if record.name == LOGGER_NAME:
-            # What others add to their records is not known to be free of values.
+            # Extra fields of libraries may contain values.
             line |= {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
         if record.exc_info and record.exc_info[1]:
             line["error"] = [_format_error(error) for error in _walk_causes(record.exc_info[1])]
@@ -71,21 +72,21 @@ def _format_message(record: logging.LogRecord) -> str:
     try:
         message = record.getMessage()
     except (TypeError, ValueError, KeyError):
-        # Its arguments do not fit, which the logging module would tell with all of them.
+        # The arguments do not match the format; the logging module would print all of them.
         message = str(record.msg)
     if record.name == "py.warnings":
-        found = _WARNING.match(message)
-        return f"{found['kind']} at {_shorten_path(found['file'])}:{found['line']}" if found else "a warning"
+        match = _WARNING.match(message)
+        return f"{match['kind']} at {_shorten_path(match['file'])}:{match['line']}" if match else "a warning"
     return message.partition("\n")[0]
 
 
 def _walk_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it came from, as Python's own traceback has it, the last first."""
-    waiting, met = [error], set[int]()
-    while waiting and len(met) < MAX_CAUSES:
+    """Yield an error, the errors of a group, and what they were raised from, the newest first; at most 20."""
+    waiting, seen = [error], set[int]()
+    while waiting and len(seen) < MAX_CAUSES:
         error = waiting.pop()
-        if id(error) not in met:
-            met.add(id(error))
+        if id(error) not in seen:
+            seen.add(id(error))
             yield error
             waiting += error.exceptions if isinstance(error, BaseExceptionGroup) else ()
             origin = error.__cause__ if error.__suppress_context__ else error.__context__
@@ -96,12 +97,12 @@ def _format_error(error: BaseException) -> dict[str, Any]:
     kind, frames = type(error), deque(traceback.walk_tb(error.__traceback__), MAX_FRAMES)
     return {
         "type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
-        "frames": [f"{_shorten_path(it.f_code.co_filename)}:{line} {it.f_code.co_qualname}" for it, line in frames],
+        "frames": [f"{_shorten_path(f.f_code.co_filename)}:{line} {f.f_code.co_qualname}" for f, line in frames],
     }
 
 
 def _shorten_path(file: str) -> str:
-    """Return a file's name as seen from where Python found it, which tells nothing about the machine."""
+    """Return the file's path relative to its entry of sys.path, which reveals nothing about the machine."""
     folders = sorted((entry + os.sep for entry in sys.path if entry), key=len, reverse=True)
     return next((file[len(folder) :] for folder in folders if file.startswith(folder)), PurePath(file).name)
 
@@ -114,13 +115,13 @@ LOGGING: Final = {
     "root": {"level": "WARNING", "handlers": ["stderr"]},
     "loggers": {LOGGER_NAME: {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
 }
-"""What `python main.py` has uvicorn set up, before its own first line."""
+"""The logging configuration that `python main.py` gives uvicorn, so that uvicorn's first line is JSON too."""
 
 
 def configure_logging() -> None:
-    """See that lines are written, and as these lines, whoever started the service: `uvicorn main:app`, `fastapi dev`.
+    """Set up JSON lines however the service was started: `python main.py`, `uvicorn main:app`, `fastapi dev`.
 
-    The level is the one that uvicorn was given. Its access log ends: it holds paths and queries.
+    The level is uvicorn's. Uvicorn's access log is turned off, because it contains paths and queries.
     """
     uvicorn, access = logging.getLogger("uvicorn"), logging.getLogger("uvicorn.access")
     for handler in uvicorn.handlers:
@@ -133,14 +134,15 @@ def configure_logging() -> None:
         logging.getLogger().addHandler(handler)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.getLogger("uvicorn.error").level or logging.INFO)
-    # A driver's warning quotes values too.
+    # Warnings of drivers contain values too: written by the formatter, they are cut to class and place.
     logging.captureWarnings(capture=True)
 
 
 def log_lifespan(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App]:
-    """Return a lifespan that is logged as it should be, and so is what ends it: of our `own` errors what they say.
+    """Wrap a lifespan so that logging is configured first and the error that ends it is logged.
 
-    The server's own line about such an end is the trace with all of its values, of which `Lines` leaves nothing.
+    Of `own` errors the message is logged, of others types and frames. Uvicorn logs the same error as a traceback in one
+    message, of which JsonFormatter writes only the first line.
     """
 
     @asynccontextmanager
@@ -160,8 +162,8 @@ def log_lifespan(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App
 
 
 def start_log_context(scope: Scope, request_id: str) -> dict[str, Any]:
-    """Return what is to be known of a request whatever becomes of it, for `scope["log_context"]`."""
-    # Any word may be sent as a method.
+    """Start the request's log context and return it, for `scope["log_context"]`."""
+    # A client can send any word as the method.
     method = scope["method"] if scope["method"] in METHODS else None
     context = {"request_id": request_id, "user_id": None, "method": method, "route": None}
     _context.set(context)
@@ -169,35 +171,35 @@ def start_log_context(scope: Scope, request_id: str) -> dict[str, Any]:
 
 
 def note_user(user_id: int) -> None:
-    """Have the lines of this request say which account it is about: who calls, or whose password was tried."""
+    """Add a user id to the log lines of this request: the caller's, or that of the account whose password was tried."""
     context = _context.get()
     if context is not None:
         context["user_id"] = user_id
 
 
 def get_log_context(scope: Scope) -> dict[str, Any]:
-    """Return what a line says of a request: its id, which account, the method, and the template of its route."""
-    known: dict[str, Any] = scope["log_context"]
-    known["route"] = _find_route_template(scope)
-    return known
+    """Return the fields that a log line has about a request: its id, the user id, the method, the route's template."""
+    context: dict[str, Any] = scope["log_context"]
+    context["route"] = _find_route_template(scope)
+    return context
 
 
 def log_request(scope: Scope, status: int | None, seconds: float) -> None:
-    """Log that a request is over; a status of None says that it was never answered: cancelled, or broken off."""
-    known = get_log_context(scope)
-    level = logging.DEBUG if known["route"] in POLLED_PATHS else logging.INFO
+    """Log that a request is over; `status` None: it was cancelled or the connection was lost before an answer."""
+    context = get_log_context(scope)
+    level = logging.DEBUG if context["route"] in POLLED_PATHS else logging.INFO
     if logger.isEnabledFor(level):
-        said = "answered" if status else "not answered"
-        # Made here, because the logging module would look through the stack for who asks.
-        extra = known | {"status": status, "milliseconds": round(seconds * 1000, 1)}
-        logger.handle(logger.makeRecord(LOGGER_NAME, level, __file__, 0, said, (), None, extra=extra))
+        message = "answered" if status else "not answered"
+        # The record is made here, because the logging module would search the stack for the caller.
+        extra = context | {"status": status, "milliseconds": round(seconds * 1000, 1)}
+        logger.handle(logger.makeRecord(LOGGER_NAME, level, __file__, 0, message, (), None, extra=extra))
 
 
 def _find_route_template(scope: Scope) -> str | None:
     if "route" in scope:
         template: str = scope["route"].path_format
         return template
-    # The pages are Starlette's routes and mounts, which tell no more than what they call.
-    called = scope.get("endpoint")
-    pages = (it for it in scope["app"].routes if called and called in (vars(it).get("endpoint"), vars(it).get("app")))
+    # The documentation pages are plain routes and mounts of Starlette, which only put their endpoint into the scope.
+    app = scope.get("endpoint")
+    pages = (page for page in scope["app"].routes if app and app in (vars(page).get("endpoint"), vars(page).get("app")))
     return next((page.path_format for page in pages), None)

@@ -1,4 +1,20 @@
-"""Ownership: a statement on owned rows says whose they are, or it is not sent."""
+"""The ownership check: a statement on owned rows must name their owner, or it is refused before it is sent.
+
+A table is owned if it has a column `owner_id`. Each SELECT, UPDATE and DELETE, nested ones too, is checked for the
+tables that it brings in itself:
+
+    accepted   WHERE owner_id = :owner AND …            also :owner_id; on the same level as other ANDs
+               WHERE token_hash = :token_hash           holding the token proves ownership
+               JOIN b ON b.owner_id = a.owner_id        if the owner of `a` is named
+               (subquery) a.owner_id = outer.owner_id   if the owner of `outer` is named
+               INSERT … owner_id bound                  or copied by INSERT … SELECT
+    refused    WHERE id = :id                           no owner
+               WHERE owner_id = :owner OR …             need not hold; likewise under NOT
+               WHERE owner_id = 7                       a constant, or another parameter
+               LEFT JOIN b ON …                         as the only proof of the left side's owner
+
+Statements of text() are not checked, because SQLAlchemy does not know their tables.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +41,7 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows
 from sqlalchemy.sql.visitors import ExternallyTraversible
 
 OWNER_COLUMN: Final = "owner_id"
-# The column that a secret is found by, which nobody but the owner has.
+# Finding a row by this column proves ownership, because only the owner has the token.
 HASH_COLUMN: Final = "token_hash"
 OWNER_PARAMETERS: Final = frozenset({"owner", OWNER_COLUMN})
 
@@ -34,28 +50,22 @@ NO_TABLES: Final[Tables] = frozenset()
 
 
 class UnownedStatement(RuntimeError):
-    """A statement reaches into a table of owned rows without saying whose."""
+    """A statement uses a table of owned rows without naming the owner."""
 
 
-# Compiled statements are cached by SQLAlchemy and seen again; each is looked at once.
+# SQLAlchemy caches compiled statements and sends them again; each is checked once.
 _checked: WeakSet[Compiled] = WeakSet()
 
 
 def refuse_unowned(compiled: Compiled) -> None:
-    """Raise UnownedStatement where a statement reaches owned rows and does not say whose.
-
-    Each SELECT, UPDATE and DELETE in it answers for the tables that it brings in itself: by `owner_id = :owner` among
-    its conditions that must all hold, by `owner_id` being that of a table which is known to be the owner's, or by
-    `token_hash = :token_hash`, since whoever has the token is the owner. An INSERT says it by the value that it binds,
-    or by the column that it copies.
-    """
+    """Raise UnownedStatement if a statement uses owned rows and does not name their owner."""
     statement = compiled.statement
     if statement is not None and not _is_owner_named(statement, compiled):
         raise UnownedStatement(UnownedStatement.__doc__)
 
 
 def refuse_unowned_once(*event_arguments: Any) -> None:
-    """Listen to `before_cursor_execute` of an engine, and look at each statement the first time that it is sent."""
+    """Check each compiled statement the first time that it is sent; a listener of `before_cursor_execute`."""
     compiled = event_arguments[4].compiled
     if compiled is not None and compiled not in _checked:
         refuse_unowned(compiled)
@@ -64,7 +74,7 @@ def refuse_unowned_once(*event_arguments: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """What a statement inside of another can refer to: the tables around it, and which are known to be the owner's."""
+    """What a nested statement can refer to: the tables around it, and those of them whose owner is named."""
 
     tables: Tables = NO_TABLES
     known: Tables = NO_TABLES
@@ -93,18 +103,18 @@ def _is_owned(element: ExternallyTraversible, around: _Scope) -> bool:
             return False
         around = inner
     elif isinstance(element, AliasedReturnsRows):
-        # What is selected from stands by itself: it sees nothing of the statement around it.
+        # A subquery in FROM does not see the statement around it.
         around = _Scope()
     return all(_is_owned(child, around) for child in element.get_children())
 
 
 def _build_scope(statement: "Select[Any] | Update | Delete", around: _Scope) -> _Scope | None:
-    """Return what the statement knows, or None where it brings in a table of owned rows and does not say whose."""
+    """Return the scope of nested statements, or None if this one does not name the owner of a table of its own."""
     froms = statement.get_final_froms() if isinstance(statement, Select) else [statement.table]
     tables = frozenset(_list_tables(froms)) | (
         NO_TABLES if isinstance(statement, Select) else _find_mentioned_tables(statement)
     )
-    # A table of the statement around it is that very row, as long as there is another one to select from.
+    # A table of the outer statement too is a correlated reference, as long as there is another table to select from.
     outer = tables & around.tables if tables - around.tables else NO_TABLES
     links = [*_find_owner_equalities(statement.whereclause), *_find_join_equalities(froms)]
     known = _expand_owned(around.known & outer, links)
@@ -114,16 +124,16 @@ def _build_scope(statement: "Select[Any] | Update | Delete", around: _Scope) -> 
 
 
 def _list_tables(froms: Iterable[object]) -> Iterator[object]:
-    """Yield the tables, and their aliases, that rows come from; a subquery is looked at by itself."""
-    for it in froms:
-        if isinstance(it, Join):
-            yield from _list_tables([it.left, it.right])
-        elif isinstance(it, TableClause | Alias):
-            yield it
+    """Yield the tables and aliases of a FROM; subqueries are checked on their own."""
+    for element in froms:
+        if isinstance(element, Join):
+            yield from _list_tables([element.left, element.right])
+        elif isinstance(element, TableClause | Alias):
+            yield element
 
 
 def _find_mentioned_tables(element: ExternallyTraversible) -> Tables:
-    """Return the tables whose columns an UPDATE or a DELETE names outside of its subqueries."""
+    """Return the tables whose columns an UPDATE or a DELETE uses outside of its subqueries."""
     if isinstance(element, ColumnClause):
         return frozenset(_list_tables([element.table]))
     inner = (child for child in element.get_children() if not isinstance(child, Select))
@@ -131,9 +141,9 @@ def _find_mentioned_tables(element: ExternallyTraversible) -> Tables:
 
 
 def _find_owner_equalities(clause: object) -> Iterator[tuple[object, object]]:
-    """Yield what must be equal: the owner (None) or a table whose owner is known, and the table that then is known.
+    """Yield pairs (source, table): the table is the owner's if the source is, or always if the source is None.
 
-    What stands under an OR or a NOT need not hold.
+    Conditions under OR or NOT are skipped, because they need not hold.
     """
     if isinstance(clause, Grouping):
         yield from _find_owner_equalities(clause.element)
@@ -159,17 +169,17 @@ def _is_hash_column(side: object) -> bool:
 
 
 def _find_join_equalities(froms: Iterable[object]) -> Iterator[tuple[object, object]]:
-    """Yield what joins make equal; an outer one answers only for the side that may be missing."""
-    for it in froms:
-        if isinstance(it, Join):
-            may_be_missing = frozenset(_list_tables([it.right]))
-            links = _find_owner_equalities(it.onclause)
-            yield from (link for link in links if not (it.isouter or it.full) or link[1] in may_be_missing)
-            yield from _find_join_equalities([it.left, it.right])
+    """Yield the same pairs of ON clauses; those of an outer join count only for the table on its right side."""
+    for element in froms:
+        if isinstance(element, Join):
+            may_be_missing = frozenset(_list_tables([element.right]))
+            links = _find_owner_equalities(element.onclause)
+            yield from (link for link in links if not (element.isouter or element.full) or link[1] in may_be_missing)
+            yield from _find_join_equalities([element.left, element.right])
 
 
 def _expand_owned(known: Tables, links: Iterable[tuple[object, object]]) -> Tables:
-    """Return what is known already, and what is linked to it however indirectly."""
+    """Return `known` and all tables that follow from it through the pairs, in any number of steps."""
     links = list(links)
     more = {table for source, table in links if source is None or source in known} - known
     return _expand_owned(known | more, links) if more else known
