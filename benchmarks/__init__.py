@@ -1,4 +1,4 @@
-"""What is measured against what: `python -m benchmarks` stands two yardsticks beside the service and prints a table."""
+"""Benchmarks: `python -m benchmarks` measures the service beside two yardsticks, floor and textbook; prints a table."""
 
 from pathlib import Path
 from typing import Final

@@ -18,7 +18,7 @@ from benchmarks.timing import Comparison
 PARTS: Final = (*throughput.OPERATIONS, "signins", "timing", "million", "reports")
 QUICK_ROWS: Final = 50_000
 QUICK_SAMPLES: Final = 20
-# The goals: at least so much of the floor, at least so many times the textbook.
+# The goals by operation: at least this share of the floor's requests a second, at least so many times the textbook's.
 YARDSTICKS: Final = ("floor", "textbook")
 GOALS: Final = {"page": (0.55, 1.6), "one": (0.47, 2.0), "create": (0.36, 1.8)}
 BUSY: Final = 0.85
@@ -32,7 +32,7 @@ ALIKE: Final = 0.01
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure, and for how long."""
+    """What to measure, and for how long: the options of the command line."""
 
     rounds: int
     seconds: float
@@ -47,16 +47,16 @@ def read_options() -> Options:
     parser.add_argument("--seconds", type=float, default=2, help="how long a turn lasts (default %(default)s)")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a rough look: 2 turns of 1 s, and less of the rest")
-    given = parser.parse_args()
-    parts = given.only.split(",")
+    arguments = parser.parse_args()
+    parts = arguments.only.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
-    rounds, seconds = (2, 1.0) if given.quick else (given.rounds, given.seconds)
-    return Options(rounds, seconds, parts, given.quick)
+    rounds, seconds = (2, 1.0) if arguments.quick else (arguments.rounds, arguments.seconds)
+    return Options(rounds, seconds, parts, arguments.quick)
 
 
 def report(options: Options, on: Stage) -> Iterator[str]:
-    """Measure part by part, and yield the lines of the table as they become known."""
+    """Measure part by part; yield the lines of the table as soon as they are known."""
     cores = f"worker on core {on.core}, database and load on {on.others}"
     yield f"Python {platform.python_version()}, {on.version()}; {cores}"
     operations = [part for part in throughput.OPERATIONS if part in options.parts]
@@ -76,29 +76,29 @@ def report(options: Options, on: Stage) -> Iterator[str]:
 
 
 def throughput_table(measured: Sequence[Throughput], differences: Sequence[str]) -> Iterator[str]:
-    """Yield requests a second, what they are of the yardsticks', and what they cost."""
+    """Yield requests a second with their ratio to the yardsticks, CPU time and statements per request."""
     yield ""
     yield _heading("requests a second", "of floor", "x textbook")
-    for it in measured:
-        goals = [_at_least(it.ratio(of), goal) for of, goal in zip(YARDSTICKS, GOALS[it.operation], strict=True)]
-        yield _row(it, lambda turns: f"{median(turns.rates):.0f}", *goals)
+    for row in measured:
+        goals = [_at_least(row.ratio(of), goal) for of, goal in zip(YARDSTICKS, GOALS[row.operation], strict=True)]
+        yield _row(row, lambda turns: f"{median(turns.rates):.0f}", *goals)
     yield _heading("CPU of a request, us", "of floor", "x textbook")
-    for it in measured:
-        yield _row(it, lambda turns: f"{median(turns.cpu):.0f}", *(f"{it.cpu_ratio(of):.2f}" for of in YARDSTICKS))
+    for row in measured:
+        yield _row(row, lambda turns: f"{median(turns.cpu):.0f}", *(f"{row.cpu_ratio(of):.2f}" for of in YARDSTICKS))
     yield _heading("statements of a request")
-    for it in measured:
-        yield _row(it, lambda turns: f"{turns.statements:g}")
+    for row in measured:
+        yield _row(row, lambda turns: f"{turns.statements:g}")
     yield _heading("the worker had its core")
-    for it in measured:
-        yield _row(it, lambda turns: f"{median(turns.busy):.0%}")
-    if any(median(turns.busy) < BUSY for it in measured for turns in it.of.values()):
+    for row in measured:
+        yield _row(row, lambda turns: f"{median(turns.busy):.0%}")
+    if any(median(turns.busy) < BUSY for row in measured for turns in row.of.values()):
         yield "! The core was not the worker's own: something else runs here, and requests a second say less than CPU."
     if differences:
         yield f"! The floor does not answer as the service does, and has to follow: {'; '.join(differences)}"
 
 
 def signins_table(waits: Waits) -> Iterator[str]:
-    """Yield how long reads and /health take beside the sign-ins."""
+    """Yield how long reads and /health take without and during sign-ins."""
     ratio = _at_most(waits.read_busy / waits.read_quiet, BUSY_TO_QUIET)
     health = f"{_verdict(waits.health_busy < HEALTH_SECONDS)} < {HEALTH_SECONDS * 1e3:.0f} ms"
     yield ""
@@ -109,27 +109,27 @@ def signins_table(waits: Waits) -> Iterator[str]:
 
 
 def timing_table(runs: Sequence[Comparison]) -> Iterator[str]:
-    """Yield how long an unknown name and a wrong password take; only the last run of them is judged."""
+    """Yield how long sign-ins with an unknown and a known name take; only the last run is judged."""
     title = f"median in ms, {runs[0].samples} sign-ins of each"
     yield ""
     yield f"{title:34}{'unknown':>10}{'known':>10}{'apart':>10}   p"
-    for it in runs:
-        judged = f"{_verdict(it.p >= ALIKE)} >= {ALIKE}" if it is runs[-1] else "once more"
-        figures = f"{_ms(it.unknown)}{_ms(it.known)}{_ms(it.known - it.unknown)}"
-        yield f"{'  POST /users/token, refused':34}{figures}   {it.p:.3g} {judged}"
+    for run in runs:
+        verdict = f"{_verdict(run.p >= ALIKE)} >= {ALIKE}" if run is runs[-1] else "once more"
+        figures = f"{_ms(run.unknown)}{_ms(run.known)}{_ms(run.known - run.unknown)}"
+        yield f"{'  POST /users/token, refused':34}{figures}   {run.p:.3g} {verdict}"
 
 
 def million_table(pages: Sequence[Pages]) -> Iterator[str]:
-    """Yield what the last page costs beside the first."""
+    """Yield the times of the first and the last page, and their ratio."""
     yield ""
     yield f"{f'median in ms, page 1 and {pages[0].number:,}':34}{'first':>10}{'last':>10}   ratio"
-    for it in pages:
-        ratio = _at_most(it.last / it.first, LAST_TO_FIRST)
-        yield f"{f'  GET /expenses?sort={it.sort}':34}{_ms(it.first)}{_ms(it.last)}   {ratio}"
+    for page in pages:
+        ratio = _at_most(page.last / page.first, LAST_TO_FIRST)
+        yield f"{f'  GET /expenses?sort={page.sort}':34}{_ms(page.first)}{_ms(page.last)}   {ratio}"
 
 
 def reports_table(reports: Reports) -> Iterator[str]:
-    """Yield what reports cost beside their bare aggregate, and on a large ledger beside a small one."""
+    """Yield the times of a report and its bare SQL, and of a report on a small and a large ledger."""
     yield ""
     yield f"{f'median in ms, {spending.YEAR_ROWS:,} expenses':34}{'bare SQL':>10}{'report':>10}   ratio"
     year = _at_most(reports.year / reports.bare, REPORT_TO_BARE)
@@ -147,8 +147,8 @@ def _heading(title: str, *ratios: str) -> str:
     return f"{title:24}" + "".join(f"{name:>10}" for name in throughput.APPLICATIONS) + _right(ratios)
 
 
-def _row(measured: Throughput, shown: Callable[[Turns], str], *ratios: str) -> str:
-    figures = "".join(f"{shown(measured.of[name]):>10}" for name in throughput.APPLICATIONS)
+def _row(measured: Throughput, write_figure: Callable[[Turns], str], *ratios: str) -> str:
+    figures = "".join(f"{write_figure(measured.of[name]):>10}" for name in throughput.APPLICATIONS)
     return f"  {measured.operation:22}{figures}{_right(ratios)}"
 
 

@@ -1,9 +1,9 @@
-"""The floor: the service's hot operations as one would write them by hand in Starlette and aiomysql.
+"""The floor: the service's most frequent operations, written by hand with Starlette and aiomysql.
 
-It does the same work with the same parts and nothing else: the token is verified by the same library, the caller is
-looked up by the same query, the same statements run under the same lock, and the answer says the same. There is no
-cache, and none of what a framework gives: no validation beyond what the statements need, no document, no retries.
-Dates stay the text that the driver received; whoever counts microseconds would leave them so.
+It does only the necessary work, with the same parts: the token is verified by the same library, the caller is loaded by
+the same query, the same statements run under the same lock, and the answers are the same. There is no cache, no
+validation beyond what the statements need, no OpenAPI document, no retries. Dates stay the text that the driver
+received, because parsing them would only cost time.
 """
 
 import base64
@@ -61,11 +61,11 @@ INSERT: Final = (
 
 
 class SignInFirst(Exception):
-    """The token is no good."""
+    """The token is missing or invalid."""
 
 
 async def refuse(_: Request, __: Exception) -> JSONResponse:
-    """Answer who does not bear a good token."""
+    """Answer 401 to a request without a valid token."""
     return JSONResponse({"detail": SignInFirst.__doc__}, 401)
 
 
@@ -82,7 +82,7 @@ def bearer(request: Request) -> tuple[str, int]:
 
 
 async def caller(request: Request, cursor: aiomysql.Cursor) -> tuple[int, str]:
-    """Return the user's id, and the entity tag of what is made of their whole ledger, if the session is there."""
+    """Return the user's id and the entity tag of lists; raise SignInFirst if the session has ended."""
     session, owner = bearer(request)
     await cursor.execute(CALLER, (session, owner))
     row = await cursor.fetchone()
@@ -93,7 +93,7 @@ async def caller(request: Request, cursor: aiomysql.Cursor) -> tuple[int, str]:
 
 
 def expense(row: Row) -> dict[str, Any]:
-    """Return an expense as it is answered."""
+    """Return the JSON of an expense."""
     number, amount, currency, spent_on, category, description, external_id, revision, created_at, updated_at = row
     return {
         "id": number,
@@ -111,7 +111,7 @@ def expense(row: Row) -> dict[str, Any]:
 
 
 async def list_expenses(request: Request) -> JSONResponse:
-    """Answer with the first page, and where the next begins."""
+    """Answer with the first page and the cursor of the next."""
     limit = int(request.query_params.get("limit", "50"))
     async with request.app.state.reads.acquire() as connection, connection.cursor() as cursor:
         owner, tag = await caller(request, cursor)
@@ -139,7 +139,7 @@ async def read_expense(request: Request) -> JSONResponse:
 
 
 async def create_expense(request: Request) -> JSONResponse:
-    """Record an expense under the ledger's lock; answer once it is committed."""
+    """Record an expense under the ledger's lock; answer after the commit."""
     data = json.loads(await request.body())
     currency = data["currency"]
     amount = money.to_thousandths(money.parse_amount(data["amount"]), currency)
@@ -172,7 +172,7 @@ async def create_expense(request: Request) -> JSONResponse:
 
 
 async def pool(*, autocommit: bool) -> aiomysql.Pool:
-    """Connect as the service does."""
+    """Open a pool with the service's connection settings."""
     url = urlsplit(os.environ["DATABASE_URL"])
     return await aiomysql.create_pool(
         10,
@@ -191,12 +191,12 @@ async def pool(*, autocommit: bool) -> aiomysql.Pool:
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """Hold one pool that commits by itself for reads, and one for transactions."""
+    """Open two pools: in autocommit for reads, and for transactions."""
     pools = app.state.reads, app.state.writes = [await pool(autocommit=True), await pool(autocommit=False)]
     yield
-    for it in pools:
-        it.close()
-        await it.wait_closed()
+    for each in pools:
+        each.close()
+        await each.wait_closed()
 
 
 app = Starlette(

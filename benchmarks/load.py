@@ -1,7 +1,7 @@
-"""The load: keep-alive connections that each wait for an answer before they ask again.
+"""The load: keep-alive connections, each of which waits for the answer before it sends the next request.
 
-It runs as a process of its own (`python -m benchmarks.load`, a plan on stdin, what it saw on stdout), so that it can be
-kept off the server's core. One request costs it some 10 µs, a hundredth of what it costs the server.
+It runs as a process of its own, so that it can be kept off the server's core: `python -m benchmarks.load` reads a plan
+from stdin and writes the outcome to stdout. A request costs it about 10 µs, a hundredth of what it costs the server.
 """
 
 import asyncio
@@ -27,19 +27,19 @@ HEAD_END: Final = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Requests:
-    """What some connections ask: each its own requests, in turn, over and over or so many times."""
+    """The requests of a group of connections: each sends its own in turn, for ever or `times` in all."""
 
     connections: Sequence[Sequence[str]]
-    """The requests of each connection, as they go over the wire."""
+    """The requests of each connection, as HTTP/1.1 text."""
     pace: float = 0
-    """Least seconds between two requests of one connection: 0 is as fast as the answers come."""
+    """The least seconds between two requests of a connection; 0: the next follows the answer at once."""
     times: int = 0
-    """Requests that each connection sends; 0 is until the time is over. The run ends with the last of such requests."""
+    """Requests that each connection sends, and the run ends with the last one; 0: until the time is over."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One run: several kinds of requests at once against one server."""
+    """One run: several groups of requests at once, by name, against one server."""
 
     port: int
     seconds: float
@@ -48,7 +48,7 @@ class Plan:
 
 @dataclass
 class Seen:
-    """What was seen of one kind of requests; latencies are of those that began after the warming up."""
+    """The counts of one group while it runs; statuses and latencies only of requests sent after the warm-up."""
 
     total: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
@@ -57,10 +57,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one kind of requests came to: seconds for latencies, requests a second for the rate."""
+    """The result of one group: latencies in seconds, the rate in requests a second."""
 
     total: int
-    """All that were answered, those of the warming up too."""
+    """The number of answers, including the warm-up."""
     statuses: Mapping[str, int]
     rate: float
     latencies: Sequence[float]
@@ -68,17 +68,17 @@ class Outcome:
 
     @property
     def median(self) -> float:
-        """The latency that half of the requests stayed below."""
+        """The median latency."""
         return quantile(self.latencies, 0.5)
 
     @property
     def p99(self) -> float:
-        """The latency that 99 of 100 requests stayed below."""
+        """The 99th percentile of the latencies."""
         return quantile(self.latencies, 0.99)
 
 
 def quantile(ascending: Sequence[float], share: float) -> float:
-    """Return the value that this share of the others stays below; nothing has no quantile (NaN)."""
+    """Return the quantile of sorted values, NaN if there are none."""
     return ascending[min(int(len(ascending) * share), len(ascending) - 1)] if ascending else float("nan")
 
 
@@ -107,7 +107,7 @@ def _bearer(token: str) -> str:
 
 
 def run(plan: Plan) -> dict[str, Outcome]:
-    """Run a plan in a process of its own, on the cores of this one, and return what it saw of each kind."""
+    """Run a plan in a process on the same cores as this one; return the outcome of each group."""
     child = subprocess.run(
         [sys.executable, "-m", "benchmarks.load"],
         input=json.dumps(asdict(plan)),
@@ -124,7 +124,7 @@ def run(plan: Plan) -> dict[str, Outcome]:
 
 
 class Connection(asyncio.Protocol):
-    """One client: asks, reads the whole answer, asks again."""
+    """One client: sends a request, reads the whole answer, sends the next."""
 
     def __init__(self, requests: Iterable[bytes], pace: float, begin: float, seen: Seen) -> None:
         self._requests = iter(requests)
@@ -138,12 +138,12 @@ class Connection(asyncio.Protocol):
         self.done = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the first time."""
+        """Send the first request."""
         self._transport = cast("asyncio.WriteTransport", transport)
         self._ask()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; once the answer is whole, take its time and ask again."""
+        """Collect the answer; once it is complete, record its latency and send the next request."""
         self._received += data
         end = self._received.find(HEAD_END)
         if end < 0 or len(self._received) < end + len(HEAD_END) + _content_length(self._received[:end]):
@@ -161,13 +161,13 @@ class Connection(asyncio.Protocol):
             self._ask()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Count a server that hung up as an answer that nobody wants to see."""
+        """Count a connection that the server closed as the status `lost`."""
         if not self.done.done():
             self._seen.statuses["lost"] += 1
             self.done.set_result(None)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if not self.done.done():
             self.done.set_result(None)
         if self._transport:
@@ -190,11 +190,11 @@ def _content_length(head: bytes) -> int:
 
 
 async def carry_out(plan: Plan) -> dict[str, Outcome]:
-    """Carry a plan out: for its time, or until those requests that are counted have been answered."""
+    """Run a plan for its time, or until the groups with `times` are done."""
     begin = perf_counter() + WARMING_SECONDS
     seen = {name: Seen() for name in plan.requests}
-    clients = {name: await _connect(plan.port, it, begin, seen[name]) for name, it in plan.requests.items()}
-    counted = [client.done for name, it in plan.requests.items() if it.times for client in clients[name]]
+    clients = {name: await _connect(plan.port, group, begin, seen[name]) for name, group in plan.requests.items()}
+    counted = [client.done for name, group in plan.requests.items() if group.times for client in clients[name]]
     if counted:
         await asyncio.wait(counted, timeout=LONGEST_RUN)
     else:
@@ -202,12 +202,12 @@ async def carry_out(plan: Plan) -> dict[str, Outcome]:
     elapsed = perf_counter() - begin
     for client in [client for group in clients.values() for client in group]:
         client.close()
-    return {name: _outcome(it, elapsed) for name, it in seen.items()}
+    return {name: _outcome(counts, elapsed) for name, counts in seen.items()}
 
 
 async def _connect(port: int, requests: Requests, begin: float, seen: Seen) -> list[Connection]:
     loop = asyncio.get_running_loop()
-    # Requests that are counted are not warming up: each of them matters.
+    # Groups with `times` have no warm-up: each request counts.
     since = 0 if requests.times else begin
     clients = []
     for texts in requests.connections:
@@ -224,10 +224,10 @@ def _outcome(seen: Seen, elapsed: float) -> Outcome:
 
 
 def main() -> None:
-    """Read a plan, carry it out, print what came of it."""
-    given = json.load(sys.stdin)
-    requests = {name: Requests(**it) for name, it in given.pop("requests").items()}
-    outcomes = uvloop.run(carry_out(Plan(**given, requests=requests)))
+    """Read a plan, run it, print the outcomes."""
+    plan = json.load(sys.stdin)
+    requests = {name: Requests(**group) for name, group in plan.pop("requests").items()}
+    outcomes = uvloop.run(carry_out(Plan(**plan, requests=requests)))
     json.dump({name: asdict(outcome) for name, outcome in outcomes.items()}, sys.stdout)
 
 

@@ -1,7 +1,7 @@
 """The first and the last page of a million expenses, by day and by amount.
 
-One connection asks for the same page over and over, first one page and then the other, round by round; the cursor of
-the last page is made here, of the row before it. The medians of the latencies are compared, as one person sees them.
+One connection requests the first page again and again, then the last one, in turns. The cursor of the last page is
+built here from the row before it. The medians of the latencies are compared.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from ledger.pages import Cursor, fingerprint_query
 
 ROWS: Final = 1_000_000
 PAGE: Final = 50
-# What each order begins with, and how it is read from its end.
+# The column of each sort order, and the direction that reads it from its end.
 ENDS: Final = {"-date": ("spent_on", ""), "amount": ("amount", "DESC")}
 
 
 class NotThePage(Exception):
-    """The cursor did not lead to the last page."""
+    """A page was not answered with 200."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,21 @@ class Pages:
 
     sort: str
     number: int
-    """The last page's."""
+    """The number of the last page."""
     first: float
     last: float
 
 
 def measure(stage: Stage, rounds: int, seconds: float, rows: int = ROWS) -> list[Pages]:
-    """Measure both orders, each page for so many seconds a round."""
+    """Measure both sort orders, each page for `seconds` per round."""
     with running("main:app", stage.environment, stage.core) as service:
         person = sign_up(service.url, "millionaire")
         fill(stage.engine, person, rows)
         measured = []
         for sort in ENDS:
-            asked = [_request(sort, person), _request(sort, person, _cursor(stage, sort, person))]
+            requests = [_request(sort, person), _request(sort, person, _cursor(stage, sort, person))]
             with on(stage.others):
-                turns = [[_latency(service.port, page, seconds) for page in asked] for _ in range(rounds)]
+                turns = [[_latency(service.port, page, seconds) for page in requests] for _ in range(rounds)]
             first, last = (median(latencies) for latencies in zip(*turns, strict=True))
             measured.append(Pages(sort, rows // PAGE, first, last))
         return measured

@@ -1,4 +1,4 @@
-"""The people whose ledgers are measured: they sign up and in through the service; their expenses come by SQL."""
+"""Creates the users of the measurements: accounts through the service, expenses by SQL."""
 
 import secrets
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ NEWEST: Final = "2026-06-30"
 DAYS: Final = 730
 CHUNK: Final = 100_000
 
-# Digits multiplied: neither MariaDB's sequences, which MySQL lacks, nor recursion, which each bounds differently.
+# Numbers as a product of digits: MySQL lacks MariaDB's sequences, and the two limit recursion differently.
 _DIGIT: Final = "(SELECT 0 AS n" + "".join(f" UNION ALL SELECT {n}" for n in range(1, 10)) + ")"
 _DIGITS: Final = ", ".join(f"{_DIGIT} AS {name}" for name in "abcde")
 _NUMBERS: Final = f"SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n AS n FROM {_DIGITS}"  # noqa: S608  # ours
@@ -31,7 +31,7 @@ _CATEGORY: Final = text(
     "INSERT INTO categories (owner_id, name, name_key, revision, created_at, updated_at) "
     "VALUES (:owner, :name, :key, 1, UTC_TIMESTAMP(), UTC_TIMESTAMP())"
 )
-# The days and the amounts are strewn by factors that share no divisor with their ranges.
+# Days and amounts are spread by factors that have no common divisor with their ranges.
 _EXPENSES: Final = text(f"""
     INSERT INTO expenses (owner_id, category_id, amount, currency, spent_on, description, description_key, revision,
         created_at, updated_at)
@@ -49,7 +49,7 @@ _NEWEST_ID: Final = text("SELECT id FROM expenses WHERE owner_id = :owner ORDER 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account and an access token."""
+    """A user with an access token."""
 
     id: int
     name: str
@@ -57,7 +57,7 @@ class Person:
 
 
 def sign_up(url: str, name: str) -> Person:
-    """Open an account and sign in, through the service at `url`."""
+    """Register and sign in through the service at `url`."""
     with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
         user_id = register(client, name)
         signed_in = client.post("/users/token", data={"username": name, "password": PASSWORD}).raise_for_status()
@@ -65,13 +65,13 @@ def sign_up(url: str, name: str) -> Person:
 
 
 def register(client: httpx.Client, name: str) -> int:
-    """Open an account, through the service that the client asks, and return its id."""
+    """Register through the client's service and return the user's id."""
     account = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
     return int(client.post("/users/register", json=account).raise_for_status().json()["id"])
 
 
 def fill(engine: Engine, person: Person, rows: int, days: int = DAYS) -> None:
-    """Give somebody ten categories and so many expenses of the newest days, with a category and a description each."""
+    """Create ten categories and `rows` expenses of the newest `days`, each with a category and a description."""
     with engine.begin() as connection:
         for name in CATEGORIES:
             connection.execute(_CATEGORY, {"owner": person.id, "name": name, "key": name.casefold()})
@@ -79,7 +79,7 @@ def fill(engine: Engine, person: Person, rows: int, days: int = DAYS) -> None:
 
 
 def spend(engine: Engine, person: Person, rows: int, newest: str, days: int) -> None:
-    """Give somebody who has the categories so many expenses more, of so many days."""
+    """Create `rows` more expenses for a user who has the categories, in the `days` up to `newest`."""
     for start in range(0, rows, CHUNK):
         with engine.begin() as connection:
             chunk = {
@@ -96,6 +96,6 @@ def spend(engine: Engine, person: Person, rows: int, newest: str, days: int) -> 
 
 
 def newest_expense(engine: Engine, person: Person) -> int:
-    """Return the id of the first expense of somebody's first page."""
+    """Return the id of the first expense of a user's first page."""
     with engine.begin() as connection:
         return int(connection.execute(_NEWEST_ID, {"owner": person.id}).scalar_one())

@@ -1,8 +1,8 @@
-"""Reports: beside the bare aggregate that the database answers them with, and on a small and a large ledger.
+"""Reports, compared with the bare SQL behind them, and on a small and a large ledger.
 
-A year of 100,000 expenses by month and category is asked for in turn with the same aggregate sent by the bare driver,
-which decodes its rows. A month's report is asked for on a ledger of ten thousand expenses and on one of a million, both
-of which spent the same in that month: what it costs is to be the span's and not the ledger's.
+The report of a year with 100,000 expenses by month and category takes turns with its SQL, sent through the driver,
+which decodes the rows. The report of a month takes turns on ledgers of 10,000 and of 1,000,000 expenses with the same
+expenses in that month: its time should depend on the month, not on the ledger.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ _BARE: Final = text(
 
 
 class NotTheReport(Exception):
-    """The report was not answered."""
+    """The report was not answered with 200."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Reports:
     """Medians in seconds: of a year's report and of its bare aggregate, of a month's on a small and a large ledger."""
 
     rows: int
-    """Of the large ledger."""
+    """The number of expenses in the large ledger."""
     bare: float
     year: float
     small: float
@@ -49,7 +49,7 @@ class Reports:
 
 
 def measure(stage: Stage, rounds: int, seconds: float, large: int = LARGE) -> Reports:
-    """Measure all four in turn, each for so many seconds a round."""
+    """Measure all four in turn, each for `seconds` per round."""
     with running("main:app", stage.environment, stage.core) as service:
         spender, small, rich = (sign_up(service.url, name) for name in ("spender", "beginner", "veteran"))
         fill(stage.engine, spender, YEAR_ROWS, YEAR_DAYS)
@@ -68,13 +68,13 @@ def measure(stage: Stage, rounds: int, seconds: float, large: int = LARGE) -> Re
 
 
 def _bare(stage: Stage, person: Person, seconds: float) -> float:
-    asked = {"owner": person.id, "first": YEAR["from"], "last": YEAR["to"]}
+    parameters = {"owner": person.id, "first": YEAR["from"], "last": YEAR["to"]}
     latencies = []
     with stage.engine.connect() as connection:
-        until = perf_counter() + seconds
-        while perf_counter() < until:
+        end = perf_counter() + seconds
+        while perf_counter() < end:
             began = perf_counter()
-            connection.execute(_BARE, asked).fetchall()
+            connection.execute(_BARE, parameters).fetchall()
             latencies.append(perf_counter() - began)
     return median(latencies)
 

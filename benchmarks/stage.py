@@ -1,4 +1,4 @@
-"""The stage of all measurements: a private MariaDB with the schema in it, and what servers on it are told."""
+"""The environment of all measurements: a private MariaDB with the schema, settings of the servers, and cores."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from benchmarks.workers import Cores, on, two_sides
 from tests.support.servers import PrivateMariaDB
 
 BUFFER_POOL: Final = 1 << 30
-# All load comes from 127.0.0.1, and what is measured is not how it is turned away: 0 is no limit.
+# No limits (0): all load comes from 127.0.0.1, and would soon be answered with 429.
 NO_THROTTLE: Final = {
     "SIGNIN_PER_NAME": "0",  # the same fifty names fail round after round
     "SIGNIN_PER_ADDRESS": "0",  # all fifty at once, from the one address
@@ -24,18 +24,18 @@ NO_THROTTLE: Final = {
 
 @dataclass(frozen=True)
 class Stage:
-    """What every measurement needs."""
+    """The database, the settings of the servers, and the cores."""
 
     mariadb: PrivateMariaDB
     engine: Engine
     environment: Mapping[str, str]
     core: Cores
-    """Where the worker runs that is measured."""
+    """The core of the measured worker."""
     others: Cores
-    """Where the database and the load run."""
+    """The cores of the database and the load."""
 
     def version(self) -> str:
-        """Return what the database calls itself."""
+        """Return the version of the database."""
         with self.engine.connect() as connection:
             return str(connection.execute(text("SELECT VERSION()")).scalar_one())
 
@@ -47,10 +47,10 @@ class Stage:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """Start the database, beside the core that is kept for the worker.
+    """Start the database on the cores that the worker does not use, and migrate it.
 
-    It is the tests' server, which forgets rather than waits: a COMMIT does not wait for the disk, which would make all
-    three applications alike. Its buffer pool is raised so that a million rows fit, as on any server meant for them.
+    It is the tests' server, whose COMMIT does not wait for the disk: that wait would hide the differences of the
+    applications. Its buffer pool is raised to 1 GiB, so that a million rows fit.
     """
     core, others = two_sides()
     with on(others):

@@ -1,7 +1,7 @@
-"""The textbook: the same operations as the tutorials write them, in FastAPI with an asynchronous SQLAlchemy session.
+"""The textbook: the same operations as tutorials write them, with FastAPI and SQLAlchemy's AsyncSession.
 
-A session per request from a yield dependency, the user looked up through the ORM, crud that adds, commits and
-refreshes, answers validated from the entities' attributes, pages by offset. Where tutorials differ the faster way was
+A session per request from a dependency with yield, the user loaded through the ORM, crud functions that add, commit and
+refresh, answers validated from attributes of entities, pages by offset. Where tutorials differ, the faster way is
 taken: one query for user and session, one for expenses with their categories, no ping before each request.
 """
 
@@ -31,7 +31,7 @@ app = FastAPI()
 
 
 class Base(DeclarativeBase):
-    """What every table derives from."""
+    """The base of all tables."""
 
 
 class User(Base):
@@ -151,7 +151,7 @@ DB = Annotated[AsyncSession, Depends(get_db)]
 
 
 async def get_current_user(db: DB, token: Annotated[str, Depends(oauth2_scheme)]) -> User:
-    """Return whose token it is."""
+    """Return the user of the token."""
     try:
         payload = jwt.decode(
             token, SECRET_KEY, algorithms=["HS256"], audience="expense-tracker-api", issuer="expense-tracker"

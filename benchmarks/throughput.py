@@ -1,8 +1,9 @@
-"""Requests a second of the hot operations, beside the floor and the textbook.
+"""Requests a second of the most frequent operations, for the service, the floor and the textbook.
 
-One worker at a time has a core to itself, which the load keeps busy; the database and the load share the others. Every
-connection is another person's, so that nobody waits for his own ledger's lock. The three take turns, round by round, so
-that whatever else the machine does hits all alike; what counts is the median of the rounds, and of each round's ratios.
+One worker at a time runs on a core of its own, which the load keeps busy; the database and the load share the others.
+Each connection belongs to another user, so that no request waits for its own ledger's lock. The three applications take
+turns, so that other programs on the machine disturb all three alike. The results are medians of the rounds, and of the
+ratios of each round.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ CREATED: Final = {
     "category": "Groceries",
     "description": "Apples and bread from the market",
 }
-# What each answer says anew.
+# Fields whose values differ between two answers.
 FRESH: Final = {"id", "revision", "created_at", "updated_at", "next_cursor"}
 
 Ask = Mapping[str, Sequence[str]]
@@ -39,59 +40,61 @@ Ask = Mapping[str, Sequence[str]]
 
 
 class BadAnswer(Exception):
-    """An application answered a request of the load with something else than success."""
+    """An application answered a request with another status than 2xx."""
 
 
 @dataclass
 class Turns:
-    """What one application did with one operation, round by round."""
+    """The figures of one application and operation, by round."""
 
     rates: list[float] = field(default_factory=list)
     """Requests a second."""
     cpu: list[float] = field(default_factory=list)
-    """Microseconds of the worker's CPU for one request."""
+    """CPU time of the worker per request, in microseconds."""
     busy: list[float] = field(default_factory=list)
-    """Share of the time that the worker had its core: well below 1, something else than the worker was measured."""
+    """The share of the time in which the worker used its core; well below 1, something else was the bottleneck."""
     statements: float = 0
-    """Statements sent to the database for one request."""
+    """Statements per request that the database received."""
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """One operation of the three applications."""
+    """The figures of one operation, by application."""
 
     operation: str
     of: Mapping[str, Turns]
 
     def ratio(self, yardstick: str) -> float:
-        """Return the service's requests a second as a multiple of a yardstick's."""
+        """Return the service's requests a second divided by a yardstick's."""
         pairs = zip(self.of["service"].rates, self.of[yardstick].rates, strict=True)
         return median(service / other for service, other in pairs)
 
     def cpu_ratio(self, yardstick: str) -> float:
-        """Return the same by what a request costs: other programs on the machine hardly move this one."""
+        """Return the same by CPU time per request, on which other programs on the machine have little influence."""
         pairs = zip(self.of["service"].cpu, self.of[yardstick].cpu, strict=True)
         return median(other / service for service, other in pairs)
 
 
 def measure(stage: Stage, operations: Sequence[str], rounds: int, seconds: float) -> tuple[list[Throughput], list[str]]:
-    """Measure these operations; return the figures, and in what the floor's answers are not the service's."""
+    """Measure these operations; return the figures, and the fields in which the floor's answers differ."""
     with ExitStack() as stack:
         workers = {
             name: stack.enter_context(running(application, stage.environment, stage.core))
             for name, application in APPLICATIONS.items()
         }
-        asked = _requests(stage, _people(stage, workers["service"]))
+        requests = _requests(stage, _people(stage, workers["service"]))
         measured = [Throughput(operation, {name: Turns() for name in workers}) for operation in operations]
-        for it in measured:
+        for row in measured:
             for name, worker in workers.items():
-                it.of[name].statements = _statements(stage, worker, asked[it.operation][0])
-        differences = [it for operation in operations for it in _differences(workers, asked[operation][0], operation)]
+                row.of[name].statements = _statements(stage, worker, requests[row.operation][0])
+        differences = [
+            name for operation in operations for name in _differences(workers, requests[operation][0], operation)
+        ]
         with on(stage.others):
             for _ in range(rounds):
-                for it in measured:
+                for row in measured:
                     for name, worker in workers.items():
-                        _take_turn(it.of[name], worker, asked[it.operation], seconds)
+                        _take_turn(row.of[name], worker, requests[row.operation], seconds)
     return measured, differences
 
 
@@ -110,18 +113,18 @@ def _requests(stage: Stage, people: Sequence[Person]) -> Ask:
     }
 
 
-def _take_turn(turns: Turns, worker: Worker, asked: Sequence[str], seconds: float) -> None:
+def _take_turn(turns: Turns, worker: Worker, requests: Sequence[str], seconds: float) -> None:
     before = worker.cpu_seconds
-    outcome = _run(worker, Plan(worker.port, seconds, {"": Requests([[text] for text in asked])}))
+    outcome = _run(worker, Plan(worker.port, seconds, {"": Requests([[text] for text in requests])}))
     used = worker.cpu_seconds - before
     turns.rates.append(outcome.rate)
     turns.cpu.append(used / outcome.total * 1e6)
     turns.busy.append(used / outcome.total * outcome.rate)
 
 
-def _statements(stage: Stage, worker: Worker, asked: str) -> float:
-    plan = Plan(worker.port, 0, {"": Requests([[asked]], times=COUNTED)})
-    _run(worker, plan)  # whatever is sent just once, on new connections, is behind us
+def _statements(stage: Stage, worker: Worker, request: str) -> float:
+    plan = Plan(worker.port, 0, {"": Requests([[request]], times=COUNTED)})
+    _run(worker, plan)  # new connections send some statements once
     before = stage.questions()
     of_asking = stage.questions() - before
     _run(worker, plan)
@@ -135,18 +138,18 @@ def _run(worker: Worker, plan: Plan) -> Outcome:
     return outcome
 
 
-def _differences(workers: Mapping[str, Worker], asked: str, operation: str) -> list[str]:
-    """Return the members that the service answers otherwise than the floor: it would be no yardstick any more."""
-    service, floor = (_members(_answer(workers[name], asked)) for name in ("service", "floor"))
+def _differences(workers: Mapping[str, Worker], request: str, operation: str) -> list[str]:
+    """Return the fields in which the floor's answer differs from the service's: the floor must then be adapted."""
+    service, floor = (_members(_answer(workers[name], request)) for name in ("service", "floor"))
     return [f"{operation}: {name}" for name in sorted({*service, *floor}) if service.get(name) != floor.get(name)]
 
 
-def _answer(worker: Worker, asked: str) -> Any:  # noqa: ANN401
-    head, _, body = asked.partition("\r\n\r\n")
+def _answer(worker: Worker, request: str) -> Any:  # noqa: ANN401
+    head, _, body = request.partition("\r\n\r\n")
     line, *headers = head.split("\r\n")
     method, path, _ = line.split()
-    given = dict(header.split(": ", 1) for header in headers)
-    return httpx.request(method, worker.url + path, headers=given, content=body, trust_env=False).json()
+    sent_headers = dict(header.split(": ", 1) for header in headers)
+    return httpx.request(method, worker.url + path, headers=sent_headers, content=body, trust_env=False).json()
 
 
 def _members(answer: Mapping[str, Any]) -> dict[str, Any]:

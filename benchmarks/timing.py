@@ -1,14 +1,14 @@
-"""Whether the time of a refused sign-in tells if its name is known: an unknown name beside a wrong password.
+"""Whether the time of a failed sign-in reveals if the user name exists: unknown names against wrong passwords.
 
-One is asked at a time, over one connection, at the configured cost of a hash (bcrypt, 12), in pairs of one of each
-whose order is drawn; names and passwords are of one length. The throttle counts, under limits that are not reached: its
-counting is part of the time. A rank test says how likely ranks so uneven are where both take alike (p), and the goal is
-that it does not tell them apart, p >= 0.01.
+Sign-ins run one at a time over one connection, at the configured cost of a hash (bcrypt, 12), in pairs of one unknown
+and one known name in random order. Names and passwords have the same length. The throttle counts, with limits that are
+not reached, because counting is part of the time. A rank test computes p: how likely such uneven ranks are if both
+take the same time. The goal is p >= 0.01.
 
-Where both do take alike, p is below 0.01 in one run of a hundred all the same: that is what p means. So such a run is
-made once more, and the answer is NO where both are below: by chance, once in ten thousand. An "ok" does not say that
-there is no difference, but that none shows: of 100 each, one of 0.55 standard deviations gives a NO four times in five,
-one of half as much once in sixteen. Whoever asks thousands of times sees smaller ones.
+If both take the same time, p is still below 0.01 in 1 run of 100. So such a run is repeated, and the result is NO only
+if both are below: by chance in 1 of 10,000. An "ok" does not prove that there is no difference: with 100 sign-ins of
+each, a difference of 0.55 standard deviations gives NO in 4 of 5 runs, and half of it in 1 of 16. With thousands of
+sign-ins smaller differences can be measured.
 """
 
 import random
@@ -30,37 +30,37 @@ from benchmarks.stage import Stage
 from benchmarks.workers import on, running
 
 SAMPLES: Final = 100
-# The first requests open connections and prepare statements, and are not counted.
+# The first requests open connections and prepare statements, so they are not measured.
 WARMING: Final = 2
-# Names of one length.
+# Names of the same length.
 UNKNOWN, KNOWN = "stranger", "somebody"
-# What `stage` turns off is on here, with the largest limits: two runs stay below half of them.
+# The throttle, which `stage` turns off, is on, with the highest limits: two runs use less than half of them.
 COUNTING: Final = {"SIGNIN_PER_NAME": "1000", "SIGNIN_PER_ADDRESS": "1000", "SIGNIN_PER_NAME_DAILY": "1000"}
 
 
 class NotRefused(Exception):
-    """A sign-in was answered otherwise than as a wrong password is."""
+    """A sign-in was not answered with 401."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One run: medians in seconds, and how likely ranks so uneven are by chance."""
+    """One run: medians in seconds, and the p of the rank test."""
 
     samples: int
-    """Of each."""
+    """Sign-ins with each of the two names."""
     unknown: float
     known: float
     p: float
 
 
 def measure(stage: Stage, samples: int, goal: float) -> list[Comparison]:
-    """Compare so many of each; where p is below the goal, compare once more."""
+    """Compare `samples` sign-ins of each name; if p is below the goal, repeat the run once."""
     with (
         running("main:app", {**stage.environment, **COUNTING}, stage.core) as service,
         on(stage.others),
         httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client,
     ):
-        # And never signed in: who guesses names does so from where their owners were not before.
+        # The user never signs in: guesses of names come from networks that are not familiar.
         register(client, KNOWN)
         _sample(client, WARMING)
         runs = [_compared(_sample(client, samples))]
@@ -75,7 +75,7 @@ def _compared(taken: Mapping[str, Sequence[float]]) -> Comparison:
 
 
 def _sample(client: httpx.Client, samples: int) -> dict[str, list[float]]:
-    """Return how long so many refusals of each name took."""
+    """Return the times of `samples` failed sign-ins with each name."""
     taken: dict[str, list[float]] = {UNKNOWN: [], KNOWN: []}
     wrong = secrets.token_urlsafe(12)
     for name in _drawn(samples):
@@ -98,14 +98,14 @@ def _seconds(client: httpx.Client, name: str, password: str) -> float:
 
 
 def rank_test(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the two-sided p of the Mann-Whitney U test: near 0, one of the two tends to be the larger.
+    """Return the two-sided p of the Mann-Whitney U test; near 0, the values of one sample tend to be larger.
 
     The normal approximation, with the corrections for ties and continuity, as R's `wilcox.test(exact = FALSE)` and
     SciPy's `mannwhitneyu(method="asymptotic")` have it (Hollander and Wolfe, Nonparametric Statistical Methods, 4.1).
     """
     ascending, pairs, total = sorted(other), len(one) * len(other), len(one) + len(other)
-    # Of all pairs, in how many the one is the larger; a tie is half a pair.
-    larger = sum(bisect_left(ascending, it) + bisect_right(ascending, it) for it in one) / 2
+    # The number of pairs in which the value of `one` is larger; a tie counts as half.
+    larger = sum(bisect_left(ascending, value) + bisect_right(ascending, value) for value in one) / 2
     ties = sum(count**3 - count for count in Counter([*one, *other]).values()) / (total * (total - 1))
     spread = sqrt(pairs / 12 * (total + 1 - ties))
     distance = abs(larger - pairs / 2) - 0.5

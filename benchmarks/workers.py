@@ -1,4 +1,4 @@
-"""The servers that are measured: one uvicorn worker each, on the cores it is given, and what CPU it has used."""
+"""The measured servers: one uvicorn worker each, on given cores, with the CPU time that it has used."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ import httpx
 from benchmarks import ROOT
 from tests.support.servers import Process, free_port
 
-# As `make run` starts the service, and alike for all; but the log of requests is off, or it would be what is measured.
+# As `make run` starts the service, the same for all applications; but requests are not logged, as that costs time.
 OPTIONS: Final = (
     "--host",
     "127.0.0.1",
@@ -28,7 +28,7 @@ Cores = Collection[int]
 
 
 class Worker:
-    """One worker of an application, in a folder of its own, where no developer's `.env` lies."""
+    """One worker of an application, in an empty folder, so that no `.env` is read."""
 
     def __init__(self, application: str, environment: Mapping[str, str], cores: Cores) -> None:
         self._folder = TemporaryDirectory(prefix="expenses-bench-", ignore_cleanup_errors=True)
@@ -45,13 +45,13 @@ class Worker:
 
     @property
     def cpu_seconds(self) -> float:
-        """Seconds of CPU that the worker has used up to now, all its threads together."""
+        """The CPU time in seconds that all threads of the worker have used so far."""
         tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
     @property
     def log(self) -> str:
-        """The end of what the worker has printed up to now."""
+        """The last 4,000 characters that the worker has printed."""
         return self._process.log[-4000:]
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Worker:
 
 @contextmanager
 def running(application: str, environment: Mapping[str, str], cores: Cores) -> Iterator[Worker]:
-    """Run a worker."""
+    """Run a worker of an application on these cores."""
     worker = Worker(application, environment, cores)
     try:
         yield worker
@@ -78,7 +78,7 @@ def running(application: str, environment: Mapping[str, str], cores: Cores) -> I
 
 @contextmanager
 def on(cores: Cores) -> Iterator[None]:
-    """Start processes that stay on these cores."""
+    """Within it, this process and those that it starts run on these cores; processes stay there."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -88,13 +88,13 @@ def on(cores: Cores) -> Iterator[None]:
 
 
 def pin(process_id: int, cores: Cores) -> None:
-    """Move a running process with all of its threads to these cores."""
+    """Move all threads of a running process to these cores."""
     for task in Path(f"/proc/{process_id}/task").iterdir():
         with suppress(ProcessLookupError):
             os.sched_setaffinity(int(task.name), cores)
 
 
 def two_sides() -> tuple[Cores, Cores]:
-    """Return the one core for the worker that is measured, and the others for the database and the load."""
+    """Return one core for the measured worker, and the others for the database and the load."""
     first, *others = sorted(os.sched_getaffinity(0))
     return {first}, set(others) or {first}
