@@ -1,1 +1,1 @@
-"""Who: accounts, sign-ins and sessions, personal tokens, and how attempts to sign in are counted and slowed."""
+"""Who uses the service: accounts, sessions, personal tokens, password hashing, and the limits of sign-in attempts."""

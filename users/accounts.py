@@ -1,4 +1,4 @@
-"""Accounts: register, sign in, change the profile and the password, delete the account."""
+"""Accounts: register, sign in, read and change the profile, change the password, delete the account."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -33,9 +33,10 @@ _UNKNOWN_USER_ID: Final = 0
 
 
 class Accounts:
-    """The service for accounts. Passwords are hashed without a connection or a lock.
+    """Operations on accounts.
 
-    Afterwards a change is made only if the stored hash is still the one that was verified.
+    No connection and no lock is held while a password is hashed. Afterwards the work goes on only if the stored hash is
+    still the one that was verified.
     """
 
     def __init__(self, passwords: PasswordHasher, shortest_password: int, throttle: Throttle) -> None:
@@ -44,9 +45,10 @@ class Accounts:
         self._throttle = throttle
 
     async def register(self, unit: UnitOfWork, data: UserCreate, client: Client) -> UserAnswer:
-        """Open an account; raise AlreadyExists with a pointer for each of name and e-mail that is taken.
+        """Register a user.
 
-        Raises TooManyAttempts where too many were opened from this address, or tried to be.
+        Raises AlreadyExists, with a field error for each of user name and e-mail that is taken, or TooManyAttempts
+        after too many registrations from this network.
         """
         self._check_new_password("/password", data.password, data.username, data.email)
         attempt = await self._throttle.count_registration(unit, client.network)
@@ -55,9 +57,10 @@ class Accounts:
         return await crud.create_user(await unit.begin(), data, password_hash)
 
     async def sign_in(self, unit: UnitOfWork, form: SignIn, client: Client, session_service: Sessions) -> Token:
-        """Open a session and return its tokens; raise InvalidCredentials, after one hash, whoever it was.
+        """Sign in: open a session and return its tokens.
 
-        Raises TooManyAttempts instead, without a hash, where too many have failed.
+        Raises InvalidCredentials after one password hash, whether the user exists or not, or TooManyAttempts without
+        a hash after too many failed attempts.
         """
         user, key = await crud.find_user(unit, form.username), crud.make_sign_in_key(form.username)
         owner_id, stored = (user.id, user.password_hash) if user else (_UNKNOWN_USER_ID, None)
@@ -74,28 +77,28 @@ class Accounts:
         return await session_service.open(connection, user.id, client)
 
     async def read_profile(self, unit: UnitOfWork, caller: Caller) -> UserAnswer:
-        """Return the caller's account."""
+        """Return the caller's profile."""
         return await crud.read_profile(await unit.connection(), caller.id)
 
     async def change_profile(self, unit: UnitOfWork, caller: Caller, change: UserUpdate, client: Client) -> UserAnswer:
-        """Change the fields sent; a new name or e-mail needs the current password."""
-        wanted = change.dump_sent()
-        given = wanted.pop("current_password", None)
-        verified, renamed = None, SIGN_IN_FIELDS.keys() & wanted.keys()
-        if given is not None or renamed:
-            user = await self._verify_current_password(unit, caller, given, client)
+        """Change the fields that were sent; a new user name or e-mail needs the current password."""
+        sent = change.dump_sent()
+        password = sent.pop("current_password", None)
+        verified, renamed = None, SIGN_IN_FIELDS.keys() & sent.keys()
+        if password is not None or renamed:
+            user = await self._verify_current_password(unit, caller, password, client)
             verified = user.password_hash
-            renamed = {name for name in renamed if wanted[name] != getattr(user, name)}
-        _refuse_own_password(given or "", wanted)
+            renamed = {name for name in renamed if sent[name] != getattr(user, name)}
+        _refuse_own_password(password or "", sent)
         if renamed:
-            # It tells whether a name is taken, as a registration does, and so is one to the throttle.
+            # The answer reveals whether a name is taken, as a registration does, so it counts as one.
             await self._throttle.count_registration(unit, client.network)
         connection = await unit.begin(caller.id, ACCOUNT_LOCK)
         user = await crud.lock_user(connection, caller.id, verified, _wrong_password_problem())
-        return await crud.change_user(connection, user, wanted)
+        return await crud.change_user(connection, user, sent)
 
     async def change_password(self, unit: UnitOfWork, caller: Caller, change: PasswordChange, client: Client) -> None:
-        """Change the password and end every other session."""
+        """Change the password and end all other sessions of the user."""
         profile = await self.read_profile(unit, caller)
         self._check_new_password("/new_password", change.new_password, profile.username, profile.email)
         user = await self._verify_current_password(unit, caller, change.current_password, client)
@@ -106,16 +109,16 @@ class Accounts:
         await sessions.end_sessions(connection, caller.id, but=caller.sid)
 
     async def delete_account(self, unit: UnitOfWork, caller: Caller, data: AccountDeletion, client: Client) -> None:
-        """Delete the account and every row of it."""
+        """Delete the account with all rows that belong to it."""
         user = await self._verify_current_password(unit, caller, data.current_password, client)
         connection = await unit.begin(caller.id)
         await crud.lock_user(connection, caller.id, user.password_hash, _wrong_password_problem())
         await crud.delete_user(connection, caller.id)
 
     async def reset_password(self, unit: UnitOfWork, user: UserRow, password: str) -> None:
-        """Set the forgotten password of an account that was found, and end every session of it.
+        """Set a new password for this account and end all its sessions.
 
-        For the operator, who has made sure who is asking.
+        For the operator's command, which replaces a forgotten password; the operator has checked who is asking.
         """
         self._check_new_password("/new_password", password, user.username, user.email)
         password_hash = await self._passwords.hash(password)
@@ -126,12 +129,12 @@ class Accounts:
     async def _verify_current_password(
         self, unit: UnitOfWork, caller: Caller, password: str | None, client: Client
     ) -> UserRow:
-        """Return the caller's account, whose password this is; a wrong one counts as at the sign-in."""
+        """Return the caller's row if the password is right; a wrong one is counted like at a sign-in."""
         if password is None:
-            entry = field_error(
+            error = field_error(
                 "/current_password", "required", "Send your current password to change the name or the e-mail."
             )
-            raise ValidationFailed(errors=[entry])
+            raise ValidationFailed(errors=[error])
         user = await crud.read_user(await unit.connection(), caller.id)
         key = make_name_key(user.username)
         if not await self._verify_throttled(unit, caller.id, key, client, password, user.password_hash):
@@ -141,7 +144,7 @@ class Accounts:
     async def _verify_throttled(
         self, unit: UnitOfWork, owner_id: int, key: str, client: Client, password: str, stored: str | None
     ) -> bool:
-        """Tell whether a password is right; the attempt is counted first, and taken back unless it was wrong."""
+        """Count the attempt, verify the password, and remove the attempt again if the password is right."""
         is_familiar = self._throttle.is_familiarity_needed and await familiar_networks.is_familiar(
             await unit.connection(), owner_id, client.network
         )
@@ -156,18 +159,18 @@ class Accounts:
     def _check_new_password(self, pointer: str, password: str, *own_names: str) -> None:
         try:
             refuse_guessable(check_length(password), self._shortest, *own_names)
-        except PydanticCustomError as refused:
-            raise ValidationFailed(errors=[to_field_error(pointer, refused)]) from None
+        except PydanticCustomError as error:
+            raise ValidationFailed(errors=[to_field_error(pointer, error)]) from None
 
 
 def _wrong_password_problem() -> WrongPassword:
     return WrongPassword(errors=[field_error("/current_password", "not_allowed", "This is not your current password.")])
 
 
-def _refuse_own_password(password: str, wanted: Mapping[str, Any]) -> None:
+def _refuse_own_password(password: str, sent: Mapping[str, Any]) -> None:
     key = make_name_key(normalize_email(password))
-    taken = [name for name in ("username", "email") if name in wanted and make_name_key(wanted[name]) == key]
-    if taken:
+    names = [name for name in ("username", "email") if name in sent and make_name_key(sent[name]) == key]
+    if names:
         raise ValidationFailed(
-            errors=[field_error(f"/{name}", "not_allowed", "This is your password.") for name in taken]
+            errors=[field_error(f"/{name}", "not_allowed", "This is your password.") for name in names]
         )

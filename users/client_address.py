@@ -1,4 +1,4 @@
-"""Who is at the door, before anyone knows whose account it is about: an address, and what the client calls itself."""
+"""The client of a request: its IP address, its network and its User-Agent."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Final
 
 from models import USER_AGENT_LENGTH
 
-# Whoever has one IPv6 address has the other 2^64 of its network too (RFC 6177).
+# A client with one IPv6 address usually has its whole /64 network, 2^64 addresses (RFC 6177).
 NETWORK_BITS: Final = 64
 UNKNOWN_NETWORK: Final = "unknown"
 
@@ -15,21 +15,21 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request comes from, as the server saw it."""
+    """The client of a request, as the server sees it."""
 
     ip: str | None
-    """The address in its shortest spelling (RFC 5952), or None where there is none, as behind a Unix socket."""
+    """The address in its shortest form (RFC 5952); None if there is none, for example behind a Unix socket."""
     network: str
-    """What attempts are counted by: an IPv4 address, or the network of an IPv6 address."""
+    """The IPv4 address, or the /64 network of the IPv6 address; the throttle counts by it."""
     user_agent: str | None
-    """What the client calls itself, without what cannot be seen."""
+    """The User-Agent header without unprintable characters, cut to 255."""
 
 
 def read_client(host: str | None, user_agent: str | None) -> Client:
-    """Return who comes from this address, with this User-Agent."""
+    """Build the client from the address and the User-Agent of a request."""
     address = _parse_address(host or "")
-    seen = "".join(filter(str.isprintable, user_agent or "")).strip()[:USER_AGENT_LENGTH]
-    return Client(str(address) if address else None, _find_network(address), seen or None)
+    printable = "".join(filter(str.isprintable, user_agent or "")).strip()[:USER_AGENT_LENGTH]
+    return Client(str(address) if address else None, _find_network(address), printable or None)
 
 
 def _parse_address(host: str) -> Address | None:

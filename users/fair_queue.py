@@ -1,4 +1,17 @@
-"""Turns: who waits for a place to work, and in which order, so that one with much to ask keeps nobody else waiting."""
+"""A bounded queue that serves networks round-robin, so that the requests of one network do not delay the others'.
+
+    slots = 2, capacity = 7: two jobs run, up to five wait. A, B and C are networks; numbers are the order of arrival.
+
+    running          A1  A2                    next to run: A3, B5, C7, A4, A6
+    waiting          A:  A3  A4  A6            the first network in the dict is served next
+                     B:  B5                      and then put at the end
+                     C:  C7
+    a job ends       A3 runs                   waiting: B (B5), C (C7), A (A4 A6)
+    B8, C9 arrive    B8 waits; with C9 six     the newest of the network with the most waiting is
+                     would wait                  refused; in a tie that of the arriving network
+
+A refused job raises Unavailable (503).
+"""
 
 import asyncio
 from collections import deque
@@ -9,10 +22,9 @@ from problems import Unavailable
 
 
 class FairQueue:
-    """Lets so many work at once, and so many wait or work; networks that wait take turns.
+    """Runs `slots` jobs at once and admits `capacity` in all; waiting networks are served in turn.
 
-    So one that has much to ask keeps nobody waiting but itself, and where the room is full, it is one of the network
-    with the most that has to go.
+    When it is full, the newest job of the network with the most waiting jobs is refused.
     """
 
     def __init__(self, slots: int, capacity: int) -> None:
@@ -22,7 +34,7 @@ class FairQueue:
 
     @asynccontextmanager
     async def wait_for_turn(self, network: str) -> AsyncIterator[None]:
-        """Wait for the turn of one of a network, and have it; raise Unavailable where there is no room."""
+        """Wait for a slot and hold it; raise Unavailable if this job is refused."""
         if self._free:
             self._free -= 1
         else:
@@ -33,29 +45,29 @@ class FairQueue:
             self._wake_next()
 
     async def _wait(self, network: str) -> None:
-        mine = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(network, deque()).append(mine)
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(network, deque()).append(turn)
         if sum(map(len, self._waiting.values())) > self._max_waiting:
-            self._refuse_newest(max(self._waiting, key=lambda it: (len(self._waiting[it]), it == network)))
+            self._refuse_newest(max(self._waiting, key=lambda name: (len(self._waiting[name]), name == network)))
         try:
-            await mine
+            await turn
         except asyncio.CancelledError:
-            if mine in self._waiting.get(network, ()):
-                self._remove_waiter(network, mine)
-            elif not mine.cancelled() and not mine.exception():
-                # The turn had come already, to one who has gone.
+            if turn in self._waiting.get(network, ()):
+                self._remove_waiter(network, turn)
+            elif not turn.cancelled() and not turn.exception():
+                # The slot had already been given to this task, which was then cancelled: pass it on.
                 self._wake_next()
             raise
 
     def _refuse_newest(self, network: str) -> None:
-        """Refuse the last of a network."""
-        last = self._waiting[network][-1]
-        self._remove_waiter(network, last)
-        if not last.done():
-            last.set_exception(Unavailable())
+        """Refuse the newest waiting job of a network."""
+        newest = self._waiting[network][-1]
+        self._remove_waiter(network, newest)
+        if not newest.done():
+            newest.set_exception(Unavailable())
 
     def _wake_next(self) -> None:
-        """Give the place to the first of the network whose turn it is, which then waits behind the others."""
+        """Give the slot to the first job of the next network, and put that network last; if none waits, free it."""
         while self._waiting:
             network = next(iter(self._waiting))
             waiting = self._waiting.pop(network)
@@ -67,7 +79,7 @@ class FairQueue:
                 return
         self._free += 1
 
-    def _remove_waiter(self, network: str, one: "asyncio.Future[None]") -> None:
-        self._waiting[network].remove(one)
+    def _remove_waiter(self, network: str, turn: "asyncio.Future[None]") -> None:
+        self._waiting[network].remove(turn)
         if not self._waiting[network]:
             del self._waiting[network]

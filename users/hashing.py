@@ -1,4 +1,4 @@
-"""Passwords are hashed and verified here, in threads, without delaying other requests."""
+"""Hashes and verifies passwords in threads of low priority, so that other requests are not delayed."""
 
 import asyncio
 import os
@@ -16,24 +16,18 @@ from values.passwords import normalize_password
 
 T = TypeVar("T")
 
-# Who would wait longer than so many seconds for a hash is told to come again; one of cost 12 takes a quarter of one.
+# The answer is 503 if a hash would wait over 10 s; one of cost 12 takes 0.25 s.
 MAX_WAIT_SECONDS: Final = 10
 SECONDS_PER_HASH: Final = 0.25
 REFERENCE_COST: Final = 12
 HASH_NICENESS: Final = 10
 
 
-# --- Which are accepted -----------------------------------------------------------------------------------------------
-
-
-# --- How they are hashed ----------------------------------------------------------------------------------------------
-
-
 class PasswordHasher:
-    """Hashes and verifies passwords with bcrypt, in threads that give way to requests, as many at once as cores."""
+    """Hashes and verifies passwords with bcrypt, in low-priority threads, as many as cores."""
 
     def __init__(self, rounds: int) -> None:
-        # bcrypt_sha256 first: plain bcrypt ends at 72 bytes; it is still read, and hashed anew at the next sign-in.
+        # New hashes use bcrypt_sha256, because plain bcrypt reads only 72 bytes; plain ones verify, then are replaced.
         self._context = CryptContext(
             schemes=["bcrypt_sha256", "bcrypt"],
             deprecated=["bcrypt"],
@@ -46,13 +40,13 @@ class PasswordHasher:
         self._nobody = self._context.hash(secrets.token_hex(16))
 
     async def hash(self, password: str, network: str = "") -> str:
-        """Return the hash to store, asked for from a network; raise Unavailable where too many wait to be hashed."""
+        """Return the hash to store; raise Unavailable if the queue refuses the job, which counts for `network`."""
         return await self._in_thread(network, lambda: self._context.hash(normalize_password(password)))
 
     async def verify(self, password: str, stored: str | None, network: str = "") -> bool:
-        """Tell whether the password is right; for an unknown user (None) it takes as long and is always wrong.
+        """Whether the password is right; for an unknown user (`stored` None) it is wrong and takes as long.
 
-        Raises Unavailable where too many wait to be hashed.
+        Raises Unavailable if the queue refuses the job, which counts for `network`.
         """
         right = await self._in_thread(
             network, lambda: self._matches(normalize_password(password), stored or self._nobody)
@@ -60,19 +54,19 @@ class PasswordHasher:
         return right and stored is not None
 
     def is_outdated(self, stored: str) -> bool:
-        """Tell whether a hash is of an older scheme or another cost than today's."""
+        """Whether a hash has another scheme or cost than new hashes get."""
         return self._context.needs_update(stored)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, after the hashes that are under way."""
         self._threads.shutdown()
 
     def _matches(self, password: str, stored: str) -> bool:
         try:
             return bool(self._context.verify(password, stored))
         except ValueError:
-            # Plain bcrypt takes neither a NUL nor more than 72 bytes, so such a password cannot be the one it hashed.
-            # It takes as long to say so as for anybody else, or it would tell who has such a hash.
+            # Plain bcrypt accepts neither NUL nor more than 72 bytes, so the password is wrong. A dummy is verified, so
+            # that the time does not reveal who has such a hash.
             self._context.verify(password, self._nobody)
             return False
 
@@ -82,11 +76,11 @@ class PasswordHasher:
 
 
 def compute_capacity(cores: int, rounds: int) -> int:
-    """Return how many hashes of this cost may be under way or wait, so that the last has not long to wait."""
+    """Return how many hashes of this cost may run or wait, so that the last is done within 10 s."""
     return max(cores, int(cores * MAX_WAIT_SECONDS / (SECONDS_PER_HASH * 2 ** (rounds - REFERENCE_COST))))
 
 
 def _lower_priority() -> None:
-    # bcrypt lets go of the GIL but not of the core: without this, reads wait behind sign-ins.
+    # bcrypt releases the GIL but keeps the core busy: at normal priority, reads would wait behind sign-ins.
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASH_NICENESS)

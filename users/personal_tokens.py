@@ -1,4 +1,12 @@
-"""Personal access tokens: what a user gives to a script instead of the password."""
+"""Personal access tokens: a user creates one for a script, which then needs no password.
+
+    etk_ 0Xq4…                          9fK2aB
+    |    |                              |
+    |    27 characters: 160 random bits 6 characters: CRC-32 of the 27
+    prefix of all these tokens          (in base 62, like the 27)
+
+A token with a wrong checksum was mistyped: it is refused without a query. Only the token's SHA-256 is stored.
+"""
 
 import asyncio
 import re
@@ -36,11 +44,11 @@ USE_RECORDED_EVERY: Final = timedelta(minutes=1)
 RECORDING_SECONDS: Final = 1
 
 SCOPES: Final = {"read": frozenset({"read"}), "write": frozenset({"read", "write"})}
-"""What a token of each scope opens."""
+"""The scopes that a token of each scope includes."""
 
 _MINE: Final = PersonalToken.owner_id == bindparam("owner")
 _THIS: Final = (_MINE, PersonalToken.id == bindparam("token_id"))
-# Answered by the unique index on token_hash and the primary keys of users and ledgers: whoever knows a token is let in.
+# Holding the token proves ownership. Answered by the unique index on token_hash and the keys of users and ledgers.
 _SELECT_HOLDER: Final = Prepared(
     select(
         PersonalToken.id,
@@ -71,7 +79,7 @@ _ALL: Final = (
 )
 _DELETE_EXPIRED: Final = delete(PersonalToken).where(_MINE, PersonalToken.expires_at <= bindparam("instant"))
 _COUNT: Final = select(func.count(PersonalToken.id)).where(_MINE)
-# The row that they all refer to, so that no two requests each make the hundredth.
+# Locked so that two requests cannot both create the hundredth token.
 _LOCK_USER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update()
 _RECORD_USE: Final = (
     update(PersonalToken)
@@ -82,7 +90,7 @@ _RECORD_USE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class TokenHolder:
-    """Who sent a personal token, and what it opens."""
+    """The user of a personal token, and the scopes of the token."""
 
     token_id: int
     caller: Caller
@@ -91,26 +99,26 @@ class TokenHolder:
 
     @property
     def is_use_record_due(self) -> bool:
-        """Whether a minute has passed since it was noted that the token was used."""
+        """Whether `last_used_at` is at least a minute old, so that this use is recorded."""
         return self.last_used_at is None or self.last_used_at <= now() - USE_RECORDED_EVERY
 
 
-# --- How one is written -----------------------------------------------------------------------------------------------
+# --- The format -------------------------------------------------------------------------------------------------------
 
 
 def generate_token() -> str:
-    """Return a new token: `etk_`, 160 random bits, and a checksum by which a typo is told from a token that is gone."""
+    """Return a new token: `etk_`, 160 random bits, and a checksum."""
     secret = _encode_base62(secrets.randbits(RANDOM_BITS), SECRET_LENGTH)
     return PREFIX + secret + _compute_checksum(secret)
 
 
 def is_personal_token(token: str) -> bool:
-    """Tell whether this wants to be a personal token, good or not."""
+    """Whether the token has the prefix of personal tokens; it may be invalid."""
     return token.startswith(PREFIX)
 
 
 def has_valid_checksum(token: str) -> bool:
-    """Tell whether a token is written as they all are and bears the checksum of its secret."""
+    """Whether the token has the format of personal tokens and the right checksum."""
     secret = token[len(PREFIX) : len(PREFIX) + SECRET_LENGTH]
     return bool(_TOKEN.fullmatch(token)) and token.endswith(_compute_checksum(secret))
 
@@ -127,11 +135,11 @@ def _encode_base62(number: int, length: int) -> str:
     return digits
 
 
-# --- Who sends one ----------------------------------------------------------------------------------------------------
+# --- Use --------------------------------------------------------------------------------------------------------------
 
 
 async def load_token_holder(connection: AsyncConnection, token: str) -> TokenHolder:
-    """Return whose token this is; raise InvalidToken, without asking where it was misspelt, or TokenExpired."""
+    """Load the user of a token; raise InvalidToken, without a query if the checksum is wrong, or TokenExpired."""
     row = (
         await _SELECT_HOLDER.fetch_one(connection, {"token_hash": hash_token(token)})
         if has_valid_checksum(token)
@@ -145,27 +153,27 @@ async def load_token_holder(connection: AsyncConnection, token: str) -> TokenHol
     return TokenHolder(token_id, Caller(owner_id, None, *profile), SCOPES[scope], last_used_at)
 
 
-async def record_use(unit: UnitOfWork, bearer: TokenHolder) -> None:
-    """Note that a token was used, unless somebody else just has; raise TimeoutError where that takes too long."""
+async def record_use(unit: UnitOfWork, holder: TokenHolder) -> None:
+    """Record that a token was used, unless that was done within a minute; raise TimeoutError after one second."""
     instant = now()
-    this = {"owner": bearer.caller.id, "token_id": bearer.token_id}
-    span = {"instant": instant, "noted_before": instant - USE_RECORDED_EVERY}
+    token_parameters = {"owner": holder.caller.id, "token_id": holder.token_id}
+    time_parameters = {"instant": instant, "noted_before": instant - USE_RECORDED_EVERY}
     async with asyncio.timeout(RECORDING_SECONDS), unit.begin_separate() as connection:
-        await connection.execute(_RECORD_USE, this | span)
+        await connection.execute(_RECORD_USE, token_parameters | time_parameters)
 
 
-# --- What their owner does with them ----------------------------------------------------------------------------------
+# --- Management by the owner ------------------------------------------------------------------------------------------
 
 
 async def create_token(unit: UnitOfWork, caller: Caller, data: PersonalTokenCreate) -> PersonalTokenSecret:
-    """Make a token, show it this once, and sweep the expired ones; raise TooMany where there are a hundred."""
+    """Create a token and return it, this once; delete expired ones. Raise TooMany if the user has 100 already."""
     instant = now()
     if data.expires_at is not None and data.expires_at <= instant:
         raise ValidationFailed(errors=[field_error("/expires_at", "out_of_range", "Send an instant in the future.")])
     connection = await unit.begin(caller.id, ACCOUNT_LOCK)
     await connection.execute(_LOCK_USER, {"user_id": caller.id})
     if not await is_session_live(connection, caller):
-        # It ended while this waited for its turn, as with a new password.
+        # The session ended while this request waited for the lock, for example by a new password.
         raise InvalidToken
     await connection.execute(_DELETE_EXPIRED, {"owner": caller.id, "instant": instant})
     if (await connection.execute(_COUNT, {"owner": caller.id})).scalar_one() >= MAX_TOKENS:
@@ -183,9 +191,9 @@ async def list_tokens(unit: UnitOfWork, caller: Caller) -> PersonalTokenList:
 
 
 async def delete_token(unit: UnitOfWork, caller: Caller, token_id: int) -> None:
-    """Delete one of the caller's tokens; raise NotFound where there is none of this id."""
-    this = {"owner": caller.id, "token_id": token_id}
-    if not (await (await unit.begin()).execute(delete(PersonalToken).where(*_THIS), this)).rowcount:
+    """Delete one of the caller's tokens; raise NotFound if none has this id."""
+    parameters = {"owner": caller.id, "token_id": token_id}
+    if not (await (await unit.begin()).execute(delete(PersonalToken).where(*_THIS), parameters)).rowcount:
         raise NotFound
 
 

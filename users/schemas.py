@@ -1,4 +1,4 @@
-"""What goes over the wire about access: sessions and their tokens, and the tokens of scripts."""
+"""Schemas of sign-in: sessions with their tokens, and personal access tokens."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,27 @@
-"""Sessions: one for each sign-in, kept going by refresh tokens that are each good for one step."""
+"""Sessions: one for each sign-in, extended by refresh tokens that can each be exchanged once.
+
+The states of a session:
+
+    sign-in --> live --+-- refresh: lasts for SESSION_IDLE_DAYS from now, at most SESSION_DAYS in all --> live
+                       |
+                       +-- signed out, or ended by the user
+                       +-- the password was changed or reset, or the account deleted        --> row deleted,
+                       +-- at a sign-in: the least recently used beyond 100                     with its tokens
+                       +-- an old refresh token was used
+                       +-- expired, or refreshed too often: tokens are refused, the row is deleted at a later sign-in
+
+Its refresh tokens are numbered by `generation`; the session's row has the number of the newest, here 5:
+
+    generation   0 .. 3        4                            5                   6
+    state        used up       exchanged                    newest              does not exist yet
+    when used    ends the      the same token 5 is          issues token 6
+                 session:      returned again (the answer
+                 it was        may have been lost)
+                 stolen
+
+Only hashes are stored. Token 5 can be returned again because it is HMAC(key, token 4): the service derives it anew
+(decision 23). If it was derived with a key that is neither the current nor the previous one, the user signs in again.
+"""
 
 import hmac
 import re
@@ -33,11 +56,11 @@ _MY_TOKENS: Final = RefreshToken.owner_id == bindparam("owner")
 _LATEST_FIRST: Final = (
     select(Session.id, Session.expires_at).where(_MINE).order_by(Session.last_used_at.desc(), Session.id.desc())
 )
-# Whoever knows a token may know whose it is.
+# Looked up by hash alone: holding the token proves ownership.
 _SELECT_REFRESH_TOKEN: Final = select(RefreshToken.owner_id, RefreshToken.session_id, RefreshToken.generation).where(
     RefreshToken.token_hash == bindparam("token_hash")
 )
-# As with every row that refers to a user, before it is inserted.
+# The shared lock that the foreign key of an inserted row takes anyway, taken before the session is locked.
 _SHARE_USER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update(read=True)
 _LOCK_SESSION: Final = (
     select(Session.id, Session.owner_id, Session.sid, Session.created_at, Session.expires_at, Session.generation)
@@ -64,10 +87,10 @@ _SELECT_LIVE: Final = (
 
 
 class Sessions:
-    """Opens sessions and keeps them going.
+    """Opens and refreshes sessions.
 
-    A refresh token's successor is derived from it with the service's key, so that it can be given again although
-    nothing is stored of it but its hash (decision 0023).
+    A refresh token's successor is derived from it with the service's key, so that it can be returned again although
+    only its hash is stored (decision 23).
     """
 
     def __init__(self, settings: Settings, tokens: AccessTokens) -> None:
@@ -75,11 +98,11 @@ class Sessions:
         self._keys = [key.encode() for key in settings.load_signing_keys()]
         self._idle = timedelta(days=settings.session_idle_days)
         self._longest = timedelta(days=settings.session_days)
-        # As many as a client can need: its tokens are a row each, and all go at once when it ends.
+        # More than any client needs; limited because each refresh stores a row, and all are deleted at once.
         self._most_steps = SPARE_REFRESHES + self._longest // timedelta(minutes=settings.access_token_minutes)
 
     async def open(self, connection: AsyncConnection, owner_id: int, client: Client) -> Token:
-        """Open a session and return its first tokens; expired ones are swept, and the least used beyond 100 end."""
+        """Open a session and return its first tokens; delete expired sessions, and the least recent beyond 100."""
         instant, sid, token = now(), secrets.token_hex(16), secrets.token_urlsafe(32)
         await _end_surplus(connection, owner_id, instant)
         await record_network(connection, owner_id, client.network, instant)
@@ -90,35 +113,36 @@ class Sessions:
         return self._build_answer(owner_id, sid, token, expires_at)
 
     async def refresh(self, unit: UnitOfWork, token: str, client: Client) -> Token:
-        """Return a session's next tokens; the same refresh token again until that has been used in its turn.
+        """Exchange a refresh token for the next one; the last but one gets the same answer again.
 
-        Raises InvalidToken, or RefreshTokenReused where the token is older: whoever has it, or its successors, has
-        stolen one of them, so that the session ends (RFC 9700 section 4.14.2), whatever becomes of the answer.
+        Raises RefreshTokenReused if the token is older: it may have been stolen, so the session is ended, in a
+        transaction of its own that is committed in any case (RFC 9700 section 4.14.2). Raises InvalidToken if the
+        token is unknown or its session has ended.
         """
-        shown = await _find_refresh_token(unit, token)
-        if shown is None:
+        stored = await _find_refresh_token(unit, token)
+        if stored is None:
             raise InvalidToken(INVALID_DETAIL)
-        async with unit.begin_separate(shown.owner_id, SESSIONS_LOCK) as connection:
-            answer = await self._exchange(connection, shown, token, client)
+        async with unit.begin_separate(stored.owner_id, SESSIONS_LOCK) as connection:
+            answer = await self._exchange(connection, stored, token, client)
         if answer is None:
             raise RefreshTokenReused
         return answer
 
     async def _exchange(
-        self, connection: AsyncConnection, shown: Row[*tuple[Any, ...]], token: str, client: Client
+        self, connection: AsyncConnection, stored: Row[*tuple[Any, ...]], token: str, client: Client
     ) -> Token | None:
-        """Return the session's next tokens, or None where it had to be ended."""
-        await connection.execute(_SHARE_USER, {"user_id": shown.owner_id})
-        this = {"owner": shown.owner_id, "session_id": shown.session_id}
-        session = (await connection.execute(_LOCK_SESSION, this)).one_or_none()
-        if session is None or session.expires_at <= now() or shown.generation >= self._most_steps:
+        """Return the session's next tokens, or None if the session was ended because of an old token."""
+        await connection.execute(_SHARE_USER, {"user_id": stored.owner_id})
+        parameters = {"owner": stored.owner_id, "session_id": stored.session_id}
+        session = (await connection.execute(_LOCK_SESSION, parameters)).one_or_none()
+        if session is None or session.expires_at <= now() or stored.generation >= self._most_steps:
             raise InvalidToken(INVALID_DETAIL)
-        if shown.generation == session.generation:
+        if stored.generation == session.generation:
             return await self._issue_next(connection, session, token, client)
-        if shown.generation == session.generation - 1:
+        if stored.generation == session.generation - 1:
             return await self._reissue(connection, session, token)
         await _delete_sessions(connection, session.owner_id, Session.id == session.id)
-        # Returned and not raised, so that it is committed.
+        # Returned instead of raised, so that the end of the session is committed.
         return None
 
     async def _issue_next(
@@ -127,17 +151,17 @@ class Sessions:
         instant, successor, generation = now(), next(self._derive_successors(token)), session.generation + 1
         expires_at = self._compute_expiry(session.created_at, instant)
         await _store_refresh_token(connection, session.owner_id, session.id, generation, successor)
-        step = {"generation": generation, **_build_use_columns(client, instant, expires_at)}
-        this = update(Session).where(_MINE, Session.id == session.id)
-        await connection.execute(this.values(step), {"owner": session.owner_id})
+        values = {"generation": generation, **_build_use_columns(client, instant, expires_at)}
+        statement = update(Session).where(_MINE, Session.id == session.id)
+        await connection.execute(statement.values(values), {"owner": session.owner_id})
         return self._build_answer(session.owner_id, session.sid, successor, expires_at)
 
     async def _reissue(self, connection: AsyncConnection, session: Row[*tuple[Any, ...]], token: str) -> Token:
-        this = {"owner": session.owner_id, "session_id": session.id, "generation": session.generation}
-        newest = (await connection.execute(_SELECT_NEWEST_HASH, this)).scalar_one()
-        successor = next((it for it in self._derive_successors(token) if hash_token(it) == newest), None)
+        parameters = {"owner": session.owner_id, "session_id": session.id, "generation": session.generation}
+        newest_hash = (await connection.execute(_SELECT_NEWEST_HASH, parameters)).scalar_one()
+        successor = next((new for new in self._derive_successors(token) if hash_token(new) == newest_hash), None)
         if successor is None:
-            # It was derived with a key that is gone.
+            # The newest token was derived with a key that is no longer configured.
             raise InvalidToken(INVALID_DETAIL)
         return self._build_answer(session.owner_id, session.sid, successor, session.expires_at)
 
@@ -145,13 +169,13 @@ class Sessions:
         return min(used_at + self._idle, opened_at + self._longest)
 
     def _derive_successors(self, token: str) -> Iterator[str]:
-        """Yield what follows a token by the key of today, and by the one before."""
+        """Yield the successor of a token by the current key, then by the previous one."""
         for key in self._keys:
             derived = hmac.digest(key, _SUCCESSOR_LABEL + token.encode(), "sha256")
             yield urlsafe_b64encode(derived).decode().rstrip("=")
 
     def _build_answer(self, owner_id: int, sid: str, refresh_token: str, expires_at: datetime) -> Token:
-        # An access token ends with its session at the latest.
+        # An access token does not outlive its session.
         seconds = min(self._tokens.seconds, int((expires_at - now()).total_seconds()))
         access_token = self._tokens.issue(owner_id, sid, seconds)
         return Token(
@@ -173,13 +197,13 @@ def _build_session(session: dict[str, Any], caller: Caller) -> schemas.Session:
 
 
 async def is_session_live(connection: AsyncConnection, caller: Caller) -> bool:
-    """Tell whether the session that the caller signed in with is still there."""
-    this = select(Session.id).where(_MINE, Session.sid == caller.sid)
-    return (await connection.execute(this, {"owner": caller.id})).scalar() is not None
+    """Whether the caller's session still exists."""
+    statement = select(Session.id).where(_MINE, Session.sid == caller.sid)
+    return (await connection.execute(statement, {"owner": caller.id})).scalar() is not None
 
 
 async def end_session(unit: UnitOfWork, caller: Caller, session_id: int) -> None:
-    """End one of the caller's sessions; raise NotFound where there is none of this id."""
+    """End one of the caller's sessions; raise NotFound if none that is live has this id."""
     if not await _delete_sessions(
         await unit.begin(), caller.id, and_(Session.id == session_id, Session.expires_at > now())
     ):
@@ -187,39 +211,39 @@ async def end_session(unit: UnitOfWork, caller: Caller, session_id: int) -> None
 
 
 async def end_other_sessions(unit: UnitOfWork, caller: Caller) -> None:
-    """End all sessions of the caller but this one."""
+    """End all sessions of the caller except the current one."""
     await end_sessions(await unit.begin(), caller.id, but=caller.sid)
 
 
 async def log_out(unit: UnitOfWork, token: str) -> None:
-    """End the session that a refresh token belongs to; one that belongs to none ends nothing (RFC 7009 section 2.2)."""
-    shown = await _find_refresh_token(unit, token)
-    if shown is not None:
-        await _delete_sessions(await unit.begin(), shown.owner_id, Session.id == shown.session_id)
+    """End the session of a refresh token; do nothing if the token is unknown (RFC 7009 section 2.2)."""
+    stored = await _find_refresh_token(unit, token)
+    if stored is not None:
+        await _delete_sessions(await unit.begin(), stored.owner_id, Session.id == stored.session_id)
 
 
 async def end_sessions(connection: AsyncConnection, owner_id: int, *, but: str | None = None) -> None:
-    """End the owner's sessions, save the one of this `sid`."""
+    """End the owner's sessions, except the one with the `sid` in `but`."""
     await _delete_sessions(connection, owner_id, true() if but is None else Session.sid != but)
 
 
 async def _find_refresh_token(unit: UnitOfWork, token: str) -> Row[*tuple[Any, ...]] | None:
     if not _REFRESH_TOKEN.fullmatch(token):
         return None
-    shown = (
+    stored = (
         await (await unit.connection()).execute(_SELECT_REFRESH_TOKEN, {"token_hash": hash_token(token)})
     ).one_or_none()
-    if shown is not None:
-        note_user(shown.owner_id)
-    return shown
+    if stored is not None:
+        note_user(stored.owner_id)
+    return stored
 
 
 async def _end_surplus(connection: AsyncConnection, owner_id: int, instant: datetime) -> None:
     rows = (await connection.execute(_LATEST_FIRST, {"owner": owner_id})).all()
     live = [row.id for row in rows if row.expires_at > instant]
-    over = [row.id for row in rows if row.expires_at <= instant] + live[MAX_SESSIONS - 1 :]
-    if over:
-        await _delete_sessions(connection, owner_id, Session.id.in_(over))
+    surplus = [row.id for row in rows if row.expires_at <= instant] + live[MAX_SESSIONS - 1 :]
+    if surplus:
+        await _delete_sessions(connection, owner_id, Session.id.in_(surplus))
 
 
 def _build_use_columns(client: Client, instant: datetime, expires_at: datetime) -> dict[str, object]:
@@ -238,15 +262,15 @@ async def _store_refresh_token(
     await connection.execute(insert(RefreshToken), values)
 
 
-async def _delete_sessions(connection: AsyncConnection, owner_id: int, which: ColumnElement[bool]) -> bool:
-    """End the owner's sessions that are meant, and tell whether there were any."""
-    # The sessions are locked before their tokens go, so that none is refreshed in between.
-    meant = select(Session.id).where(_MINE, which).with_for_update()
-    ended = (await connection.execute(meant, {"owner": owner_id})).scalars().all()
-    if ended:
+async def _delete_sessions(connection: AsyncConnection, owner_id: int, condition: ColumnElement[bool]) -> bool:
+    """Delete the owner's sessions that meet a condition, with their tokens; return whether there were any."""
+    # Sessions are locked before their tokens are deleted, so that none is refreshed meanwhile.
+    locked = select(Session.id).where(_MINE, condition).with_for_update()
+    session_ids = (await connection.execute(locked, {"owner": owner_id})).scalars().all()
+    if session_ids:
         for statement in (
-            delete(RefreshToken).where(_MY_TOKENS, RefreshToken.session_id.in_(ended)),
-            delete(Session).where(_MINE, Session.id.in_(ended)),
+            delete(RefreshToken).where(_MY_TOKENS, RefreshToken.session_id.in_(session_ids)),
+            delete(Session).where(_MINE, Session.id.in_(session_ids)),
         ):
             await connection.execute(statement, {"owner": owner_id})
-    return bool(ended)
+    return bool(session_ids)

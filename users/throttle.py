@@ -1,4 +1,28 @@
-"""The throttle: attempts at passwords and registrations, counted in the database before they are looked at."""
+"""The throttle: counts attempts at passwords and registrations in the database before they are processed.
+
+    what is counted                     against which subject      limit (0: none)              per
+    sign-in, current password           name at a network          SIGNIN_PER_NAME              15 minutes
+                                        network                    SIGNIN_PER_ADDRESS           15 minutes
+      from an unfamiliar network also   name, from all of them     SIGNIN_PER_NAME_DAILY        24 hours
+    registration, new name or e-mail    network                    REGISTRATIONS_PER_ADDRESS    1 hour
+
+How an attempt is counted, in a transaction of its own that is committed before the password is looked at:
+
+    read the counters --> limit reached? -- yes --> 429, nothing is counted
+         |
+    insert missing rows, lock all rows in the order of their subjects
+         |
+    drop instants that are too old --> limit reached? -- yes --> 429, nothing is counted
+         |
+    add this instant to each subject, delete up to 20 expired rows, commit
+         |
+    verify the password --> right, or 503 before it was verified: the instant is removed again
+                        --> wrong: the instant stays, as it does for every registration that was not a 503
+
+So parallel attempts on any number of workers cannot exceed a limit, and refused attempts do not extend it. A window
+slides: an attempt is possible again when the oldest of the last N has left it. A network is an IPv4 address or an IPv6
+/64 (client_address). Subjects are stored as HMACs, so that the table reveals neither names nor addresses.
+"""
 
 import hmac
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -25,13 +49,13 @@ MAX_SWEPT_AT_ONCE: Final = 20
 _SELECT_INSTANTS: Final = select(AttemptCounter.subject, AttemptCounter.instants).where(
     AttemptCounter.subject.in_(bindparam("subjects", expanding=True))
 )
-# Nobody else counts meanwhile.
+# Locked, so that nobody else counts meanwhile.
 _LOCK_INSTANTS: Final = _SELECT_INSTANTS.with_for_update()
 _DELETE_SUBJECTS: Final = delete(AttemptCounter).where(
     AttemptCounter.subject.in_(bindparam("subjects", expanding=True))
 )
-# A row that is not there cannot be locked, and one that was deleted and inserted again slips from under the lock that
-# somebody waits for: so a row is made first, if with nothing in it, and only changed until it has expired.
+# A missing row cannot be locked, and a row that is deleted and inserted again escapes a lock that somebody waits for.
+# So an empty row is inserted first, and it is only updated until it expires.
 _ON_MYSQL: Final = mysql.insert(AttemptCounter)
 _ON_SQLITE: Final = sqlite.insert(AttemptCounter)
 _INSERT_MISSING: Final = {
@@ -46,7 +70,7 @@ _UPSERT: Final = {
         set_={"instants": _ON_SQLITE.excluded.instants, "expires_at": _ON_SQLITE.excluded.expires_at}
     ),
 }
-# Answered by the index on expires_at. What somebody else is counting or sweeping just now is left to them.
+# Answered by the index on expires_at. Rows that another request has locked are skipped.
 _SELECT_EXPIRED: Final = (
     select(AttemptCounter.subject)
     .where(AttemptCounter.expires_at < bindparam("instant"))
@@ -57,33 +81,30 @@ _SELECT_EXPIRED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most so many in any span of so many seconds; none at all is no limit."""
+    """At most `most` attempts in any `seconds` seconds; 0 means no limit."""
 
     most: int
     seconds: int
 
     def select_recent(self, instants: Collection[int], at: int) -> list[int]:
-        """Return the instants that still count; a clock that was set back keeps nobody out for longer."""
-        return [min(it, at) for it in instants if it > at - self.seconds]
+        """Return the instants in the window before `at`; future ones (the clock was set back) become `at`."""
+        return [min(instant, at) for instant in instants if instant > at - self.seconds]
 
     def compute_wait(self, recent: list[int], at: int) -> int:
-        """Return the seconds until one more is let through, 0 where it is now."""
+        """Return the seconds until another attempt is allowed, 0 if it is allowed now."""
         return recent[-self.most] + self.seconds - at if len(recent) >= self.most else 0
 
 
 @dataclass(frozen=True, slots=True)
 class CountedAttempt:
-    """An attempt that was counted: when, and against which limits, by the subject."""
+    """An attempt that was counted: its instant, and the limits by subject that it counts against."""
 
     at: int
     limits: Mapping[str, RateLimit]
 
 
 class Throttle:
-    """Counts attempts by name, by address and by both, for all workers of a database and over restarts.
-
-    What is refused is not counted: a flood keeps nobody out for longer than the limit says.
-    """
+    """Counts attempts by name, by network and by both, for all workers on one database; restarts do not reset it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -94,20 +115,20 @@ class Throttle:
 
     @cached_property
     def _hmac_key(self) -> bytes:
-        # Not before it is needed: who resets a password counts nothing, and may not be the one who has the key.
+        # Loaded when first needed: `make password` counts nothing, and may run without access to the key.
         return self._settings.load_signing_keys()[0].encode()
 
     @property
     def is_familiarity_needed(self) -> bool:
-        """Whether it matters from where somebody has signed in before."""
+        """Whether there is a limit that applies to unfamiliar networks only."""
         return bool(self._name_elsewhere.most)
 
     async def count_password_attempt(
         self, unit: UnitOfWork, name: str, network: str, *, is_familiar: bool
     ) -> CountedAttempt:
-        """Count an attempt at the password of a name, and commit that; raise TooManyAttempts past a limit.
+        """Count an attempt at the password of a name, and commit that; raise TooManyAttempts if a limit is reached.
 
-        From a network that is familiar, attempts from elsewhere do not matter, however many they are.
+        The daily limit of a name does not apply to a familiar network, so attempts from elsewhere do not block it.
         """
         limits = {
             self._hash_subject("name here", name, network): self._name_here,
@@ -118,17 +139,17 @@ class Throttle:
         return await _count(unit, limits)
 
     async def count_registration(self, unit: UnitOfWork, network: str) -> CountedAttempt:
-        """Count a registration, and commit that; raise TooManyAttempts past the limit."""
+        """Count a registration, and commit that; raise TooManyAttempts if the limit is reached."""
         return await _count(unit, {self._hash_subject("registration", network): self._registrations})
 
     def _hash_subject(self, *parts: str) -> str:
-        # With the key, because whoever reads the table could try names and addresses otherwise.
+        # Keyed: with a plain hash, a reader of the table could find names and addresses by trying them.
         return hmac.digest(self._hmac_key, "\0".join(parts).encode(errors="surrogatepass"), "sha256").hex()
 
 
 @asynccontextmanager
 async def take_back_if_unavailable(unit: UnitOfWork, attempt: CountedAttempt) -> AsyncIterator[None]:
-    """Take an attempt back that could not be looked at."""
+    """Remove the attempt if the hash could not be computed."""
     try:
         yield
     except Unavailable:
@@ -137,7 +158,7 @@ async def take_back_if_unavailable(unit: UnitOfWork, attempt: CountedAttempt) ->
 
 
 async def take_back(unit: UnitOfWork, attempt: CountedAttempt) -> None:
-    """Forget an attempt, and commit that: it was no failure."""
+    """Remove an attempt, which was not a failure, and commit that."""
     if not attempt.limits:
         return
     async with unit.begin_separate() as connection:
@@ -146,17 +167,17 @@ async def take_back(unit: UnitOfWork, attempt: CountedAttempt) -> None:
             if attempt.at in instants:
                 instants.remove(attempt.at)
             elif instants:
-                # A worker whose clock is behind has set it back.
+                # A worker whose clock is behind has changed the instant to an earlier one.
                 instants.pop()
         await _store_instants(connection, attempt.limits, counted, attempt.at)
 
 
 async def _count(unit: UnitOfWork, limits: Mapping[str, RateLimit]) -> CountedAttempt:
-    # In one order for all, so that no two wait for each other.
-    limits = {it: limits[it] for it in sorted(limits) if limits[it].most}
+    # Sorted, so that two requests never wait for each other's rows.
+    limits = {subject: limits[subject] for subject in sorted(limits) if limits[subject].most}
     if not limits:
         return CountedAttempt(0, limits)
-    # Where the limit is met already, nobody is kept waiting for it to be said.
+    # Refuse without waiting for locks if the limit is reached already.
     known = await _load_instants(await unit.connection(), _SELECT_INSTANTS, limits)
     at = int(now().timestamp())
     wait = _compute_wait(limits, known, at)
@@ -167,13 +188,13 @@ async def _count(unit: UnitOfWork, limits: Mapping[str, RateLimit]) -> CountedAt
         counted = await _load_instants(connection, _LOCK_INSTANTS, limits)
         instant = now()
         at = int(instant.timestamp())
-        recent = {it: limit.select_recent(counted[it], at) for it, limit in limits.items()}
+        recent = {subject: limit.select_recent(counted[subject], at) for subject, limit in limits.items()}
         wait = _compute_wait(limits, counted, at)
         if wait and not _is_ahead(counted, at):
             raise _too_many_attempts_problem(wait)
-        # Where the clock was set back, so is what was counted, or it would stay ahead for as long.
+        # If the clock was set back, stored instants are set back too (`recent`); otherwise they would count for longer.
         new = [] if wait else [at]
-        await _store_instants(connection, limits, {it: [*instants, *new] for it, instants in recent.items()}, at)
+        await _store_instants(connection, limits, {key: [*instants, *new] for key, instants in recent.items()}, at)
         await _delete_expired(connection, instant)
     if wait:
         raise _too_many_attempts_problem(wait)
@@ -181,11 +202,11 @@ async def _count(unit: UnitOfWork, limits: Mapping[str, RateLimit]) -> CountedAt
 
 
 def _compute_wait(limits: Mapping[str, RateLimit], counted: Mapping[str, Collection[int]], at: int) -> int:
-    return max(limit.compute_wait(limit.select_recent(counted[it], at), at) for it, limit in limits.items())
+    return max(limit.compute_wait(limit.select_recent(counted[key], at), at) for key, limit in limits.items())
 
 
 def _is_ahead(counted: Mapping[str, Collection[int]], at: int) -> bool:
-    """Whether the clock was set back since something was counted."""
+    """Whether a stored instant is in the future, because the clock was set back."""
     return any(max(instants, default=at) > at for instants in counted.values())
 
 
@@ -194,17 +215,17 @@ def _too_many_attempts_problem(wait: int) -> TooManyAttempts:
 
 
 async def _load_instants(
-    connection: AsyncConnection, of: "Select[str, str]", subjects: Collection[str]
+    connection: AsyncConnection, statement: "Select[str, str]", subjects: Collection[str]
 ) -> dict[str, list[int]]:
-    """Return what was counted against each subject."""
-    rows = await connection.execute(of, {"subjects": list(subjects)})
-    known = {row.subject: [int(it) for it in row.instants.split()] for row in rows}
+    """Return the counted instants of each subject."""
+    rows = await connection.execute(statement, {"subjects": list(subjects)})
+    known = {row.subject: [int(instant) for instant in row.instants.split()] for row in rows}
     return {subject: known.get(subject, []) for subject in subjects}
 
 
 async def _insert_missing(connection: AsyncConnection, subjects: Collection[str]) -> None:
-    # Whether a subject was known or not, the database is asked the same: the time it takes tells nobody of a name.
-    rows = [{"subject": it, "instants": "", "expires_at": now()} for it in subjects]
+    # Inserted also if they exist: the same statements run for known and unknown names, so their time reveals nothing.
+    rows = [{"subject": subject, "instants": "", "expires_at": now()} for subject in subjects]
     await connection.execute(_INSERT_MISSING[connection.dialect.name], rows)
 
 
@@ -213,11 +234,11 @@ async def _store_instants(
 ) -> None:
     rows = [
         {
-            "subject": it,
+            "subject": subject,
             "instants": " ".join(map(str, instants)),
-            "expires_at": _compute_row_expiry(max(instants, default=at - limits[it].seconds), limits[it]),
+            "expires_at": _compute_row_expiry(max(instants, default=at - limits[subject].seconds), limits[subject]),
         }
-        for it, instants in counted.items()
+        for subject, instants in counted.items()
     ]
     await connection.execute(_UPSERT[connection.dialect.name], rows)
 
