@@ -1,1 +1,1 @@
-"""What one user owns, behind `core.Ledger`: a new noun is a folder here, with a `schemas.py` of its own."""
+"""What one user owns, reached through `core.Ledger`. A new noun is a folder here with a `schemas.py` of its own."""

@@ -1,4 +1,4 @@
-"""Categories: the names that a user sorts expenses under."""
+"""Categories: create, read, change and delete them, and find them by name."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
@@ -50,7 +50,7 @@ _SELECT_BUDGETS_OF_BOTH = select(Budget.id, Budget.category_id, Budget.currency,
 
 
 async def list_categories(ledger: Ledger, *, with_usage: bool) -> list[CategoryWithUsage]:
-    """Return all categories, by name, each with its use if asked."""
+    """Return all categories, sorted by name; `with_usage` adds the number of expenses and the last day."""
     categories = await ledger.fetch_all(_ALL)
     if not with_usage:
         return [CategoryWithUsage(**row._asdict()) for row in categories]
@@ -64,7 +64,7 @@ async def read_category(ledger: Ledger, category_id: int) -> CategoryAnswer:
 
 
 async def create_category(ledger: Ledger, data: CategoryCreate) -> CategoryAnswer:
-    """Make a category; raise AlreadyExists where the name is taken."""
+    """Create a category; raise AlreadyExists if another one has this name."""
     await _refuse_taken_name(ledger, data.name)
     return await read_category(ledger, await _insert(ledger, data.name, data.color, "/name"))
 
@@ -72,7 +72,7 @@ async def create_category(ledger: Ledger, data: CategoryCreate) -> CategoryAnswe
 async def change_category(
     ledger: Ledger, category_id: int, change: CategoryUpdate, condition: Precondition
 ) -> CategoryAnswer:
-    """Change the fields sent; a new name touches every expense and budget that is read under it."""
+    """Change the fields that were sent; a new name also gives the category's expenses and budgets the new revision."""
     row = await _load_category(ledger, category_id)
     refuse_changed_row(row.revision, condition, change.revision)
     values = {name: value for name, value in change.dump_sent().items() if value != getattr(row, name)}
@@ -89,9 +89,10 @@ async def change_category(
 
 
 async def delete_category(ledger: Ledger, category_id: int, heir: CategoryDeleteQuery, condition: Precondition) -> None:
-    """Delete a category; its expenses and budgets go to the one named; or they become uncategorised and these end.
+    """Delete a category.
 
-    With neither, one that holds any is CategoryInUse.
+    With `move_to`, its expenses and budgets move to that category. With `uncategorized`, the expenses lose their
+    category and the budgets are deleted. With neither, raise CategoryInUse if it has expenses or budgets.
     """
     row = await _load_category(ledger, category_id)
     refuse_changed_row(row.revision, condition)
@@ -108,21 +109,21 @@ async def delete_category(ledger: Ledger, category_id: int, heir: CategoryDelete
 
 
 async def find_or_create_category(ledger: Ledger, name: str | None) -> tuple[int | None, str | None]:
-    """Return the id and the spelling of the category of this name, made now if there is none; of None, nothing."""
+    """Return id and stored name of the category, creating it if there is none; (None, None) for None."""
     if name is None:
         return None, None
-    found = await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
-    return (found[0], found[1]) if found else (await _insert(ledger, name, None, "/category"), name)
+    row = await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
+    return (row[0], row[1]) if row else (await _insert(ledger, name, None, "/category"), name)
 
 
 async def find_category_id(ledger: Ledger, name: str | None) -> int | None:
-    """Return the id of the category of this name, or None where there is none."""
-    found = None if name is None else await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
-    return None if found is None else int(found[0])
+    """Return the id of the category of this name, or None."""
+    row = None if name is None else await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
+    return None if row is None else int(row[0])
 
 
 def build_category(row: Row[Any]) -> CategoryAnswer:
-    """Return the category of a row that was read by READING."""
+    """Build the answer from a row of SELECT_CATEGORIES."""
     return CategoryAnswer.model_validate(row._asdict())
 
 
@@ -138,27 +139,28 @@ async def _load_category(ledger: Ledger, category_id: int) -> Row[Any]:
 
 
 async def _refuse_taken_name(ledger: Ledger, name: str, *, but: int | None = None) -> None:
-    taken = await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
-    if taken and taken[0] != but:
-        entry = field_error("/name", "already_exists", "You have a category of this name.")
-        raise AlreadyExists(errors=[entry], members={"existing_id": taken[0]})
+    holder = await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
+    if holder and holder[0] != but:
+        error = field_error("/name", "already_exists", "You have a category of this name.")
+        raise AlreadyExists(errors=[error], members={"existing_id": holder[0]})
 
 
 async def find_categories(ledger: Ledger, keys: Collection[str]) -> dict[str, tuple[int, str]]:
-    """Return the id and the spelling of each category that there is, by the key of its name."""
-    found = await ledger.fetch_all(_SELECT_NAMES.where(Category.name_key.in_(keys))) if keys else []
-    return {row.name_key: (row.id, row.name) for row in found}
+    """Return id and stored name of the categories that exist, by the key of their name."""
+    rows = await ledger.fetch_all(_SELECT_NAMES.where(Category.name_key.in_(keys))) if keys else []
+    return {row.name_key: (row.id, row.name) for row in rows}
 
 
 async def create_categories(ledger: Ledger, names: Sequence[str]) -> dict[str, tuple[int, str]]:
-    """Make new categories, as many as there is room for, and return them like `named`."""
+    """Create categories, whose number the caller has checked, and return them like find_categories."""
     revision = await ledger.take_revision()
     instants = {"created_at": ledger.instant, "updated_at": ledger.instant}
     rows = [
-        {"name": it, "name_key": make_name_key(it), "color": None, "revision": revision, **instants} for it in names
+        {"name": name, "name_key": make_name_key(name), "color": None, "revision": revision, **instants}
+        for name in names
     ]
     await ledger.insert_all(Category, rows)
-    return await find_categories(ledger, {make_name_key(it) for it in names})
+    return await find_categories(ledger, {make_name_key(name) for name in names})
 
 
 async def count_remaining(ledger: Ledger) -> int:
@@ -167,7 +169,7 @@ async def count_remaining(ledger: Ledger) -> int:
 
 
 def too_many_categories_problem(pointer: str) -> TooMany:
-    """Return the refusal of more categories than an account holds, and blame the field that names one more."""
+    """Return the problem of too many categories; `pointer` is the field that names the new one."""
     detail = f"An account holds at most {MAX_CATEGORIES:,} categories."
     return TooMany(detail, errors=[field_error(pointer, "not_allowed", detail)])
 
@@ -176,8 +178,8 @@ async def _insert(ledger: Ledger, name: str, color: str | None, pointer: str) ->
     if await count_remaining(ledger) <= 0:
         raise too_many_categories_problem(pointer)
     revision = await ledger.take_revision()
-    made = await ledger.insert(Category, name=name, name_key=make_name_key(name), color=color, revision=revision)
-    return get_inserted_id(made)
+    result = await ledger.insert(Category, name=name, name_key=make_name_key(name), color=color, revision=revision)
+    return get_inserted_id(result)
 
 
 async def _find_target(ledger: Ledger, category_id: int, move_to: str) -> int:
@@ -198,28 +200,28 @@ async def _refuse_in_use(ledger: Ledger, category_id: int) -> None:
 async def _stamp_rows(
     ledger: Ledger, table: type[Expense | Budget], category_id: int, changed: Mapping[str, int | None] | None = None
 ) -> None:
-    """Give every row of a category the transaction's revision, as it reads anew, and the values that changed."""
-    touched = {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
-    its_rows = table.owner_id == bindparam("owner"), table.category_id == category_id
-    await ledger.execute(update(table).where(*its_rows).values({**(changed or {}), **touched}))
+    """Give the category's rows the transaction's revision, because their answers change, and the `changed` values."""
+    stamp = {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
+    condition = table.owner_id == bindparam("owner"), table.category_id == category_id
+    await ledger.execute(update(table).where(*condition).values({**(changed or {}), **stamp}))
 
 
 async def _move_or_delete_budgets(ledger: Ledger, category_id: int, target: int | None) -> None:
-    """Move a category's budgets to another, and end those in whose place one stands there, or all without another.
+    """Move a category's budgets to the target category; delete those for which the target has one already.
 
-    A budget without a category would be for all spending.
+    Without a target all are deleted, because a budget without a category is for all spending.
     """
     budgets = await ledger.fetch_all(_SELECT_BUDGETS_OF_BOTH, row_id=category_id, target=target)
-    standing = {(it.currency, it.period) for it in budgets if it.category_id == target}
-    own = {it.id: (it.currency, it.period) for it in budgets if it.category_id == category_id}
-    ended = [row_id for row_id, place in own.items() if target is None or place in standing]
-    if moved := own.keys() - set(ended):
+    target_kinds = {(row.currency, row.period) for row in budgets if row.category_id == target}
+    kinds = {row.id: (row.currency, row.period) for row in budgets if row.category_id == category_id}
+    ended = [row_id for row_id, kind in kinds.items() if target is None or kind in target_kinds]
+    if moved := kinds.keys() - set(ended):
         values = {"category_id": target, "revision": await ledger.take_revision(), "updated_at": ledger.instant}
         await ledger.execute(update(Budget).where(*_match_budgets(moved)).values(values))
     if ended:
         revision = await ledger.take_revision()
-        left = select(Budget.owner_id, literal("budget"), Budget.id, literal(revision)).where(*_match_budgets(ended))
-        into = insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], left)
+        rows = select(Budget.owner_id, literal("budget"), Budget.id, literal(revision)).where(*_match_budgets(ended))
+        into = insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], rows)
         await ledger.execute(into)
         await ledger.execute(delete(Budget).where(*_match_budgets(ended)))
 

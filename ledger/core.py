@@ -1,4 +1,20 @@
-"""The Ledger: one user's expenses, categories and budgets, and the way to them."""
+"""The Ledger: the only access to one user's expenses, categories and budgets.
+
+Its lock is one row of `ledgers`, which has the ledger's revision and the number of expenses that are not deleted:
+
+    request A                                        request B, another writer of the same ledger
+    lock()           wait in the queue, BEGIN,       lock()    waits: in the process in the queue,
+                     SELECT … FOR UPDATE: 31                   between processes for A's row lock
+    take_revision()  UPDATE ledgers: 32
+    insert, update   the rows get revision 32
+    take_revision()  still 32: one per transaction
+    COMMIT           releases the lock               SELECT … FOR UPDATE: 32
+                                                     take_revision() is 33
+
+So a ledger has one writer at a time, revisions are taken without gaps and commit in order, and a transaction that
+changes nothing takes none. ETags, the trash, undo and the change feed rely on this. Readers do not lock; they know the
+revision that was read together with the caller, before any other row.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,7 +33,7 @@ from values import periods
 MAX_EXPENSES: Final = 1_000_000
 CHUNK_SIZE: Final = 2_000
 
-# A writer locks this one row by its primary key: a locking join deadlocks, and `users` is what foreign keys lock.
+# A writer locks only this row, by primary key: a locking join deadlocks, and foreign keys lock rows of `users`.
 _LOCK: Final = Prepared(
     select(LedgerState.revision, LedgerState.expense_count, LedgerState.swept_on)
     .where(LedgerState.owner_id == bindparam("owner"))
@@ -31,17 +47,15 @@ _ADVANCE: Final = Prepared(
 
 
 class Ledger:
-    """One user's expenses, categories and budgets.
+    """Runs statements on one user's expenses, categories and budgets.
 
-    Every statement gets the owner; one without a place for it is refused.
-
-    Reads need nothing more. Before the first write comes `lock`: from then on this is the ledger's only writer, and the
-    first change takes the next revision.
+    Each statement gets the parameter `owner`; the engine refuses one that does not name it (infra.ownership). Writes
+    need `lock` first, and raise RuntimeError without it.
     """
 
     def __init__(self, owner: Caller, unit: UnitOfWork, trash_days: int) -> None:
         self.owner = owner
-        # One for all that is asked and written: what is read on one day must not be tagged with the next.
+        # One instant for the whole request, so that an answer for one day does not get the ETag of the next.
         self.instant = now()
         self._trash_days = trash_days
         self._unit = unit
@@ -51,28 +65,28 @@ class Ledger:
 
     @property
     def today(self) -> date:
-        """The day it is for the owner."""
+        """The calendar day in the owner's time zone at the start of the request."""
         return periods.compute_today(self.instant, self.owner.timezone)
 
     @property
     def trash_start(self) -> datetime:
-        """The start of the trash, a midnight (UTC): what was deleted before has expired."""
+        """The midnight (UTC) before which deleted expenses have expired."""
         midnight = self.instant.replace(hour=0, minute=0, second=0)
         return midnight - timedelta(days=self._trash_days)
 
     @property
     def revision(self) -> int:
-        """The revision that the ledger is at, with what this transaction did to it."""
+        """The ledger's revision, including the one that this transaction has taken."""
         locked_at = self._locked[0] if self._locked else self.owner.revision
         return locked_at if self._revision is None else self._revision
 
     @property
     def is_sweep_due(self) -> bool:
-        """Whether it is a day (UTC) on which nothing that has expired was cleared out of it yet."""
+        """Whether expired rows were not yet deleted today (UTC); False before `lock`."""
         return self._swept_on is not None and self._swept_on < self.instant.date()
 
     async def lock(self) -> None:
-        """Wait for the turn, begin the transaction and lock the ledger; raise InvalidToken if the account is gone."""
+        """Wait in the queue, begin the transaction, lock the ledger; raise InvalidToken if the account is deleted."""
         connection = await self._unit.begin(self.owner.id)
         row = await _LOCK.fetch_one(connection, {"owner": self.owner.id})
         if row is None:
@@ -80,57 +94,57 @@ class Ledger:
         *locked, self._swept_on = row
         self._locked = (locked[0], locked[1])
 
-    async def fetch_all_prepared(self, read: Prepared, **parameters: object) -> list[TupleRow]:
-        """Return the rows of a prepared read."""
-        return await read.fetch_all(await self._unit.connection(), {"owner": self.owner.id, **parameters})
+    async def fetch_all_prepared(self, prepared: Prepared, **parameters: object) -> list[TupleRow]:
+        """Return the rows of a prepared SELECT."""
+        return await prepared.fetch_all(await self._unit.connection(), {"owner": self.owner.id, **parameters})
 
-    async def fetch_one_prepared(self, read: Prepared, **parameters: object) -> TupleRow | None:
-        """Return the one row of a prepared read, or None."""
-        return await read.fetch_one(await self._unit.connection(), {"owner": self.owner.id, **parameters})
+    async def fetch_one_prepared(self, prepared: Prepared, **parameters: object) -> TupleRow | None:
+        """Return the first row of a prepared SELECT, or None."""
+        return await prepared.fetch_one(await self._unit.connection(), {"owner": self.owner.id, **parameters})
 
     async def write_prepared(self, prepared: Prepared, **parameters: object) -> int:
-        """Run a prepared INSERT or UPDATE and return the id of the row inserted, if one was."""
+        """Run a prepared INSERT or UPDATE; return the id of the inserted row, or 0."""
         self._refuse_unlocked()
         connection = await self._unit.connection()
         return await prepared.write(connection, {"owner": self.owner.id, "owner_id": self.owner.id, **parameters})
 
     async def execute(self, statement: Executable, **parameters: object) -> CursorResult[Any]:
-        """Run a statement on the owner's rows; it says where the owner goes with `:owner`."""
+        """Run a statement, which names the owner by the bind parameter `owner`."""
         if statement.is_dml:
             self._refuse_unlocked()
         connection = await self._unit.connection()
         return await connection.execute(statement, {"owner": self.owner.id, **parameters})
 
     async def fetch_all(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
-        """Return all the rows that a statement finds."""
+        """Return all rows of a statement."""
         return (await self.execute(statement, **parameters)).all()
 
     async def fetch_chunks(self, statement: Executable, **parameters: object) -> AsyncIterator[Sequence[Row[Any]]]:
-        """Yield the rows that a statement finds, some thousand at a time; others get their turn in between."""
+        """Yield the rows in chunks of 2,000; other requests are served in between."""
         for rows in (await self.execute(statement, **parameters)).partitions(CHUNK_SIZE):
             yield rows
             await asyncio.sleep(0)
 
     async def fetch_one(self, statement: Executable, **parameters: object) -> Row[Any] | None:
-        """Return the one row that a statement finds, or None."""
+        """Return the only row of a statement, or None."""
         return (await self.execute(statement, **parameters)).one_or_none()
 
     async def insert(self, table: type[Owned], **values: object) -> CursorResult[Any]:
-        """Insert one row of the owner's; `get_inserted_id` knows the number that it was given, if it was."""
+        """Insert one row of the owner; `get_inserted_id` reads the new id from the result."""
         self._refuse_unlocked()
         connection = await self._unit.connection()
         return await connection.execute(insert(table), {"owner_id": self.owner.id, **values})
 
     async def insert_all(self, table: type[Owned], rows: Sequence[Mapping[str, object]]) -> None:
-        """Insert many rows of the owner's in one statement, all of the same columns, in their order."""
+        """Insert many rows of the owner in one statement, in their order; all have the same columns."""
         self._refuse_unlocked()
         connection = await self._unit.connection()
         await connection.execute(insert(table), [{"owner_id": self.owner.id, **row} for row in rows])
 
     async def take_revision(self, *, expenses: int = 0) -> int:
-        """Take the transaction's revision, once, and count `expenses` live ones more (or fewer).
+        """Return the transaction's revision, taking it at the first call; add `expenses` to the number of expenses.
 
-        Raises TooMany where the ledger is full.
+        Raises TooMany if the ledger would have more than 1,000,000.
         """
         revision, count = self._refuse_unlocked()
         self.refuse_too_many(expenses)
@@ -141,7 +155,7 @@ class Ledger:
         return self._revision
 
     def refuse_too_many(self, more: int) -> None:
-        """Raise TooMany where the ledger cannot hold so many expenses more."""
+        """Raise TooMany if the ledger cannot hold `more` more expenses."""
         _, count = self._refuse_unlocked()
         if more > 0 and count + more > MAX_EXPENSES:
             raise TooMany(f"A ledger holds at most {MAX_EXPENSES:,} expenses.")

@@ -1,4 +1,4 @@
-"""What changing a row has in common, whatever row it is: its preconditions, and its amount and currency."""
+"""What all changes of rows have in common: the check of preconditions, and of an amount with its currency."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,38 +16,38 @@ NO_ETAG_FOR_MANY: Final = "Many rows have no ETag that could match: send *, or l
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What must be so of the row that a change is for."""
+    """The If-Match and If-None-Match of a request (RFC 9110 section 13.1)."""
 
     if_match: frozenset[str] | None = None
     if_none_match: frozenset[str] | None = None
 
     def list_failures(self, revision: int | None) -> list[FieldError]:
-        """Return what of it is not so of a row at this revision; of many rows at once (None) no tag is the tag."""
+        """Return the preconditions that fail for a row at `revision`; None: for several rows, which match no ETag."""
         tag = "" if revision is None else write_row_etag(revision)
-        entries = []
+        errors = []
         if self.if_match is not None and "*" not in self.if_match and tag not in self.if_match:
-            entries.append(
+            errors.append(
                 header_error(IF_MATCH, "precondition_failed", NO_ETAG_FOR_MANY if revision is None else ETAG_CHANGED)
             )
         if self.if_none_match is not None and is_weak_match(tag, self.if_none_match):
-            entries.append(header_error(IF_NONE_MATCH, "precondition_failed", "There is such a row."))
-        return entries
+            errors.append(header_error(IF_NONE_MATCH, "precondition_failed", "There is such a row."))
+        return errors
 
 
 REVISION_CHANGED: Final = field_error("/revision", "precondition_failed", "The row's revision is another now.")
 
 
 def refuse_changed_row(revision: int | None, condition: Precondition, sent: int | None = None) -> None:
-    """Raise PreconditionFailed where a row, at this revision, is not what the change is for; many rows have none."""
-    unmet = condition.list_failures(revision)
+    """Raise PreconditionFailed if the row at `revision` (None: several rows) has changed since the client read it."""
+    failures = condition.list_failures(revision)
     if sent not in {None, revision}:
-        unmet.append(REVISION_CHANGED)
-    if unmet:
-        raise PreconditionFailed(NO_ETAG_FOR_MANY if revision is None else "", errors=unmet)
+        failures.append(REVISION_CHANGED)
+    if failures:
+        raise PreconditionFailed(NO_ETAG_FOR_MANY if revision is None else "", errors=failures)
 
 
 def convert_amount(amount: Decimal, currency: str) -> int:
-    """Return an amount in thousandths; raise ValidationFailed where the currency has not so many decimals."""
+    """Convert an amount to thousandths; raise ValidationFailed if it has more decimals than the currency."""
     try:
         return money.to_thousandths(amount, currency)
     except money.TooManyDecimals as error:
@@ -55,13 +55,13 @@ def convert_amount(amount: Decimal, currency: str) -> int:
 
 
 def build_money_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row's amount and currency after the fields sent; an amount that was not sent must fit a new currency."""
+    """Return a row's new amount and currency; an amount that was not sent must fit the decimals of a new currency."""
     currency = fields.get("currency", row["currency"])
     if "amount" in fields:
         return {"amount": convert_amount(fields["amount"], currency), "currency": currency}
-    kept = Decimal(money.write_amount(row["amount"], row["currency"])).normalize()
+    amount = Decimal(money.write_amount(row["amount"], row["currency"])).normalize()
     try:
-        return {"amount": money.to_thousandths(kept, currency), "currency": currency}
+        return {"amount": money.to_thousandths(amount, currency), "currency": currency}
     except money.TooManyDecimals as error:
-        entry = field_error("/currency", error.code, f"{error} Send an amount too.")
-        raise ValidationFailed(errors=[entry]) from None
+        currency_error = field_error("/currency", error.code, f"{error} Send an amount too.")
+        raise ValidationFailed(errors=[currency_error]) from None

@@ -1,4 +1,4 @@
-"""Idempotency: the answer to a request that bore an Idempotency-Key, stored together with what the request did."""
+"""Idempotency-Key: the answer of a request is stored in the transaction of its effect, and returned to a repetition."""
 
 import re
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ _FORGET: Final = delete(RememberedAnswer).where(_MINE, _THIS)
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """What is kept of an answer: what a client may want of it again."""
+    """The parts of an answer that are stored."""
 
     status: int
     location: str | None
@@ -55,7 +55,7 @@ class StoredAnswer:
 
 
 def parse_key(lines: Sequence[str]) -> str:
-    """Return the one Idempotency-Key, or raise ValidationFailed: it has 1 to 255 visible characters of ASCII."""
+    """Return the key; raise ValidationFailed unless there is one, of 1 to 255 visible ASCII characters."""
     if len(lines) > 1 or not _KEY_PATTERN.fullmatch(lines[0]):
         detail = (
             f"Send one key of 1 to {IDEMPOTENCY_KEY_LENGTH} visible ASCII characters without spaces, such as a UUID."
@@ -65,21 +65,21 @@ def parse_key(lines: Sequence[str]) -> str:
 
 
 async def recall(ledger: Ledger, key: str, request: str) -> StoredAnswer | None:
-    """Return what was answered under this key within a day; raise IdempotencyKeyReused if that was another request."""
+    """Return the answer stored under this key in the last 24 hours; raise IdempotencyKeyReused for another request."""
     row = await ledger.fetch_one_prepared(_RECALL, key=key)
     if row is None:
         return None
-    remembered, *answer, created_at = row
+    stored_request, *answer, created_at = row
     if created_at < ledger.instant - KEY_LIFETIME:
         await ledger.execute(_FORGET, key=key)
         return None
-    if remembered != request:
+    if stored_request != request:
         raise IdempotencyKeyReused
     return StoredAnswer(*answer)
 
 
 async def remember(ledger: Ledger, key: str, request: str, answer: StoredAnswer) -> None:
-    """Store an answer in the transaction whose answer it is."""
+    """Store an answer, in the same transaction as its effect."""
     await ledger.write_prepared(
         _REMEMBER,
         key=key,

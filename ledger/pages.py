@@ -1,4 +1,12 @@
-"""Keyset cursors: where a page ended, bound to the query whose page it was."""
+"""Keyset cursors: the position after the last row of a page, valid only for the query of that page.
+
+    first page      ORDER BY spent_on DESC, id DESC LIMIT 51      the 51st row says that there is a next page
+    cursor          base64url of [fingerprint of filters and sort, "2026-11-20", 7] and, if the query has a
+                    relative period, the days that it meant on the first page
+    next page       … WHERE spent_on <= '2026-11-20' AND (spent_on < '2026-11-20' OR spent_on = '2026-11-20' AND id < 7)
+
+So a page costs the same wherever it is in the list, and rows that are added or deleted meanwhile do not shift it.
+"""
 
 import base64
 import hashlib
@@ -17,9 +25,9 @@ from values.spans import Span
 
 CURSOR_LENGTH: Final = 256
 
-# Each order of a list is an index with the owner first and the id last, read from one end or the other. The position
-# after a cursor has one form because both databases walk the index for it: an OR alone scans on SQLite, a row
-# constructor on MySQL, and without the equality MySQL skips the rows of the cursor's own value one by one.
+# Each sort order has an index, with the owner first and the id last. The condition has this form because both databases
+# answer it by a range of the index: an OR alone scans on SQLite, and a row constructor on MySQL. Without
+# `column = :value` MySQL skips the rows of the cursor's own value one by one.
 CURSOR_VALUE: Final[BindParameter[Any]] = bindparam("value")
 CURSOR_ROW_ID: Final[BindParameter[Any]] = bindparam("row_id")
 PAGE_SIZE: Final = bindparam("limit", type_=Integer)
@@ -27,53 +35,53 @@ Column = InstrumentedAttribute[Any]
 
 
 def build_before_condition(column: Column, row_id: Column) -> ColumnElement[bool]:
-    """Return the condition on rows that lie before the cursor's, in an order by this column and the id."""
+    """Return the condition for rows with a smaller (column, id) than the cursor's row."""
     return (column <= CURSOR_VALUE) & ((column < CURSOR_VALUE) | ((column == CURSOR_VALUE) & (row_id < CURSOR_ROW_ID)))
 
 
 def build_after_condition(column: Column, row_id: Column) -> ColumnElement[bool]:
-    """Return the condition on rows that lie behind the cursor's, in an order by this column and the id."""
+    """Return the condition for rows with a greater (column, id) than the cursor's row."""
     return (column >= CURSOR_VALUE) & ((column > CURSOR_VALUE) | ((column == CURSOR_VALUE) & (row_id > CURSOR_ROW_ID)))
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page ended: its last row, and the days that a relative period meant on the first page."""
+    """The position after a page: its last row, and the days that a relative period meant on the first page."""
 
     query: str
-    """Fingerprint of the filters and the sort that the page belongs to."""
+    """The fingerprint of the page's filters and sort."""
     value: date | int
-    """The last row's sort value: its day, or its amount in thousandths."""
+    """The last row's sort value: its day, its amount in thousandths, or in the trash its revision."""
     row_id: int
     span: Span | None
 
     def encode(self) -> str:
-        """Return the cursor as its opaque text."""
+        """Return the text of the cursor, opaque to clients."""
         value = self.value.isoformat() if isinstance(self.value, date) else self.value
         days = (self.span.first.isoformat(), self.span.last.isoformat()) if self.span else ()
         return encode_parts(self.query, value, self.row_id, *days)
 
 
 def encode_parts(*parts: str | int) -> str:
-    """Return the text of a cursor with these parts."""
-    plain = json.dumps(parts, separators=(",", ":"))
-    return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+    """Return the text of a cursor: its parts as JSON in base64url."""
+    text = json.dumps(parts, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_parts(text: str) -> list[Any]:
-    """Return the parts of a cursor's text; raise ValueError, TypeError or RecursionError where it is none of ours."""
+    """Return the parts of a cursor's text; raise ValueError, TypeError or RecursionError if it is malformed."""
     if len(text) > CURSOR_LENGTH:
         raise ValueError
     return list(json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)))
 
 
-def fingerprint_query(asked: object) -> str:
-    """Return a short name for what a query asks, the same for the same filters and sort."""
-    return hashlib.blake2s(repr(asked).encode(), digest_size=9).hexdigest()
+def fingerprint_query(query: object) -> str:
+    """Return a short hash of a query, equal for equal filters and sort."""
+    return hashlib.blake2s(repr(query).encode(), digest_size=9).hexdigest()
 
 
 def parse_cursor(text: str, query: str, sorted_by: type[date] | type[int]) -> Cursor:
-    """Return the cursor that `text` is; raise ValidationFailed where it is broken or belongs to another query."""
+    """Parse a cursor; raise ValidationFailed if it is malformed or belongs to another query."""
     try:
         cursor = _parse_parts(text)
     except (ValueError, TypeError, RecursionError):
@@ -92,19 +100,19 @@ def _parse_parts(text: str) -> Cursor:
 
 
 def check_integer(number: object) -> int:
-    """Return a part of a cursor that must be a number which the database can compare; raise ValueError otherwise."""
+    """Return a part of a cursor; raise ValueError if it is not an integer within the database's range."""
     if type(number) is not int or abs(number) > LARGEST_ID:
         raise ValueError
     return number
 
 
 def malformed_cursor_problem() -> ValidationFailed:
-    """Return the refusal of a cursor that is none."""
+    """Return the problem of a malformed cursor."""
     detail = "This is no cursor of ours; start again without it."
     return ValidationFailed(errors=[parameter_error("cursor", "malformed", detail)])
 
 
 def foreign_cursor_problem() -> ValidationFailed:
-    """Return the refusal of a cursor that another query answered."""
+    """Return the problem of a cursor that belongs to another query."""
     detail = "This cursor belongs to other filters or another sort; start again without it."
     return ValidationFailed(errors=[parameter_error("cursor", "not_allowed", detail)])

@@ -1,1 +1,1 @@
-"""Budgets: how much may be spent in a period, and how it stands."""
+"""Budgets: limits of spending per period, and how much of them is used."""

@@ -1,4 +1,4 @@
-"""Budgets: how much a user means to spend, and how far they are."""
+"""Budgets: create, read, change and delete them; `status` computes how much of them is used."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -33,7 +33,7 @@ SELECT_BUDGETS: Final = (
     .outerjoin(Category, (Category.owner_id == Budget.owner_id) & (Category.id == Budget.category_id))
     .where(_MINE)
 )
-# Both databases put nulls first: all spending. There are a thousand at most.
+# Both databases sort nulls first: budgets for all spending. There are at most 1,000, so there are no pages.
 _ALL: Final = SELECT_BUDGETS.order_by(Category.name_key, Budget.currency, Budget.id)
 _ONE: Final = SELECT_BUDGETS.where(_THIS)
 _COUNT: Final = select(func.count()).select_from(Budget).where(_MINE)
@@ -56,16 +56,16 @@ async def read_budget(ledger: Ledger, budget_id: int) -> BudgetAnswer:
 
 
 def budget_exists_problem(fields: Collection[str], existing_id: int) -> AlreadyExists:
-    """Return the refusal of a second budget of a kind, for which it blames the first of the fields that make one."""
-    blamed = next(name for name in ("category", "currency", "period") if name in fields)
+    """Return the problem of a second budget with the same category, currency and period; `fields` are those sent."""
+    field = next(name for name in ("category", "currency", "period") if name in fields)
     detail = "You have a budget for this category (or for all spending), currency and period: change that one."
     return AlreadyExists(
-        errors=[field_error(f"/{blamed}", "already_exists", detail)], members={"existing_id": existing_id}
+        errors=[field_error(f"/{field}", "already_exists", detail)], members={"existing_id": existing_id}
     )
 
 
 async def create_budget(ledger: Ledger, data: BudgetCreate) -> BudgetAnswer:
-    """Make a budget; raise AlreadyExists where there is one for the same category, currency and period."""
+    """Create a budget; raise AlreadyExists if there is one for the same category, currency and period."""
     if (await ledger.execute(_COUNT)).scalar_one() >= MAX_BUDGETS:
         raise TooMany(f"An account holds at most {MAX_BUDGETS:,} budgets.")
     currency = data.currency or ledger.owner.currency
@@ -80,7 +80,7 @@ async def create_budget(ledger: Ledger, data: BudgetCreate) -> BudgetAnswer:
 
 
 async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate, condition: Precondition) -> BudgetAnswer:
-    """Change the fields sent; the same values change nothing and take no revision."""
+    """Change the fields that were sent; if no value changes, no revision is taken."""
     row = await _load_budget(ledger, budget_id)
     refuse_changed_row(row["revision"], condition, change.revision)
     fields = change.dump_sent()
@@ -120,11 +120,11 @@ async def _load_budget(ledger: Ledger, budget_id: int) -> dict[str, Any]:
 
 
 async def _refuse_same_kind(ledger: Ledger, kind: Mapping[str, Any], fields: Collection[str]) -> None:
-    if standing := await ledger.fetch_one(_SELECT_SAME_KIND, **kind):
-        raise budget_exists_problem(fields, standing[0])
+    if existing := await ledger.fetch_one(_SELECT_SAME_KIND, **kind):
+        raise budget_exists_problem(fields, existing[0])
 
 
 def build_budget(row: Mapping[str, Any]) -> BudgetAnswer:
-    """Return the budget of a row that was read by READING."""
-    shown = {name: value for name, value in row.items() if name != "category_id"}
-    return BudgetAnswer(**shown | {"amount": money.write_amount(row["amount"], row["currency"])})
+    """Build the answer from a row of SELECT_BUDGETS."""
+    fields = {name: value for name, value in row.items() if name != "category_id"}
+    return BudgetAnswer(**fields | {"amount": money.write_amount(row["amount"], row["currency"])})

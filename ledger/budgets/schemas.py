@@ -1,4 +1,4 @@
-"""The schemas of budgets and of how they stand."""
+"""Schemas of budgets and their status."""
 
 from collections.abc import Mapping
 from datetime import date, datetime

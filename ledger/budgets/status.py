@@ -1,4 +1,13 @@
-"""How budgets stand: what was spent of each in its period, what is left, and what is to be expected."""
+"""The status of budgets on a day: what was spent in each budget's window, what is left, and what is projected.
+
+    window (month)   11-01 ............. on = 11-22 ............. 11-30
+                     spent so far (22 days elapsed)   dated later (bills)
+    spent            so far + later
+    projected        so far / 22 * 30 + later         only expenses up to `on` set the daily average (decision 19)
+    per day left     (amount - spent) / 9             `on` itself is one of the days left
+
+The state is the first that holds: `over`, spent > amount; `near`, spent >= 4/5 of it; `at_risk`, projected > amount.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,22 +25,22 @@ from models import Expense
 from values import money
 from values.spans import CALENDAR_UNITS, ONE_DAY, Span
 
-# A budget is nearly used up from this part of its amount on.
+# A budget is `near` its limit from 4/5 of its amount.
 NEAR_FRACTION: Final = (4, 5)
 SpentTally = Counter[tuple[str, bool, int | None, str]]
-"""Thousandths by period, whether they are dated later than the day, category (None: all spending) and currency."""
+"""Thousandths by (period, whether dated after `on`, category id or None for all spending, currency)."""
 
 
 async def read_status(ledger: Ledger, on: date) -> BudgetStatus:
-    """Tell how all budgets stand on a day: in two statements, however many there are."""
+    """Compute the status of all budgets on a day, in two statements."""
     budgets = await _load_budgets(ledger)
-    # The month is looked at in any case, for what has no budget.
+    # `unbudgeted` needs the month even if no budget has it.
     periods = {"month", *(budget["period"] for budget in budgets)}
-    # In an order of their own, so that the same periods make the same statement.
+    # Sorted, so that the same set of periods always gives the same statement.
     windows = {period: CALENDAR_UNITS[period].find(on, ledger.owner.month_start_day) for period in sorted(periods)}
     parts = [part for period, window in windows.items() for part in _split_window(period, window, on)]
     rows = await ledger.fetch_all(
-        select_spending([[Expense.spent_on.between(it.span.first, it.span.last)] for it in parts], by_category=True)
+        select_spending([[Expense.spent_on.between(one.span.first, one.span.last)] for one in parts], by_category=True)
     )
     tally = _tally_rows(parts, rows)
     month = [row for row in rows if parts[row.part].period == "month"]
@@ -43,7 +52,7 @@ async def read_status(ledger: Ledger, on: date) -> BudgetStatus:
 
 
 class WindowPart(NamedTuple):
-    """A part of a budget's window: up to the day that was asked about, or what is dated later."""
+    """A part of a budget's window: up to `on`, or after it."""
 
     period: str
     is_later: bool
@@ -66,22 +75,23 @@ def _tally_rows(parts: Sequence[WindowPart], rows: Iterable[Row[Any]]) -> SpentT
 
 
 def _build_unbudgeted(budgets: Sequence[Mapping[str, Any]], month: Iterable[Row[Any]], own: str) -> list[Unbudgeted]:
-    watched = {(it["category_id"], it["currency"]) for it in budgets if it["category_id"] is not None}
+    budgeted = {(row["category_id"], row["currency"]) for row in budgets if row["category_id"] is not None}
     totals: Counter[str] = Counter()
     for row in month:
-        if (row.category_id, row.currency) not in watched:
+        if (row.category_id, row.currency) not in budgeted:
             totals[row.currency] += row.total
     return [
-        Unbudgeted(currency=it, total=money.write_amount(totals[it], it)) for it in money.sort_own_first(totals, own)
+        Unbudgeted(currency=currency, total=money.write_amount(totals[currency], currency))
+        for currency in money.sort_own_first(totals, own)
     ]
 
 
 def _build_state(budget: Mapping[str, Any], window: Span, on: date, tally: SpentTally) -> BudgetState:
     amount, currency = budget["amount"], budget["currency"]
-    elapsed, left = Span(window.first, on).days, Span(on, window.last).days
+    elapsed, days_left = Span(window.first, on).days, Span(on, window.last).days
     so_far, later = (tally[budget["period"], is_later, budget["category_id"], currency] for is_later in (False, True))
     spent = so_far + later
-    # The days to come at the pace of those elapsed; what is dated later is known, and no pace.
+    # Expenses up to `on` set the daily average of the whole window; later ones are known and added as they are.
     projected = money.divide(so_far * window.days + later * elapsed, elapsed, currency)
     return BudgetState(
         budget=build_budget(budget),
@@ -89,8 +99,8 @@ def _build_state(budget: Mapping[str, Any], window: Span, on: date, tally: Spent
         spent=money.write_amount(spent, currency),
         remaining=money.write_amount(amount - spent, currency),
         percent_used=money.compute_percent(spent, amount),
-        days_left=left,
-        per_day_left=money.write_amount(money.divide_down(max(amount - spent, 0), left, currency), currency),
+        days_left=days_left,
+        per_day_left=money.write_amount(money.divide_down(max(amount - spent, 0), days_left, currency), currency),
         projected=money.write_amount(projected, currency),
         state=_judge(spent, projected, amount),
     )

@@ -1,1 +1,1 @@
-"""Expenses: their columns and rows, filters, bulk changes and the trash; `crud.py` at the root has the rest."""
+"""Expenses: rows, filters, bulk changes and the trash; `crud.py` at the root creates, reads and changes single ones."""

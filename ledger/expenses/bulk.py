@@ -1,4 +1,4 @@
-"""Many expenses at once: change or delete whatever a filter matches."""
+"""Bulk changes: change or delete all expenses that match a filter."""
 
 from typing import Any, Final
 
@@ -20,12 +20,14 @@ _MINE: Final = Expense.owner_id == bindparam("owner")
 async def change_matching(
     ledger: Ledger, query: BulkQuery, change: ExpenseChange, condition: Precondition
 ) -> BulkChange:
-    """Change whatever matches, in one statement; what has these values already stays untouched."""
+    """Change all matching expenses in one statement; rows that already have the new values are not touched."""
     matching = _build_conditions(ledger, query)
     refuse_changed_row(None, condition)
     values = await _build_values(ledger, change)
     is_new = "category_id" in values and values["category_id"] is None and change.category is not None
-    differs = true() if is_new else or_(false(), *(getattr(Expense, it).is_distinct_from(values[it]) for it in values))
+    differs = (
+        true() if is_new else or_(false(), *(getattr(Expense, key).is_distinct_from(values[key]) for key in values))
+    )
     counts = func.count().label("matched"), func.count(case((differs, 1))).label("differing")
     counted = (await ledger.execute(select(*counts).select_from(Expense).where(_MINE, *matching))).one()
     if query.dry_run or not counted.differing:
@@ -38,7 +40,7 @@ async def change_matching(
 
 
 async def delete_matching(ledger: Ledger, query: BulkQuery, condition: Precondition) -> BulkChange:
-    """Move whatever matches to the trash, in as many statements as one expense takes."""
+    """Move all matching expenses to the trash, with as many statements as for one."""
     matching = _build_conditions(ledger, query)
     refuse_changed_row(None, condition)
     counted = select(func.count()).select_from(Expense).where(_MINE, *matching)
@@ -49,7 +51,7 @@ async def delete_matching(ledger: Ledger, query: BulkQuery, condition: Precondit
 
 
 def _build_conditions(ledger: Ledger, query: BulkQuery) -> list[ColumnElement[bool]]:
-    """Return the conditions on what to change; raise FilterRequired where there are none."""
+    """Return the conditions of the filter; raise FilterRequired if there are none."""
     matching = list(query.clauses(query.resolve_span(ledger.today, ledger.owner.month_start_day)))
     if not matching:
         raise FilterRequired

@@ -1,4 +1,4 @@
-"""One grammar of filters for lists, export, reports and bulk edits of expenses."""
+"""The filters of expenses, the same for lists, reports and bulk changes."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -31,7 +31,7 @@ MAX_START_DAY = 28
 
 
 def _check_period(value: str) -> str:
-    # Its spelling is looked at here; what it means depends on the user's today, and on the day their months begin.
+    # Only the spelling is checked here; the days depend on the user's today and on the day on which their months begin.
     make_validator(lambda period: periods.resolve_period(period, SAMPLE_DAY, MAX_START_DAY))(value)
     return value
 
@@ -108,7 +108,7 @@ class ExpenseFilter(RequestModel):
         return most
 
     def resolve_span(self, today: date, month_start_day: int) -> Span | None:
-        """Return the days asked for, or None for all; raise ValidationFailed where the user's month has none."""
+        """Return the days of the filter, None for all; raise ValidationFailed if none is within 1900 to 2199."""
         if self.period is not None:
             try:
                 return periods.resolve_period(self.period, today, month_start_day)
@@ -120,11 +120,11 @@ class ExpenseFilter(RequestModel):
 
     @property
     def depends_on_today(self) -> bool:
-        """Whether it means other days tomorrow."""
+        """Whether the filter means other days tomorrow."""
         return self.period is not None and periods.is_relative(self.period)
 
     def clauses(self, span: Span | None) -> Iterator[ColumnElement[bool]]:
-        """Yield the conditions on a statement over expenses that binds `:owner`."""
+        """Yield the conditions for a SELECT, UPDATE or DELETE of expenses that binds the parameter `owner`."""
         if span is not None:
             yield Expense.spent_on.between(span.first, span.last)
         if self.category or self.uncategorized:
@@ -141,16 +141,16 @@ class ExpenseFilter(RequestModel):
             yield func.instr(Expense.description_key, word) > 0
 
     def _build_category_clauses(self) -> Iterator[ColumnElement[bool]]:
-        named = select(Category.id).where(Category.owner_id == bindparam("owner"))
+        owned = select(Category.id).where(Category.owner_id == bindparam("owner"))
         if len(self.category) == 1:
-            # As one value, so that the index on (owner_id, category_id, spent_on, id) gives the order of dates too.
+            # One value, not IN: so the index on (owner_id, category_id, spent_on, id) also gives the order by date.
             yield (
                 Expense.category_id
-                == named.where(Category.name_key == make_name_key(self.category[0])).scalar_subquery()
+                == owned.where(Category.name_key == make_name_key(self.category[0])).scalar_subquery()
             )
         elif self.category:
             yield Expense.category_id.in_(
-                named.where(Category.name_key.in_([make_name_key(name) for name in self.category]))
+                owned.where(Category.name_key.in_([make_name_key(name) for name in self.category]))
             )
         if self.uncategorized:
             yield Expense.category_id.is_(None)
@@ -164,9 +164,10 @@ class ExpenseQuery(PageQuery, ExpenseFilter):
     )
 
     def has_better_index(self, *, deep: bool) -> bool:
-        """Whether a filter is answered from another index than the sort's, which leaves fewer rows to look at.
+        """Whether another index than the sort order's may have fewer rows to read.
 
-        Days and amounts may, at the beginning of a list; deep in one there are many that match, and walking finds them.
+        A filter by day or amount counts only on the first page: far into a list many rows match, and walking the index
+        of the sort order finds them.
         """
         by_day = self.period is not None or self.from_ is not None or self.to is not None
         by_amount = self.min_amount is not None or self.max_amount is not None
@@ -174,7 +175,7 @@ class ExpenseQuery(PageQuery, ExpenseFilter):
         return bool(self.category or self.uncategorized or self.external_id is not None or (by_another and not deep))
 
     def dump_filters(self) -> dict[str, Any]:
-        """Return the filters and the sort, which a cursor belongs to."""
+        """Return the filters and the sort order, to which a cursor is bound."""
         return self.model_dump(exclude={"limit", "cursor", "with_count"})
 
 

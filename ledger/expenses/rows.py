@@ -58,7 +58,7 @@ def build_expense_from_columns(columns: Mapping[str, Any]) -> ExpenseAnswer:
 
 
 def build_new_columns(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
-    """Return the columns of a new expense, but for its category and its revision."""
+    """Return the columns of a new expense, except category and revision."""
     currency = data.currency or ledger.owner.currency
     sent = {name: getattr(data, name) for name in type(data).model_fields}
     return {
@@ -80,7 +80,7 @@ def build_columns(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def external_id_taken_problem(existing_id: int | None, *, is_deleted: bool = False) -> AlreadyExists:
-    """Return the refusal of an `external_id` that belongs to another expense, which is new where it has no id yet."""
+    """Return the problem of an `external_id` that another expense has; `existing_id` None: it is new in this batch."""
     holder = "A deleted" if is_deleted else "Another"
     error = field_error("/external_id", "already_exists", f"{holder} expense of yours has this id.")
     return AlreadyExists(errors=[error], members={} if existing_id is None else {"existing_id": existing_id})

@@ -1,4 +1,4 @@
-"""What is sent of changes to many expenses at once."""
+"""Schemas of bulk changes and of the restoration of a deletion."""
 
 from typing import Annotated
 

@@ -1,4 +1,14 @@
-"""The trash: deleted expenses, kept for a while under their old ids, and the way back."""
+"""The trash: deleted expenses, which can be restored under their old ids until they expire.
+
+    expenses  --- move_to_trash --->  trash + tombstone     the rows get the revision of the deletion
+              <-- restore ----------  (tombstone deleted)   and a new revision when they are restored
+                                      trash
+                                        |  TRASH_DAYS later: invisible, deleted by the next sweep;
+                                        v  or empty_trash, or a new expense with its external id
+                                      tombstone             stays, so that clients with a copy learn of the deletion
+
+A deletion is undone as a whole by its revision, which its rows have in the trash.
+"""
 
 from collections.abc import Collection
 from typing import Any, Final
@@ -28,7 +38,7 @@ _NOT_EXPIRED: Final = TrashedExpense.deleted_at >= bindparam("trash_start")
 _IDS: Final = select(TrashedExpense.id).where(_MY_TRASH, _NOT_EXPIRED).order_by(TrashedExpense.id)
 _COUNT: Final = select(func.count()).select_from(TrashedExpense).where(_MY_TRASH, _NOT_EXPIRED)
 
-# The last deleted first, which is the index on (owner_id, revision, id) from its end.
+# The last deleted first: the index on (owner_id, revision, id), read backwards.
 _PAGE: Final = (
     select_expenses(TrashedExpense, TrashedExpense.deleted_at)
     .where(_NOT_EXPIRED)
@@ -39,25 +49,25 @@ _NEXT_PAGE: Final = _PAGE.where(build_before_condition(TrashedExpense.revision, 
 
 
 async def move_to_trash(ledger: Ledger, count: int, *which: ColumnElement[bool], **parameters: Any) -> int:
-    """Move the `count` expenses that meet the conditions to the trash, leave tombstones, and return the revision."""
+    """Move the expenses that meet the conditions, `count` rows, to the trash; return the revision of the deletion."""
     revision = await ledger.take_revision(expenses=-count)
-    kept = [getattr(Expense, name) for name in _COPIED_COLUMNS]
-    moved = select(*kept, literal(revision), literal(ledger.instant)).where(_MINE, *which)
-    into = insert(TrashedExpense).from_select([*_COPIED_COLUMNS, "revision", "deleted_at"], moved)
+    columns = [getattr(Expense, name) for name in _COPIED_COLUMNS]
+    copies = select(*columns, literal(revision), literal(ledger.instant)).where(_MINE, *which)
+    into = insert(TrashedExpense).from_select([*_COPIED_COLUMNS, "revision", "deleted_at"], copies)
     await ledger.execute(into, **parameters)
-    left = select(Expense.owner_id, literal("expense"), Expense.id, literal(revision)).where(_MINE, *which)
-    await ledger.execute(insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], left), **parameters)
+    rows = select(Expense.owner_id, literal("expense"), Expense.id, literal(revision)).where(_MINE, *which)
+    await ledger.execute(insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], rows), **parameters)
     await ledger.execute(delete(Expense).where(_MINE, *which), **parameters)
     return revision
 
 
 def parse_trash_cursor(query: PageQuery) -> Cursor | None:
-    """Return where the page before ended; raise ValidationFailed where the cursor is none of the trash."""
+    """Parse the cursor of a page of the trash; raise ValidationFailed if it is another one."""
     return None if query.cursor is None else parse_cursor(query.cursor, _TRASH_FINGERPRINT, int)
 
 
 async def list_trash(ledger: Ledger, query: PageQuery, cursor: Cursor | None) -> ExpenseList:
-    """Return one page of the trash, the last deleted first, and where the next begins."""
+    """Return one page of the trash, the last deleted first, with the cursor of the next."""
     parameters: dict[str, Any] = {"limit": query.limit + 1, "trash_start": ledger.trash_start}
     if cursor:
         parameters |= {"value": cursor.value, "row_id": cursor.row_id}
@@ -72,20 +82,20 @@ async def list_trash(ledger: Ledger, query: PageQuery, cursor: Cursor | None) ->
 
 
 async def restore_expense(ledger: Ledger, expense_id: int) -> ExpenseAnswer:
-    """Bring one expense back, under its old id; one that is not deleted stays as it stands."""
+    """Restore one expense under its old id; one that is not deleted is returned unchanged."""
     live = await ledger.fetch_all_prepared(_SELECT_LIVE_ONE, row_id=expense_id)
     if not live:
-        buried = Tombstone.row_id == expense_id
-        if not await _restore(ledger, TrashedExpense.id == expense_id, buried):
+        tombstones = Tombstone.row_id == expense_id
+        if not await _restore(ledger, TrashedExpense.id == expense_id, tombstones):
             raise NotFound
         live = await ledger.fetch_all_prepared(_SELECT_LIVE_ONE, row_id=expense_id)
     return build_expense(live[0])
 
 
 async def restore_deletion(ledger: Ledger, deletion: int) -> BulkChange:
-    """Bring back what the change of this revision deleted, as far as it is in the trash; NotFound if nothing is."""
-    buried = Tombstone.revision == deletion
-    count = await _restore(ledger, TrashedExpense.revision == deletion, buried)
+    """Restore the expenses deleted at this revision that are still in the trash; raise NotFound if there are none."""
+    tombstones = Tombstone.revision == deletion
+    count = await _restore(ledger, TrashedExpense.revision == deletion, tombstones)
     if not count:
         raise NotFound(
             errors=[field_error("/revision", "not_found", "Nothing in the trash was deleted by this change.")]
@@ -93,41 +103,41 @@ async def restore_deletion(ledger: Ledger, deletion: int) -> BulkChange:
     return BulkChange(matched=count, revision=ledger.revision)
 
 
-async def _restore(ledger: Ledger, which: ColumnElement[bool], buried: ColumnElement[bool]) -> int:
-    """Move what meets the condition out of the trash, and return how many these are: all of one deletion.
+async def _restore(ledger: Ledger, which: ColumnElement[bool], tombstones: ColumnElement[bool]) -> int:
+    """Move the rows that meet the condition out of the trash and delete their tombstones; return how many.
 
-    `buried` says by an index which tombstones these are among; some may be of what is in the trash no more.
+    `tombstones` selects their tombstones by an index; it may also match those of rows that are no longer in the trash.
     """
     ids: list[int] = []
     async for rows in ledger.fetch_chunks(_IDS.where(which), trash_start=ledger.trash_start):
         ids += [row.id for row in rows]
     if ids:
         revision = await ledger.take_revision(expenses=len(ids))
-        # MySQL locks the numbering of the whole table while an INSERT … SELECT runs: nobody waits for a large one.
+        # MySQL locks the table's AUTO_INCREMENT during INSERT … SELECT, so rows are inserted in chunks of 2,000.
         for start in range(0, len(ids), CHUNK_SIZE):
             first, *_, last = [ids[start], *ids[start : start + CHUNK_SIZE]]
             await _insert_chunk(ledger, revision, which, TrashedExpense.id.between(first, last))
-        in_the_trash = select(TrashedExpense.id).where(_MY_TRASH, which)
+        restored_ids = select(TrashedExpense.id).where(_MY_TRASH, which)
         await ledger.execute(
-            delete(Tombstone).where(*_MY_EXPENSE_TOMBSTONES, buried, Tombstone.row_id.in_(in_the_trash))
+            delete(Tombstone).where(*_MY_EXPENSE_TOMBSTONES, tombstones, Tombstone.row_id.in_(restored_ids))
         )
         await ledger.execute(delete(TrashedExpense).where(_MY_TRASH, which))
     return len(ids)
 
 
 async def _insert_chunk(ledger: Ledger, revision: int, *which: ColumnElement[bool]) -> None:
-    kept = [getattr(TrashedExpense, name) for name in _COPIED_COLUMNS]
-    moved = select(*kept, literal(revision)).where(_MY_TRASH, *which)
-    await ledger.execute(insert(Expense).from_select([*_COPIED_COLUMNS, "revision"], moved))
+    columns = [getattr(TrashedExpense, name) for name in _COPIED_COLUMNS]
+    rows = select(*columns, literal(revision)).where(_MY_TRASH, *which)
+    await ledger.execute(insert(Expense).from_select([*_COPIED_COLUMNS, "revision"], rows))
 
 
 async def delete_expired(ledger: Ledger, ids: Collection[int]) -> None:
-    """Let go of these for good: they have expired, and what they still hold is wanted."""
+    """Delete these rows, which have expired, because a new expense has one of their external ids."""
     await ledger.execute(delete(TrashedExpense).where(_MY_TRASH, TrashedExpense.id.in_(ids)))
 
 
 async def empty_trash(ledger: Ledger, condition: Precondition) -> None:
-    """Let go of everything in the trash for good; external ids are free again, tombstones stay."""
+    """Delete all rows of the trash; their external ids can be used again, their tombstones stay."""
     refuse_changed_row(None, condition)
     if (await ledger.execute(_COUNT, trash_start=ledger.trash_start)).scalar_one():
         await ledger.execute(delete(TrashedExpense).where(_MY_TRASH))

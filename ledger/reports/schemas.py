@@ -1,4 +1,4 @@
-"""What is sent of reports."""
+"""Schemas of reports."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from values.shapes import OMITS_DEFAULTS, ResponseModel, with_example
 
 Dimension = Literal["category", "day", "week", "month", "quarter", "year", "weekday"]
 OnlyCompared = TotalText | SkipJsonSchema[None]
-"""Of what is there only in a comparison."""
+"""A field that is present only with `compare`."""
 
 
 class Days(ResponseModel):
@@ -184,15 +184,15 @@ class SpendingQuery(ExpenseFilter):
 
     @property
     def time_unit(self) -> str | None:
-        """The unit of time to group by, if there is one."""
+        """The unit of time in `group_by`, or None."""
         return next((name for name in self.group_by if name != "category"), None)
 
     @property
     def depends_on_today(self) -> bool:
-        """Whether it means other days tomorrow: this month does, and what is open at an end may."""
+        """Whether the report may mean other days tomorrow: this month does, and an open end may."""
         return super().depends_on_today or self.has_open_end or (self.from_ is None and self.period is None)
 
     @property
     def has_open_end(self) -> bool:
-        """Whether one end of the span was given without the other."""
+        """Whether only one of `from` and `to` was sent."""
         return (self.from_ is None) != (self.to is None)

@@ -1,4 +1,13 @@
-"""Reports: what was spent, added up by the database and folded into buckets."""
+"""The spending report: the database sums expenses by day, and these sums are folded into buckets.
+
+    query    resolve_report_span -> one span, or two with `compare`
+    SQL      select_spending: a row per span, day, category and currency        (at most 500,000)
+    fold     add each row to its bucket: day -> number of the bucket            (values.spans.BucketedSpan)
+    answer   build_report: a row per bucket, category and currency, with zeros  (at most 10,000)
+             compared with the bucket of the same number in the other span
+
+Amounts of different currencies are never added up.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +26,7 @@ from values.spans import BucketedSpan, Span
 from values.texts import make_name_key
 
 MAX_ROWS: Final = 10_000
-# Rows of the aggregate: many more would meet the deadline, and a 503 would only be asked again.
+# Rows of the aggregate: many more would reach the deadline, and a 503 would be repeated in vain.
 MAX_SUMS: Final = 500_000
 
 _MINE: Final = Expense.owner_id == bindparam("owner")
@@ -27,7 +36,7 @@ _FIRST_DAY: Final = select(Expense.spent_on).where(_MINE).order_by(Expense.spent
 
 @dataclass(slots=True)
 class SpendingSum:
-    """What expenses of one currency add up to, in thousandths."""
+    """The sum of expenses in one currency, in thousandths, with their number, least and greatest amount."""
 
     total: int = 0
     count: int = 0
@@ -35,7 +44,7 @@ class SpendingSum:
     most: int | None = None
 
     def add(self, total: int, count: int, least: int, most: int) -> None:
-        """Add what others add up to."""
+        """Add the sum of other expenses."""
         self.total += total
         self.count += count
         self.least = least if self.least is None else min(self.least, least)
@@ -43,13 +52,13 @@ class SpendingSum:
 
 
 BucketKey = tuple[int, str | None, str]
-"""The place of a bucket of time, a category and a currency."""
+"""The number of a bucket of time, a category's name or None, and a currency."""
 ZERO: Final = SpendingSum()
 
 
 @dataclass(frozen=True, slots=True)
 class ReportSpan:
-    """One of the spans that a report is about, divided: what was spent in each bucket, and in all."""
+    """The span of the report, or the one that it is compared with: its buckets, and the sums by bucket and in all."""
 
     division: BucketedSpan
     sums: dict[BucketKey, SpendingSum] = field(default_factory=dict)
@@ -57,13 +66,13 @@ class ReportSpan:
 
 
 def too_many_rows_problem() -> TooMany:
-    """Return the refusal of an answer with more than MOST_ROWS rows."""
+    """Return the problem of an answer with more than MAX_ROWS rows."""
     detail = f"A report has at most {MAX_ROWS:,} rows: ask for a shorter span, or for fewer or larger groups."
     return TooMany(detail, errors=[parameter_error("group_by", "out_of_range", detail)])
 
 
 def too_many_sums_problem() -> TooMany:
-    """Return the refusal of a report that is folded from more than MOST_SUMS rows of the aggregate."""
+    """Return the problem of a report that needs more than MAX_SUMS rows of the aggregate."""
     detail = (
         f"This adds up over {MAX_SUMS:,} sums of a day, category and currency: ask for a shorter span, or for less."
     )
@@ -71,27 +80,27 @@ def too_many_sums_problem() -> TooMany:
 
 
 def resolve_report_span(ledger: Ledger, query: SpendingQuery) -> Span:
-    """Return the days asked for, or this month; raise ValidationFailed where there are none of them."""
-    asked = query.resolve_span(ledger.today, ledger.owner.month_start_day)
-    return asked or periods.resolve_period("this-month", ledger.today, ledger.owner.month_start_day)
+    """Return the days that the query asks for, by default this month; raise ValidationFailed if there are none."""
+    span = query.resolve_span(ledger.today, ledger.owner.month_start_day)
+    return span or periods.resolve_period("this-month", ledger.today, ledger.owner.month_start_day)
 
 
-async def read_spending(ledger: Ledger, query: SpendingQuery, asked: Span) -> SpendingReport:
-    """Report what was spent; raise TooMany where the answer, or what it is added up from, would have too many rows."""
+async def read_spending(ledger: Ledger, query: SpendingQuery, requested: Span) -> SpendingReport:
+    """Report what was spent; raise TooMany if the answer or the aggregate would have too many rows."""
     start_day = ledger.owner.month_start_day
-    span = await _narrow_open_end(ledger, query, asked)
+    span = await _narrow_open_end(ledger, query, requested)
     spans = (
         [span, periods.find_compared_span(span, query.compare, query.period, start_day)] if query.compare else [span]
     )
     by_category = "category" in query.group_by
     aggregate = select_spending(
-        [query.clauses(it) for it in spans],
+        [query.clauses(each) for each in spans],
         by_day=query.time_unit is not None,
         by_category=by_category,
         with_names=by_category,
     )
-    # Of all of time by day no more names are made than it takes to see that they are too many.
-    sides = [ReportSpan(BucketedSpan(it, query.time_unit, start_day, most=MAX_ROWS + 1)) for it in spans]
+    # Stop naming buckets one past the limit: that is enough to refuse the report.
+    sides = [ReportSpan(BucketedSpan(each, query.time_unit, start_day, most=MAX_ROWS + 1)) for each in spans]
     count = 0
     async for rows in ledger.fetch_chunks(aggregate.limit(MAX_SUMS + 1)):
         count += len(rows)
@@ -101,19 +110,19 @@ async def read_spending(ledger: Ledger, query: SpendingQuery, asked: Span) -> Sp
     return build_report(query.group_by, sides, ledger.owner.currency)
 
 
-async def _narrow_open_end(ledger: Ledger, query: SpendingQuery, asked: Span) -> Span:
-    """Return the days to report: an open end reaches as far as there is anything."""
+async def _narrow_open_end(ledger: Ledger, query: SpendingQuery, span: Span) -> Span:
+    """Return the days of the report: it begins at the first expense, or ends at the last or today, where left open."""
     if not query.has_open_end:
-        return asked
-    first = query.from_ is None
-    found = await ledger.fetch_one((_FIRST_DAY if first else _LAST_DAY).where(*query.clauses(asked)))
-    if first:
-        return Span(found[0] if found else asked.last, asked.last)
-    return Span(asked.first, max(asked.first, ledger.today, *(found or ())))
+        return span
+    is_start_open = query.from_ is None
+    row = await ledger.fetch_one((_FIRST_DAY if is_start_open else _LAST_DAY).where(*query.clauses(span)))
+    if is_start_open:
+        return Span(row[0] if row else span.last, span.last)
+    return Span(span.first, max(span.first, ledger.today, *(row or ())))
 
 
 def fold(rows: Iterable[Row[Any]], sides: Sequence[ReportSpan]) -> None:
-    """Fold rows of the aggregate into the buckets of the sides that they are parts of."""
+    """Add rows of the aggregate to the buckets and totals of their side."""
     for row in rows:
         part, day, _, category, currency, *figures = tuple(row)
         side = sides[part]
@@ -122,22 +131,22 @@ def fold(rows: Iterable[Row[Any]], sides: Sequence[ReportSpan]) -> None:
 
 
 def build_report(group_by: Sequence[str], sides: Sequence[ReportSpan], own: str) -> SpendingReport:
-    """Write the report of the first side, compared with the second if there is one; raise TooMany past MOST_ROWS."""
+    """Build the report of the first side, compared with the second if any; raise TooMany past MAX_ROWS rows."""
     currencies = money.sort_own_first({own, *(currency for side in sides for currency in side.totals)}, own)
-    written = {
+    report = {
         "period": _build_days(sides[0]),
         "group_by": group_by,
         "totals": [_build_total(currency, sides) for currency in currencies],
         "groups": list(_build_groups(group_by, sides, currencies)) if group_by else [],
     }
     if len(sides) > 1:
-        written["compared_to"] = _build_days(sides[1])
-    # In one call, which is faster than to make ten thousand rows one by one.
-    return SpendingReport.model_validate(written)
+        report["compared_to"] = _build_days(sides[1])
+    # Validated in one call, which is faster than making 10,000 model instances.
+    return SpendingReport.model_validate(report)
 
 
 def _build_total(currency: str, sides: Sequence[ReportSpan]) -> dict[str, Any]:
-    figures = [it.totals.get(currency, ZERO) for it in sides]
+    figures = [side.totals.get(currency, ZERO) for side in sides]
     per_day = money.divide(figures[0].total, sides[0].division.span.days, currency)
     return {"per_day": money.write_amount(per_day, currency), **_build_figures(currency, *figures)}
 
@@ -146,21 +155,21 @@ def _build_groups(
     group_by: Sequence[str], sides: Sequence[ReportSpan], currencies: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
     names = sides[0].division.names
-    series = {(category, currency) for it in sides for _, category, currency in it.sums}
+    series = {(category, currency) for side in sides for _, category, currency in side.sums}
     if len(series) * len(names) > MAX_ROWS:
         raise too_many_rows_problem()
-    keys = [(place, category, currency) for place in names for category, currency in series]
+    keys = [(number, category, currency) for number in names for category, currency in series]
     by_category_first = group_by[0] == "category"
 
     def make_sort_key(key: BucketKey) -> tuple[object, ...]:
-        place, category, currency = key
-        named = category is None, make_name_key(category or "")
-        return (*((named, place) if by_category_first else (place, named)), currencies.index(currency))
+        number, category, currency = key
+        name_order = category is None, make_name_key(category or "")
+        return (*((name_order, number) if by_category_first else (number, name_order)), currencies.index(currency))
 
     for key in sorted(keys, key=make_sort_key):
-        place, category, currency = key
-        figures = [it.sums.get(key, ZERO) for it in sides]
-        bucket = {name: category if name == "category" else names[place] for name in group_by}
+        number, category, currency = key
+        figures = [side.sums.get(key, ZERO) for side in sides]
+        bucket = {name: category if name == "category" else names[number] for name in group_by}
         share = _compute_percent(figures[0].total, sides[0].totals.get(currency, ZERO).total)
         yield {**bucket, "share_percent": share, **_build_figures(currency, *figures)}
 

@@ -1,4 +1,4 @@
-"""The aggregate that reports and budgets are made of: one statement that adds up expenses."""
+"""The aggregate of reports and budgets: one statement that sums expenses by currency, day and category."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -9,7 +9,7 @@ from infra.column_types import exact_sum
 from models import Category, Expense
 
 _MINE: Final = Expense.owner_id == bindparam("owner")
-# Looked up once a row of the aggregate, by the primary key.
+# The name is looked up once per row of the aggregate, by primary key.
 _SELECT_CATEGORY_NAME: Final = (
     select(Category.name)
     .where(Category.owner_id == bindparam("owner"), Category.id == Expense.category_id)
@@ -23,11 +23,11 @@ WhereClauses = Iterable[ColumnElement[bool]]
 def select_spending(
     parts: Sequence[WhereClauses], *, by_day: bool = False, by_category: bool = False, with_names: bool = False
 ) -> CompoundSelect[*tuple[Any, ...]]:
-    """Add up the expenses that meet each part's conditions, per currency, in one statement and thus of one moment.
+    """Return the statement that sums the expenses of each part by currency, and if asked by day and category.
 
-    Without filters on more, the index on (owner_id, spent_on, category_id, currency, amount) alone answers it, and has
-    the groups in order by day and category. The rows say their part's place; a day or a category is null where nothing
-    is grouped by it.
+    It is one statement, so that all parts show the same moment. Filters by day, category, currency and amount are
+    answered by the index on (owner_id, spent_on, category_id, currency, amount) alone, which has the groups in order.
+    The column `part` is the index of the part; `day` and `category` are null unless grouped by.
     """
     day = Expense.spent_on if by_day else null()
     category_id = Expense.category_id if by_category else null()
@@ -44,7 +44,7 @@ def select_spending(
     groups = [*[Expense.spent_on] * by_day, *[Expense.category_id] * by_category, Expense.currency]
     return union_all(
         *(
-            select(literal(place).label("part"), *columns).where(_MINE, *conditions).group_by(*groups)
-            for place, conditions in enumerate(parts)
+            select(literal(index).label("part"), *columns).where(_MINE, *conditions).group_by(*groups)
+            for index, conditions in enumerate(parts)
         )
     )

@@ -1,1 +1,1 @@
-"""Keeping a copy in step: many changes in one request, and the feed of what changed."""
+"""Synchronization: many changes in one request (batch), and the feed of changes for clients with a copy."""

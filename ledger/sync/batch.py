@@ -1,8 +1,13 @@
-"""Batches: up to a thousand operations on expenses, one after the other, all of them or none.
+"""Batches: up to 1,000 operations on expenses, in order, all of them or none.
 
-load      what the operations name, in a few statements however many they are
-check     each against the state that those before it left, in memory; every refusal is kept
-write     only if none was refused, in a few statements and one for each changed expense
+    1. load     the expenses, external ids and categories that the operations name, and who was deleted before,
+                in a few statements for any number of operations
+    2. check    each operation changes the rows of the plan in memory, so that the next one sees what it did;
+                a Problem is collected, and the next operation is checked
+    3. any problem?  -- yes --> one problem with the errors of all refused operations and the status of the first
+    4. write    the plan, at one revision
+
+The ledger is locked before the load, so nothing changes in between.
 """
 
 from collections.abc import Iterator, Sequence
@@ -123,7 +128,7 @@ def prefix_pointers(problem: Problem, prefix: str) -> Problem:
 
 
 def expense_not_found_problem(*, is_deleted: bool = False) -> NotFound:
-    """Return the refusal of an operation on an expense that is not there."""
+    """Return the problem of an operation on an expense that does not exist or is deleted."""
     detail = "This expense is deleted: restore it first." if is_deleted else "You have no such expense."
     return NotFound(errors=[field_error("/id", "not_found", detail)])
 
@@ -157,8 +162,8 @@ async def _load_deleted(ledger: Ledger, ids: AbstractSet[int]) -> set[int]:
     """Return which of these ids are those of deleted expenses."""
     if not ids:
         return set()
-    mine = Tombstone.owner_id == bindparam("owner"), Tombstone.kind == "expense", Tombstone.row_id.in_(ids)
-    return {row[0] for row in await ledger.fetch_all(select(Tombstone.row_id).where(*mine))}
+    conditions = Tombstone.owner_id == bindparam("owner"), Tombstone.kind == "expense", Tombstone.row_id.in_(ids)
+    return {row[0] for row in await ledger.fetch_all(select(Tombstone.row_id).where(*conditions))}
 
 
 def _build_result(status: OperationStatus, row: dict[str, Any]) -> OperationResult:

@@ -1,8 +1,19 @@
-"""Changes: the feed from which a client's copy of a ledger becomes what the ledger is.
+"""The change feed: every row with a revision after `since`, so that a client can update its copy of a ledger.
 
-It has whatever bears a revision after `since`, up to the one that the first page found the ledger at. Rows only ever
-move to revisions beyond that, and revisions commit in order: so the pages, and the statements of one page, may be of
-different moments. A row that moved on meanwhile comes with the next call.
+Changes are sorted by revision, within a revision by kind, within a kind by id. A Position is a place in this order, and
+a page begins after one. The kinds, in order, with the indexes of FEED_STATEMENTS:
+
+    revision 31   0 budgets   1 categories   2 expenses   3 tombstones (of budgets, categories, expenses)
+    revision 32   0 budgets   …
+
+    first page    Position(since, 4, LARGEST_ID): after everything of revision `since`
+    next pages    the position of the last row of the page before, such as Position(31, 2, 7): after expense 7;
+                  tombstones are still to come, budgets and categories of revision 31 are not
+    cursor        ["changes", since, revision of the ledger at the first page, *position]
+
+All pages end at the revision that the ledger had at the first page. Pages, and the statements of one page, may read at
+different moments: a row that changes moves to a later revision, so the next call with the new `since` returns it, and
+revisions commit in order, so no row with an earlier revision appears later.
 """
 
 from collections.abc import Sequence
@@ -34,7 +45,7 @@ from values.fields import LARGEST_ID
 
 _UNTIL: Final[BindParameter[Any]] = bindparam("until")
 _KIND: Final[BindParameter[Any]] = bindparam("kind")
-# Two tombstones of one change may have one id: a category's, and a budget's that ended with it.
+# One change can leave two tombstones with the same id: of a category and of a budget that was deleted with it.
 _AFTER_TOMBSTONE: Final = (Tombstone.revision >= CURSOR_VALUE) & (
     (Tombstone.revision > CURSOR_VALUE)
     | (
@@ -47,15 +58,15 @@ _AFTER_TOMBSTONE: Final = (Tombstone.revision >= CURSOR_VALUE) & (
 def _select_changed(
     rows: Select[*tuple[Any, ...]], table: type[Budget | Category | Expense]
 ) -> Select[*tuple[Any, ...]]:
-    # Walks the index on (owner_id, revision, id), and MySQL is told so: it takes to reading all that an owner has.
+    # MySQL needs the hint to use this index: without it, it reads all rows of the owner.
     index = f"FORCE INDEX (ix_{table.__tablename__}_owner_id_revision_id)"
-    part = rows.with_hint(table, index, "mysql").where(
+    statement = rows.with_hint(table, index, "mysql").where(
         build_after_condition(table.revision, table.id), table.revision <= _UNTIL
     )
-    return part.order_by(table.revision, table.id).limit(PAGE_SIZE)
+    return statement.order_by(table.revision, table.id).limit(PAGE_SIZE)
 
 
-# In the order that changes of one revision have.
+# In the order of the kinds within one revision.
 FEED_STATEMENTS: Final[Sequence[Select[*tuple[Any, ...]]]] = (
     _select_changed(budgets.SELECT_BUDGETS, Budget),
     _select_changed(categories.SELECT_CATEGORIES, Category),
@@ -73,7 +84,7 @@ TOMBSTONE_KINDS: Final = ("", "budget", "category", "expense")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """Where a change stands in the order of the feed; `of` is what a tombstone is of."""
+    """A place in the order of the feed; `tombstone_kind` is the kind of row whose deletion a tombstone records."""
 
     revision: int
     kind: int
@@ -81,7 +92,7 @@ class Position:
     tombstone_kind: str = ""
 
     def bind_after(self, kind: int) -> dict[str, Any]:
-        """Return what to bind so that a kind's rows behind this position are found."""
+        """Return the bind parameters with which the statement of a kind finds the rows after this position."""
         if kind == self.kind:
             return {"value": self.revision, "row_id": self.row_id, "kind": self.tombstone_kind}
         if kind < self.kind:
@@ -91,19 +102,19 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class FeedRange:
-    """Which changes a client asks for: those after `since` up to `revision`, from a position on."""
+    """The changes that a request asks for: after `since`, up to `revision`, beginning after `position`."""
 
     since: int
     revision: int
     position: Position
 
     def encode_cursor(self, position: Position) -> str:
-        """Return the cursor of the page that begins behind a position."""
+        """Return the cursor of the page that begins after a position."""
         return encode_parts("changes", self.since, self.revision, *_list_parts(position))
 
 
 def read_range(ledger: Ledger, query: ChangesQuery) -> FeedRange:
-    """Return which changes are asked for; raise ResyncRequired where the client is ahead of this server."""
+    """Return the changes that a request asks for; raise ResyncRequired if the copy is newer than the ledger."""
     reach = _parse_range(query, ledger.revision)
     if max(reach.since, reach.revision) > ledger.revision:
         raise copy_ahead_problem()
@@ -111,13 +122,13 @@ def read_range(ledger: Ledger, query: ChangesQuery) -> FeedRange:
 
 
 async def read_changes(ledger: Ledger, reach: FeedRange, limit: int) -> Changes:
-    """Return one page of what changed."""
-    found = await _load_rows(ledger, reach, limit + 1)
-    page = found[:limit]
+    """Return one page of changes."""
+    changes = await _load_rows(ledger, reach, limit + 1)
+    page = changes[:limit]
     kinds = [[row for position, row in page if position.kind == kind] for kind in range(len(FEED_STATEMENTS))]
     return Changes(
         revision=reach.revision,
-        next_cursor=reach.encode_cursor(page[-1][0]) if len(found) > limit else None,
+        next_cursor=reach.encode_cursor(page[-1][0]) if len(changes) > limit else None,
         expenses=[build_expense(tuple(row)) for row in kinds[EXPENSES]],
         categories=[categories.build_category(row) for row in kinds[CATEGORIES]],
         budgets=[budgets.build_budget(row._asdict()) for row in kinds[BUDGETS]],
@@ -126,22 +137,22 @@ async def read_changes(ledger: Ledger, reach: FeedRange, limit: int) -> Changes:
 
 
 def copy_ahead_problem() -> ResyncRequired:
-    """Return the refusal of a copy that has seen more than this server has."""
-    entry = parameter_error("since", "out_of_range", "The ledger has not come that far.")
-    return ResyncRequired(errors=[entry])
+    """Return the problem of a client whose copy is newer than the ledger."""
+    error = parameter_error("since", "out_of_range", "The ledger has not come that far.")
+    return ResyncRequired(errors=[error])
 
 
 async def _load_rows(ledger: Ledger, reach: FeedRange, limit: int) -> list[tuple[Position, Row[Any]]]:
-    """Return the first changes of all kinds, in order; there may be more of each beyond the first `limit` of all."""
-    found, until = [], reach.revision
-    # Those of which there may be most come first, and spare the others what is not of this page.
+    """Return the first `limit` changes of all kinds, in order."""
+    changes, until = [], reach.revision
+    # Kinds with most rows first: once one has `limit` rows, the others need no later revision than its last row's.
     for kind, statement in reversed(list(enumerate(FEED_STATEMENTS))):
         rows = await ledger.fetch_all(statement, **reach.position.bind_after(kind), until=until, limit=limit)
-        found += [(_find_position(kind, row), row) for row in rows]
+        changes += [(_find_position(kind, row), row) for row in rows]
         if len(rows) == limit:
-            # What lies behind all of these is not of this page.
+            # Rows of a later revision than these are not part of this page.
             until = rows[-1].revision
-    return sorted(found, key=lambda it: it[0])[:limit]
+    return sorted(changes, key=lambda change: change[0])[:limit]
 
 
 def _find_position(kind: int, row: Row[Any]) -> Position:
@@ -153,20 +164,20 @@ def _list_parts(position: Position) -> tuple[int, int, int, str]:
 
 
 def _parse_range(query: ChangesQuery, revision: int) -> FeedRange:
-    """Return what is asked for, the first time up to the revision that the ledger is at."""
+    """Return the range of a cursor; without one, from `since` up to `revision`, the ledger's."""
     if query.cursor is None:
         since = query.since or 0
         return FeedRange(since, revision, Position(since, len(FEED_STATEMENTS), LARGEST_ID))
     try:
-        name, since, bound, at, kind, row_id, of = decode_parts(query.cursor)
+        name, since, until, reached, kind, row_id, tombstone_kind = decode_parts(query.cursor)
         reach = FeedRange(
             check_integer(since),
-            check_integer(bound),
-            Position(check_integer(at), check_integer(kind), check_integer(row_id), str(of)),
+            check_integer(until),
+            Position(check_integer(reached), check_integer(kind), check_integer(row_id), str(tombstone_kind)),
         )
     except (ValueError, TypeError, RecursionError):
         raise malformed_cursor_problem() from None
-    if of not in TOMBSTONE_KINDS or not 0 <= reach.since <= reach.revision:
+    if tombstone_kind not in TOMBSTONE_KINDS or not 0 <= reach.since <= reach.revision:
         raise malformed_cursor_problem()
     if name != "changes" or query.since not in {None, reach.since}:
         raise foreign_cursor_problem()

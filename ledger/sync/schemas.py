@@ -1,4 +1,4 @@
-"""What goes over the wire of keeping a copy in step: many changes at once, the trash, and the feed of what changed."""
+"""Schemas of batches and of the change feed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class DeleteOperation(RequestModel):
 
 @dataclass(frozen=True, slots=True)
 class InvalidOperation:
-    """An invalid operation, kept so that it is reported together with the operations that the ledger refuses."""
+    """An invalid operation, kept so that its errors are reported together with those of the others."""
 
     errors: Sequence[Mapping[str, Any]]
     created: object = None
@@ -75,7 +75,7 @@ def _defer_errors(value: object, validate: Callable[[object], Any]) -> Any:  # n
 
 
 def _correct_location(error: Mapping[str, Any]) -> Mapping[str, Any]:
-    # Pydantic reports an unknown `op` at the operation, and anything else below the name of the matching schema.
+    # If `op` is unknown, pydantic reports the whole object; otherwise it puts the name of the operation before `loc`.
     if error["type"].startswith("union_tag"):
         return {**error, "loc": ("op",), "input": error["input"].get("op")}
     return {**error, "loc": error["loc"][1:]}
