@@ -1,4 +1,9 @@
-"""Who is calling: access tokens, and the session behind one."""
+"""Authentication by access token: a signed JWT names the user and the session, and the session's row must exist.
+
+    Authorization: Bearer eyJ…  -->  AccessTokens.read  -->  Claims(user_id, sid)  -->  load_caller  -->  Caller
+
+An access token is not stored: it is valid until it expires or its session's row is deleted.
+"""
 
 import base64
 import hashlib
@@ -26,7 +31,8 @@ AUDIENCE: Final = "expense-tracker-api"
 MAX_TOKEN_LENGTH: Final = 1024
 CLOCK_SKEW: Final = 30
 TOKEN_CACHE_SIZE: Final = 1024
-# Header, claims and 32 bytes of signature in base64url without padding, whose last letter has no bits to spare.
+# Header, claims and signature in base64url without padding. The signature has 32 bytes: 42 letters, and a last one of
+# which two bits are unused and must be 0, so that no token has two spellings.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _SID: Final = re.compile("[0-9a-f]{32}")
 _USER_ID: Final = re.compile("[1-9][0-9]{0,17}")
@@ -39,7 +45,7 @@ _DECODE_OPTIONS: Final = {f"require_{claim}": True for claim in ("aud", "iat", "
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a good access token says: whose it is, and of which session."""
+    """The claims of a valid access token: the user, the session, and when it was issued and expires (Unix time)."""
 
     user_id: int
     sid: str
@@ -48,17 +54,17 @@ class Claims:
 
 
 class AccessTokens:
-    """Issues and reads the access tokens: JWT (RFC 7519) under RFC 8725's advice."""
+    """Issues and verifies access tokens: JWT (RFC 7519) with the precautions of RFC 8725."""
 
     def __init__(self, keys: Sequence[str], minutes: int) -> None:
-        """Take the key that signs, then those that still verify (RFC 8725 section 3.5), and the lifetime."""
+        """Take the keys, of which the first signs and all verify, and the lifetime in minutes."""
         self._keys = [_construct_key(key) for key in keys]
         self.seconds = minutes * 60
-        # A token comes with every request of its session, and verifying it is a fifteenth of the time of reading a row.
+        # The same token comes with each request of a session; verifying it takes 1/15 of the time of reading a row.
         self._verify_cached = lru_cache(TOKEN_CACHE_SIZE)(self._verify_except_times)
 
     def issue(self, user_id: int, sid: str, seconds: int) -> str:
-        """Return a token for this session, good from now for so many seconds, which must be no more than configured."""
+        """Return a token for this session that expires in `seconds`, at most the configured lifetime."""
         issued = int(time.time())
         claims = {
             "iss": ISSUER,
@@ -72,7 +78,7 @@ class AccessTokens:
         return _sign(claims, self._keys[0])
 
     def read(self, token: str) -> Claims:
-        """Return what a token says; raise TokenExpired or InvalidToken."""
+        """Return the claims of a token; raise TokenExpired or InvalidToken."""
         claims = self._verify_cached(token)
         now = int(time.time())
         if claims.expires <= now:
@@ -82,9 +88,9 @@ class AccessTokens:
         return claims
 
     def _verify_except_times(self, token: str) -> Claims:
-        """Verify what time does not change.
+        """Verify everything except the times.
 
-        The library lets pass what RFC 8725 does not: unknown critical headers, a future `iat`, an `exp` as text.
+        python-jose accepts what RFC 8725 forbids: unknown critical headers, a future `iat`, an `exp` as text.
         """
         if len(token) > MAX_TOKEN_LENGTH or not _TOKEN.fullmatch(token):
             raise InvalidToken
@@ -99,7 +105,7 @@ class AccessTokens:
         return Claims(int(user_id), sid, issued, expires)
 
 
-# --- The JOSE library, which these few alone know ---------------------------------------------------------------------
+# --- The only functions that call python-jose -------------------------------------------------------------------------
 
 
 def _construct_key(key: str) -> Any:  # noqa: ANN401
@@ -112,7 +118,7 @@ def _sign(claims: Mapping[str, Any], key: Any) -> str:  # noqa: ANN401
 
 @lru_cache
 def _has_allowed_keys(header: str) -> bool:
-    # All tokens of ours have one and the same.
+    # All our tokens have the same header, so the result is cached.
     return ALLOWED_HEADER_KEYS.issuperset(json.loads(base64.urlsafe_b64decode(f"{header}==")))
 
 
@@ -136,29 +142,29 @@ def _is_signed(token: str, key: Any) -> bool:  # noqa: ANN401
     return True
 
 
-# --- The tokens that are stored ---------------------------------------------------------------------------------------
+# --- Stored tokens: refresh tokens and personal tokens ----------------------------------------------------------------
 
 
 def hash_token(token: str) -> str:
-    """Return what is stored of a token: it is random enough for nobody to find it by its hash."""
+    """Return the SHA-256 that is stored of a token, which is too random to be found by trying."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-# --- Who is calling ---------------------------------------------------------------------------------------------------
+# --- The caller -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The signed-in user: whose rows they are, what amounts, days and months mean to them, and where the ledger is."""
+    """The user of a request: id, session, default currency, time zone, start of months, and ledger's revision."""
 
     id: int
     sid: str | None
-    """The session's; None where a personal access token was sent instead."""
+    """The session's id in tokens; None if the request has a personal access token."""
     currency: str
     timezone: str
     month_start_day: int
     revision: int
-    """The ledger's, read before anything else."""
+    """The ledger's revision, read before any other row, so that an ETag can only be too old."""
 
 
 # Answered by the unique index on sessions.sid and the primary keys of users and ledgers.
@@ -171,7 +177,7 @@ _CALLER: Final = Prepared(
 
 
 async def load_caller(connection: AsyncConnection, claims: Claims) -> Caller:
-    """Return whose token this is; raise InvalidToken where the session has ended or the account is gone."""
+    """Load the caller; raise InvalidToken if the session has ended or the account is deleted."""
     row = await _CALLER.fetch_one(connection, {"owner": claims.user_id, "sid": claims.sid})
     if row is None:
         raise InvalidToken

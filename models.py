@@ -1,4 +1,15 @@
-"""The tables. Every row but a user's own belongs to exactly one user, its owner."""
+"""The tables. Every row, except those of `users` and `attempts`, belongs to exactly one user, its owner.
+
+    users --- ledgers              the lock row: revision, number of expenses
+          |-- sessions ---- refresh_tokens
+          |-- personal_tokens, familiar_networks
+          |-- categories -- expenses, trash, budgets      by (owner_id, category_id)
+          |-- tombstones           deletions, for clients with a copy
+          `-- remembered_answers   for an Idempotency-Key
+    attempts                       counters of the throttle
+
+Foreign keys do not cascade.
+"""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -22,9 +33,9 @@ from database import Base, now
 from infra.column_types import BigId, UtcDateTime
 from values.texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH
 
-# One binary collation everywhere: what must be searched or unique without regard to case has a normalised key column.
+# Binary collation everywhere; for case-insensitive search and uniqueness there is a normalised key column.
 TABLE_ARGS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
-# SQLite gives the id of a deleted last row to the next one otherwise.
+# Without this, SQLite uses the highest id again after its row was deleted.
 NUMBERED_TABLE_ARGS = TABLE_ARGS | {"sqlite_autoincrement": True}
 
 MAX_CATEGORIES = 1_000
@@ -32,7 +43,7 @@ MAX_BUDGETS = 1_000
 IDEMPOTENCY_KEY_LENGTH = 255
 SHA256_HEX_LENGTH = 64
 USER_AGENT_LENGTH = 255
-# An IPv6 address with an IPv4 one at its end.
+# The longest form of an address: IPv6 with an IPv4 address at its end.
 ADDRESS_LENGTH = 45
 
 Id = Annotated[int, mapped_column(BigId, primary_key=True, sort_order=-2)]
@@ -46,22 +57,22 @@ NameKey = Annotated[str, mapped_column(String(NAME_LENGTH * KEY_GROWTH))]
 
 
 class Identified:
-    """A row with a number of its own, which is never given to another."""
+    """A row with an id, which is never used again."""
 
     id: Mapped[Id]
 
 
 class Owned:
-    """A row that belongs to one user; `ownership` sends no statement on it that does not say whose."""
+    """A row that belongs to one user; statements must name the owner (infra.ownership)."""
 
     @declared_attr
     def owner_id(cls) -> Mapped[int]:  # noqa: N805
-        """Whose row it is."""
+        """The id of the user to whom the row belongs."""
         return mapped_column(BigId, ForeignKey("users.id"), sort_order=-1)
 
 
 class Timestamped:
-    """A row that knows when it was made and last changed."""
+    """A row with the instants of its creation and last change."""
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, sort_order=1)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, sort_order=1)
@@ -84,7 +95,7 @@ class User(Identified, Timestamped, Base):
 
 
 class LedgerState(Base):
-    """The row that a writer of one ledger locks, and the only one it locks for being a writer."""
+    """The ledger's lock row: its revision, and the number of expenses that are not deleted."""
 
     __tablename__ = "ledgers"
     __table_args__ = TABLE_ARGS
@@ -92,33 +103,33 @@ class LedgerState(Base):
     owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
     revision: Mapped[Revision] = mapped_column(server_default=text("0"))
     expense_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    """Live expenses, kept here because counting a million rows before each new one would cost more than the row."""
+    """The number of expenses that are not deleted; counting up to 1,000,000 before each insert would be slow."""
     swept_on: Mapped[date] = mapped_column(Date, server_default=text("'1970-01-01'"))
-    """The day (UTC) on which what had expired was last cleared out of it."""
+    """The day (UTC) on which expired rows were last deleted."""
 
 
 class Session(Identified, Owned, Base):
-    """One sign-in; an access token is good while its session's row is there."""
+    """A sign-in; its access tokens are valid only while this row exists."""
 
     __tablename__ = "sessions"
     __table_args__ = (UniqueConstraint("sid"), Index(None, "owner_id", "expires_at"), NUMBERED_TABLE_ARGS)
 
     sid: Mapped[str] = mapped_column(String(32))
-    """128 random bits in hexadecimal, which the access tokens name."""
+    """128 random bits in hexadecimal; access tokens contain it."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     last_used_at: Mapped[datetime] = mapped_column(UtcDateTime, server_default=text("'1970-01-01 00:00:00'"))
     """When it was opened or last refreshed."""
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     user_agent: Mapped[str | None] = mapped_column(String(USER_AGENT_LENGTH))
-    """What the client called itself then."""
+    """The client's User-Agent at `last_used_at`."""
     ip: Mapped[str | None] = mapped_column(String(ADDRESS_LENGTH))
-    """The address that the client had then."""
+    """The client's IP address at `last_used_at`."""
     generation: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """The number of its newest refresh token."""
 
 
 class RefreshToken(Owned, Base):
-    """A refresh token that a session has given, kept until the session ends, so that its reuse is noticed."""
+    """A refresh token of a session, kept until the session ends, so that its reuse is noticed."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (Index(None, "owner_id", "session_id"), TABLE_ARGS)
@@ -126,11 +137,11 @@ class RefreshToken(Owned, Base):
     token_hash: Mapped[str] = mapped_column(String(SHA256_HEX_LENGTH), primary_key=True)
     session_id: Mapped[int] = mapped_column(BigId, ForeignKey("sessions.id"))
     generation: Mapped[int] = mapped_column(Integer)
-    """Its number among the session's."""
+    """Its number among the session's refresh tokens, from 0."""
 
 
 class PersonalToken(Identified, Owned, Base):
-    """A token that a user made for a script."""
+    """A personal access token, which a user created for a script."""
 
     __tablename__ = "personal_tokens"
     __table_args__ = (UniqueConstraint("token_hash"), Index(None, "owner_id", "id"), NUMBERED_TABLE_ARGS)
@@ -144,32 +155,32 @@ class PersonalToken(Identified, Owned, Base):
 
 
 class FamiliarNetwork(Owned, Base):
-    """Where a user has signed in from; a flood of failures from elsewhere does not lock them out there."""
+    """A network from which a user has signed in; failed attempts from elsewhere do not lock the user out there."""
 
     __tablename__ = "familiar_networks"
     __table_args__ = TABLE_ARGS
 
     owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
     network: Mapped[str] = mapped_column(String(ADDRESS_LENGTH), primary_key=True)
-    """An IPv4 address, or the half of an IPv6 address that names the network."""
+    """An IPv4 address, or the first 64 bits of an IPv6 address."""
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class AttemptCounter(Base):
-    """The attempts that the throttle counts against one subject, such as a name at an address."""
+    """The counted attempts of one subject of the throttle, such as a name at a network."""
 
     __tablename__ = "attempts"
     __table_args__ = (Index(None, "expires_at"), TABLE_ARGS)
 
     subject: Mapped[str] = mapped_column(String(SHA256_HEX_LENGTH), primary_key=True)
-    """HMAC-SHA-256, in hexadecimal, of what is counted: whoever reads the table can find out nobody's name."""
+    """HMAC-SHA-256 of the subject in hexadecimal, so that the table reveals neither names nor addresses."""
     instants: Mapped[str] = mapped_column(Text)
-    """When they were, in whole seconds (Unix time), separated by spaces, the oldest first."""
+    """The instants of the attempts: Unix time in whole seconds, separated by spaces, the oldest first."""
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Category(Identified, Owned, Timestamped, Base):
-    """A name that a user sorts expenses under."""
+    """A category of expenses."""
 
     __tablename__ = "categories"
     __table_args__ = (
@@ -187,7 +198,7 @@ class Category(Identified, Owned, Timestamped, Base):
 
 
 class ExpenseColumns(Identified, Owned, Timestamped):
-    """What an expense is made of, live or in the trash."""
+    """The columns of an expense, live or in the trash."""
 
     category_id: Mapped[int | None] = mapped_column(BigId)
     amount: Mapped[Thousandths]
@@ -200,15 +211,15 @@ class ExpenseColumns(Identified, Owned, Timestamped):
 
 
 class Expense(ExpenseColumns, Base):
-    """A live expense; each order that a list can have is an index with the owner first and the id last."""
+    """An expense that is not deleted; each sort order of lists has an index, owner first and id last."""
 
     __tablename__ = "expenses"
     __table_args__ = (
-        # The database says ownership again: nobody's expense can point to somebody else's category.
+        # Ownership in the database: an expense cannot refer to another user's category.
         ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
         UniqueConstraint("owner_id", "external_id"),
         Index(None, "owner_id", "spent_on", "id"),
-        # Covers what reports add up, in the order they group it by.
+        # Has all columns of a report, in the order in which it groups.
         Index(None, "owner_id", "spent_on", "category_id", "currency", "amount"),
         Index(None, "owner_id", "amount", "id"),
         Index(None, "owner_id", "category_id", "spent_on", "id"),
@@ -218,7 +229,7 @@ class Expense(ExpenseColumns, Base):
 
 
 class TrashedExpense(ExpenseColumns, Base):
-    """A deleted expense, kept for a while under its old id."""
+    """A deleted expense, which can be restored under its old id for TRASH_DAYS."""
 
     __tablename__ = "trash"
     __table_args__ = (
@@ -235,19 +246,19 @@ class TrashedExpense(ExpenseColumns, Base):
 
 
 class Budget(Identified, Owned, Timestamped, Base):
-    """How much a user means to spend in each week, month, quarter or year: on one category, or in all."""
+    """A limit of spending per week, month, quarter or year, for one category or for all spending."""
 
     __tablename__ = "budgets"
     __table_args__ = (
         ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
-        # Nulls are no equals here: that there is one budget for all spending is seen to under the ledger's lock.
+        # Nulls count as different here; a second budget for all spending is prevented under the ledger's lock.
         UniqueConstraint("owner_id", "category_id", "currency", "period"),
         Index(None, "owner_id", "revision", "id"),
         NUMBERED_TABLE_ARGS,
     )
 
     category_id: Mapped[int | None] = mapped_column(BigId)
-    """The category it is for; null is all spending."""
+    """The category; null for all spending."""
     amount: Mapped[Thousandths]
     currency: Mapped[CurrencyCode]
     period: Mapped[str] = mapped_column(String(7))
@@ -255,7 +266,7 @@ class Budget(Identified, Owned, Timestamped, Base):
 
 
 class Tombstone(Owned, Base):
-    """What a deleted expense, category or budget leaves behind for clients that keep a copy."""
+    """The deletion of an expense, category or budget, for clients that keep a copy."""
 
     __tablename__ = "tombstones"
     __table_args__ = (Index(None, "owner_id", "revision", "row_id"), TABLE_ARGS)
@@ -267,7 +278,7 @@ class Tombstone(Owned, Base):
 
 
 class RememberedAnswer(Owned, Base):
-    """What was answered to a request that bore an Idempotency-Key, for the next one that bears it."""
+    """The stored answer of a request with an Idempotency-Key, for its repetitions."""
 
     __tablename__ = "remembered_answers"
     __table_args__ = (Index(None, "owner_id", "created_at"), TABLE_ARGS)
@@ -275,10 +286,10 @@ class RememberedAnswer(Owned, Base):
     owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
     key: Mapped[str] = mapped_column(String(IDEMPOTENCY_KEY_LENGTH), primary_key=True)
     request: Mapped[str] = mapped_column(String(64))
-    """SHA-256, in hexadecimal, of the request's method, address and body."""
+    """SHA-256, in hexadecimal, of the request's method, path, query and body."""
     status: Mapped[int] = mapped_column(Integer)
     location: Mapped[str | None] = mapped_column(String(64))
     etag: Mapped[str | None] = mapped_column(String(32))
     body: Mapped[str] = mapped_column(Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb"))
-    """JSON, or nothing; as text, because the driver cannot send bytes."""
+    """JSON or empty; text, because the driver cannot send bytes."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,4 +1,4 @@
-"""The database's schema in dated revisions, and what brings a database to the newest."""
+"""The database schema as dated revisions, and the functions that bring a database to one of them."""
 
 import asyncio
 import hashlib
@@ -30,25 +30,25 @@ SYNC_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "mysql": "mysql+pymysql"}
 
 
 def upgrade(url: str | URL, revision: str = "head") -> None:
-    """Bring a database up to a revision, making an embedded one where there is none."""
+    """Upgrade a database to a revision; create an embedded one that does not exist."""
     with _lock_for_migration(make_url(url)) as config:
         command.upgrade(config, revision)
 
 
 def downgrade(url: str | URL, revision: str) -> None:
-    """Bring a database back down to a revision; what the newer ones held is lost."""
+    """Downgrade a database to a revision; the data of newer tables and columns is lost."""
     with _lock_for_migration(make_url(url)) as config:
         command.downgrade(config, revision)
 
 
 @cache
 def read_newest_revision() -> str | None:
-    """Return the newest revision that the code knows."""
+    """Return the newest schema revision of the code."""
     return ScriptDirectory.from_config(_build_config()).get_current_head()
 
 
 def read_current_revision(connection: Connection) -> str | None:
-    """Return the revision that a database is at, or None for an empty one."""
+    """Return the schema revision of a database, or None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -57,7 +57,7 @@ class SchemaError(Exception):
 
 
 async def migrate_at_start(settings: Settings) -> None:
-    """Bring the database up where the settings say so; raise SchemaError, with what to do, where that cannot be."""
+    """Upgrade an embedded database, or any with AUTO_MIGRATE; raise SchemaError, which says what to do, on failure."""
     if not (settings.is_embedded or settings.auto_migrate):
         return
     try:
@@ -73,26 +73,26 @@ async def migrate_at_start(settings: Settings) -> None:
 
 
 async def refuse_another_schema(database: Database) -> None:
-    """Raise SchemaError where the database answers with another schema; one that does not answer may come later."""
+    """Raise SchemaError if the database has another schema; do nothing if it does not answer, as it may later."""
     if await check_schema(database) is SchemaState.ANOTHER_SCHEMA:
         raise SchemaError(SchemaError.__doc__)
 
 
 class SchemaState(Enum):
-    """How a database stands to this code."""
+    """Whether a database answers and has the schema of this code."""
 
     READY = auto()
-    """It answers, with the schema that the code is written for."""
+    """It answers and has the newest schema revision of the code."""
 
     ANOTHER_SCHEMA = auto()
-    """It answers, and was never migrated, or not far enough, or too far."""
+    """It answers, but it is empty or has an older or newer schema revision."""
 
     NO_ANSWER = auto()
-    """It does not answer, or not in time."""
+    """It does not answer within 5 s."""
 
 
 async def check_schema(database: Database) -> SchemaState:
-    """Ask a database for its revision and return what that means."""
+    """Compare the schema revision of a database with that of the code."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             revision = await _read_revision(database)
@@ -109,14 +109,14 @@ async def _read_revision(database: Database, tries: int = 2) -> str | None:
         async with database.new_unit() as unit:
             return await (await unit.connection()).run_sync(read_current_revision)
     except Exception as error:
-        # A connection that was lost while it rested says nothing about the database.
+        # An idle connection that was closed does not mean that the database is down, so a second one is tried.
         if classify_fault(error) is not Fault.DISCONNECTED or tries == 1:
             raise
         return await _read_revision(database, tries - 1)
 
 
 def make_sync_url(url: URL) -> URL:
-    """Return the same database through a driver for migrations, which run outside the event loop."""
+    """Return the URL of the same database with a blocking driver: migrations run outside the event loop."""
     return url.set(drivername=SYNC_DRIVERS[url.get_backend_name()])
 
 
@@ -128,7 +128,7 @@ def _build_config() -> Config:
 
 @contextmanager
 def _lock_for_migration(url: URL) -> Iterator[Config]:
-    """Open a database that nobody else migrates meanwhile, for the commands of Alembic."""
+    """Hold the migration lock of a database; yield Alembic's configuration with a connection to it."""
     config = _build_config()
     engine = create_engine(make_sync_url(url), poolclass=NullPool, hide_parameters=True)
     locked = _hold_file_lock if url.get_backend_name() == "sqlite" else _hold_server_lock
@@ -140,7 +140,7 @@ def _lock_for_migration(url: URL) -> Iterator[Config]:
 @contextmanager
 def _hold_file_lock(connection: Connection, url: URL) -> Iterator[None]:
     with FileLock(f"{url.database}.lock", timeout=LOCK_SECONDS):
-        # SQLite alters a table by copying it, which foreign keys would take for a deletion.
+        # SQLite alters a table by copying it and dropping the old one, which foreign keys would see as a deletion.
         connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         connection.commit()
         yield
@@ -151,8 +151,8 @@ def _hold_file_lock(connection: Connection, url: URL) -> Iterator[None]:
 
 @contextmanager
 def _hold_server_lock(connection: Connection, url: URL) -> Iterator[None]:
-    # The lock is the session's own: it ends with the connection, however that ends. Its name is known to the whole
-    # server, so it says which database is meant, in no more than the 64 characters that MySQL allows.
+    # The server releases the lock when the connection ends. Lock names are shared by all databases of a server and have
+    # at most 64 characters, so the name contains a hash of the database's name.
     name = f"migrate {hashlib.blake2s(str(url.database).encode(), digest_size=16).hexdigest()}"
     if not connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_SECONDS}):
         raise TimeoutError("Another process has been migrating this database for a minute.")

@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection it was given, or on the configured database when called from its own command."""
+"""Alembic runs this: on the connection of `migrations`, or, from the `alembic` command, on the configured database."""
 
 from typing import Literal
 
@@ -13,12 +13,12 @@ from models import User
 
 
 def render_item(kind: str, item: object, _: object) -> str | Literal[False]:
-    """Write our own types as the plain ones they are stored as: a revision must not change when the code does."""
+    """Write our column types as plain ones: a revision must keep its meaning when our code changes."""
     return "sa.DateTime()" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 
 def migrate(connection: Connection) -> None:
-    """Run the revisions, each in a transaction of its own where the database can."""
+    """Run the revisions, each in a transaction of its own if the database has transactional DDL."""
     context.configure(
         connection=connection,
         target_metadata=User.metadata,
@@ -31,8 +31,8 @@ def migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
-if given := context.config.attributes.get("connection"):
-    migrate(given)
+if shared := context.config.attributes.get("connection"):
+    migrate(shared)
 else:
     with create_engine(make_sync_url(Settings().url), poolclass=NullPool).connect() as own:
         migrate(own)
