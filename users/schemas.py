@@ -13,7 +13,7 @@ from values.shapes import RequestModel, ResponseModel, with_example
 
 
 class Token(ResponseModel):
-    """A bearer token (RFC 6750), how many seconds it is good for, and what gets the next one."""
+    """A bearer token (RFC 6750), the seconds until it expires, and the refresh token for the next one."""
 
     access_token: str
     token_type: str
@@ -29,7 +29,7 @@ class Token(ResponseModel):
 
 
 class RefreshTokenShown(RequestModel):
-    """A refresh token: to go on, the one that was given last; to sign out, any of the session's."""
+    """A refresh token: the newest one to stay signed in, any of the session's to sign out."""
 
     refresh_token: Annotated[
         str, Field(max_length=1024, description="From an answer of `POST /users/token` or `/users/token/refresh`.")
@@ -39,14 +39,14 @@ class RefreshTokenShown(RequestModel):
 
 
 class Session(ResponseModel):
-    """A sign-in that has not ended, as the server saw it."""
+    """A session that has not ended, and from where it was last used."""
 
     id: int
     created_at: datetime
     last_used_at: datetime = Field(description="When it was opened or last refreshed.")
-    user_agent: str | None = Field(description="What the client called itself then.")
-    ip: str | None = Field(description="The address that it came from then.")
-    current: bool = Field(description="Whether it is the one that asks.")
+    user_agent: str | None = Field(description="The client's User-Agent at `last_used_at`.")
+    ip: str | None = Field(description="The client's IP address at `last_used_at`.")
+    current: bool = Field(description="Whether this request uses this session.")
 
     model_config = with_example(
         id=12,
@@ -79,12 +79,12 @@ _PERSONAL_TOKEN_EXAMPLE: Final[Mapping[str, JsonValue]] = {
 
 
 class PersonalTokenCreate(RequestModel):
-    """A new personal access token; without `expires_at` it is good until it is deleted."""
+    """A new personal access token; without `expires_at` it never expires."""
 
     name: TokenName
     scope: Annotated[
         Literal["read", "write"],
-        Field(description="What it opens: `read` all that reads the ledger, `write` changing it too."),
+        Field(description="What it may do: `read` the ledger; `write` also change it."),
     ]
     expires_at: Instant | None = None
 
@@ -98,14 +98,14 @@ class PersonalToken(ResponseModel):
     name: str
     scope: Literal["read", "write"]
     created_at: datetime
-    last_used_at: datetime | None = Field(description="Noted once a minute at most; null before the first time.")
-    expires_at: datetime | None = Field(description="Null for one that is good until it is deleted.")
+    last_used_at: datetime | None = Field(description="Updated at most once a minute; null before the first use.")
+    expires_at: datetime | None = Field(description="Null if it never expires.")
 
     model_config = with_example(**_PERSONAL_TOKEN_EXAMPLE)
 
 
 class PersonalTokenSecret(PersonalToken):
-    """A personal access token that was just made, with the secret, which is never shown again."""
+    """A new personal access token with its secret, which is never shown again."""
 
     token: str
 
