@@ -276,8 +276,8 @@ UniqueName = Annotated[
     str,
     _CATEGORY_NAME,
     Field(
-        description="One of a kind in your account, whatever its case and the form of its letters (Unicode NFKC, to "
-        "which ² is 2); an accent makes another name.",
+        description="Unique in your account. Case and the form of letters do not count (Unicode NFKC: ² is 2), accents "
+        "do.",
         json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
     ),
 ]
@@ -314,10 +314,10 @@ MonthStartDay = Annotated[
     Field(
         ge=1,
         le=28,
-        description="The day on which your months begin; weeks, quarters and years stay the calendar's.",
+        description="The day on which your months begin; weeks, quarters and years follow the calendar.",
     ),
 ]
 RevisionNumber = Annotated[
-    int, Field(description="The number of the change that touched it last, counted over the whole account.")
+    int, Field(description="The number of the last change to it; changes are counted over the whole account.")
 ]
-Archived = Annotated[bool, Field(description="A mark for pickers to leave it out; it changes nothing else.")]
+Archived = Annotated[bool, Field(description="Whether pickers should leave it out; it has no other effect.")]

@@ -64,7 +64,7 @@ class WithReadOnlyFields(RequestModel):
     id: IgnoredField = None
     created_at: IgnoredField = None
     updated_at: IgnoredField = None
-    revision: Omittable[Annotated[int, Field(description="If sent, must be the row's, else 412.")]] = None
+    revision: Omittable[Annotated[int, Field(description="If sent, it must equal the row's, else 412.")]] = None
 
     read_only: ClassVar[frozenset[str]] = frozenset({"id", "created_at", "updated_at", "revision"})
 
@@ -80,11 +80,11 @@ class WithReadOnlyFields(RequestModel):
 class PageQuery(RequestModel):
     """A page of a list."""
 
-    limit: WholeNumber = Field(default=50, ge=1, le=200, description="Rows of a page.")
+    limit: WholeNumber = Field(default=50, ge=1, le=200, description="Number of rows in a page.")
     cursor: Omittable[CursorText] = Field(
-        default=None, description="`next_cursor` of the page before, with the same filters."
+        default=None, description="The `next_cursor` of the previous page; send the same filters."
     )
-    with_count: BooleanParameter = Field(default=False, description="Also count all that match.")
+    with_count: BooleanParameter = Field(default=False, description="Also count all rows that match.")
 
 
 class ResponseModel(BaseModel):
