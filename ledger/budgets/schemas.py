@@ -30,18 +30,18 @@ BudgetPeriod = Literal["week", "month", "quarter", "year"]
 PeriodField = Annotated[
     BudgetPeriod,
     Field(
-        description="How long a window is: a month is your own and begins on your `month_start_day`; weeks (ISO 8601, "
-        "Monday to Sunday), quarters and years are the calendar's."
+        description="The length of a window. A month begins on your `month_start_day`; weeks (ISO 8601, Monday to "
+        "Sunday), quarters and years follow the calendar."
     ),
 ]
 CategoryField = Annotated[
     NullableText[CategoryName],
-    Field(description="A category's name; a new one makes the category; null or empty is all spending."),
+    Field(description="A category's name; the category is created if there is none. Null or empty: all spending."),
 ]
 
 
 class BudgetCreate(WithAmount):
-    """A new budget; without a currency it is in the user's."""
+    """A new budget; the default currency is yours."""
 
     currency: Omittable[Currency] = None
     category: CategoryField = None
@@ -57,7 +57,7 @@ class BudgetCreate(WithAmount):
 
 
 class BudgetUpdate(WithReadOnlyFields, WithAmount):
-    """The fields to change; a `category` of null makes it one for all spending, a `currency` alone keeps the amount."""
+    """The fields to change; with `category` null it is for all spending, with `currency` alone the amount stays."""
 
     currency: Omittable[Currency] = None
     category: CategoryField = None
@@ -68,10 +68,10 @@ class BudgetUpdate(WithReadOnlyFields, WithAmount):
 
 
 class Budget(ResponseModel):
-    """How much you mean to spend in each week, month, quarter or year."""
+    """A limit for your spending in each week, month, quarter or year."""
 
     id: int
-    category: str | None = Field(description="Null is all spending.")
+    category: str | None = Field(description="Null: all spending.")
     amount: PositiveAmountText
     currency: str
     period: BudgetPeriod
@@ -92,7 +92,7 @@ class Budget(ResponseModel):
 
 
 class BudgetList(ResponseModel):
-    """All budgets, by category and currency, the oldest first; those for all spending come before all others."""
+    """All budgets, sorted by category, currency and age; those for all spending come first."""
 
     items: list[Budget]
     next_cursor: None = None
@@ -102,47 +102,46 @@ BudgetStateName = Literal["over", "near", "at_risk", "ok"]
 
 
 class StatusQuery(RequestModel):
-    """The day to look from."""
+    """The day for which the status is computed."""
 
-    on: Omittable[Day] = Field(default=None, description="Today in your time zone, unless given.")
+    on: Omittable[Day] = Field(default=None, description="Default: today in your time zone.")
 
 
 class BudgetState(ResponseModel):
-    """How far a budget is used in the window that holds the day."""
+    """How much of a budget is used in the window that contains the day."""
 
     budget: Budget
-    window: Days = Field(description="The week, month, quarter or year of the budget that holds the day.")
-    spent: TotalText = Field(description="In the whole window, what is dated after the day included.")
-    remaining: TotalText = Field(description="Below zero when it is overspent.")
-    percent_used: float = Field(description="Of the amount, half to even to one decimal.")
-    days_left: int = Field(description="The day itself counts.")
-    per_day_left: TotalText = Field(description="Rounded down; zero when nothing is left.")
+    window: Days = Field(description="The week, month, quarter or year of the budget that contains the day.")
+    spent: TotalText = Field(description="In the whole window, including expenses dated after the day.")
+    remaining: TotalText = Field(description="Negative if more is spent than the amount.")
+    percent_used: float = Field(description="`spent` in percent of the amount, rounded half to even to one decimal.")
+    days_left: int = Field(description="Including the day itself.")
+    per_day_left: TotalText = Field(description="`remaining` / `days_left`, rounded down; zero if nothing remains.")
     projected: TotalText = Field(
-        description="`spent`, and on top the days after the day at the pace of those up to it. Where nothing is dated "
+        description="`spent`, plus the remaining days at the daily average up to the day. If no expense is dated "
         "later, that is `spent` divided by the days elapsed, times the days of the window."
     )
     state: BudgetStateName = Field(
-        description="The first of these that holds: `over`, more is spent than the amount; `near`, at least 80 % of "
-        "it; `at_risk`, more is projected; `ok`."
+        description="The first that applies: `over`, `spent` is more than the amount; `near`, at least 80 % of it; "
+        "`at_risk`, `projected` is more than it; `ok`."
     )
 
 
 class Unbudgeted(ResponseModel):
-    """What no budget of its own watches, in one currency."""
+    """Spending of the month that no category's budget covers, in one currency."""
 
     currency: str
     total: TotalText
 
 
 class BudgetStatus(ResponseModel):
-    """How all budgets stand on a day."""
+    """The status of all budgets on a day."""
 
     on: date
     items: list[BudgetState]
     unbudgeted: list[Unbudgeted] = Field(
-        description="What is spent, in the user's month that holds the day, without a category and in categories "
-        "without a budget of their own in that currency; a budget for all spending does not count. A row a currency, "
-        "your own first."
+        description="Spending in your month that contains the day, without a category or in categories that have no "
+        "budget in that currency; a budget for all spending does not count. One row per currency, your own first."
     )
 
     model_config = with_example(

@@ -56,7 +56,7 @@ SearchWords = Annotated[
 
 
 class ExpenseFilter(RequestModel):
-    """Which expenses: all filters given must hold; the categories, and having none, are alternatives."""
+    """Filters of expenses: all must match; several categories, and `uncategorized`, are alternatives."""
 
     from_: Omittable[Day] = Field(default=None, alias="from", description="The first day, inclusive.")
     to: Omittable[Day] = Field(default=None, description="The last day, inclusive.")
@@ -65,23 +65,23 @@ class ExpenseFilter(RequestModel):
         description="Instead of `from` and `to`: `2026`, `2026-Q4`, `2026-11`, `2026-W47`, `2026-11-22`, `today`, "
         "`this-week`, `this-month`, `this-quarter`, `this-year`, `last-week`, `last-month`, `last-quarter`, "
         "`last-year`, `month-to-date`, `year-to-date`, `last-N-days`, `last-N-months` (both count the current one). "
-        "Months are your own: each begins on your `month_start_day` and bears the name of the month it begins in (from "
-        "the 25th on, `2026-11` is 25 November to 24 December). Weeks, quarters and years are the calendar's.",
+        "A month begins on your `month_start_day` and is named after the calendar month in which it begins (from the "
+        "25th on, `2026-11` is 25 November to 24 December). Weeks, quarters and years follow the calendar.",
     )
     category: list[CategoryName] = Field(
         default=[],
         max_length=MAX_CATEGORIES,
-        description="A category's name; may be given several times. One that you do not have matches nothing.",
+        description="A category's name; can be sent several times. An unknown name matches nothing.",
     )
     uncategorized: BooleanParameter = Field(
-        default=False, description="Those without a category, beside those of `category`."
+        default=False, description="Expenses without a category, in addition to those of `category`."
     )
     currency: Omittable[Currency] = Field(default=None, description="ISO 4217 code.")
     min_amount: Omittable[AmountBound] = Field(default=None, description="At least this number, whatever the currency.")
     max_amount: Omittable[AmountBound] = Field(default=None, description="At most this number, whatever the currency.")
-    external_id: Omittable[ExternalIdFilter] = Field(default=None, description="The one with this id of your own.")
+    external_id: Omittable[ExternalIdFilter] = Field(default=None, description="The expense with this `external_id`.")
     q: Omittable[SearchWords] = Field(
-        default=None, description="Words that the description holds, each anywhere in it, without regard to case."
+        default=None, description="Words that the description contains anywhere, in any case; all must occur."
     )
 
     @field_validator("to")
@@ -160,7 +160,7 @@ class ExpenseQuery(PageQuery, ExpenseFilter):
     """A page of a list of expenses."""
 
     sort: Literal["-date", "date", "-amount", "amount"] = Field(
-        default="-date", description="`-` is from the largest down; amounts are compared as numbers."
+        default="-date", description="`-` sorts in descending order; amounts are compared as numbers."
     )
 
     def has_better_index(self, *, deep: bool) -> bool:
@@ -180,6 +180,6 @@ class ExpenseQuery(PageQuery, ExpenseFilter):
 
 
 class BulkQuery(ExpenseFilter):
-    """Which expenses to change or delete at once."""
+    """The expenses to change or delete."""
 
-    dry_run: BooleanParameter = Field(default=False, description="Only count them; nothing is written.")
+    dry_run: BooleanParameter = Field(default=False, description="Only count the expenses; change nothing.")

@@ -9,10 +9,10 @@ from values.shapes import RequestModel, ResponseModel, with_example
 
 
 class ExpenseChange(RequestModel):
-    """What to change of many expenses; null clears, what is left out stays."""
+    """The fields to change of all matching expenses; null clears a field."""
 
     category: NullableText[CategoryName] = Field(
-        default=None, description="A new name makes the category; empty is null."
+        default=None, description="The category is created if there is none; empty is null."
     )
     description: NullableText[Description] = Field(default=None, description="Empty is null.")
 
@@ -20,18 +20,18 @@ class ExpenseChange(RequestModel):
 
 
 class BulkChange(ResponseModel):
-    """What became of many expenses at once."""
+    """The result of changing, deleting or restoring many expenses."""
 
-    matched: int = Field(description="How many expenses it is about.")
+    matched: int = Field(description="How many expenses match, or were restored.")
     revision: int | None = Field(
-        description="The `revision` that those it changed now bear, deleted ones in the trash; null where nothing was."
+        description="The new `revision` of the expenses that were changed, deleted ones included; null if none was."
     )
 
     model_config = with_example(matched=12, revision=32)
 
 
 class Deletion(RequestModel):
-    """Which deletion to undo: by the revision that it took, which its expenses bear in the trash."""
+    """The deletion to undo, by its revision, which its expenses have in the trash."""
 
     revision: Annotated[int, Field(ge=1, le=LARGEST_ID)]
 

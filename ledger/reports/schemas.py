@@ -18,7 +18,7 @@ OnlyCompared = TotalText | SkipJsonSchema[None]
 
 
 class Days(ResponseModel):
-    """A span of days; both belong to it."""
+    """A span of days, both ends included."""
 
     from_: date = Field(serialization_alias="from")
     to: date
@@ -27,8 +27,8 @@ class Days(ResponseModel):
 class _Bucket(ResponseModel):
     day: str | SkipJsonSchema[None] = Field(
         default=None,
-        description="Like the name of each time but a weekday, a `period` by which to list it: all of it, even where "
-        "the report's span cuts it off.",
+        description="Like the names of all units of time except weekdays, it can be sent as `period` to list its "
+        "expenses: those of the whole unit, even if the report's span cuts it off.",
     )
     week: str | SkipJsonSchema[None] = None
     month: str | SkipJsonSchema[None] = None
@@ -36,7 +36,7 @@ class _Bucket(ResponseModel):
     year: str | SkipJsonSchema[None] = None
     weekday: int | SkipJsonSchema[None] = Field(default=None, description="1 (Monday) to 7 (ISO 8601).")
     category: str | None = Field(
-        default=None, description="Null: what has no category. Absent unless grouped by category."
+        default=None, description="Null: without a category. Absent unless grouped by category."
     )
 
     model_config = OMITS_DEFAULTS
@@ -46,14 +46,15 @@ class _Spending(ResponseModel):
     currency: str
     total: TotalText
     count: int
-    average: TotalText | None = Field(description="Null where there are no expenses, as are `min` and `max`.")
+    average: TotalText | None = Field(description="Null if there are no expenses, like `min` and `max`.")
     min: AmountText | None
     max: AmountText | None
     previous_total: OnlyCompared = Field(default=None, description="Only with `compare`.")
-    change: OnlyCompared = Field(default=None, description="`total` less `previous_total`; only with `compare`.")
+    change: OnlyCompared = Field(default=None, description="`total` minus `previous_total`; only with `compare`.")
     change_percent: float | None = Field(
         default=None,
-        description="Of `previous_total`, to one decimal; null where that is not positive; only with `compare`.",
+        description="`change` in percent of `previous_total`, to one decimal; null unless that is positive; only with "
+        "`compare`.",
     )
 
     model_config = OMITS_DEFAULTS
@@ -62,30 +63,30 @@ class _Spending(ResponseModel):
 class SpendingTotal(_Spending):
     """What was spent in one currency in the whole span."""
 
-    per_day: TotalText = Field(description="`total` by all days of the span.")
+    per_day: TotalText = Field(description="`total` divided by the number of days in the span.")
 
 
 class SpendingGroup(_Spending, _Bucket):
-    """What was spent in one bucket and currency; it is named by what was grouped by."""
+    """What was spent in one bucket and currency; the fields of `group_by` name the bucket."""
 
     share_percent: float | None = Field(
-        description="Of the total in its currency, to one decimal; null where that is not positive."
+        description="`total` in percent of the currency's total, to one decimal; null unless that is positive."
     )
 
 
 class SpendingReport(ResponseModel):
-    """Where the money went, currency by currency: sums of different ones are never added up."""
+    """Spending by currency; amounts of different currencies are never added up."""
 
     period: Days
     compared_to: Days | SkipJsonSchema[None] = Field(default=None, description="Only with `compare`.")
     group_by: list[Dimension]
-    totals: list[SpendingTotal] = Field(description="A row a currency; your own is always there, and comes first.")
+    totals: list[SpendingTotal] = Field(description="One row per currency; your own is always present and comes first.")
     groups: list[SpendingGroup] = Field(
-        description="A row a bucket and currency, in the order of `group_by`; empty without it. Buckets of time are "
-        "there over the whole span, with zeros, for each currency and category that occurs in it or in what it is "
-        "compared with. Those at its ends hold only their days inside it. With `compare`, the first is set beside the "
-        "first of the other span, the second beside the second, and so on, however long they are, and weekdays beside "
-        "their like; what the other span has beyond that is in `totals` alone."
+        description="One row per bucket and currency, in the order of `group_by`; empty without it. Buckets of time "
+        "cover the whole span, with zeros, for each currency and category that occurs in it or in the compared span. "
+        "Those at its ends contain only their days inside the span. With `compare`, a bucket is compared with the one "
+        "at the same position of the other span, whatever their lengths, and a weekday with the same weekday; further "
+        "buckets of the other span count only in `totals`."
     )
 
     model_config = OMITS_DEFAULTS | with_example(
@@ -149,7 +150,7 @@ GroupByField = Annotated[Dimension, BeforeValidator(_refuse_commas)]
 
 
 class SpendingQuery(ExpenseFilter):
-    """What a report adds up, in which buckets, and what it is compared with; without any dates it is this month's."""
+    """Filters, grouping and comparison of a spending report; without dates it is about the current month."""
 
     group_by: list[GroupByField] = Field(
         default=[],
@@ -161,14 +162,14 @@ class SpendingQuery(ExpenseFilter):
             "maxContains": 1,
         },
         description="None, one or two: `category`, and one of `day`, `week`, `month`, `quarter`, `year`, `weekday`. "
-        "Two are given as `group_by=month&group_by=category`.",
+        "Send two as `group_by=month&group_by=category`.",
     )
     compare: Omittable[Comparison] = Field(
         default=None,
-        description="`previous`: the span just before, of equal length; before a whole month, quarter, year or "
-        "`last-N-months` as many whole ones, before `month-to-date` and `year-to-date` the same days of the month or "
-        "year before. `last-year`: the same months, week or days a year before (week 52 where that year has no 53, and "
-        "28 February for a 29th that is an end of the span).",
+        description="`previous`: the span just before, of equal length. A whole month, quarter, year or "
+        "`last-N-months` is compared with as many whole months, `month-to-date` and `year-to-date` with the same "
+        "days of the previous month or year. `last-year`: the same months, week or days one year earlier (week 52 if "
+        "that year has no week 53; 28 February for a 29 February at an end of the span).",
     )
 
     @field_validator("group_by")

@@ -24,7 +24,7 @@ MAX_OPERATIONS: Final = 1_000
 
 
 ExpenseIdField = Annotated[int, Field(ge=1, le=LARGEST_ID, description="The expense's `id`.")]
-ExpectedRevision = Annotated[int, Field(description="If sent, must be the expense's, else 412.")]
+ExpectedRevision = Annotated[int, Field(description="If sent, it must equal the expense's, else 412.")]
 
 
 class CreateOperation(RequestModel):
@@ -37,7 +37,7 @@ class CreateOperation(RequestModel):
 
 
 class UpdateOperation(RequestModel):
-    """Change the fields sent, as `PATCH /expenses/{id}` does."""
+    """Change the fields that are sent, as `PATCH /expenses/{id}` does."""
 
     op: Literal["update"]
     id: ExpenseIdField
@@ -87,10 +87,10 @@ Operation = Annotated[
 
 
 class Batch(RequestModel):
-    """Changes that happen together or not at all, one after the other."""
+    """Operations that are done in order, all or none."""
 
     operations: Annotated[list[Operation], Field(min_length=1, max_length=MAX_OPERATIONS)] = Field(
-        description="Each sees what those before it did; an `id` may occur once."
+        description="Each sees the effects of those before it; an `id` may occur once."
     )
 
     model_config = with_example(
@@ -102,19 +102,19 @@ class Batch(RequestModel):
 
 
 class OperationResult(ResponseModel):
-    """What an operation did: `existing` is a create whose `external_id` was there, `gone` what was deleted before."""
+    """The result of an operation: `existing`, an expense has this `external_id`; `gone`, it was deleted before."""
 
     status: Literal["created", "existing", "updated", "deleted", "gone"]
     id: int
-    expense: Expense | None = Field(description="As the operation left it; null for what is deleted or gone.")
+    expense: Expense | None = Field(description="The expense after the operation; null if `deleted` or `gone`.")
 
 
 class BatchResult(ResponseModel):
-    """What a batch did, operation by operation."""
+    """The results of a batch, in the order of its operations."""
 
     revision: int = Field(
-        description="The ledger's, which every expense that the batch changed bears. It is no `since` for "
-        "`GET /changes`: others may have written before."
+        description="The ledger's revision, which all expenses changed by the batch have now. Do not use it as `since` "
+        "of `GET /changes`: other changes may have been committed before."
     )
     results: list[OperationResult]
 
@@ -150,19 +150,19 @@ SinceRevision = Annotated[int, Field(ge=0, le=LARGEST_ID), BeforeValidator(parse
 
 
 class ChangesQuery(RequestModel):
-    """From where on, and how many at once."""
+    """The position in the feed and the size of a page."""
 
     since: Omittable[SinceRevision] = Field(
-        default=None, description="The `revision` that your copy is at; 0, which is also the default, for all there is."
+        default=None, description="The `revision` of your copy; 0 (the default) for everything."
     )
-    limit: WholeNumber = Field(default=500, ge=1, le=1000, description="Rows of a page, of all kinds together.")
+    limit: WholeNumber = Field(default=500, ge=1, le=1000, description="Number of rows in a page, of all kinds.")
     cursor: Omittable[CursorText] = Field(
-        default=None, description="`next_cursor` of the page before, with the same `since`."
+        default=None, description="The `next_cursor` of the previous page; send the same `since`."
     )
 
 
 class Deleted(ResponseModel):
-    """A row that is no more."""
+    """A deleted row."""
 
     kind: Literal["expense", "category", "budget"]
     id: int
@@ -170,9 +170,9 @@ class Deleted(ResponseModel):
 
 
 class Changes(ResponseModel):
-    """What changed in a ledger; put the rows into your copy, take the deleted ones out, and keep `revision`."""
+    """The changes of a ledger: put these rows into your copy, remove the deleted ones, and store `revision`."""
 
-    revision: int = Field(description="What to send as `since` the next time, once `next_cursor` is null.")
+    revision: int = Field(description="Once `next_cursor` is null, the `since` of your next call.")
     next_cursor: str | None
     expenses: list[Expense]
     categories: list[Category]
