@@ -11,7 +11,7 @@ from values.etags import IF_MATCH, IF_NONE_MATCH, is_weak_match, write_row_etag
 from values.field_errors import FieldError, field_error, header_error
 
 ETAG_CHANGED: Final = "The row's ETag is another now; a weak one (W/) never matches."
-NO_ETAG_FOR_MANY: Final = "Many rows have no ETag that could match: send *, or leave it out."
+NO_ETAG_FOR_MANY: Final = "Several rows have no ETag that could match: send * or leave the header out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Precondition:
                 header_error(IF_MATCH, "precondition_failed", NO_ETAG_FOR_MANY if revision is None else ETAG_CHANGED)
             )
         if self.if_none_match is not None and is_weak_match(tag, self.if_none_match):
-            errors.append(header_error(IF_NONE_MATCH, "precondition_failed", "There is such a row."))
+            errors.append(header_error(IF_NONE_MATCH, "precondition_failed", "The row exists already."))
         return errors
 
 

@@ -108,7 +108,7 @@ def check_integer(number: object) -> int:
 
 def malformed_cursor_problem() -> ValidationFailed:
     """Return the problem of a malformed cursor."""
-    detail = "This is no cursor of ours; start again without it."
+    detail = "This is not a valid cursor; start again without it."
     return ValidationFailed(errors=[parameter_error("cursor", "malformed", detail)])
 
 

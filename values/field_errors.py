@@ -72,11 +72,11 @@ _MESSAGES: Final[Mapping[str, tuple[FieldErrorCode, str]]] = {
     "missing": ("required", "This is required."),
     "extra_forbidden": ("unknown", "There is no such field."),
     "string_type": ("wrong_type", "Send a text."),
-    "string_unicode": ("malformed", "This is no valid Unicode text."),
+    "string_unicode": ("malformed", "This is not valid Unicode text."),
     "string_too_short": ("too_short", "Send at least {min_length} characters."),
     "string_too_long": ("too_long", "Send at most {max_length} characters."),
-    "too_short": ("too_short", "Give at least {min_length} of these."),
-    "too_long": ("too_long", "Give at most {max_length} of these."),
+    "too_short": ("too_short", "Send at least {min_length} of these."),
+    "too_long": ("too_long", "Send at most {max_length} of these."),
     "bool_type": ("wrong_type", "Send true or false."),
     "int_type": ("wrong_type", "Send a whole number."),
     "greater_than_equal": ("out_of_range", "Send at least {ge}."),
@@ -104,7 +104,7 @@ def _translate_error(error: Mapping[str, Any]) -> FieldError:
     if where == "query" and kind == "extra_forbidden":
         return FieldError(location, "unknown", "There is no such parameter here.")
     if where == "query" and len(path) == 1 and isinstance(error.get("input"), list) and not of_several:
-        return FieldError(location, "not_allowed", "Give this once.")
+        return FieldError(location, "not_allowed", "Send this only once.")
     if own_detail := context.get("detail"):
         return FieldError(location, kind, own_detail)
     if kind == "missing" and not path:

@@ -58,7 +58,7 @@ def make_validator(read: Callable[[Any], T]) -> Callable[[Any], T]:
 def refuse_surrogates(value: str) -> str:
     """Return the text; raise a validation error if it contains half of a surrogate pair."""
     if _SURROGATES.search(value):
-        raise invalid_value("malformed", "This is no valid Unicode text.")
+        raise invalid_value("malformed", "This is not valid Unicode text.")
     return value
 
 

@@ -76,7 +76,7 @@ class DayOutOfRange(PeriodError):
 
 
 class NotAPeriod(PeriodError):
-    """Name a period that there is, like 2026, 2026-Q4, 2026-11, 2026-W47, 2026-11-22, last-month or last-30-days."""
+    """Send a period like 2026, 2026-Q4, 2026-11, 2026-W47, 2026-11-22, last-month or last-30-days."""
 
 
 class PeriodOutOfRange(PeriodError):

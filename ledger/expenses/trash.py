@@ -98,7 +98,7 @@ async def restore_deletion(ledger: Ledger, deletion: int) -> BulkChange:
     count = await _restore(ledger, TrashedExpense.revision == deletion, tombstones)
     if not count:
         raise NotFound(
-            errors=[field_error("/revision", "not_found", "Nothing in the trash was deleted by this change.")]
+            errors=[field_error("/revision", "not_found", "The trash has no expense deleted at this revision.")]
         )
     return BulkChange(matched=count, revision=ledger.revision)
 

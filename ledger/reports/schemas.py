@@ -142,7 +142,7 @@ class SpendingReport(ResponseModel):
 
 def _refuse_commas(value: object) -> object:
     if isinstance(value, str) and "," in value:
-        raise invalid_value("not_allowed", "Give it once for each: group_by=month&group_by=category.")
+        raise invalid_value("not_allowed", "Send one parameter for each: group_by=month&group_by=category.")
     return value
 
 
@@ -179,7 +179,7 @@ class SpendingQuery(ExpenseFilter):
             raise invalid_value("not_allowed", "Group by each of these once.", of_several=True)
         if len(times := set(group_by) - {"category"}) > 1:
             raise invalid_value(
-                "not_allowed", f"Group by one time only: {' or '.join(sorted(times))}.", of_several=True
+                "not_allowed", f"Group by only one unit of time: {' or '.join(sorted(times))}.", of_several=True
             )
         return group_by
 

@@ -74,7 +74,7 @@ def too_many_rows_problem() -> TooMany:
 def too_many_sums_problem() -> TooMany:
     """Return the problem of a report that needs more than MAX_SUMS rows of the aggregate."""
     detail = (
-        f"This adds up over {MAX_SUMS:,} sums of a day, category and currency: ask for a shorter span, or for less."
+        f"This needs more than {MAX_SUMS:,} sums by day, category and currency: ask for a shorter span or filter more."
     )
     return TooMany(detail, errors=[parameter_error("group_by", "out_of_range", detail)])
 

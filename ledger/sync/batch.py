@@ -40,7 +40,7 @@ from values.field_errors import field_error, translate_errors
 OperationStatus = Literal["created", "existing", "updated", "deleted", "gone"]
 
 MAX_ERRORS_PER_OPERATION: Final = 20
-NOTHING_DONE_DETAIL: Final = "None of the batch was done: mend or leave out the operations that `errors` names."
+NOTHING_DONE_DETAIL: Final = "Nothing of the batch was done: correct or leave out the operations that `errors` names."
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class _Run:
 
     def _refuse_repeated_id(self, expense_id: int) -> None:
         if expense_id in self.seen:
-            detail = "An id may occur once in a batch: put all that you do to it into one operation."
+            detail = "An id may occur only once in a batch: put all its changes into one operation."
             raise ValidationFailed(errors=[field_error("/id", "not_allowed", detail)])
         self.seen.add(expense_id)
 

@@ -138,7 +138,7 @@ async def read_changes(ledger: Ledger, reach: FeedRange, limit: int) -> Changes:
 
 def copy_ahead_problem() -> ResyncRequired:
     """Return the problem of a client whose copy is newer than the ledger."""
-    error = parameter_error("since", "out_of_range", "The ledger has not come that far.")
+    error = parameter_error("since", "out_of_range", "The ledger's revision is lower than this.")
     return ResyncRequired(errors=[error])
 
 

@@ -420,7 +420,7 @@ async def test_a_parameter_given_twice_is_told_to_come_once(
     body: dict[str, object] | None = {} if method == "PATCH" else None
     answer = await somebody.request(method, path, params={name: [VALID[name], VALID[name]]}, json=body)
 
-    assert (blamed(answer), advice(answer, name)) == ({name: "not_allowed"}, "Give this once.")
+    assert (blamed(answer), advice(answer, name)) == ({name: "not_allowed"}, "Send this only once.")
 
 
 @pytest.mark.parametrize("limit", ["1", "200"])

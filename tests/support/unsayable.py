@@ -31,20 +31,20 @@ ENTRIES: Final = (
     ("amount", r"[A-Z]{3} has (no|\d) decimals\.|No currency has more than 3 decimals\."),
     # that a day exists: of a period, and to those who read `format: date` as an annotation
     ("date|from|to|on", r"Write a day that exists .*"),
-    ("period", r"Name a period that there is, .*|Ask for a period from .*"),
+    ("period", r"Send a period like .*|Ask for a period from .*"),
     # that one parameter excludes another, or is not less than it
     ("period", r"Give either a period, or from and to\."),
     ("uncategorized", r"Give either move_to or uncategorized\."),
     ("to", r"This is before `from`\."),
     ("max_amount", r"This is below `min_amount`\."),
     # which cursors were handed out, and for which query
-    ("cursor", r"This is no cursor of ours; .*|This cursor belongs to .*"),
+    ("cursor", r"This is not a valid cursor; .*|This cursor belongs to .*"),
     # which rows there are, and at which revision; in a batch beside what else is wrong with it
     ("move_to", r"You have no category of this name\."),
     ("id", r"You have no such expense\.|This expense is deleted: .*"),
     ("revision", r"The row's revision is another now\."),
     # that of many operations no two have the same id
-    ("id", r"An id may occur once in a batch: .*"),
+    ("id", r"An id may occur only once in a batch: .*"),
     # the names of the IANA database, which gets new ones several times a year
     ("timezone", r"Send an IANA time zone name, .*"),
     # that 12.0 is no whole number: to JSON Schema it is one

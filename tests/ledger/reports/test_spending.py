@@ -430,12 +430,12 @@ async def test_what_cannot_be_reported_is_refused_by_name(
 
 async def test_a_comma_is_answered_with_what_to_do(person: Person) -> None:
     answer = await refused(person, group_by="month,category")
-    assert advice(answer, "group_by") == "Give it once for each: group_by=month&group_by=category."
+    assert advice(answer, "group_by") == "Send one parameter for each: group_by=month&group_by=category."
 
 
 async def test_two_times_are_named_in_the_refusal(person: Person) -> None:
     answer = await refused(person, group_by=["week", "month"])
-    assert advice(answer, "group_by") == "Group by one time only: month or week."
+    assert advice(answer, "group_by") == "Group by only one unit of time: month or week."
 
 
 async def test_ten_thousand_rows_are_answered_and_one_more_is_too_many(person: Person) -> None:
@@ -468,7 +468,7 @@ async def test_what_takes_too_long_to_add_up_is_too_many(person: Person, monkeyp
     answer = await refused(person, period="2026-11", group_by="month")
 
     assert answer.json()["code"] == "too_many"
-    assert advice(answer, "group_by").startswith("This adds up over")
+    assert advice(answer, "group_by").startswith("This needs more than")
     assert (await report(person, period="2026-11"))["totals"][0]["total"] == "15.00"
     assert len((await report(person, from_="2026-11-11", to="2026-11-30", group_by="month"))["groups"]) == 1
 
