@@ -155,7 +155,7 @@ def log_lifespan(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App
             logger.critical("%s", error)
             raise
         except Exception:
-            logger.critical("nobody expected this of a start or an end", exc_info=True)
+            logger.critical("unexpected error at start or shutdown", exc_info=True)
             raise
 
     return run_lifespan
