@@ -6,7 +6,9 @@ from datetime import timedelta
 import httpx
 import pytest
 import time_machine
+from sqlalchemy import Connection, update
 
+import models
 from tests.support.expenses import change, read, sendable, spend
 from tests.support.people import Person, SignUp
 from tests.support.problems import JSON, blamed
@@ -738,7 +740,7 @@ async def test_a_deleted_expense_is_nobody_elses_business(person: Person, strang
         "👩‍👩‍👧‍👦 🏳️‍🌈",
         "日本語のレシート",
         "a\tb\nc",
-        "\x7f\x85\x9f",
+        "a\u2028b\xadc",
         "\ufffd\ufffe\uffff\U0010ffff",
         "'; DROP TABLE expenses; -- %s %(owner)s :owner \\",
         pytest.param("🍎" * 500, id="500 apples"),
@@ -753,7 +755,7 @@ async def test_a_description_comes_back_in_nfc_and_trimmed(somebody: Person) -> 
     assert (await read(somebody, await spend(somebody, description=" cafe\u0301\n")))["description"] == "caf\u00e9"
 
 
-@pytest.mark.parametrize("control", ["\x00", "\x07", "\x0b", "\r", "\x1b"])
+@pytest.mark.parametrize("control", ["\x00", "\x07", "\x0b", "\x1b", "\x7f", "\x85"])
 async def test_a_control_character_is_refused_in_every_text(somebody: Person, control: str) -> None:
     text = f"a{control}b"
 
@@ -764,6 +766,35 @@ async def test_a_control_character_is_refused_in_every_text(somebody: Person, co
         "/category": "malformed",
         "/external_id": "malformed",
     }
+
+
+async def test_a_line_end_is_a_newline_in_a_description_and_refused_elsewhere(somebody: Person) -> None:
+    assert (await spend(somebody, description="apples\r\nbread\rmilk"))["description"] == "apples\nbread\nmilk"
+
+    body = {"amount": "1", "category": "Food\n", "external_id": "bank\r1"}
+
+    assert blamed(await somebody.post("/expenses", json=body)) == {
+        "/category": "malformed",
+        "/external_id": "malformed",
+    }
+
+
+@pytest.mark.parametrize("parameter", ["category", "external_id"])
+async def test_a_filter_of_one_line_takes_no_line_end(somebody: Person, parameter: str) -> None:
+    answer = await somebody.get("/expenses", params={parameter: "Food\n"})
+
+    assert [(it["parameter"], it["code"]) for it in answer.json()["errors"]] == [(parameter, "malformed")]
+
+
+async def test_a_description_that_held_a_carriage_return_before_is_still_read(
+    somebody: Person, outside: Connection
+) -> None:
+    expense = await spend(somebody, description="apples")
+    before = update(models.Expense).where(models.Expense.id == expense["id"]).values(description="apples\rbread\x85")
+    outside.execute(before)
+    outside.commit()
+
+    assert (await read(somebody, expense))["description"] == "apples\rbread\x85"
 
 
 @pytest.mark.parametrize("escape", ["\\ud800", "\\udfff", "\\udc00\\ud800"])

@@ -24,7 +24,9 @@ from tests.support.made_up import SHAPES, any_body, any_json
 
 WHOLE: dict[str, Any] = {"amount": "12.50", "currency": "EUR", "date": "2026-11-22"}
 
-C0_BUT_TAB_AND_NEWLINE = [chr(code) for code in range(0x20) if chr(code) not in "\t\n"]
+LINE_ENDS = ["\n", "\r", "\r\n", "\u2028", "\u2029"]
+# Tabs and line ends are told apart from these.
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"]
 LONE_SURROGATES = ["\ud800", "\udfff", "caf\udce9", "\udc00\ud800"]
 
 EXPENSES = pytest.mark.parametrize(
@@ -49,8 +51,8 @@ any_text = st.text(st.characters(exclude_categories=()))
         "🏳️‍🌈 1️⃣",
         "x\u200by",
         "\u202eright to left",
-        "a\tb\nc",
-        "\x7f\x85\x9f",
+        "a\tb",
+        "a\xa0b\xadc",
         "\ufeffbyte order mark",
         "\ufffd\ufffe\uffff",
         "\U0001fffe \U0010ffff",
@@ -71,9 +73,9 @@ def test_a_text_is_kept_to_the_last_character(field: str, text: str) -> None:
     ("sent", "kept"),
     [
         ("  milk", "milk"),
-        ("milk \t\n", "milk"),
+        ("milk \t", "milk"),
         ("\u00a0milk\u3000", "milk"),
-        ("\u2028milk\u2003", "milk"),
+        ("\u2002milk\u2003", "milk"),
         (" bread  and\tbutter ", "bread  and\tbutter"),
     ],
 )
@@ -99,7 +101,43 @@ def test_a_text_is_kept_in_nfc(field: str, sent: str, kept: str) -> None:
     assert taken(ExpenseCreate, **EXPENSE, **{field: sent})[field] == kept
 
 
-@pytest.mark.parametrize("control", C0_BUT_TAB_AND_NEWLINE)
+@pytest.mark.parametrize("end", LINE_ENDS)
+@pytest.mark.parametrize("text", ["{}milk", "mi{}lk", "milk{}"])
+@EXPENSES
+@pytest.mark.parametrize("field", ["category", "external_id"])
+def test_a_field_of_one_line_takes_no_line_end(
+    shape: type[BaseModel], base: dict[str, Any], field: str, text: str, end: str
+) -> None:
+    assert blamed(shape, **base, **{field: text.format(end)}) == {field: "malformed"}
+
+
+@pytest.mark.parametrize("end", LINE_ENDS)
+@pytest.mark.parametrize("text", ["{}milk", "mi{}lk", "milk{}"])
+def test_a_categorys_own_name_takes_no_line_end(text: str, end: str) -> None:
+    assert blamed(CategoryCreate, name=text.format(end)) == {"name": "malformed"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("apples\r\nbread", "apples\nbread"),
+        ("apples\rbread", "apples\nbread"),
+        ("apples\nbread", "apples\nbread"),
+        ("apples\r\n\r\nbread\r\r", "apples\n\nbread"),
+        ("apples\n\rbread", "apples\n\nbread"),
+        ("\r\n\tapples\r\n", "apples"),
+        ("apples\u2028bread", "apples\u2028bread"),
+        pytest.param("d\r\n" * 250, "d\n" * 249 + "d", id="500 on 250 lines"),
+    ],
+)
+@EXPENSES
+def test_a_description_has_lines_that_end_in_a_newline(
+    shape: type[BaseModel], base: dict[str, Any], sent: str, kept: str
+) -> None:
+    assert taken(shape, **base, description=sent)["description"] == kept
+
+
+@pytest.mark.parametrize("control", CONTROLS)
 @pytest.mark.parametrize("field", ["description", "category", "external_id"])
 def test_a_control_character_is_refused_wherever_it_stands(field: str, control: str) -> None:
     sent = [control, f"{control}milk", f"mi{control}lk", f"milk{control}"]
@@ -107,7 +145,7 @@ def test_a_control_character_is_refused_wherever_it_stands(field: str, control: 
     assert [blamed(ExpenseCreate, **EXPENSE, **{field: text}) for text in sent] == [{field: "malformed"}] * 4
 
 
-@pytest.mark.parametrize("control", C0_BUT_TAB_AND_NEWLINE)
+@pytest.mark.parametrize("control", CONTROLS)
 def test_a_control_character_is_refused_in_a_categorys_own_name(control: str) -> None:
     assert blamed(CategoryCreate, name=f"Fo{control}od") == {"name": "malformed"}
 
@@ -135,7 +173,7 @@ def test_half_a_character_is_refused(shape: type[BaseModel], base: dict[str, Any
     assert blamed(shape, **base | {field: half}) == {field: "malformed"}
 
 
-@pytest.mark.parametrize("empty", ["", " ", "\t\n", "\u00a0", "\u3000\u2003"])
+@pytest.mark.parametrize("empty", ["", " ", "\t\n", "\r\n", "\u00a0", "\u3000\u2003"])
 @EXPENSES
 @OPTIONAL_TEXTS
 def test_an_empty_text_is_null(shape: type[BaseModel], base: dict[str, Any], field: str, empty: str) -> None:

@@ -20,6 +20,7 @@ from values.texts import (
     EMAIL_LENGTH,
     EXTERNAL_ID_LENGTH,
     KEY_GROWTH,
+    MIN_USERNAME_LENGTH,
     NAME_LENGTH,
     make_name_key,
     make_text_key,
@@ -28,11 +29,21 @@ from values.texts import (
 T = TypeVar("T")
 
 LARGEST_ID: Final = 2**63 - 1
-# C0 control characters except tab and newline: invisible, and harmful in logs, CSV files and terminals.
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
-_TEXT_PATTERN: Final = r"^[^\x00-\x08\x0b-\x1f]*$"
-NON_BLANK_PATTERN: Final = r"^[^\x00-\x08\x0b-\x1f]*[^\s\x00-\x1f\x85][^\x00-\x08\x0b-\x1f]*$"
-"""The same with at least one visible character, for the OpenAPI document."""
+# C0 control characters except tab, newline and carriage return, then DEL and C1: invisible, and harmful in logs, CSV
+# files and terminals.
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CARRIAGE_RETURN: Final = re.compile(r"\r\n?")
+# The other line ends of Unicode, VT, FF and NEL, are control characters.
+_LINE_END: Final = re.compile(r"[\n\r\u2028\u2029]")
+_TEXT_LETTER: Final = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+_LINE_LETTER: Final = r"[^\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029]"
+_VISIBLE_LETTER: Final = r"[^\s\x00-\x1f\x7f-\x9f]"
+_TEXT_PATTERN: Final = f"^{_TEXT_LETTER}*$"
+_LINE_PATTERN: Final = f"^{_LINE_LETTER}*$"
+NON_BLANK_TEXT_PATTERN: Final = f"^{_TEXT_LETTER}*{_VISIBLE_LETTER}{_TEXT_LETTER}*$"
+"""A text of several lines with at least one visible character, for the OpenAPI document."""
+NON_BLANK_LINE_PATTERN: Final = f"^{_LINE_LETTER}*{_VISIBLE_LETTER}{_LINE_LETTER}*$"
+"""A text of one line with at least one visible character, for the OpenAPI document."""
 # JSON can contain half of a surrogate pair; UTF-8 cannot, and so neither can the database.
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 # NFC composes at most four code points into one, so a text of more than four times the limit is too long in any case.
@@ -63,18 +74,19 @@ def refuse_surrogates(value: str) -> str:
 
 
 def make_text_validator(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
-    """Make the validator of a text: it trims, applies NFC, and checks the length, also of the `key` that is stored."""
+    """Make the validator of a text of several lines: it trims, applies NFC, and checks the length.
+
+    The length of the `key` that is stored is checked too. CRLF and CR are read as a newline.
+    """
 
     def validate(value: str) -> str:
-        if len(value.strip()) > longest * MAX_CODE_POINTS_COMPOSED:
+        read = _CARRIAGE_RETURN.sub("\n", value) if "\r" in value else value
+        if len(read.strip()) > longest * MAX_CODE_POINTS_COMPOSED:
             raise invalid_value("too_long", f"Send at most {longest} characters.")
-        trimmed = unicodedata.normalize("NFC", refuse_surrogates(value).strip()).strip()
-        if _CONTROLS.search(value):
+        trimmed = unicodedata.normalize("NFC", refuse_surrogates(read).strip()).strip()
+        if _CONTROLS.search(read):
             raise invalid_value("malformed", "Leave out control characters.")
-        if len(trimmed) < shortest:
-            raise invalid_value("too_short", f"Send at least {shortest} character{'s' * (shortest > 1)}.")
-        if len(trimmed) > longest:
-            raise invalid_value("too_long", f"Send at most {longest} characters.")
+        _check_length(trimmed, shortest, longest)
         # A few characters become up to eighteen when folded; the key of a text of them would not fit its column.
         if key and len(key(trimmed)) > longest * KEY_GROWTH:
             raise invalid_value("too_long", "Send fewer characters: some of these stand for many letters each.")
@@ -83,10 +95,45 @@ def make_text_validator(shortest: int, longest: int, key: Callable[[str], str] |
     return validate
 
 
+def make_line_validator(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
+    """Make the validator of a text of one line: as that of any text, but without a line end, also at its ends."""
+    validate_text = make_text_validator(shortest, longest, key)
+
+    def validate(value: str) -> str:
+        line = validate_text(value)
+        if line:
+            _refuse_line_ends(value)
+        return line
+
+    return validate
+
+
+def _check_length(text: str, shortest: int, longest: int) -> None:
+    if len(text) < shortest:
+        raise invalid_value("too_short", f"Send at least {shortest} character{'s' * (shortest > 1)}.")
+    if len(text) > longest:
+        raise invalid_value("too_long", f"Send at most {longest} characters.")
+
+
+def _refuse_line_ends(value: str) -> None:
+    if _LINE_END.search(value):
+        raise invalid_value("malformed", "Write it on one line.")
+
+
+def _trim_line(value: str) -> str:
+    """Return a name or an address without the spaces around it, or refuse one that is not of one line."""
+    if _CONTROLS.search(value):
+        raise invalid_value("malformed", "Leave out control characters.")
+    _refuse_line_ends(value)
+    return refuse_surrogates(value).strip()
+
+
 def _check_username(value: str) -> str:
-    if not _USERNAME.fullmatch(value):
+    name = _trim_line(value)
+    _check_length(name, MIN_USERNAME_LENGTH, NAME_LENGTH)
+    if not _USERNAME.fullmatch(name):
         raise invalid_value("malformed", "Use ASCII letters, digits, dots, underscores and hyphens.")
-    return value
+    return name
 
 
 def _check_color(value: str) -> str:
@@ -95,10 +142,15 @@ def _check_color(value: str) -> str:
     return value.lower()
 
 
+def _parse_email(text: str) -> str:
+    """Return an e-mail address in the one spelling that is stored (RFC 5891); or raise EmailNotValidError."""
+    return str(validate_email(text, check_deliverability=False).normalized)
+
+
 def normalize_email(text: str) -> str:
     """Return the normal form of an e-mail address (RFC 5891), and any other text unchanged."""
     try:
-        return str(validate_email(text, check_deliverability=False).normalized)
+        return _parse_email(text)
     except EmailNotValidError:
         return text
 
@@ -107,7 +159,7 @@ def _check_email(value: str) -> str:
     if len(value) > EMAIL_LENGTH * MAX_CODE_POINTS_COMPOSED:
         raise invalid_value("malformed", "This is not an e-mail address.")
     try:
-        email = validate_email(refuse_surrogates(value), check_deliverability=False).normalized
+        email = _parse_email(_trim_line(value))
     except EmailNotValidError:
         # The library's own sentences quote the address.
         raise invalid_value("malformed", "This is not an e-mail address.") from None
@@ -145,8 +197,8 @@ class NullableTextSchema:
         """Replace the pattern for at least one visible character, and remove `minLength`."""
         described = handler(schema)
         for choice in described.get("anyOf", []):
-            if choice.get("pattern") == NON_BLANK_PATTERN:
-                choice["pattern"] = _TEXT_PATTERN
+            if choice.get("pattern") == NON_BLANK_LINE_PATTERN:
+                choice["pattern"] = _LINE_PATTERN
                 del choice["minLength"]
         return described
 
@@ -258,18 +310,18 @@ Timezone = Annotated[
     BeforeValidator(make_validator(periods.parse_timezone)),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_+/-]+$", "description": "IANA time zone name."}),
 ]
-_CATEGORY_NAME = AfterValidator(make_text_validator(1, NAME_LENGTH, make_name_key))
+_CATEGORY_NAME = AfterValidator(make_line_validator(1, NAME_LENGTH, make_name_key))
 CategoryName = Annotated[
     str,
     _CATEGORY_NAME,
-    Field(json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH}),
+    Field(json_schema_extra={"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH}),
 ]
 TokenName = Annotated[
     str,
-    AfterValidator(make_text_validator(1, NAME_LENGTH)),
+    AfterValidator(make_line_validator(1, NAME_LENGTH)),
     Field(
         description="What it is for.",
-        json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
+        json_schema_extra={"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
     ),
 ]
 UniqueName = Annotated[
@@ -278,7 +330,7 @@ UniqueName = Annotated[
     Field(
         description="Unique in your account. Case and the form of letters do not count (Unicode NFKC: ² is 2), accents "
         "do.",
-        json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
+        json_schema_extra={"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
     ),
 ]
 Description = Annotated[
@@ -288,8 +340,8 @@ Description = Annotated[
 ]
 ExternalId = Annotated[
     str,
-    AfterValidator(make_text_validator(0, EXTERNAL_ID_LENGTH)),
-    Field(json_schema_extra={"pattern": _TEXT_PATTERN, "maxLength": EXTERNAL_ID_LENGTH}),
+    AfterValidator(make_line_validator(0, EXTERNAL_ID_LENGTH)),
+    Field(json_schema_extra={"pattern": _LINE_PATTERN, "maxLength": EXTERNAL_ID_LENGTH}),
 ]
 NullableText = Annotated[T | None, BeforeValidator(_empty_to_null), NullableTextSchema]
 """A text that may be null; an empty text becomes null."""
@@ -304,9 +356,14 @@ Color = Annotated[
 ]
 Username = Annotated[
     str,
-    Field(min_length=3, max_length=NAME_LENGTH),
     AfterValidator(_check_username),
-    Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]+$"}),
+    Field(
+        json_schema_extra={
+            "pattern": "^[A-Za-z0-9._-]+$",
+            "minLength": MIN_USERNAME_LENGTH,
+            "maxLength": NAME_LENGTH,
+        }
+    ),
 ]
 IgnoredField = Annotated[Any, Field(description="Ignored.")]
 MonthStartDay = Annotated[

@@ -3,6 +3,7 @@
 import unicodedata
 from typing import Final
 
+MIN_USERNAME_LENGTH: Final = 3
 NAME_LENGTH: Final = 50
 EMAIL_LENGTH: Final = 254
 DESCRIPTION_LENGTH: Final = 500

@@ -12,13 +12,15 @@ from problems import ValidationFailed
 from values import periods
 from values.field_errors import invalid_value, parameter_error
 from values.fields import (
-    NON_BLANK_PATTERN,
+    NON_BLANK_LINE_PATTERN,
+    NON_BLANK_TEXT_PATTERN,
     AmountBound,
     BooleanParameter,
     CategoryName,
     Currency,
     Day,
     Omittable,
+    make_line_validator,
     make_text_validator,
     make_validator,
 )
@@ -45,13 +47,13 @@ Period = Annotated[
 
 ExternalIdFilter = Annotated[
     str,
-    AfterValidator(make_text_validator(1, EXTERNAL_ID_LENGTH)),
-    Field(json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": EXTERNAL_ID_LENGTH}),
+    AfterValidator(make_line_validator(1, EXTERNAL_ID_LENGTH)),
+    Field(json_schema_extra={"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": EXTERNAL_ID_LENGTH}),
 ]
 SearchWords = Annotated[
     str,
     AfterValidator(make_text_validator(1, DESCRIPTION_LENGTH)),
-    Field(json_schema_extra={"pattern": NON_BLANK_PATTERN, "minLength": 1, "maxLength": DESCRIPTION_LENGTH}),
+    Field(json_schema_extra={"pattern": NON_BLANK_TEXT_PATTERN, "minLength": 1, "maxLength": DESCRIPTION_LENGTH}),
 ]
 
 

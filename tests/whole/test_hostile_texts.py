@@ -62,6 +62,9 @@ TEXTS: Final = {
     "look-up": f"${{jndi:ldap://{SECRET}/a}}",
     "header": f"{SECRET}\r\nSet-Cookie: admin=1\r\n\r\n<html>",
     "newline": f"{SECRET}\nX-Admin: 1",
+    "carriage return": f"{SECRET}\rX-Admin: 1",
+    "next line": f"{SECRET}\x85X-Admin: 1",
+    "DEL": f"{SECRET}\x7f",
     "script": f"<script>alert('{SECRET}')</script>",
     "spreadsheet": f'=HYPERLINK("http://{SECRET}")',
     "path": f"../../../../etc/{SECRET}",
@@ -97,8 +100,12 @@ async def ledger(app: FastAPI) -> AsyncIterator[Ledger]:
 
 
 def kept(text: str) -> str | None:
-    """Return how a text is kept (the contract, section 1): trimmed, in NFC, and null where that is nothing."""
-    return unicodedata.normalize("NFC", text.strip()).strip() or None
+    """Return how a text is kept (the contract, section 1): trimmed, in NFC, and null where that is nothing.
+
+    Its lines end in newlines, where it may have several.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return unicodedata.normalize("NFC", lines.strip()).strip() or None
 
 
 def nodes(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
