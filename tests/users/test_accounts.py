@@ -318,6 +318,25 @@ async def test_the_name_or_the_email_signs_in_however_it_is_spelled(
     assert me.json() == person.user
 
 
+@pytest.mark.parametrize(
+    ("domain", "typed"),
+    [
+        ("nas.local", "NAS.Local"),
+        ("x.test", "X.TEST"),
+        ("[192.168.1.5]", "[192.168.1.5]"),
+        ("[IPv6:fe80::1]", "[ipv6:FE80:0::1]"),
+    ],
+)
+async def test_an_address_at_home_signs_in_however_it_is_spelled(
+    client: httpx.AsyncClient, sign_up: SignUp, domain: str, typed: str
+) -> None:
+    number = next(numbers)
+    person = await sign_up(email=f"  ada-{number}@{domain} ")
+
+    assert person.user["email"] == f"ada-{number}@{domain}"
+    assert (await token_for(client, f"ada-{number}@{typed}", person.password)).status_code == 200
+
+
 async def test_a_name_is_kept_without_the_spaces_around_it(client: httpx.AsyncClient, form: dict[str, str]) -> None:
     answer = await client.post("/users/register", json=form | {"username": f"  {form['username']}\t"})
 

@@ -126,12 +126,20 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [
+        ("ada@nas.local", "ada@nas.local"),
+        ("ada@x.test", "ada@x.test"),
+        ("ada@[192.168.1.5]", "ada@[192.168.1.5]"),
+        ("ada@[ipv6:FE80:0::1]", "ada@[IPv6:fe80::1]"),
+        ("ada@localhost", "ada@localhost"),
+        ("ada@NAS", "ada@nas"),
+        ("ada@mail.invalid", "ada@mail.invalid"),
+        ("ada@shop.onion", "ada@shop.onion"),
         ("Ada@EXÄMPLE.com", "Ada@exämple.com"),
         ("ada@xn--exmple-cua.com", "ada@exämple.com"),
         ("  ada@example.com\t", "ada@example.com"),
     ],
 )
-def test_an_address_is_kept_in_one_spelling(sent: str, kept: str) -> None:
+def test_an_address_is_looked_at_for_its_syntax_and_kept_in_one_spelling(sent: str, kept: str) -> None:
     assert taken(UserCreate, **USER | {"email": sent})["email"] == kept
     assert taken(UserCreate, **USER | {"email": kept})["email"] == kept
 
