@@ -36,6 +36,7 @@ from values.shapes import (
     RequestModel,
     ResponseModel,
     WithAmount,
+    WithIgnoredFields,
     WithReadOnlyFields,
     with_example,
 )
@@ -62,8 +63,8 @@ class UserCreate(RequestModel):
     )
 
 
-class UserUpdate(RequestModel):
-    """What may change of an account; a new name or e-mail needs the current password too."""
+class UserUpdate(WithIgnoredFields):
+    """What may change of an account; another name or e-mail needs the current password too."""
 
     username: Omittable[Username] = None
     email: Omittable[Email] = None
@@ -73,9 +74,6 @@ class UserUpdate(RequestModel):
     current_password: Omittable[EnteredPassword] = None
 
     model_config = with_example(currency="EUR", timezone="Europe/London")
-    model_config["json_schema_extra"] |= {  # type: ignore[operator]
-        "dependentRequired": {"username": ["current_password"], "email": ["current_password"]}
-    }
 
 
 class User(ResponseModel):

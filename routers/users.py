@@ -52,10 +52,10 @@ async def read_me(accounts: AccountsDep, unit: UnitOfWorkDep, caller: AnyCaller)
 async def change_me(
     accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, caller: SignedInCaller, change: UserUpdate
 ) -> User:
-    """Change the fields you send; a new `username` or `email` also needs `current_password`.
+    """Change the fields you send; another `username` or `email` also needs `current_password`.
 
-    A wrong password counts as a failed sign-in, here and wherever the current one is asked for; a new name or e-mail
-    counts as a registration.
+    The account as it was read can be sent back. A wrong password counts as a failed sign-in, here and wherever the
+    current one is asked for; a new name or e-mail counts as a registration.
     """
     return await accounts.change_profile(unit, caller, change, client)
 

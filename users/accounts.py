@@ -1,6 +1,6 @@
 """Accounts: register, sign in, read and change the profile, change the password, delete the account."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
@@ -81,20 +81,24 @@ class Accounts:
         return await crud.read_profile(await unit.connection(), caller.id)
 
     async def change_profile(self, unit: UnitOfWork, caller: Caller, change: UserUpdate, client: Client) -> UserAnswer:
-        """Change the fields that were sent; a new user name or e-mail needs the current password."""
+        """Change the fields that were sent; another user name or e-mail needs the current password."""
         sent = change.dump_sent()
         password = sent.pop("current_password", None)
         verified, renamed = None, SIGN_IN_FIELDS.keys() & sent.keys()
+        if password is None and renamed:
+            renamed = _list_changes(renamed, sent, await self.read_profile(unit, caller))
         if password is not None or renamed:
             user = await self._verify_current_password(unit, caller, password, client)
-            verified = user.password_hash
-            renamed = {name for name in renamed if sent[name] != getattr(user, name)}
+            verified, renamed = user.password_hash, _list_changes(renamed, sent, user)
         _refuse_own_password(password or "", sent)
         if renamed:
             # The answer reveals whether a name is taken, as a registration does, so it counts as one.
             await self._throttle.count_registration(unit, client.network)
         connection = await unit.begin(caller.id, ACCOUNT_LOCK)
         user = await crud.lock_user(connection, caller.id, verified, _wrong_password_problem())
+        if verified is None and _list_changes(SIGN_IN_FIELDS.keys() & sent.keys(), sent, user):
+            # Another request has renamed the account in the meantime.
+            raise _password_required_problem()
         return await crud.change_user(connection, user, sent)
 
     async def change_password(self, unit: UnitOfWork, caller: Caller, change: PasswordChange, client: Client) -> None:
@@ -131,10 +135,7 @@ class Accounts:
     ) -> UserRow:
         """Return the caller's row if the password is right; a wrong one is counted like at a sign-in."""
         if password is None:
-            error = field_error(
-                "/current_password", "required", "Send your current password to change the name or the e-mail."
-            )
-            raise ValidationFailed(errors=[error])
+            raise _password_required_problem()
         user = await crud.read_user(await unit.connection(), caller.id)
         key = make_name_key(user.username)
         if not await self._verify_throttled(unit, caller.id, key, client, password, user.password_hash):
@@ -163,8 +164,18 @@ class Accounts:
             raise ValidationFailed(errors=[to_field_error(pointer, error)]) from None
 
 
+def _password_required_problem() -> ValidationFailed:
+    sentence = "Send your current password to change the name or the e-mail."
+    return ValidationFailed(errors=[field_error("/current_password", "required", sentence)])
+
+
 def _wrong_password_problem() -> WrongPassword:
     return WrongPassword(errors=[field_error("/current_password", "not_allowed", "This is not your current password.")])
+
+
+def _list_changes(names: Iterable[str], sent: Mapping[str, Any], user: UserAnswer | UserRow) -> set[str]:
+    """Return those of the names whose value in `sent` is not the user's."""
+    return {name for name in names if sent[name] != getattr(user, name)}
 
 
 def _refuse_own_password(password: str, sent: Mapping[str, Any]) -> None:

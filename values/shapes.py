@@ -58,15 +58,14 @@ class WithAmount(RequestModel):
         return []
 
 
-class WithReadOnlyFields(RequestModel):
-    """A request that may repeat the read-only fields of a row; they are ignored, but a `revision` must be current."""
+class WithIgnoredFields(RequestModel):
+    """A request that may repeat the fields that only the service sets; they are ignored."""
 
     id: IgnoredField = None
     created_at: IgnoredField = None
     updated_at: IgnoredField = None
-    revision: Omittable[Annotated[int, Field(description="If sent, it must equal the row's, else 412.")]] = None
 
-    read_only: ClassVar[frozenset[str]] = frozenset({"id", "created_at", "updated_at", "revision"})
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "created_at", "updated_at"})
 
     def dump_sent(self) -> dict[str, Any]:
         """Return the fields that were sent and can change, by name."""
@@ -75,6 +74,14 @@ class WithReadOnlyFields(RequestModel):
     def dump_writable(self) -> dict[str, Any]:
         """Return all fields that can change, with null or the default for those that were not sent."""
         return {name: getattr(self, name) for name in type(self).model_fields if name not in self.read_only}
+
+
+class WithReadOnlyFields(WithIgnoredFields):
+    """The same of a row of the ledger, whose `revision` must be current if it is sent."""
+
+    revision: Omittable[Annotated[int, Field(description="If sent, it must equal the row's, else 412.")]] = None
+
+    read_only: ClassVar[frozenset[str]] = WithIgnoredFields.read_only | {"revision"}
 
 
 class PageQuery(RequestModel):

@@ -261,6 +261,20 @@ async def test_what_was_deleted_does_not_count_as_use(person: Person) -> None:
     assert (category["expense_count"], category["last_used"]) == (0, None)
 
 
+@pytest.mark.parametrize("query", [{}, {"with_usage": "true"}])
+async def test_a_category_as_it_was_read_can_be_sent_back_and_changes_nothing(
+    person: Person, query: dict[str, str]
+) -> None:
+    made = await create(person, "Groceries", color="#2a9d8f")
+    await spend(person, category="Groceries")
+    [read] = await listed(person, **query)
+
+    answer = await person.patch(f"/categories/{made['id']}", json=read)
+
+    assert (answer.status_code, answer.json()) == (200, made)
+    assert await listed(person, **query) == [read]
+
+
 @pytest.mark.parametrize("query", [{}, {"with_usage": "false"}])
 async def test_use_is_told_only_if_asked(person: Person, query: dict[str, str]) -> None:
     await spend(person, category="Food")

@@ -51,6 +51,8 @@ ENTRIES: Final = (
     ("month_start_day|revision|id", r"Send a whole number\."),
     # that an instant exists, and lies ahead
     ("expires_at", r"Write an instant with its offset, .*|Send an instant (in the future|before the year 2200)\."),
+    # which name and which e-mail the account has, so that another one needs the password
+    ("current_password", r"Send your current password to change .*"),
     # the most common passwords, and how long one is in NFKC
     ("password|new_password", r"This is one of the most common passwords; .*|The password must not be your own .*"),
     ("password|new_password", r"Send at (least 8|most 128) characters\."),

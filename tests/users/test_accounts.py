@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, Table, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from database import Base
+from auth import Caller
+from database import Base, UnitOfWork
 from models import User
 from tests.support.accounts import (
     change_name,
@@ -213,7 +214,6 @@ async def test_what_is_no_email_is_refused(client: httpx.AsyncClient, form: dict
         ("month_start_day", True, "wrong_type"),
         ("month_start_day", None, "wrong_type"),
         ("is_admin", True, "unknown"),
-        ("id", 1, "unknown"),
         ("password_hash", "$2b$04$", "unknown"),
     ],
 )
@@ -502,6 +502,55 @@ async def test_preferences_change_without_the_password(person: Person) -> None:
 async def test_nothing_sent_changes_nothing(person: Person) -> None:
     answer = await person.patch("/users/me", json={})
     assert (answer.status_code, answer.json()) == (200, person.user)
+
+
+async def test_the_profile_as_it_was_read_can_be_sent_back_and_changes_nothing(person: Person) -> None:
+    read = (await person.get("/users/me")).json()
+
+    answer = await person.patch("/users/me", json=read)
+
+    assert (answer.status_code, answer.json()) == (200, read)
+    assert (await person.get("/users/me")).json() == read
+
+
+async def test_the_profile_as_it_was_read_can_be_sent_back_with_a_change(person: Person) -> None:
+    changed = (await person.patch("/users/me", json=person.user | {"currency": "JPY"})).json()
+
+    assert changed == person.user | {"currency": "JPY", "updated_at": changed["updated_at"]}
+
+
+async def test_what_the_service_sets_of_an_account_is_ignored(person: Person) -> None:
+    forged = {"id": 1, "created_at": "1999-01-01T00:00:00Z", "updated_at": None}
+
+    assert (await person.patch("/users/me", json=forged)).json() == person.user
+
+
+@pytest.mark.parametrize("spelled", [str.upper, str.title])
+async def test_a_name_in_other_letters_is_another_name(person: Person, spelled: Callable[[str], str]) -> None:
+    answer = await person.patch("/users/me", json={"email": spelled(person.user["email"])})
+
+    assert places(answer) == {"/current_password": "required"}
+
+
+async def test_the_name_that_one_had_needs_the_password_if_it_was_changed_meanwhile(
+    app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_profile = app.state.accounts.read_profile
+
+    async def be_overtaken(unit: UnitOfWork, caller: Caller) -> object:
+        profile: object = await read_profile(unit, caller)
+        async with app.state.database.new_unit() as other:
+            connection = await other.begin()
+            renamed = update(User).where(User.id == caller.id).values(username="another", username_key="another")
+            await connection.execute(renamed)
+            await other.commit()
+        return profile
+
+    monkeypatch.setattr(app.state.accounts, "read_profile", be_overtaken)
+    answer = await person.patch("/users/me", json={"username": person.user["username"]})
+
+    assert places(answer) == {"/current_password": "required"}
+    assert (await person.get("/users/me")).json()["username"] == "another"
 
 
 @pytest.mark.parametrize("field", ["username", "email"])
