@@ -44,6 +44,8 @@ ALLOWED_HEADERS: Final = [
     "Idempotency-Key",
     "X-Request-ID",
 ]
+# What may be the name of a header (RFC 9110 section 5.6.2).
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PREFLIGHT_SECONDS: Final = 2 * 60 * 60
 
 Header = tuple[bytes, bytes]
@@ -118,15 +120,22 @@ def _merge_headers(present: list[Header], added: list[Header]) -> list[Header]:
 
 
 class ProblemCorsMiddleware(CORSMiddleware):
-    """CORS whose refusals are problems, like every other error."""
+    """CORS that allows any request header, and whose refusals are problems, like every other error.
+
+    Tracing tools add headers of their own to every request of a page, and no header gives away anything: a page of
+    another origin has no credentials that a browser would send for it.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         headers = Headers(scope=scope) if scope.get("method") == "OPTIONS" else Headers()
         if {"origin", "access-control-request-method"} <= set(headers):
             send_response = self.preflight_response(headers)
-            if send_response.status_code != HTTPStatus.OK:
-                kept = {name: value for name, value in send_response.headers.items() if not name.startswith("content-")}
+            if send_response.status_code == HTTPStatus.OK:
+                send_response.headers["Access-Control-Allow-Headers"] = _list_allowed_headers(headers)
+            else:
+                dropped = ("content-", "access-control-allow-headers", "access-control-allow-private-network")
+                kept = {name: value for name, value in send_response.headers.items() if not name.startswith(dropped)}
                 send_response = render_problem(
                     Request(scope), ValidationFailed(errors=[self._explain_refusal(headers)], headers=kept)
                 )
@@ -139,13 +148,17 @@ class ProblemCorsMiddleware(CORSMiddleware):
             return FieldError(
                 {"header": "Origin"}, "not_allowed", "Pages of this origin may not call: see CORS_ORIGINS."
             )
-        if headers["access-control-request-method"] not in self.allow_methods:
-            return FieldError(
-                {"header": "Access-Control-Request-Method"}, "not_allowed", "No address takes this method."
-            )
-        return FieldError(
-            {"header": "Access-Control-Request-Headers"}, "not_allowed", "Pages may not send all of these."
-        )
+        return FieldError({"header": "Access-Control-Request-Method"}, "not_allowed", "No address takes this method.")
+
+
+def _list_allowed_headers(asked: Headers) -> str:
+    """Return the headers that a page may send: those of the contract, and whichever else it asks for.
+
+    A `*` would not do: it leaves out Authorization.
+    """
+    others = (name.strip() for name in asked.get("access-control-request-headers", "").split(","))
+    known = {name.lower() for name in ALLOWED_HEADERS}
+    return ", ".join([*ALLOWED_HEADERS, *(it for it in others if _TOKEN.fullmatch(it) and it.lower() not in known)])
 
 
 def build_cors(settings: Settings) -> Middleware:
@@ -155,7 +168,9 @@ def build_cors(settings: Settings) -> Middleware:
         allow_origins=settings.cors_origins,
         allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGINS,
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=ALLOWED_HEADERS,
+        allow_headers=["*"],
+        # A service at home, asked by a page from elsewhere: https://wicg.github.io/private-network-access/
+        allow_private_network=True,
         expose_headers=EXPOSED_HEADERS,
         max_age=PREFLIGHT_SECONDS,
     )
