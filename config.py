@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from values.origins import parse_origin
+
 VERSION: Final = "0.1.0"
 SECRET_BYTES: Final = 32
 # The throttle keeps the instant of each attempt that it counts.
@@ -30,7 +32,6 @@ SAMPLE_SECRETS: Final = frozenset(
 )
 _DATABASE_NAME: Final = re.compile("[^@/#?]+")
 TLS_PARAMETERS: Final = {"ssl_ca", "ssl_cert", "ssl_key"}
-ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
@@ -145,16 +146,19 @@ class Settings(BaseSettings):
     @classmethod
     def _split_origins(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(origin.strip().rstrip("/").lower() for origin in value.split(",") if origin.strip())
+            return tuple(origin.strip() for origin in value.split(",") if origin.strip())
         return value
 
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        # Any other would be compared with what a browser sends, and never be equal.
-        if not all(ORIGIN.fullmatch(origin) for origin in origins):
-            raise ValueError("CORS_ORIGINS takes origins like https://app.example.com, separated by commas")
-        return origins
+        if any("*" in origin for origin in origins):
+            raise ValueError("CORS_ORIGINS takes no *: name each origin, like https://app.example.com")
+        try:
+            return tuple(parse_origin(origin) for origin in origins)
+        except ValueError:
+            # It would be compared with what a browser sends, and never be equal.
+            raise ValueError("CORS_ORIGINS takes origins like https://app.example.com, separated by commas") from None
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

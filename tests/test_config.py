@@ -105,15 +105,21 @@ def test_a_password_that_is_escaped_reaches_the_driver() -> None:
 
 
 def test_an_origin_is_compared_as_browsers_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CORS_ORIGINS", "HTTPS://App.Example")
-    assert read().cors_origins == ("https://app.example",)
+    monkeypatch.setenv("CORS_ORIGINS", "HTTPS://App.Example:443/,https://bücher.example")
+    assert read().cors_origins == ("https://app.example", "https://xn--bcher-kva.example")
 
 
 @pytest.mark.parametrize(
     "origins", ["app.example", "*", "https://app.example/page", "https://a.example https://b.example"]
 )
 def test_what_no_browser_sends_as_an_origin_is_refused(origins: str) -> None:
-    assert "CORS_ORIGINS" in refusal(cors_origins=origins)
+    assert "CORS_ORIGINS takes" in refusal(cors_origins=origins)
+
+
+@pytest.mark.parametrize("origins", ["*", "https://*.example.com", "https://app.example.com,http://localhost:*"])
+def test_a_star_is_no_origin(origins: str) -> None:
+    said = refusal(cors_origins=origins)
+    assert "CORS_ORIGINS takes no *: name each origin, like https://app.example.com" in said
 
 
 def test_settings_are_frozen() -> None:

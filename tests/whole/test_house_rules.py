@@ -24,7 +24,7 @@ LEDGER: Final = (MODELS | {"auth", "schemas", "ledger"}) - {"config"}
 USERS: Final = (LEDGER - {"ledger"}) | {"config", "crud", "users"}
 API: Final = LEDGER | USERS | {"api"}
 MAY_IMPORT: Final = {
-    "config": set(),
+    "config": VALUES,
     "values": VALUES,
     "infra": {"infra", "config"},
     "problems": VALUES,
