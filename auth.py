@@ -29,7 +29,10 @@ ALGORITHM: Final = "HS256"
 ISSUER: Final = "expense-tracker"
 AUDIENCE: Final = "expense-tracker-api"
 MAX_TOKEN_LENGTH: Final = 1024
+# Seconds by which the clocks of two hosts of ours may differ.
 CLOCK_SKEW: Final = 30
+# Seconds by which a clock may be set back. Time zones lie up to 26 hours apart, and one may be taken for another.
+MAX_CLOCK_SET_BACK: Final = 26 * 60 * 60
 TOKEN_CACHE_SIZE: Final = 1024
 # Header, claims and signature in base64url without padding. The signature has 32 bytes: 42 letters, and a last one of
 # which two bits are unused and must be 0, so that no token has two spellings.
@@ -78,13 +81,17 @@ class AccessTokens:
         return _sign(claims, self._keys[0])
 
     def read(self, token: str) -> Claims:
-        """Return the claims of a token; raise TokenExpired or InvalidToken."""
+        """Return the claims of a token; raise TokenExpired or InvalidToken.
+
+        A token of ours from the near future means that our clock was set back since. It counts as expired, so that
+        clients refresh it instead of signing their user out.
+        """
         claims = self._verify_cached(token)
         now = int(time.time())
-        if claims.expires <= now:
-            raise TokenExpired
-        if claims.issued > now + CLOCK_SKEW:
+        if claims.issued > now + MAX_CLOCK_SET_BACK:
             raise InvalidToken
+        if claims.expires <= now or claims.issued > now + CLOCK_SKEW:
+            raise TokenExpired
         return claims
 
     def _verify_except_times(self, token: str) -> Claims:

@@ -13,12 +13,12 @@ import pytest
 import time_machine
 from pydantic import SecretStr
 
-from auth import CLOCK_SKEW, AccessTokens
+from auth import CLOCK_SKEW, MAX_CLOCK_SET_BACK, AccessTokens
 from config import Settings
 from main import create_app
 from problems import InvalidToken, TokenExpired
 from tests.support.jwt import Claims, decoded
-from tests.support.people import Person
+from tests.support.people import Person, SignUp
 from tests.support.settings import GOOD_SECRET, NOON
 
 JWT = {"alg": "HS256", "typ": "JWT"}
@@ -110,7 +110,8 @@ WRONG: dict[str, Claims] = {
     "session as a list": {"sid": ["a"]},
     "session of half a character": {"sid": "\ud800"},
     "no such session": {"sid": "0" * 32},
-    "issued in an hour": {"iat": NOW + 3600, "exp": NOW + 3660},
+    "issued in two days": {"iat": NOW + 2 * DAY, "exp": NOW + 2 * DAY + 60},
+    "issued in 2106": {"iat": 2**32, "exp": 2**32 + 60},
     "issued as text": {"iat": str(NOW)},
     "issued at half a second": {"iat": NOW + 0.5},
     "issued never": {"iat": None},
@@ -267,7 +268,15 @@ async def test_a_token_is_spelt_in_one_way(person: Person) -> None:
 # --- a token that was verified before ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("seconds", "refusal"), [(15 * 60 + 1, TokenExpired), (-CLOCK_SKEW - 1, InvalidToken)])
+@pytest.mark.parametrize(
+    ("seconds", "refusal"),
+    [
+        (15 * 60 + 1, TokenExpired),
+        (-CLOCK_SKEW - 1, TokenExpired),
+        (-MAX_CLOCK_SET_BACK, TokenExpired),
+        (-MAX_CLOCK_SET_BACK - 1, InvalidToken),
+    ],
+)
 def test_a_token_that_was_good_is_so_only_in_its_time(
     noon: time_machine.Traveller, seconds: int, refusal: type[InvalidToken]
 ) -> None:
@@ -275,8 +284,57 @@ def test_a_token_that_was_good_is_so_only_in_its_time(
     token = tokens.issue(7, "0123456789abcdef" * 2, 15 * 60)
     tokens.read(token)
     noon.shift(seconds)
-    with pytest.raises(refusal):
+    with pytest.raises(refusal) as refused:
         tokens.read(token)
+    assert type(refused.value) is refusal
+
+
+# --- when the clock is set back ---------------------------------------------------------------------------------------
+
+
+def test_a_token_is_good_on_a_host_whose_clock_is_a_little_slow(noon: time_machine.Traveller) -> None:
+    token = issued(GOOD_SECRET)
+    noon.shift(-CLOCK_SKEW)
+    assert AccessTokens(BEFORE, 15).read(token).user_id == 7
+
+
+@pytest.mark.parametrize("seconds", [CLOCK_SKEW + 1, 3600, DAY])
+async def test_after_the_clock_was_set_back_the_session_goes_on(
+    noon: time_machine.Traveller, sign_up: SignUp, seconds: int
+) -> None:
+    person = await sign_up()
+    pair = (await person.post("/users/token", data=sign_in_form(person))).json()
+    noon.shift(-seconds)
+
+    answer = await bearing(person, pair["access_token"])
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_expired")
+
+    renewed = await person.post("/users/token/refresh", json={"refresh_token": pair["refresh_token"]})
+    assert (await bearing(person, renewed.json()["access_token"])).status_code == 200
+
+
+async def test_after_the_clock_was_set_back_an_ended_session_is_not_refreshed(
+    noon: time_machine.Traveller, sign_up: SignUp
+) -> None:
+    person = await sign_up()
+    pair = (await person.post("/users/token", data=sign_in_form(person))).json()
+    await person.post("/users/logout", json={"refresh_token": pair["refresh_token"]})
+    noon.shift(-3600)
+
+    assert_invalid(await person.post("/users/token/refresh", json={"refresh_token": pair["refresh_token"]}))
+    assert (await bearing(person, pair["access_token"])).status_code == 401
+
+
+def sign_in_form(person: Person) -> dict[str, str]:
+    return {"username": person.user["username"], "password": person.password}
+
+
+def test_a_token_from_the_future_that_another_key_signed_is_only_invalid(noon: time_machine.Traveller) -> None:
+    token = issued(GOOD_SECRET)
+    noon.shift(-3600)
+    with pytest.raises(InvalidToken) as refused:
+        AccessTokens(AFTER, 15).read(token)
+    assert not isinstance(refused.value, TokenExpired)
 
 
 # --- while the key is being replaced ----------------------------------------------------------------------------------
