@@ -5,6 +5,8 @@ import os
 import re
 import secrets
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, Self
 
@@ -18,6 +20,8 @@ from values.origins import parse_origin
 
 VERSION: Final = "0.1.0"
 SECRET_BYTES: Final = 32
+# So long a worker waits for the secret that another one is writing, which takes a moment.
+MAX_SECRET_SECONDS: Final = 1.0
 # The throttle keeps the instant of each attempt that it counts.
 MAX_ATTEMPT_LIMIT: Final = 1_000
 SAMPLE_SECRETS: Final = frozenset(
@@ -210,21 +214,43 @@ class Settings(BaseSettings):
 def load_or_create_secret(path: Path) -> str:
     """Return the secret in `path`, making it first where there is none.
 
-    The file is written aside (mode 0600) and linked into place, so that two workers that start together agree.
+    The file (mode 0600) is written aside and linked into place, so that two workers that start together agree.
     """
     if not path.exists():
         aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(SECRET_BYTES))
         try:
-            os.link(aside, path)
-        except FileExistsError:
-            pass
+            _write_new_secret(aside)
+            with suppress(FileExistsError):
+                _place_secret(aside, path)
         finally:
-            aside.unlink()
-    secret = path.read_text().strip()
-    if len(secret) < SECRET_BYTES:
-        raise ValueError(f"{path.name} holds no secret of ours any more: remove it, and another is made")
+            aside.unlink(missing_ok=True)
+    return _read_secret(path)
+
+
+def _write_new_secret(path: Path) -> None:
+    """Write a secret into a file of its own; raise FileExistsError where there is one already."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(SECRET_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _place_secret(aside: Path, path: Path) -> None:
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        raise
+    except (OSError, AttributeError):
+        # Neither exFAT nor Android has hard links. The worker that creates the file writes it, the others wait for it.
+        _write_new_secret(path)
+
+
+def _read_secret(path: Path) -> str:
+    deadline = time.monotonic() + MAX_SECRET_SECONDS
+    while len(secret := path.read_text().strip()) < SECRET_BYTES:
+        if time.monotonic() >= deadline:
+            raise ValueError(f"{path.name} holds no secret of ours any more: remove it, and another is made")
+        time.sleep(0.01)
     return secret
 
 

@@ -1,5 +1,6 @@
 """The settings: safe by default, refused where they are not, and silent about what they hold."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -12,6 +13,7 @@ from threading import Barrier
 import pytest
 from pydantic import SecretStr, ValidationError
 
+import config
 from config import SAMPLE_SECRETS, Settings, load_or_create_secret, load_settings
 from tests.support.servers import ROOT, inherited
 from tests.support.settings import GOOD_SECRET
@@ -393,8 +395,71 @@ def test_processes_that_start_together_agree_on_the_secret(tmp_path: Path) -> No
     assert len(secrets) == 1
 
 
+def refuse_links(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def link(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", link)
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EACCES, errno.ENOSYS, errno.EMLINK])
+@pytest.mark.usefixtures("umask")
+def test_where_hard_links_fail_a_secret_is_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    refuse_links(monkeypatch, code)
+    secret = load_or_create_secret(tmp_path / "expenses.key")
+    assert len(bytes.fromhex(secret)) == 32
+    assert load_or_create_secret(tmp_path / "expenses.key") == secret
+    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
+    assert stat.S_IMODE((tmp_path / "expenses.key").stat().st_mode) == 0o600
+
+
+def test_where_there_are_no_hard_links_at_all_a_secret_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "link")
+    assert len(load_or_create_secret(tmp_path / "expenses.key")) == 64
+
+
+def test_where_hard_links_fail_threads_that_start_together_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_links(monkeypatch, errno.EPERM)
+    together = Barrier(8)
+
+    def start(_: int) -> str:
+        together.wait()
+        return load_or_create_secret(tmp_path / "expenses.key")
+
+    with ThreadPoolExecutor(8) as threads:
+        secrets = set(threads.map(start, range(8)))
+    assert [len(secret) for secret in secrets] == [64]
+    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
+
+
+def test_where_hard_links_fail_a_secret_that_came_meanwhile_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(_: Path, path: Path) -> None:
+        path.write_text(GOOD_SECRET)
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    assert load_or_create_secret(tmp_path / "expenses.key") == GOOD_SECRET
+    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
+
+
+def test_a_secret_that_another_worker_is_writing_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "expenses.key"
+    path.touch()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(load_or_create_secret, path)
+        path.write_text(GOOD_SECRET)
+        assert waiting.result() == GOOD_SECRET
+
+
 @pytest.mark.parametrize("content", ["", "\n", "short"])
-def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, content: str) -> None:
+def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    monkeypatch.setattr(config, "MAX_SECRET_SECONDS", 0)
     (tmp_path / "expenses.key").write_text(content)
     settings = read(database_url=f"sqlite:///{tmp_path}/expenses.db")
     with pytest.raises(Exception, match=r"expenses\.key"):
