@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 import migrations
-from config import Settings, load_settings
+from config import Settings, list_unknown_settings, load_settings
 from crud import find_user
 from database import Database
 from infra.faults import CommitLost, classify_fault, describe_error
@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 refused with a sentence, 2 misspelt."""
     chosen = _build_parser().parse_args(arguments)
     settings = load_settings()
+    for sentence in list_unknown_settings():
+        print(sentence, file=sys.stderr)
     try:
         if chosen.command == "migrate":
             migrate(settings)

@@ -6,10 +6,13 @@ import re
 import secrets
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, Self
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -78,10 +81,22 @@ def _check_database_url(url: str) -> str:
     return parsed.set(drivername=DRIVERS[parsed.drivername]).render_as_string(hide_password=False)
 
 
+_ENV_FILE: Final = Path(".env")
+_ENCODING: Final = "utf-8-sig"  # Windows' editors begin a file with a byte order mark
+# Half of a secret that was pasted on a line of its own is no name.
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}|[A-Z][A-Z0-9_]{0,39}")
+# HOST and PORT are too short to tell a slip from another program's HOSTS.
+_MIN_GUESSED_LENGTH: Final = 6
+_MIN_LIKENESS_IN_FILE: Final = 0.6
+_MIN_LIKENESS_IN_ENVIRONMENT: Final = 0.85
+
+
 class Settings(BaseSettings):
     """The knobs of one running service; frozen, and never echoed in an error."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_file=_ENV_FILE, env_file_encoding=_ENCODING, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     database_url: Annotated[str, AfterValidator(_check_database_url)] = "sqlite+aiosqlite:///expense_tracker.db"
     """Where the ledgers live: MySQL or MariaDB through aiomysql, or an embedded SQLite file."""
@@ -257,9 +272,48 @@ def _read_secret(path: Path) -> str:
 def load_settings() -> Settings:
     """Read the settings, or exit and name the variable that is wrong, never its value."""
     try:
+        if _ENV_FILE.is_dir():
+            sys.exit("The service cannot start: .env is a folder, and the settings are read from a file of this name.")
         return Settings()
     except ValidationError as error:
-        sys.exit("The service cannot start:\n" + "\n".join(f"  {_describe_setting_error(it)}" for it in error.errors()))
+        reasons = [*map(_describe_setting_error, error.errors()), *list_unknown_settings()]
+        sys.exit("The service cannot start:\n" + "\n".join(f"  {reason}" for reason in reasons))
+    except UnicodeDecodeError:
+        sys.exit("The service cannot start: .env is not in UTF-8; save it in this encoding.")
+    except OSError as error:
+        sys.exit(f"The service cannot start: .env cannot be read ({error.strerror}).")
+
+
+def list_unknown_settings() -> list[str]:
+    """Return a sentence for each name in `.env` that is no setting, and for each near miss in the environment.
+
+    The environment is full of other programs' names, `.env` is not. No value is told.
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    long = [name for name in known if len(name) >= _MIN_GUESSED_LENGTH]
+    in_file = {name for name, value in _read_env_file().items() if value is not None and name.upper() not in known}
+    named = sorted(name for name in in_file if _NAME.fullmatch(name))
+    told = [_describe_unknown(name, ".env", _find_nearest(name, known, _MIN_LIKENESS_IN_FILE)) for name in named]
+    if len(named) < len(in_file):
+        told.append("A name in .env is no setting; it is not shown here, since it may be part of a value.")
+    missed = {name: _find_nearest(name, long, _MIN_LIKENESS_IN_ENVIRONMENT) for name in sorted(os.environ)}
+    return told + [
+        _describe_unknown(name, "the environment", nearest)
+        for name, nearest in missed.items()
+        if nearest and name.upper() not in known
+    ]
+
+
+def _read_env_file() -> Mapping[str, str | None]:
+    return dotenv_values(_ENV_FILE, encoding=_ENCODING) if _ENV_FILE.is_file() else {}
+
+
+def _find_nearest(name: str, settings: Sequence[str], least: float) -> str | None:
+    return next(iter(get_close_matches(name.upper(), settings, 1, least)), None)
+
+
+def _describe_unknown(name: str, place: str, nearest: str | None) -> str:
+    return f"{name} in {place} is no setting" + (f": did you mean {nearest}?" if nearest else ", and changes nothing.")
 
 
 def _describe_setting_error(error: ErrorDetails) -> str:

@@ -20,7 +20,7 @@ from api.openapi import TITLE, make_openapi_builder, name_operation
 from api.problem_json import answer_problem
 from api.services import Services
 from auth import AccessTokens
-from config import VERSION, Settings, load_settings
+from config import VERSION, Settings, list_unknown_settings, load_settings
 from database import Database
 from infra import log
 from problems import Problem
@@ -36,6 +36,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        for sentence in list_unknown_settings():
+            log.logger.warning("%s", sentence)
         await migrations.migrate_at_start(settings)
         database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)
         access_tokens = AccessTokens(settings.load_signing_keys(), settings.access_token_minutes)

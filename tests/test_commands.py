@@ -104,6 +104,17 @@ async def test_a_wrong_setting_is_named(run: Run, environment: dict[str, str]) -
     assert "Traceback" not in done.err
 
 
+async def test_a_misspelt_setting_is_told_and_the_command_goes_on(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment["CORS_ORIGIN"] = "https://hunter2.example"
+
+    done = await run(f"sqlite:///{tmp_path}/expenses.db", "migrate")
+
+    assert done.code == 0
+    assert done.err == "CORS_ORIGIN in the environment is no setting: did you mean CORS_ORIGINS?\n"
+
+
 async def test_a_misspelt_command_is_explained(run: Run, sqlite_url: str) -> None:
     done = await run(sqlite_url, "pasword", "ada")
 

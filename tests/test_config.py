@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 import config
-from config import SAMPLE_SECRETS, Settings, load_or_create_secret, load_settings
+from config import SAMPLE_SECRETS, Settings, list_unknown_settings, load_or_create_secret, load_settings
 from tests.support.servers import ROOT, inherited
 from tests.support.settings import GOOD_SECRET
 
@@ -484,6 +484,126 @@ def test_the_reason_not_to_start_names_the_variable_first_and_not_its_value(
         load_settings()
     assert f"\n  {said}" in str(ended.value)
     assert value not in str(ended.value)
+
+
+# The file .env, and names that are no settings
+
+
+@pytest.fixture
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The place of a `.env` that the service reads."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / ".env"
+
+
+def why_it_does_not_start() -> str:
+    with pytest.raises(SystemExit) as ended:
+        load_settings()
+    return str(ended.value)
+
+
+@pytest.mark.parametrize(
+    "content", ["HOST=b\xfccher".encode("latin-1"), "HOST=127.0.0.1".encode("utf-16")], ids=["Latin-1", "UTF-16"]
+)
+def test_an_env_file_in_another_encoding_is_one_sentence(env_file: Path, content: bytes) -> None:
+    env_file.write_bytes(content)
+    assert why_it_does_not_start() == "The service cannot start: .env is not in UTF-8; save it in this encoding."
+
+
+def test_an_env_file_may_begin_with_a_byte_order_mark(env_file: Path) -> None:
+    env_file.write_text("\ufeffPORT=8123\n", encoding="utf-8")
+    assert load_settings().port == 8123
+    assert list_unknown_settings() == []
+
+
+def test_an_env_file_that_is_a_folder_is_one_sentence(env_file: Path) -> None:
+    env_file.mkdir()
+    said = "The service cannot start: .env is a folder, and the settings are read from a file of this name."
+    assert why_it_does_not_start() == said
+
+
+def test_an_env_file_that_may_not_be_read_is_one_sentence(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(env_file))
+
+    env_file.write_text("PORT=8123")
+    # The tests may run as root, who reads everything.
+    monkeypatch.setattr("builtins.open", refuse)
+    assert why_it_does_not_start() == "The service cannot start: .env cannot be read (Permission denied)."
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("CORS_ORIGIN=https://hunter2.example", "CORS_ORIGIN in .env is no setting: did you mean CORS_ORIGINS?"),
+        ("export database_uri=mysql://hunter2", "database_uri in .env is no setting: did you mean DATABASE_URL?"),
+        ("HOTS=hunter2", "HOTS in .env is no setting: did you mean HOST?"),
+        ("MYSQL_ROOT=hunter2", "MYSQL_ROOT in .env is no setting, and changes nothing."),
+        ("x=hunter2", "x in .env is no setting, and changes nothing."),
+    ],
+)
+def test_an_unknown_name_in_the_env_file_is_told_without_its_value(env_file: Path, line: str, said: str) -> None:
+    env_file.write_text(f"PORT=8123\n{line}\n")
+    assert list_unknown_settings() == [said]
+    assert load_settings().port == 8123
+
+
+@pytest.mark.parametrize("line", ["aGhunter2Q==", "hunter2-hunter2=", f"{GOOD_SECRET}=="])
+def test_what_may_be_half_a_secret_is_not_shown(env_file: Path, line: str) -> None:
+    env_file.write_text(f"SECRET_KEY=\n{line}\n")
+    assert list_unknown_settings() == [
+        "A name in .env is no setting; it is not shown here, since it may be part of a value."
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "# PROT=1\n", "port=8123\nHost=127.0.0.1\nPORT\n", GOOD_SECRET])
+def test_an_env_file_of_settings_says_nothing(env_file: Path, content: str) -> None:
+    env_file.write_text(content)
+    assert list_unknown_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("CORS_ORIGIN", "CORS_ORIGINS"),
+        ("DATABSE_URL", "DATABASE_URL"),
+        ("SECRETKEY", "SECRET_KEY"),
+        ("cors_origin", "CORS_ORIGINS"),
+        ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
+        ("SIGNIN_PER_ADRESS", "SIGNIN_PER_ADDRESS"),
+    ],
+)
+@pytest.mark.usefixtures("env_file")
+def test_a_near_miss_in_the_environment_is_told_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    monkeypatch.setenv(name, "hunter2")
+    assert list_unknown_settings() == [f"{name} in the environment is no setting: did you mean {meant}?"]
+
+
+@pytest.mark.usefixtures("env_file")
+def test_the_names_of_other_programs_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = """
+        PATH HOME USER LANG TERM SHELL PWD HOSTNAME HOSTS PORTS HOSTTYPE SSH_CLIENT SSH_AUTH_SOCK XDG_SESSION_ID
+        XDG_SESSION_TYPE DESKTOP_SESSION SESSION_MANAGER DBUS_SESSION_BUS_ADDRESS PYTHONPATH VIRTUAL_ENV GPG_KEY
+        PYTHON_VERSION MYSQL_HOST MYSQL_PASSWORD MYSQL_DATABASE DB_PORT KUBERNETES_PORT KUBERNETES_SERVICE_HOST
+        POSTGRES_DATABASE_URL AWS_SECRET_ACCESS_KEY AWS_SECRET_KEY DJANGO_SECRET_KEY SECRET CI GITHUB_TOKEN
+        UVICORN_PORT WEB_CONCURRENCY MAIL_FROM SYSTEMD_EXEC_PID INVOCATION_ID JOURNAL_STREAM port Host database_url
+    """
+    for name in names.split():
+        monkeypatch.setenv(name, "1")
+    assert list_unknown_settings() == []
+
+
+def test_a_start_that_fails_tells_of_the_near_miss_that_explains_it(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", MYSQL_URL)
+    env_file.write_text(f"SECRETKEY={GOOD_SECRET}\n")
+    said = why_it_does_not_start()
+    assert "\n  SECRET_KEY must be" in said
+    assert "\n  SECRETKEY in .env is no setting: did you mean SECRET_KEY?" in said
+    assert GOOD_SECRET not in said
 
 
 # The process

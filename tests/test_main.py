@@ -44,3 +44,13 @@ async def test_the_database_is_let_go_at_the_end(settings: Settings) -> None:
         async with database.new_unit() as unit:
             await unit.connection()
     assert [engine.sync_engine.pool.checkedin() for engine in database.engines] == [0, 0]
+
+
+async def test_a_misspelt_setting_is_told_once_at_the_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CORS_ORIGIN", "https://hunter2.example")
+    app: FastAPI = create_app(settings)
+    async with app.router.lifespan_context(app):
+        told = [(it.levelname, it.getMessage()) for it in caplog.records if it.name == "expense_tracker"]
+    assert told == [("WARNING", "CORS_ORIGIN in the environment is no setting: did you mean CORS_ORIGINS?")]
