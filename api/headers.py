@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 
 from auth import Caller
 from problems import ValidationFailed
-from values.etags import IF_NONE_MATCH, is_weak_match, parse_etags
+from values.etags import IF_NONE_MATCH, is_match, parse_etags
 from values.field_errors import header_error
 
 REPRESENTATION_VERSION: Final = 1
@@ -53,7 +53,7 @@ def answer_304_if_current(request: Request, response: Response, tag: str) -> Non
         seen = parse_etags(lines)
     except PydanticCustomError as refused:
         raise ValidationFailed(errors=[header_error(IF_NONE_MATCH, refused.type, refused.message())]) from None
-    if is_weak_match(tag, seen):
+    if is_match(tag, seen):
         raise EarlyResponse(Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag}))
 
 

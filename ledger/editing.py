@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from problems import PreconditionFailed, ValidationFailed
 from values import money
-from values.etags import IF_MATCH, IF_NONE_MATCH, is_weak_match, write_row_etag
+from values.etags import IF_MATCH, IF_NONE_MATCH, is_match, write_row_etag
 from values.field_errors import FieldError, field_error, header_error
 
-ETAG_CHANGED: Final = "The row's ETag is another now; a weak one (W/) never matches."
+ETAG_CHANGED: Final = "The row has another ETag now; the ETag of a list never matches."
 NO_ETAG_FOR_MANY: Final = "Several rows have no ETag that could match: send * or leave the header out."
 
 
@@ -25,16 +25,16 @@ class Precondition:
         """Return the preconditions that fail for a row at `revision`; None: for several rows, which match no ETag."""
         tag = "" if revision is None else write_row_etag(revision)
         errors = []
-        if self.if_match is not None and "*" not in self.if_match and tag not in self.if_match:
+        if self.if_match is not None and not is_match(tag, self.if_match):
             errors.append(
                 header_error(IF_MATCH, "precondition_failed", NO_ETAG_FOR_MANY if revision is None else ETAG_CHANGED)
             )
-        if self.if_none_match is not None and is_weak_match(tag, self.if_none_match):
+        if self.if_none_match is not None and is_match(tag, self.if_none_match):
             errors.append(header_error(IF_NONE_MATCH, "precondition_failed", "The row exists already."))
         return errors
 
 
-REVISION_CHANGED: Final = field_error("/revision", "precondition_failed", "The row's revision is another now.")
+REVISION_CHANGED: Final = field_error("/revision", "precondition_failed", "The row has another revision now.")
 
 
 def refuse_changed_row(revision: int | None, condition: Precondition, sent: int | None = None) -> None:

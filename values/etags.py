@@ -13,6 +13,8 @@ IF_NONE_MATCH: Final = "If-None-Match"
 # Section 8.8.3: any visible character but a quote, as Latin-1; section 5.6.1: a list may have empty elements.
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+# What proxies add to a tag when they compress: nginx puts W/ in front, Apache and Caddy append the coding.
+_ADDED: Final = re.compile(r'\AW/|-(?:gzip|br|zstd)(?="\Z)')
 
 
 def write_row_etag(revision: int) -> str:
@@ -37,6 +39,9 @@ EntityTags = Annotated[frozenset[str], PlainValidator(parse_etags), WithJsonSche
 """The entity tags that were sent, weak ones with their `W/`, or only `*`."""
 
 
-def is_weak_match(tag: str, tags: frozenset[str]) -> bool:
-    """Whether `tag` equals one of If-None-Match's `tags` by weak comparison (section 8.8.3.2), which ignores `W/`."""
-    return "*" in tags or tag.removeprefix("W/") in {other.removeprefix("W/") for other in tags}
+def is_match(tag: str, tags: frozenset[str]) -> bool:
+    """Whether `tag` equals one of the `tags` of a precondition, even if a compressing proxy has rewritten that one.
+
+    This is weak comparison (section 8.8.3.2), also for If-Match: only rows have strong tags, so `W/"31"` is row 31's.
+    """
+    return "*" in tags or tag in tags or _ADDED.sub("", tag) in {_ADDED.sub("", it) for it in tags}

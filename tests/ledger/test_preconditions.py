@@ -7,7 +7,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from tests.support.conditions import Headers, blame, get, places, tag_of
+from tests.support.conditions import REWRITTEN, Headers, blame, get, places, tag_of
 from tests.support.expenses import read, spend
 from tests.support.ledgers import statuses
 from tests.support.matrix import OPERATIONS
@@ -80,9 +80,35 @@ async def test_a_row_that_stands_as_it_was_read_is_changed(
 
 
 @EVERY_CHANGE
+async def test_a_row_that_was_read_through_a_compressing_proxy_is_changed(
+    person: Person, at: At, change: Change
+) -> None:
+    tag = await tag_of(person, at(change.path))
+    answer = await change.made(person, at, {"If-Match": 'W/"{}-gzip"'.format(tag.strip('"'))})
+    assert answer.is_success
+
+
+@pytest.mark.parametrize("spelling", REWRITTEN)
+async def test_an_expense_is_changed_however_a_proxy_has_rewritten_its_tag(
+    person: Person, at: At, spelling: str
+) -> None:
+    path = at("/expenses/{expense_id}")
+    sent = spelling.format((await tag_of(person, path)).strip('"'))
+    assert (await person.patch(path, json={"amount": "13.00"}, headers={"If-Match": sent})).status_code == 200
+
+
+@EVERY_CHANGE
+async def test_the_tag_of_a_list_changes_no_row(person: Person, at: At, change: Change) -> None:
+    tag = await tag_of(person, at(change.path).rpartition("/")[0])
+    sent = [tag, *(it.format(tag.removeprefix("W/").strip('"')) for it in REWRITTEN)]
+    answers = [await change.made(person, at, {"If-Match": it}) for it in sent]
+    assert [(it.status_code, blame(it)) for it in answers] == [(412, [MOVED_ON])] * len(sent)
+
+
+@EVERY_CHANGE
 async def test_a_row_with_another_tag_is_left_alone(person: Person, at: At, change: Change) -> None:
     tag, before = await tag_of(person, at(change.path)), await all_of(person)
-    others = ['"another"', f"W/{tag}", f'"{tag[1:-1]}0", "0{tag[1:-1]}"', '"*"', '""']
+    others = ['"another"', 'W/"another"', f'"{tag[1:-1]}0", "0{tag[1:-1]}"', '"*"', '""']
     answers = [await change.made(person, at, {"If-Match": it}) for it in others]
     assert [(it.status_code, it.json()["code"]) for it in answers] == [(412, "precondition_failed")] * len(others)
     assert [blame(it) for it in answers] == [[MOVED_ON]] * len(others)
@@ -179,7 +205,8 @@ async def test_a_change_for_where_there_is_no_row_is_refused(person: Person, at:
 
 
 @pytest.mark.parametrize(
-    ("spelling", "status"), [("{}", 412), ("W/{}", 412), ('"another", {}', 412), ('"another"', 200)]
+    ("spelling", "status"),
+    [("{}", 412), ("W/{}", 412), ('"another", {}', 412), ('"another"', 200), ('"another-gzip"', 200)],
 )
 async def test_a_change_for_any_other_version_is_refused_for_this_one(
     person: Person, at: At, spelling: str, status: int

@@ -28,3 +28,7 @@ def blame(answer: httpx.Response) -> list[dict[str, str]]:
 def places(answer: httpx.Response) -> list[str]:
     """Return where a problem sees something wrong: pointers, parameters and headers."""
     return sorted(place for entry in blame(answer) for name, place in entry.items() if name != "code")
+
+
+REWRITTEN = ['W/"{}"', '"{}-gzip"', '"{}-br"', '"{}-zstd"', 'W/"{}-gzip"', 'W/"{}-br"', 'W/"{}-zstd"']
+"""What becomes of a tag where nginx, Apache or Caddy compresses the answer."""

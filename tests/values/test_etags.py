@@ -11,13 +11,13 @@ from pydantic_core import PydanticCustomError
 
 from api.headers import write_ledger_etag
 from auth import Caller
-from tests.support.conditions import blame, get, tag_of
+from tests.support.conditions import REWRITTEN, blame, get, tag_of
 from tests.support.expenses import spend
 from tests.support.matrix import OPERATIONS
 from tests.support.people import At, Person, SignUp
 from tests.support.settings import NOON
 from tests.support.statements import Statements
-from values.etags import parse_etags
+from values.etags import is_match, parse_etags
 from values.fields import LARGEST_ID
 
 pytestmark = pytest.mark.usefixtures("noon")
@@ -126,6 +126,42 @@ def test_whatever_comes_is_read_or_refused_in_order(lines: list[str]) -> None:
         assert parse_etags(lines)
 
 
+# --- Tags as a compressing proxy rewrites them ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", ['"31"', *(it.format(31) for it in REWRITTEN)])
+def test_a_rewritten_tag_is_still_the_rows(sent: str) -> None:
+    assert is_match('"31"', frozenset(['"another"', sent]))
+
+
+@pytest.mark.parametrize("sent", ['W/"1-7-31-EUR-1"', '"1-7-31-EUR-1"', '"1-7-31-EUR-1-gzip"', 'W/"1-7-31-EUR-1-br"'])
+def test_a_rewritten_tag_is_still_the_lists(sent: str) -> None:
+    assert is_match('W/"1-7-31-EUR-1"', frozenset([sent]))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        '"310"',
+        '"31-"',
+        '"31gzip"',
+        '"31-GZIP"',
+        '"31-gzip-"',
+        '"31-gzip0"',
+        '"31-deflate"',
+        '"-gzip"',
+        '"W/31"',
+        'W/"32"',
+        '"32-gzip"',
+        'W/"1-7-31-EUR-1"',
+        '"*"',
+        '""',
+    ],
+)
+def test_what_no_proxy_makes_of_a_tag_is_another(sent: str) -> None:
+    assert not is_match('"31"', frozenset([sent]))
+
+
 # Numbers that are each other's beginnings, so that what runs together would meet.
 callers = st.builds(
     Caller,
@@ -195,6 +231,16 @@ async def test_what_the_client_has_is_not_sent_again(person: Person, at: At, pat
     spellings = [[tag], [bare], [f"W/{bare}"], [f'"another", {tag} ,'], ['W/"another"', bare], ["*"]]
     answers = [await get(person, at(path), *it) for it in spellings]
     assert [(it.status_code, it.content, it.headers["ETag"]) for it in answers] == [(304, b"", tag)] * len(spellings)
+
+
+@EVERY_READ
+async def test_what_the_client_has_through_a_compressing_proxy_is_not_sent_again(
+    person: Person, at: At, path: str
+) -> None:
+    tag = await tag_of(person, at(path))
+    sent = [it.format(tag.removeprefix("W/").strip('"')) for it in REWRITTEN]
+    answers = [await get(person, at(path), it) for it in sent]
+    assert [(it.status_code, it.headers["ETag"]) for it in answers] == [(304, tag)] * len(sent)
 
 
 @EVERY_READ
