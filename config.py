@@ -39,6 +39,11 @@ SAMPLE_SECRETS: Final = frozenset(
 )
 _DATABASE_NAME: Final = re.compile("[^@/#?]+")
 TLS_PARAMETERS: Final = {"ssl_ca", "ssl_cert", "ssl_key"}
+_ROOT_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*")
+# With one of these in front, a path that the proxy has stripped looks like one that it has not.
+_OWN_PATH: Final = re.compile(
+    r"/(?:assets|budgets|categories|changes|currencies|docs|expenses|health|openapi\.json|ready|redoc|reports|users)(?:/|\Z)"
+)
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
@@ -146,6 +151,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     """The port that `make run` listens on."""
 
+    root_path: str = ""
+    """The path below which a proxy shows the service, such as `/money`, whether the proxy strips it or not."""
+
     auto_migrate: bool = False
     """Migrate a MySQL database at start; an embedded one always is."""
 
@@ -193,6 +201,18 @@ class Settings(BaseSettings):
             raise ValueError(
                 "TRUSTED_PROXIES takes addresses and networks like 10.0.0.7,10.1.0.0/16, separated by commas"
             ) from None
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, root_path: str) -> str:
+        if not _ROOT_PATH.fullmatch(root_path):
+            raise ValueError(
+                "ROOT_PATH takes a path like /money or /apps/money, with no slash at its end, of letters, digits, -, "
+                "., _ and ~, or nothing"
+            )
+        if _OWN_PATH.match(root_path):
+            raise ValueError("ROOT_PATH begins like an address of the service itself; use another, such as /money")
+        return root_path
 
     @model_validator(mode="after")
     def _check_secrets(self) -> Self:

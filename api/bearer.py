@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from fastapi.security import OAuth2PasswordBearer
 
+from api.openapi import SIGN_IN_SCHEME
 from api.problem_json import TOKEN_PATH
 from api.requests import StrictRequest
 from auth import Caller, load_caller
@@ -28,7 +29,7 @@ class BearerDependency(OAuth2PasswordBearer):
     ) -> None:
         """`build` makes the value of the parameter; a personal token is good for it only with the `scope`."""
         description = "Your user name or e-mail, and your password."
-        super().__init__(TOKEN_PATH, scheme_name="SignIn", description=description)
+        super().__init__(TOKEN_PATH, scheme_name=SIGN_IN_SCHEME, description=description)
         self.scope = scope
         self._build = build
 

@@ -1,4 +1,4 @@
-"""The pages of the documentation, /docs and /redoc, served with all of their files by the service itself."""
+"""The OpenAPI document and its pages, /docs and /redoc, served with all of their files by the service itself."""
 
 import base64
 import hashlib
@@ -9,12 +9,14 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from api.openapi import TITLE
+from api.openapi import TITLE, place_document
+from api.root_path import get_root
 
+DOCUMENT_PATH: Final = "/openapi.json"
 ASSETS_PATH: Final = "/assets"
 ASSET_FILES: Final = files("fastapi_offline") / "static"
 # An image of another host, which the bundle would ask for on every visit.
@@ -32,41 +34,47 @@ class Assets(StaticFiles):
 
 
 def mount_pages(app: FastAPI) -> None:
-    """Serve /docs and /redoc without any other host."""
+    """Serve the document, and /docs and /redoc without any other host."""
     app.add_route(f"{ASSETS_PATH}/redoc.standalone.js", _serve_redoc_bundle, include_in_schema=False)
     app.mount(ASSETS_PATH, Assets(directory=str(ASSET_FILES)), "assets")
 
-    async def show_docs(_: Request) -> HTMLResponse:
+    async def show_document(request: Request) -> JSONResponse:
+        """Show the OpenAPI document."""
+        return JSONResponse(place_document(app.openapi(), get_root(request.scope)))
+
+    async def show_docs(request: Request) -> HTMLResponse:
         """Show Swagger UI."""
+        root = get_root(request.scope)
         page = get_swagger_ui_html(
-            openapi_url="/openapi.json",
+            openapi_url=f"{root}{DOCUMENT_PATH}",
             title=TITLE,
-            swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS_PATH}/favicon.png",
+            swagger_js_url=f"{root}{ASSETS_PATH}/swagger-ui-bundle.js",
+            swagger_css_url=f"{root}{ASSETS_PATH}/swagger-ui.css",
+            swagger_favicon_url=f"{root}{ASSETS_PATH}/favicon.png",
             swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
         )
         return _add_policy(page)
 
-    async def show_redoc(_: Request) -> HTMLResponse:
+    async def show_redoc(request: Request) -> HTMLResponse:
         """Show ReDoc."""
+        root = get_root(request.scope)
         page = get_redoc_html(
-            openapi_url="/openapi.json",
+            openapi_url=f"{root}{DOCUMENT_PATH}",
             title=TITLE,
-            redoc_js_url=f"{ASSETS_PATH}/redoc.standalone.js",
-            redoc_favicon_url=f"{ASSETS_PATH}/favicon.png",
+            redoc_js_url=f"{root}{ASSETS_PATH}/redoc.standalone.js",
+            redoc_favicon_url=f"{root}{ASSETS_PATH}/favicon.png",
             with_google_fonts=False,
         )
         return _add_policy(page)
 
+    app.add_route(DOCUMENT_PATH, show_document, include_in_schema=False)
     app.add_route("/docs", show_docs, include_in_schema=False)
     app.add_route("/redoc", show_redoc, include_in_schema=False)
 
 
-async def _serve_redoc_bundle(_: Request) -> Response:
-    own = (
-        (ASSET_FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, f"{ASSETS_PATH}/favicon.png".encode())
-    )
+async def _serve_redoc_bundle(request: Request) -> Response:
+    own_logo = f"{get_root(request.scope)}{ASSETS_PATH}/favicon.png".encode()
+    own = (ASSET_FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, own_logo)
     return Response(own, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
 

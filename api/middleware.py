@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problem_json import render_problem, to_problem
+from api.root_path import ROOT_KEY, place_header, split_path
 from config import Settings
 from infra.log import get_log_context, log_request, logger, start_log_context
 from problems import ValidationFailed
@@ -55,11 +56,13 @@ class RequestMiddleware:
     """Gives a request its id and its plain form, and every answer the headers that all answers have.
 
     HEAD is answered as GET without the body (RFC 9110 section 9.3.2), `/expenses/` is `/expenses`, and neither is ever
-    redirected, since a redirect would repeat whatever Host header came. Each request is logged when it is over.
+    redirected, since a redirect would repeat whatever Host header came. The path is the one below `root_path`, which
+    what is sent bears again. Each request is logged when it is over.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, root_path: str = "") -> None:
         self._app = app
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -70,7 +73,7 @@ class RequestMiddleware:
         request_id = given.get(b"x-request-id", b"")
         if not REQUEST_ID_PATTERN.fullmatch(request_id):
             request_id = secrets.token_hex(8).encode()
-        path = scope["path"]
+        root, path = split_path(scope, self._root_path)
         added = _build_headers(request_id, is_account=path.startswith("/users"), is_signed_in=b"authorization" in given)
         is_head = scope["method"] == "HEAD"
         status: int | None = None
@@ -82,19 +85,21 @@ class RequestMiddleware:
                 # FastAPI names the type of a body also where there is none.
                 is_empty = message["status"] == HTTPStatus.NO_CONTENT
                 present = [header for header in message["headers"] if not (is_empty and header[0] == b"content-type")]
-                message["headers"] = _merge_headers(present, added)
+                placed = [place_header(header, root) for header in present] if root else present
+                message["headers"] = _merge_headers(placed, added)
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)
 
         named = request_id.decode()
-        plain = {**scope, "request_id": named, "log_context": start_log_context(scope, named)}
+        context = start_log_context(scope, named)
+        plain = {**scope, "root_path": "", ROOT_KEY: root, "request_id": named, "log_context": context}
         if is_head:
             plain["method"] = "GET"
         # A slash is also what is left of a row's address when a client has lost the id: that deletes no collection.
         is_cut_off = scope["method"] == "DELETE" and not path[-2:-1].isdecimal()
-        if len(path) > 1 and path.endswith("/") and not path.endswith("//") and not is_cut_off:
-            plain |= {"path": path[:-1], "raw_path": scope.get("raw_path", b"").removesuffix(b"/")}
+        is_slashed = len(path) > 1 and path.endswith("/") and not path.endswith("//") and not is_cut_off
+        plain["path"] = path[:-1] if is_slashed else path
         started = time.perf_counter()
         try:
             await self._app(plain, receive, send_response)

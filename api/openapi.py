@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI makes of the routes, completed and corrected."""
 
+import copy
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
@@ -10,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 import schemas
-from api.problem_json import MEDIA_TYPE
+from api.problem_json import MEDIA_TYPE, TOKEN_PATH
 from api.schemas import Problem
 from ledger import idempotency
 from ledger.budgets import schemas as budget_schemas
@@ -63,6 +64,7 @@ TAGS: Final = [
 ]
 # The answers that are one row each.
 ROW_SCHEMAS: Final = {"Expense", "Category", "Budget"}
+SIGN_IN_SCHEME: Final = "SignIn"
 # How a script is let in, beside the sign-in that FastAPI describes by itself.
 SCRIPT_SCHEME: Final = "PersonalToken"
 SCRIPT_SCHEME_DEFINITION: Final = {
@@ -114,6 +116,16 @@ def make_openapi_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:
         return app.openapi_schema
 
     return build_openapi
+
+
+def place_document(document: dict[str, Any], root: str) -> dict[str, Any]:
+    """Return the document as it is below a path: with its server, and with the address to sign in at."""
+    if not root:
+        return document
+    components = document["components"]
+    schemes = copy.deepcopy(components["securitySchemes"])
+    schemes[SIGN_IN_SCHEME]["flows"]["password"]["tokenUrl"] = f"{root}{TOKEN_PATH}"
+    return {**document, "servers": [{"url": root}], "components": {**components, "securitySchemes": schemes}}
 
 
 def _collect_components(shape: type[BaseModel]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 import migrations
+from api.docs_pages import DOCUMENT_PATH
+from api.root_path import get_root
 from api.route import LedgerRoute
 from api.schemas import CurrencyInfo, CurrencyList, Health, Readiness, Service
 from api.services import get_services
@@ -27,9 +29,10 @@ _CHECKS: Final = {
 
 
 @router.get("/", summary="What this is")
-async def read_service() -> Service:
+async def read_service(request: Request) -> Service:
     """Name the service, its version, and where its documentation is."""
-    return Service(service="Expense Tracker", version=VERSION, docs="/docs", openapi="/openapi.json")
+    root = get_root(request.scope)
+    return Service(service="Expense Tracker", version=VERSION, docs=f"{root}/docs", openapi=f"{root}{DOCUMENT_PATH}")
 
 
 @router.get("/health", summary="Does it live?")

@@ -14,7 +14,9 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 import config
+from api.docs_pages import ASSETS_PATH, DOCUMENT_PATH
 from config import SAMPLE_SECRETS, Settings, list_unknown_settings, load_or_create_secret, load_settings
+from tests.support.matrix import DOCUMENT
 from tests.support.servers import ROOT, inherited
 from tests.support.settings import GOOD_SECRET
 
@@ -344,6 +346,54 @@ def test_what_is_no_proxy_is_refused_by_name(written: str) -> None:
     assert "hunter2" not in said
 
 
+# The path below which a proxy shows the service
+
+
+@pytest.mark.parametrize("written", ["", "/money", "/apps/money", "/a.b", "/v1.0_~x-", "/expenses-of-ada", "/my/users"])
+def test_a_root_path_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("ROOT_PATH", written)
+    assert read().root_path == written
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "/",
+        "money",
+        "/money/",
+        "//money",
+        "/apps//money",
+        "/apps/../money",
+        "/..",
+        "/.",
+        "/./money",
+        "/money?a=1",
+        "/money#top",
+        "/mon ey",
+        "/money\n",
+        "/m%6fney",
+        "/münze",
+        "\\money",
+        '/"money"',
+        "https://hunter2.example/money",
+    ],
+)
+def test_what_is_no_path_is_refused_by_name(written: str) -> None:
+    said = refusal(root_path=written)
+    assert "ROOT_PATH takes a path like /money" in said
+    assert "hunter2" not in said
+
+
+ADDRESSES = [*DOCUMENT["paths"], ASSETS_PATH, DOCUMENT_PATH, "/docs", "/redoc"]
+OWN_PATHS = sorted({f"/{address.split('/')[1]}" for address in ADDRESSES} - {"/"})
+
+
+@pytest.mark.parametrize("below", ["", "/api"])
+@pytest.mark.parametrize("path", OWN_PATHS)
+def test_an_address_of_the_service_is_no_root_path(path: str, below: str) -> None:
+    assert "ROOT_PATH begins like an address of the service itself" in refusal(root_path=path + below)
+
+
 # The embedded secret
 
 
@@ -473,6 +523,7 @@ def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, monkeypatch: py
         ("TRUSTED_PROXIES", "kX9!vB2@mQ7#", "TRUSTED_PROXIES takes addresses"),
         ("SIGNIN_PER_NAME", "kX9!vB2@mQ7#", "SIGNIN_PER_NAME: "),
         ("SESSION_DAYS", "3651", "SESSION_DAYS: "),
+        ("ROOT_PATH", "kX9!vB2@mQ7#", "ROOT_PATH takes a path"),
     ],
 )
 def test_the_reason_not_to_start_names_the_variable_first_and_not_its_value(
