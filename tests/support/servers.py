@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import httpx
+import pytest
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
@@ -37,6 +38,19 @@ GUARD: Final = 'read -r _; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 
 class NoServer(Exception):
     """There is no such server on this machine, or it does not start."""
+
+
+Server = TypeVar("Server")
+
+
+def open_or_skip(open_server: Callable[[], Server], variable: str) -> Server:
+    """Open what a test needs, or skip it where the machine has none; fail where `variable` is `required`, as on CI."""
+    try:
+        return open_server()
+    except NoServer as missing:
+        if os.environ.get(variable) == "required":
+            raise
+        pytest.skip(f"NOTHING WAS TESTED WITH {variable}: {missing}")
 
 
 def inherited() -> dict[str, str]:
@@ -206,7 +220,7 @@ class PrivateMariaDB(MySQL):
 
     def start(self) -> None:
         """Start the server, and return when it answers."""
-        self._process = Process([_program("mariadbd", "mysqld"), *self._options()], self._path)
+        self._process = Process([find_program("mariadbd", "mysqld"), *self._options()], self._path)
         self._process.wait_until(self._answers)
 
     def stop(self) -> None:
@@ -243,10 +257,10 @@ class PrivateMariaDB(MySQL):
 
     def _installer(self) -> list[str]:
         options = ["--no-defaults", f"--datadir={self._path / 'data'}", f"--tmpdir={self._path}", *_as_root()]
-        server = _program("mariadbd", "mysqld")
+        server = find_program("mariadbd", "mysqld")
         if server.endswith("mysqld"):
             return [server, *options, "--initialize-insecure"]
-        return [_program("mariadb-install-db"), *options, "--skip-test-db", "--skip-name-resolve"]
+        return [find_program("mariadb-install-db"), *options, "--skip-test-db", "--skip-name-resolve"]
 
     def _options(self) -> list[str]:
         return [
@@ -286,7 +300,8 @@ def open_mysql() -> MySQL:
     return MySQL(url) if url else PrivateMariaDB()
 
 
-def _program(*names: str) -> str:
+def find_program(*names: str) -> str:
+    """Return the first of these programs that is installed; raise NoServer where none is."""
     folders = os.pathsep.join([os.environ.get("PATH", os.defpath), *PROGRAM_FOLDERS])
     found = next(filter(None, (shutil.which(name, path=folders) for name in names)), None)
     if not found:
