@@ -73,6 +73,9 @@ SCRIPT_SCHEME_DEFINITION: Final = {
     "bearerFormat": "etk_…",
     "description": "A personal access token from `POST /users/me/tokens`, with the scope that an operation names.",
 }
+BELOW_A_PROXY: Final = (
+    "Behind a proxy that adds a path it holds if `ROOT_PATH` names that path; `id` and `next_cursor` always do."
+)
 BOUND_KEYWORDS: Final = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 SCHEMA_MODULES: Final = (
     schemas,
@@ -157,7 +160,7 @@ def _list_headers(
         described = "`true` where this was answered before, to the same `Idempotency-Key`."
         yield _build_header(idempotency.REPLAYED_HEADER, described, required=False)
     if status == "201" and is_row:
-        yield _build_header("Location", "Where the new row is, relative to this address.")
+        yield _build_header("Location", f"The new row's path on this host. {BELOW_A_PROXY}")
     if status == "401":
         yield _build_header(
             "WWW-Authenticate", "`Bearer`, and what is wrong with the token if one was sent (RFC 6750)."
@@ -167,7 +170,8 @@ def _list_headers(
     if status == "429" or (status == "503" and MEDIA_TYPE in response["content"]):
         yield _build_header("Retry-After", "Seconds after which it is worth trying again.")
     if status == "200" and any(it["name"] == "cursor" for it in operation.get("parameters", ())):
-        yield _build_header("Link", 'The next page, `rel="next"` (RFC 8288), if there is one.', required=False)
+        described = f'The path of the next page, `rel="next"` (RFC 8288), if there is one. {BELOW_A_PROXY}'
+        yield _build_header("Link", described, required=False)
 
 
 def _build_header(name: str, description: str, *, required: bool = True) -> tuple[str, dict[str, Any]]:
