@@ -74,16 +74,21 @@ def _exit_code(arguments: Sequence[str]) -> int:
 # --- migrate ----------------------------------------------------------------------------------------------------------
 
 
-def test_migrate_says_from_where_to_where(environment: dict[str, str], empty_database_url: str, tmp_path: Path) -> None:
-    def migrate() -> str:
-        own = environment | {"DATABASE_URL": empty_database_url}
-        command = [sys.executable, "-m", "commands", "migrate"]
-        return subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, check=True).stdout
+async def test_migrate_says_from_where_to_where(run: Run, empty_database_url: str) -> None:
+    first, again = [await run(empty_database_url, "migrate") for _ in range(2)]
 
-    assert migrate().endswith(f": empty → {migrations.read_newest_revision()}\n")
-    assert migrate().endswith(
+    assert first.out.endswith(f": empty → {migrations.read_newest_revision()}\n")
+    assert again.out.endswith(
         f": {migrations.read_newest_revision()} → {migrations.read_newest_revision()} (nothing to do)\n"
     )
+
+
+def test_migrate_is_a_command(environment: dict[str, str], empty_sqlite_url: str, tmp_path: Path) -> None:
+    own = environment | {"DATABASE_URL": empty_sqlite_url}
+    command = [sys.executable, "-m", "commands", "migrate"]
+    said = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, check=True).stdout
+
+    assert said.endswith(f": empty → {migrations.read_newest_revision()}\n")
 
 
 async def test_migrate_ends_with_a_sentence_where_nobody_answers(run: Run) -> None:

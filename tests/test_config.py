@@ -523,7 +523,8 @@ def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, monkeypatch: py
         ("TRUSTED_PROXIES", "kX9!vB2@mQ7#", "TRUSTED_PROXIES takes addresses"),
         ("SIGNIN_PER_NAME", "kX9!vB2@mQ7#", "SIGNIN_PER_NAME: "),
         ("SESSION_DAYS", "3651", "SESSION_DAYS: "),
-        ("ROOT_PATH", "kX9!vB2@mQ7#", "ROOT_PATH takes a path"),
+        ("DATABASE_URL", MYSQL_URL, "SECRET_KEY"),
+        ("DATABASE_URL", "postgresql://app:hunter2@db/expenses", "DATABASE_URL"),
     ],
 )
 def test_the_reason_not_to_start_names_the_variable_first_and_not_its_value(
@@ -672,20 +673,10 @@ def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    ("variable", "environment"),
-    [
-        ("SECRET_KEY", {"DATABASE_URL": MYSQL_URL}),
-        ("SECRET_KEY", {"DATABASE_URL": MYSQL_URL, "SECRET_KEY": "kX9!vB2@mQ7#"}),
-        ("DATABASE_URL", {"DATABASE_URL": "postgresql://app:hunter2@db/expenses"}),
-    ],
-)
-def test_the_service_does_not_start_and_says_which_variable_is_wrong(
-    tmp_path: Path, variable: str, environment: dict[str, str]
-) -> None:
-    ended = start(tmp_path, **environment)
+def test_the_service_does_not_start_and_says_which_variable_is_wrong(tmp_path: Path) -> None:
+    ended = start(tmp_path, DATABASE_URL=MYSQL_URL, SECRET_KEY="kX9!vB2@mQ7#")
     assert ended.returncode not in (0, -15)
-    assert variable in ended.stderr
+    assert "SECRET_KEY" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "hunter2" not in ended.stderr + ended.stdout
     assert "kX9!vB2@mQ7#" not in ended.stderr + ended.stdout
