@@ -8,7 +8,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,9 +24,12 @@ EXAMPLES: Final = 50
 # No example has it: a request made of one cannot delete the account that it is sent from.
 PASSWORD: Final = "a path through the dunes"
 NAMES: Final = ("owner", "stranger")
+PHASES: Final = ("examples", "coverage", "fuzzing", "stateful")
 
 
-def fuzz(database_url: str, examples: int, seed: int, *, shown: bool = False) -> subprocess.CompletedProcess[str]:
+def fuzz(
+    database_url: str, examples: int, seed: int, *, phases: Sequence[str] = PHASES, shown: bool = False
+) -> subprocess.CompletedProcess[str]:
     """Start the service on an empty database and send it made-up requests; the exit code says whether all was well."""
     # Hundreds of registrations and wrong passwords come from one address.
     unlimited = {name.upper(): str(most) for name, most in UNLIMITED.items()}
@@ -36,7 +39,7 @@ def fuzz(database_url: str, examples: int, seed: int, *, shown: bool = False) ->
         accounts.write_text(json.dumps(_accounts(service.url)))
         own = {"FUZZ_ACCOUNTS": str(accounts), "SCHEMATHESIS_HOOKS": str(HERE / "unsayable.py")}
         return subprocess.run(
-            [*_command(service.url), "--max-examples", str(examples), "--seed", str(seed)],
+            [*_command(service.url), "--phases", ",".join(phases), f"--max-examples={examples}", f"--seed={seed}"],
             cwd=folder,
             env=inherited() | own | {"PYTHONPATH": str(ROOT)},
             capture_output=not shown,
