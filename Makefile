@@ -2,7 +2,7 @@
 # `make help` lists the targets; PYTHON=/path/to/python chooses the interpreter that .venv is built with.
 
 MODERN  := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
-PYTHON  ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
+PYTHON  ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	"$$python" -c '$(MODERN)' >/dev/null 2>&1 && echo "$$python" && break; done)
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -25,16 +25,18 @@ help: ## list these targets
 run: $(RUNTIME) ## serve the API, on http://localhost:8000 unless configured otherwise
 	$(BIN)/python main.py
 
-test: $(DEV) ## run the tests, and see what they cover
-	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	@$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+test: $(DEV) ## run the tests; `make test cover=yes` also says what they cover, and takes longer
+	$(if $(cover),@$(BIN)/coverage erase)
+	$(if $(cover),$(BIN)/coverage run -m pytest,$(BIN)/pytest)
+	$(if $(cover),@$(BIN)/coverage combine --quiet)
+	$(if $(cover),$(BIN)/coverage report)
 
-fuzz: $(DEV) ## make up requests to every operation, on both databases: make fuzz examples=200 seed=1
+fuzz: $(DEV) ## look long for what breaks it, on both databases: make fuzz examples=200 seed=1
+	HUNT=yes $(BIN)/pytest -m "hypothesis or hunt"
 	$(BIN)/python -m tests.support.fuzzing $(if $(examples),--examples $(examples)) $(if $(seed),--seed $(seed))
 
-check: lint types test ## all that must pass before a commit: lint, types, tests
+check: cover := yes
+check: lint types test ## all that must pass before a commit: lint, types, tests and what they cover
 
 lint: $(DEV) ## look for slips in the code, and for unformatted files
 	$(BIN)/ruff check
