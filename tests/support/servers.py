@@ -20,6 +20,8 @@ import pytest
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
+from tests.support.forks import CAN_FORK, Fork
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 # What `make run` starts.
 MAIN: Final = (str(ROOT / "main.py"),)
@@ -72,8 +74,23 @@ class Process:
 
     def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self._log = folder / "log"
+        self._log.touch()
+        self._child = self._start(command, folder, environment)
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "guard", str(self._child.pid), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _start(
+        self, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None
+    ) -> subprocess.Popen[bytes] | Fork:
+        if CAN_FORK and command[0] == sys.executable and environment is not None:
+            return Fork(command[1:], folder, self._log, environment)
         with self._log.open("ab") as log:
-            self._child = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 cwd=folder,
                 env=environment,
@@ -82,13 +99,6 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", GUARD, "guard", str(self._child.pid), str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
 
     @property
     def pid(self) -> int:

@@ -1,0 +1,99 @@
+"""Python processes that start at once: forked from one that has loaded what each would take two seconds to load.
+
+Such a process is as real as any other: it has memory, an environment, a folder and a process group of its own, and
+begins with `__main__`. Nothing of the service's own is loaded before it.
+"""
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+CAN_FORK: Final = sys.platform == "linux"
+"""Elsewhere the libraries of the system may not survive it."""
+PARENT: Final = """
+import json, os, runpy, sys
+import aiomysql, aiosqlite, alembic.command, alembic.script, anyio, fastapi.openapi.utils, fastapi_offline, filelock
+import jose.jwt, passlib.context, passlib.handlers.bcrypt, pydantic_settings, python_multipart, pymysql
+import sqlalchemy.dialects.mysql, sqlalchemy.dialects.sqlite, sqlalchemy.ext.asyncio, uvicorn, zxcvbn
+
+def become(program, folder, log, environment):
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), 1)
+    os.dup2(1, 2)
+    if program[0] == "-m":
+        sys.argv = program[1:]
+        runpy.run_module(program[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = program
+        sys.path[0] = os.path.dirname(program[0])
+        runpy.run_path(program[0], run_name="__main__")
+    sys.exit()
+
+def end_of(pid):
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    answer = end_of(asked) if isinstance(asked, int) else os.fork() or become(*asked)
+    print(json.dumps(answer), flush=True)
+"""
+
+
+class Fork:
+    """A process that was forked, with what is needed of `subprocess.Popen`."""
+
+    def __init__(self, program: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]) -> None:
+        self.args = program
+        self.pid = int(_ask([list(program), str(folder), str(log), dict(environment)]))
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code, if it has ended."""
+        if self._code is None:
+            self._code = _ask(self.pid)
+        return self._code
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code once it has ended; raise TimeoutExpired where it does not."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if deadline is not None and time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            time.sleep(0.01)
+        return code
+
+
+def _ask(question: object) -> Any:  # noqa: ANN401
+    parent = _parent()
+    assert parent.stdin
+    assert parent.stdout
+    parent.stdin.write(f"{json.dumps(question)}\n")
+    return json.loads(parent.stdout.readline())
+
+
+@cache
+def _parent() -> subprocess.Popen[str]:
+    """Start the process that the others come from; it ends with this one."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    atexit.register(parent.communicate)
+    return parent
