@@ -128,6 +128,7 @@ WRONG: dict[str, Claims] = {
 }
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 @pytest.mark.usefixtures("noon")
 async def test_a_wrong_claim_is_refused(person: Person, claims: Claims, forge: Forge, wrong: Claims) -> None:
@@ -144,6 +145,7 @@ async def test_claims_that_are_no_object_are_refused(person: Person, forge: Forg
     assert_invalid(await bearing(person, forge(["iss", "aud", "sub", "sid", "iat", "exp", "jti"])))
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "header",
     [
@@ -193,6 +195,7 @@ async def test_another_users_session_does_not_let_in(
     assert_invalid(await bearing(person, forge(claims | {"sid": theirs["sid"]})))
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "token",
     [
@@ -239,6 +242,7 @@ async def test_the_schemes_case_does_not_matter(person: Person, scheme: str) -> 
     assert answer.status_code == 200
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("path", ["/users/me", "/expenses", "/categories"])
 @pytest.mark.parametrize("header", ["", "Basic Og==", "Bearer", "Bearer ", "Token abc", "Bearer\tabc"])
 async def test_without_a_bearer_token_the_answer_asks_to_sign_in(

@@ -167,6 +167,7 @@ async def test_an_amount_is_read_exactly(somebody: Person, literal: str, currenc
     assert (await read(somebody, expense))["amount"] == written
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("literal", "currency", "code"),
     [
@@ -246,6 +247,7 @@ async def test_a_currency_is_read_in_any_case(somebody: Person, currency: str) -
     assert (await spend(somebody, currency=currency))["currency"] == "EUR"
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "currency", ["", "EU", "EURO", "EUR ", "XXX", "XAU", "DEM", "€", "İNR", "ＥＵＲ", "ЕUR", "978"]
 )

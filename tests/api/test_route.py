@@ -138,6 +138,7 @@ async def test_a_strangers_row_stays_as_it_is(
 SECRET = "Tr0ub4dor-and-3"
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("method", "path", "sent"),
     [
@@ -216,6 +217,7 @@ async def test_a_hostile_body_is_refused_and_a_normal_one_is_taken_after_it(some
     assert (hostile.status_code, normal.status_code) == (422, 201)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "query",
     [
@@ -264,6 +266,7 @@ async def test_a_hostile_query_is_no_error_of_ours(somebody: Person, query: str)
     assert (hostile.status_code in {200, 422}, normal.status_code) == (True, 200)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "path",
     [
@@ -301,6 +304,7 @@ async def test_a_hostile_path_leads_nowhere(somebody: Person, path: str) -> None
     assert hostile.status_code == 404
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "header",
     [
@@ -326,6 +330,7 @@ async def test_a_hostile_token_signs_nobody_in(client: httpx.AsyncClient, header
     assert hostile.status_code == 401
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "header",
     [

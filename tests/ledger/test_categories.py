@@ -92,6 +92,7 @@ async def test_a_name_comes_back_as_it_went_in(person: Person, name: str) -> Non
     assert await names(person) == [name]
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("name", "code"),
     [
@@ -123,6 +124,7 @@ async def test_a_name_that_grows_when_it_is_folded_is_no_error_of_ours(person: P
     assert (made.status_code, used.status_code) in {(201, 201), (422, 422)}
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("color", ["red", "#2a9d8", "2a9d8f", "#2a9d8f\n", 0, True, ["#2a9d8f"]])
 async def test_another_colour_is_refused(somebody: Person, color: object) -> None:
     assert set(blamed(await somebody.post("/categories", json={"name": "Food", "color": color}))) == {"/color"}

@@ -306,6 +306,7 @@ async def test_what_would_be_refused_by_now_is_answered_as_it_was(person: Person
 # --- what a key is ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.wire
 @with_broken_keys
 async def test_a_broken_key_is_refused_and_nothing_happens(app: FastAPI, person: Person, lines: list[bytes]) -> None:
     answer = await person.post("/expenses", json={"amount": "1"}, headers=[(KEY.encode(), line) for line in lines])
@@ -325,6 +326,7 @@ async def test_a_key_is_any_visible_ascii(app: FastAPI, person: Person, key: str
     assert await remembered(app, person) == [key]
 
 
+@pytest.mark.wire
 @with_broken_keys
 async def test_a_read_does_not_look_at_the_key(somebody: Person, lines: list[bytes]) -> None:
     answer = await somebody.get("/expenses", headers=[(KEY.encode(), line) for line in lines])

@@ -393,6 +393,7 @@ async def test_a_relative_period_stays_over_midnight_and_over_pages(sign_up: Sig
 # Whose cursor, and of what
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "other",
     [
@@ -452,6 +453,7 @@ async def test_a_broken_cursor_is_refused_by_name(reader: Person, cursor: str) -
     assert (answer.status_code, set(blamed(answer))) == (422, {"cursor"})
 
 
+@pytest.mark.wire
 @SORTS
 @pytest.mark.parametrize(
     "value", ["0001-01-01", "9999-12-31", LARGEST_ID, -LARGEST_ID, 2**63, 1.5, None, "2026-11-22' OR 1=1"]

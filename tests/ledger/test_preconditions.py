@@ -219,6 +219,7 @@ async def test_a_change_for_any_other_version_is_refused_for_this_one(
 # --- All that is wrong, at once ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("change", "others"),
     [

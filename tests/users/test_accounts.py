@@ -138,6 +138,7 @@ async def test_letters_digits_dots_underscores_and_hyphens_make_a_name(sign_up: 
     assert (await sign_up(username=f"{next(numbers)}{username}"[:50])).user["username"].endswith(username[:45])
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("username", "code"),
     [
@@ -163,6 +164,7 @@ async def test_another_name_is_refused(
     assert places(answer) == {"/username": code}
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "email",
     [
@@ -191,6 +193,7 @@ async def test_what_is_no_email_is_refused(client: httpx.AsyncClient, form: dict
     assert not isinstance(email, str) or len(email) < 4 or email not in answer.text
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("field", "value", "code"),
     [

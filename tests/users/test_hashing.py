@@ -103,6 +103,7 @@ async def refused(client: httpx.AsyncClient, password: object) -> tuple[str, str
 AS_JSON = {"Content-Type": "application/json"}
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("password", "code"),
     [

@@ -197,6 +197,7 @@ def swapped(token: str, place: int) -> set[str]:
 SLIPS = pytest.mark.parametrize("slip", [changed, without, doubled, swapped])
 
 
+@pytest.mark.wire
 @SLIPS
 @given(token=whole_tokens)
 def test_a_token_that_was_misspelt_once_is_not_whole(slip: Any, token: str) -> None:  # noqa: ANN401
@@ -205,6 +206,7 @@ def test_a_token_that_was_misspelt_once_is_not_whole(slip: Any, token: str) -> N
     ] == []
 
 
+@pytest.mark.wire
 @SLIPS
 async def test_a_misspelt_token_is_refused_and_nobody_is_asked(
     person: Person,
@@ -342,6 +344,7 @@ async def test_a_name_is_kept_trimmed_and_in_nfc(person: Person, sent: str, kept
     assert (made["name"], (await listed(person))[0]["name"]) == (kept, kept)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("name", "code"),
     [
@@ -371,6 +374,7 @@ async def test_another_name_is_refused(somebody: Person, name: object, code: str
     assert (answer.status_code, blamed(answer)) == (422, {"/name": code})
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("scope", "code"),
     [
@@ -906,6 +910,7 @@ async def test_a_refusal_at_the_account_says_what_to_do(person: Person, to_write
     assert "sign in with the password" in (await use(person, to_write, TOKENS)).json()["detail"]
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

@@ -224,6 +224,7 @@ async def test_what_is_of_no_ledger_has_no_tag(person: Person, path: str) -> Non
     assert (answer.status_code, "ETag" in answer.headers) == (200, False)
 
 
+@pytest.mark.wire
 @EVERY_READ
 async def test_what_the_client_has_is_not_sent_again(person: Person, at: At, path: str) -> None:
     tag = await tag_of(person, at(path))
@@ -233,6 +234,7 @@ async def test_what_the_client_has_is_not_sent_again(person: Person, at: At, pat
     assert [(it.status_code, it.content, it.headers["ETag"]) for it in answers] == [(304, b"", tag)] * len(spellings)
 
 
+@pytest.mark.wire
 @EVERY_READ
 async def test_what_the_client_has_through_a_compressing_proxy_is_not_sent_again(
     person: Person, at: At, path: str
@@ -253,6 +255,7 @@ async def test_an_empty_answer_has_all_headers_but_those_of_a_body(person: Perso
     assert empty.headers.items() <= full.headers.items()
 
 
+@pytest.mark.wire
 @EVERY_READ
 async def test_what_is_almost_the_tag_is_another(person: Person, at: At, path: str) -> None:
     full = await get(person, at(path))
@@ -289,6 +292,7 @@ async def test_head_is_answered_on_the_same_condition(person: Person, at: At, pa
     assert (answer.status_code, answer.headers["ETag"]) == (304, tag)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("path", ["/expenses", "/expenses/{expense_id}"])
 @pytest.mark.parametrize("broken", [["31"], [""], ['"31"', "*"], ['"3 1"']], ids=str)
 async def test_a_broken_if_none_match_is_refused_by_name(person: Person, at: At, path: str, broken: list[str]) -> None:
@@ -296,6 +300,7 @@ async def test_a_broken_if_none_match_is_refused_by_name(person: Person, at: At,
     assert (answer.status_code, blame(answer)) == (422, [{"header": "If-None-Match", "code": "malformed"}])
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -332,6 +337,7 @@ async def test_a_tag_opens_nobody_elses_row(person: Person, stranger: Person, at
 # --- What an answer depends on beside the ledger ----------------------------------------------------------------------
 
 
+@pytest.mark.wire
 @pytest.mark.usefixtures("at")
 @pytest.mark.parametrize(
     ("path", "change"),
@@ -362,6 +368,7 @@ async def on_the_last_second(noon: time_machine.Traveller, sign_up: SignUp) -> P
     return person
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "path",
     [
@@ -397,6 +404,7 @@ async def test_what_depends_on_today_holds_over_the_midnight_of_others(
     assert (await get(person, path, before.headers["ETag"])).status_code == 304
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "path",
     [

@@ -29,6 +29,7 @@ def test_the_matrix_is_not_empty() -> None:
     assert {("DELETE", "/users/me/sessions/{session_id}"), ("DELETE", "/users/me/tokens/{token_id}")} <= set(OF_ONE_ROW)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
 async def test_without_a_token_the_door_is_closed(client: httpx.AsyncClient, operation: Operation) -> None:
     method, path = operation
@@ -37,6 +38,7 @@ async def test_without_a_token_the_door_is_closed(client: httpx.AsyncClient, ope
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
 async def test_a_closed_door_says_nothing_about_what_lies_behind(
     client: httpx.AsyncClient, operation: Operation

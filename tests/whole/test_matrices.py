@@ -165,6 +165,7 @@ def test_the_matrix_of_tokens_is_not_empty() -> None:
     assert {("GET", "/expenses"), ("POST", "/expenses/batch"), ("DELETE", "/users/me/tokens/{token_id}")} <= set(CLOSED)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
 async def test_a_token_that_is_over_opens_and_changes_nothing(
     client: httpx.AsyncClient, house: House, rows: Connection, operation: Operation
@@ -177,6 +178,7 @@ async def test_a_token_that_is_over_opens_and_changes_nothing(
     assert dump(rows, house.ledger.owner_id) == before
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
 async def test_a_token_anywhere_but_in_its_header_opens_nothing(
     client: httpx.AsyncClient, house: House, operation: Operation
@@ -239,6 +241,7 @@ def test_the_document_says_where_no_scope_can_be_missing(operation: Operation) -
     assert "403" not in OPERATIONS[operation]["responses"]
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("operation", TO_READ, ids=" ".join)
 @pytest.mark.parametrize("scope", ["read", "write"])
 async def test_either_scope_reads(client: httpx.AsyncClient, house: House, operation: Operation, scope: str) -> None:
@@ -269,6 +272,7 @@ async def refused_for_its_scope(
     return str(answer.headers["WWW-Authenticate"])
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("operation", OF_THE_LEDGER, ids=" ".join)
 async def test_a_script_that_may_read_changes_nothing(
     client: httpx.AsyncClient, house: House, rows: Connection, operation: Operation
@@ -279,6 +283,7 @@ async def test_a_script_that_may_read_changes_nothing(
     assert challenge == 'Bearer error="insufficient_scope", scope="write"'
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("operation", OF_THE_ACCOUNT, ids=" ".join)
 @pytest.mark.parametrize("scope", ["read", "write"])
 async def test_no_script_touches_the_account(
@@ -458,6 +463,7 @@ def test_the_matrix_of_objects_is_not_empty() -> None:
     assert {"id", "created_at", "deleted_at", "expense_count"} <= {field.name for _, field in READ_BACK}
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(("operation", "place"), OBJECTS, ids=object_of)
 async def test_a_field_that_is_not_there_is_refused_and_changes_nothing(
     house: House, rows: Connection, operation: Operation, place: Place

@@ -19,6 +19,8 @@ from tests.support.unsayable import is_unsayable
 from values.fields import LARGEST_ID
 from values.money import DECIMALS
 
+pytestmark = pytest.mark.wire
+
 PROBLEM: Final = "application/problem+json"
 # The body of a 503 of /ready is not an error's: it says check by check what is wrong.
 NO_PROBLEM: Final = {("read_readiness", "503")}

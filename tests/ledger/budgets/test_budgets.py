@@ -97,6 +97,7 @@ async def test_a_budget_that_makes_its_category_takes_one_revision(person: Perso
     assert made["revision"] == category["revision"] == 1
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("fields", "blame"),
     [

@@ -150,6 +150,7 @@ async def test_without_a_filter_nothing_happens(app: FastAPI, person: Person, me
     assert await state_of(app, person) == (1, 5)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("query", "blame"),
     [
@@ -186,6 +187,7 @@ async def test_a_query_that_is_misspelt_changes_nothing(
     assert await state_of(app, person) == (1, 5)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("fields", "blame"),
     [

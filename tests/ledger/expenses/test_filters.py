@@ -499,6 +499,7 @@ def test_what_is_misspelt_is_refused_by_name(query: dict[str, object], blame: di
     assert misspelt(query) == blame
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("query", "blame"),
     [

@@ -406,6 +406,7 @@ async def test_all_of_time_is_compared_with_what_nobody_recorded(person: Person)
     assert found["compared_to"] == {"from": "1600-01-01", "to": "1899-12-31"}
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("query", "blame"),
     [

@@ -343,6 +343,7 @@ async def test_what_changes_while_a_client_pages_comes_with_its_next_call(
 # --- Refused ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("query", "blame"),
     [
@@ -396,6 +397,7 @@ FORGED_PARTS = [
 ]
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "cursor",
     [
@@ -420,6 +422,7 @@ forgeries = (
 )
 
 
+@pytest.mark.wire
 @hunts(25)
 @given(cursor=forgeries)
 async def test_no_cursor_whatever_is_an_error_of_ours(reader: Person, cursor: str) -> None:
