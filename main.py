@@ -67,8 +67,15 @@ def create_app(settings: Settings) -> FastAPI:
         ],
     )
     # The busiest first: routes are tried in order.
-    nouns = (expenses, categories, reports, budgets, trash, changes, sessions, tokens, users)
-    for router in (*(noun.router for noun in nouns), system.currencies, system.router):
+    for router in (
+        expenses.router,
+        expenses.bulk_router,
+        *(noun.router for noun in (categories, reports, budgets, trash, changes)),
+        users.registration,
+        *(noun.router for noun in (sessions, tokens, users)),
+        system.currencies,
+        system.router,
+    ):
         app.include_router(router)
     mount_pages(app)
     app.openapi = make_openapi_builder(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

@@ -50,18 +50,21 @@ An application signs in and refreshes; a script sends a personal access token fr
 | `too_many_attempts` | wait as many seconds as `Retry-After` says |
 | `wrong_password` | ask for the current password again; you are still signed in |
 """
+# In the order in which people meet them, and so are the operations.
 TAGS: Final = [
-    {"name": "users", "description": "Open an account, change or delete what is yours."},
-    {"name": "sessions", "description": "Sign in, stay signed in, see where else you are, and sign out."},
+    {"name": "sessions", "description": "Open an account, sign in, see where else you are, and sign out."},
     {"name": "tokens", "description": "What a script sends instead of signing in."},
+    {"name": "users", "description": "Read, change or delete your account."},
     {"name": "expenses", "description": "The entries of your ledger."},
+    {"name": "bulk", "description": "Many expenses in one request."},
     {"name": "trash", "description": "What you deleted, and the way back."},
-    {"name": "changes", "description": "What a copy of your ledger has to learn."},
     {"name": "categories", "description": "The names that you sort expenses under."},
     {"name": "reports", "description": "Where the money went."},
     {"name": "budgets", "description": "What you mean to spend, and how far you are."},
+    {"name": "changes", "description": "What a copy of your ledger has to learn."},
     {"name": "service", "description": "What answers here, and whether it can."},
 ]
+METHOD_ORDER: Final = ("post", "get", "put", "patch", "delete")
 # The answers that are one row each.
 ROW_SCHEMAS: Final = {"Expense", "Category", "Budget"}
 SIGN_IN_SCHEME: Final = "SignIn"
@@ -111,6 +114,7 @@ def make_openapi_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:
             components |= _collect_components(Problem)
             for name in components.keys() & EXAMPLES.keys():
                 components[name]["example"] = EXAMPLES[name]
+            made["paths"] = _sort_paths(made["paths"])
             for path in made["paths"].values():
                 for operation in path.values():
                     operation["responses"] = _complete_responses(operation)
@@ -129,6 +133,20 @@ def place_document(document: dict[str, Any], root: str) -> dict[str, Any]:
     schemes = copy.deepcopy(components["securitySchemes"])
     schemes[SIGN_IN_SCHEME]["flows"]["password"]["tokenUrl"] = f"{root}{TOKEN_PATH}"
     return {**document, "servers": [{"url": root}], "components": {**components, "securitySchemes": schemes}}
+
+
+def _sort_paths(paths: dict[str, Any]) -> dict[str, Any]:
+    """Sort paths by their first operation's tag, a list before its rows; creating comes before listing."""
+    tags = [tag["name"] for tag in TAGS]
+    by_method = {
+        path: dict(sorted(item.items(), key=lambda it: METHOD_ORDER.index(it[0]))) for path, item in paths.items()
+    }
+
+    def rank_path(path: str) -> tuple[int, bool]:
+        first = next(iter(by_method[path].values()))
+        return tags.index(first["tags"][0]), "{" in path
+
+    return {path: by_method[path] for path in sorted(by_method, key=rank_path)}
 
 
 def _collect_components(shape: type[BaseModel]) -> dict[str, Any]:

@@ -47,6 +47,7 @@ EXPENSE_PATH: Final = "/{expense_id:expense}"
 
 # The busiest first: routes are tried in order, and each try costs a fiftieth of reading an expense.
 router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRoute)
+bulk_router = APIRouter(prefix="/expenses", tags=["bulk"], route_class=LedgerRoute)
 
 
 @router.get(EXPENSE_PATH, summary="Read an expense", responses=document_problems([NotFound()]))
@@ -133,7 +134,7 @@ async def delete_expense(ledger: Writer, expense_id: RowId, condition: Precondit
     await crud.delete_expense(ledger, expense_id, condition)
 
 
-@router.post(
+@bulk_router.post(
     "/batch",
     summary="Change many expenses together",
     responses=document_problems(BATCH_REFUSED),
@@ -151,7 +152,9 @@ async def change_expenses_together(ledger: BulkWriter, operations: Batch) -> Bat
     return await batch.run_batch(ledger, operations)
 
 
-@router.patch("", summary="Change all expenses that match", responses=document_problems([FilterRequired(), TooMany()]))
+@bulk_router.patch(
+    "", summary="Change all expenses that match", responses=document_problems([FilterRequired(), TooMany()])
+)
 async def change_matching_expenses(
     ledger: BulkWriter, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: BulkPreconditionDep
 ) -> BulkChange:
@@ -162,7 +165,7 @@ async def change_matching_expenses(
     return await bulk.change_matching(ledger, query, change, condition)
 
 
-@router.delete("", summary="Delete all expenses that match", responses=document_problems([FilterRequired()]))
+@bulk_router.delete("", summary="Delete all expenses that match", responses=document_problems([FilterRequired()]))
 async def delete_matching_expenses(
     ledger: BulkWriter, query: Annotated[BulkQuery, Query()], condition: BulkPreconditionDep
 ) -> BulkChange:

@@ -20,10 +20,12 @@ WRONG_PASSWORD: Final = WrongPassword(
     errors=[field_error("/current_password", "not_allowed", "This is not your current password.")]
 )
 
+# Who opens an account signs in next: the document shows the two together.
+registration = APIRouter(prefix="/users", tags=["sessions"], route_class=LedgerRoute)
 router = APIRouter(prefix="/users", tags=["users"], route_class=LedgerRoute)
 
 
-@router.post(
+@registration.post(
     "/register",
     status_code=HTTPStatus.CREATED,
     summary="Open an account",

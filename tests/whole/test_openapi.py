@@ -84,6 +84,59 @@ def test_no_two_operations_share_a_name() -> None:
     assert len(OPERATIONS) == sum(len(item) for item in DOCUMENT["paths"].values())
 
 
+def _list_operations(*tags: str) -> list[str]:
+    return [name for name, operation in OPERATIONS.items() if {*tags} & {*operation["tags"]}]
+
+
+def test_the_tags_come_in_the_order_in_which_people_meet_them() -> None:
+    assert [tag["name"] for tag in DOCUMENT["tags"]] == [
+        *("sessions", "tokens", "users", "expenses", "bulk", "trash"),
+        *("categories", "reports", "budgets", "changes", "service"),
+    ]
+
+
+def test_the_operations_come_in_the_order_of_their_tags() -> None:
+    tags = [tag["name"] for tag in DOCUMENT["tags"]]
+    firsts = [tags.index(next(iter(item.values()))["tags"][0]) for item in DOCUMENT["paths"].values()]
+
+    assert firsts == sorted(firsts)
+
+
+def test_registering_comes_before_signing_in_and_that_before_the_profile() -> None:
+    assert _list_operations("sessions", "tokens", "users") == [
+        *("register", "sign_in", "refresh_token", "log_out"),
+        *("list_sessions", "end_other_sessions", "end_session"),
+        *("create_token", "list_tokens", "delete_tokens", "delete_token"),
+        *("read_me", "change_me", "delete_me", "change_password"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tag", "operations"),
+    [
+        (
+            "expenses",
+            ["create_expense", "list_expenses", "read_expense", "replace_expense", "change_expense", "delete_expense"],
+        ),
+        ("bulk", ["change_matching_expenses", "delete_matching_expenses", "change_expenses_together"]),
+        ("trash", ["list_trash", "empty_trash", "restore_expenses", "restore_expense"]),
+        (
+            "categories",
+            ["create_category", "list_categories", "read_category", "change_category", "delete_category"],
+        ),
+        (
+            "budgets",
+            [
+                *("create_budget", "list_budgets", "read_budget_status"),
+                *("read_budget", "change_budget", "delete_budget"),
+            ],
+        ),
+    ],
+)
+def test_creating_and_listing_come_before_a_single_row(tag: str, operations: list[str]) -> None:
+    assert _list_operations(tag) == operations
+
+
 def test_every_operation_is_under_a_described_tag() -> None:
     described = {tag["name"] for tag in DOCUMENT["tags"]}
 
