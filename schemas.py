@@ -10,6 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from values.field_errors import invalid_value
 from values.fields import (
+    CURRENCY_DESCRIPTION,
     Amount,
     AmountText,
     Archived,
@@ -17,6 +18,7 @@ from values.fields import (
     CategoryName,
     Color,
     Currency,
+    CurrencyCode,
     Day,
     Description,
     Email,
@@ -50,9 +52,12 @@ class UserCreate(RequestModel):
     username: Username
     email: Email
     password: NewPassword
-    currency: Currency = "EUR"
-    timezone: Timezone = "UTC"
-    month_start_day: MonthStartDay = 1
+    currency: Currency = Field(default="EUR", description=f"EUR unless given. {CURRENCY_DESCRIPTION}")
+    timezone: Timezone = Field(default="UTC", description="IANA time zone name; UTC unless given.")
+    month_start_day: MonthStartDay = Field(
+        default=1,
+        description="The day on which your months begin; 1 unless given.",
+    )
 
     model_config = with_example(
         username="ada",
@@ -82,7 +87,7 @@ class User(ResponseModel):
     id: int
     username: str
     email: str
-    currency: str
+    currency: CurrencyCode
     timezone: str
     month_start_day: int
     created_at: datetime
@@ -302,7 +307,7 @@ class Expense:
 
     id: int
     amount: AmountText
-    currency: str
+    currency: CurrencyCode
     date: date
     category: str | None
     description: str | None

@@ -50,6 +50,8 @@ An application signs in and refreshes; a script sends a personal access token fr
 | `too_many_attempts` | wait as many seconds as `Retry-After` says |
 | `wrong_password` | ask for the current password again; you are still signed in |
 """
+LICENSE: Final = {"name": "MIT", "identifier": "MIT"}
+SERVERS: Final = [{"url": "/"}]
 # In the order in which people meet them, and so are the operations.
 TAGS: Final = [
     {"name": "sessions", "description": "Open an account, sign in, see where else you are, and sign out."},
@@ -109,7 +111,15 @@ def make_openapi_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
     def build_openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
+            made = get_openapi(
+                title=TITLE,
+                version=app.version,
+                description=DESCRIPTION,
+                routes=app.routes,
+                tags=TAGS,
+                license_info=LICENSE,
+                servers=SERVERS,
+            )
             components = made["components"]["schemas"]
             components |= _collect_components(Problem)
             for name in components.keys() & EXAMPLES.keys():
@@ -117,7 +127,10 @@ def make_openapi_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:
             made["paths"] = _sort_paths(made["paths"])
             for path in made["paths"].values():
                 for operation in path.values():
+                    operation.setdefault("security", [])
                     operation["responses"] = _complete_responses(operation)
+            for component in components.values():
+                _remove_defaults(component)
             made["components"]["securitySchemes"][SCRIPT_SCHEME] = SCRIPT_SCHEME_DEFINITION
             app.openapi_schema = _correct_schema(made)
         return app.openapi_schema
@@ -153,6 +166,12 @@ def _collect_components(shape: type[BaseModel]) -> dict[str, Any]:
     """Return a shape that no operation names itself, and all that it is made of, as components."""
     described = shape.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     return {shape.__name__: described, **described.pop("$defs", {})}
+
+
+def _remove_defaults(component: dict[str, Any]) -> None:
+    # openapi-typescript takes a field with a default for one that is always there, and so must be sent.
+    for field in component.get("properties", {}).values():
+        field.pop("default", None)
 
 
 def _complete_responses(operation: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from values.field_errors import FieldErrorCode
+from values.fields import CurrencyCode
 from values.shapes import OMITS_DEFAULTS, ResponseModel
 
 
@@ -47,7 +48,7 @@ class Problem(ResponseModel):
 class CurrencyInfo(ResponseModel):
     """A currency and how many decimals its amounts are written with."""
 
-    code: str
+    code: CurrencyCode
     decimals: int
 
 

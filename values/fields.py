@@ -278,15 +278,19 @@ PositiveAmountText = Annotated[str, WithJsonSchema({"type": "string", "pattern":
 """The amount of a budget in an answer."""
 TotalText = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("{1,12}", "+")})]
 """A sum in an answer, which may have more digits than a single amount."""
+CURRENCY_DESCRIPTION: Final = "ISO 4217 code, in any case; [`GET /currencies`](currencies) lists them."
+"""The link is relative, so that it leads to the list from /docs and /redoc, below any path."""
 Currency = TypeAliasType(
     "Currency",
     Annotated[
         str,
         BeforeValidator(make_validator(money.parse_currency)),
-        WithJsonSchema({"type": "string", "enum": [*money.DECIMALS], "description": "ISO 4217 code, in any case."}),
+        WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "description": CURRENCY_DESCRIPTION}),
     ],
 )
-"""An active currency; as a named type, the document lists them once."""
+"""A currency in a request. The document does not list all codes: a typed client could not send back what it read."""
+CurrencyCode = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"})]
+"""A currency in an answer."""
 Day = Annotated[
     date,
     BeforeValidator(make_validator(periods.parse_day)),

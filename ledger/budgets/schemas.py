@@ -11,6 +11,7 @@ from values.fields import (
     BudgetAmount,
     CategoryName,
     Currency,
+    CurrencyCode,
     Day,
     NullableText,
     Omittable,
@@ -73,7 +74,7 @@ class Budget(ResponseModel):
     id: int
     category: str | None = Field(description="Null: all spending.")
     amount: PositiveAmountText
-    currency: str
+    currency: CurrencyCode
     period: BudgetPeriod
     revision: RevisionNumber
     created_at: datetime
@@ -130,7 +131,7 @@ class BudgetState(ResponseModel):
 class Unbudgeted(ResponseModel):
     """Spending of the month that no category's budget covers, in one currency."""
 
-    currency: str
+    currency: CurrencyCode
     total: TotalText
 
 

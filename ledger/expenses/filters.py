@@ -12,6 +12,7 @@ from problems import ValidationFailed
 from values import periods
 from values.field_errors import invalid_value, parameter_error
 from values.fields import (
+    CURRENCY_DESCRIPTION,
     NON_BLANK_LINE_PATTERN,
     NON_BLANK_TEXT_PATTERN,
     AmountBound,
@@ -78,7 +79,7 @@ class ExpenseFilter(RequestModel):
     uncategorized: BooleanParameter = Field(
         default=False, description="Expenses without a category, in addition to those of `category`."
     )
-    currency: Omittable[Currency] = Field(default=None, description="ISO 4217 code.")
+    currency: Omittable[Currency] = Field(default=None, description=CURRENCY_DESCRIPTION)
     min_amount: Omittable[AmountBound] = Field(default=None, description="At least this number, whatever the currency.")
     max_amount: Omittable[AmountBound] = Field(default=None, description="At most this number, whatever the currency.")
     external_id: Omittable[ExternalIdFilter] = Field(default=None, description="The expense with this `external_id`.")

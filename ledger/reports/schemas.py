@@ -8,7 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from ledger.expenses.filters import ExpenseFilter
 from values.field_errors import invalid_value
-from values.fields import AmountText, Omittable, TotalText
+from values.fields import AmountText, CurrencyCode, Omittable, TotalText
 from values.periods import Comparison
 from values.shapes import OMITS_DEFAULTS, ResponseModel, with_example
 
@@ -43,7 +43,7 @@ class _Bucket(ResponseModel):
 
 
 class _Spending(ResponseModel):
-    currency: str
+    currency: CurrencyCode
     total: TotalText
     count: int
     average: TotalText | None = Field(description="Null if there are no expenses, like `min` and `max`.")

@@ -72,9 +72,9 @@ def before_load_schema(_: HookContext, raw_schema: dict[str, Any]) -> None:
     # A token of OAuth2 is a bearer token (RFC 6750); the check ignored_auth knows of those alone.
     schemes = raw_schema["components"]["securitySchemes"]
     schemes |= {name: {"type": "http", "scheme": "bearer"} for name, it in schemes.items() if it["type"] == "oauth2"}
-    # A currency for each number of decimals: otherwise each of many is sent to each place that takes one.
+    # Which currencies there are; one for each number of decimals, so that not each of many is sent to each place.
     one_of_each = {decimals: code for code, decimals in DECIMALS.items()}
-    raw_schema["components"]["schemas"]["Currency"]["enum"] = [*one_of_each.values()]
+    raw_schema["components"]["schemas"]["Currency"] = {"type": "string", "enum": [*one_of_each.values()]}
     # A header without a format is made of letters and digits in the phase `coverage`, whatever its pattern.
     for schema in _patterned_headers(raw_schema):
         schema["format"] = schema["pattern"]
