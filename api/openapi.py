@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 import schemas
+from api.problem_codes import write_table
 from api.problem_json import MEDIA_TYPE, TOKEN_PATH
 from api.schemas import Problem
 from ledger import idempotency
@@ -23,7 +24,7 @@ from values.etags import IF_NONE_MATCH
 from values.fields import LARGEST_ID
 
 TITLE: Final = "Expense Tracker"
-DESCRIPTION: Final = """\
+INTRODUCTION: Final = """\
 Accounts, categories, expenses, reports and budgets, exact to the last decimal.
 
 1. Make an account with `POST /users/register`.
@@ -40,16 +41,8 @@ have lost its id. A row's `ETag` is its `revision`: send it as `If-Match`, and n
 
 An application signs in and refreshes; a script sends a personal access token from `POST /users/me/tokens`.
 
-| `code` | what to do |
-|---|---|
-| `not_authenticated` | send `Authorization: Bearer …` |
-| `token_expired` | `POST /users/token/refresh`, then repeat; of a personal access token: make another |
-| `invalid_token` | the session, or the personal access token, has ended: sign in again, or make another |
-| `refresh_token_reused` | the session has ended just now, perhaps because somebody else has its token: sign in again |
-| `insufficient_scope` | make a personal access token with the scope that `WWW-Authenticate` names, or sign in |
-| `too_many_attempts` | wait as many seconds as `Retry-After` says |
-| `wrong_password` | ask for the current password again; you are still signed in |
 """
+DESCRIPTION: Final = INTRODUCTION + write_table()
 LICENSE: Final = {"name": "MIT", "identifier": "MIT"}
 SERVERS: Final = [{"url": "/"}]
 # In the order in which people meet them, and so are the operations.

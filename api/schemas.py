@@ -3,6 +3,7 @@
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
+from api.problem_codes import list_codes
 from values.field_errors import FieldErrorCode
 from values.fields import CurrencyCode
 from values.shapes import OMITS_DEFAULTS, ResponseModel
@@ -29,7 +30,7 @@ class Problem(ResponseModel):
     title: str
     status: int
     detail: str
-    code: str
+    code: str = Field(json_schema_extra={"enum": [*list_codes()]})
     request_id: str
     errors: list[ProblemEntry] | SkipJsonSchema[None] = Field(default=None, description="Each field to blame.")
     existing_id: int | SkipJsonSchema[None] = Field(

@@ -11,6 +11,8 @@ import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
+from api.problem_codes import ADVICE
+from problems import Problem
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 from tests.support.document import DOCUMENT, OPERATIONS, SCHEMAS, Node
 from tests.support.fuzzing import fuzz
@@ -204,6 +206,27 @@ def test_the_sign_in_advises_a_form_and_no_json(status: str) -> None:
 
 def test_the_codes_of_entries_are_listed() -> None:
     assert {"required", "unknown", "out_of_range"} <= set(SCHEMAS["ProblemEntry"]["properties"]["code"]["enum"])
+
+
+def _list_kinds(kind: type[Problem]) -> list[type[Problem]]:
+    return [each for inner in kind.__subclasses__() for each in (inner, *_list_kinds(inner))]
+
+
+def test_every_kind_of_problem_has_a_code_in_the_document() -> None:
+    assert sorted(SCHEMAS["Problem"]["properties"]["code"]["enum"]) == sorted(it.code for it in _list_kinds(Problem))
+
+
+def test_the_introduction_tells_what_to_do_about_every_code() -> None:
+    rows = re.findall(r"^\| ([0-9]{3}) \| `(\w+)` \| (.+) \|$", DOCUMENT["info"]["description"], re.MULTILINE)
+
+    assert [code for _, code, _ in rows] == SCHEMAS["Problem"]["properties"]["code"]["enum"]
+    assert {(int(status), code) for status, code, _ in rows} == {(it.status, it.code) for it in _list_kinds(Problem)}
+
+
+def test_the_codes_come_in_the_order_of_their_statuses() -> None:
+    statuses = [kind.status for kind in ADVICE]
+
+    assert statuses == sorted(statuses)
 
 
 @pytest.mark.parametrize("status", ["400", "413", "415", "422"])

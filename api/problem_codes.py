@@ -1,0 +1,72 @@
+"""The codes of problems, and what a program does about each: an enum and a table of the document."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from problems import (
+    AlreadyExists,
+    BodyTooLarge,
+    CategoryInUse,
+    FilterRequired,
+    IdempotencyKeyReused,
+    InsufficientScope,
+    InternalError,
+    InvalidCredentials,
+    InvalidToken,
+    MalformedBody,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    Problem,
+    RefreshTokenReused,
+    ResyncRequired,
+    TokenExpired,
+    TooMany,
+    TooManyAttempts,
+    Unavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+    WrongPassword,
+)
+
+ADVICE: Final[Mapping[type[Problem], str]] = {
+    MalformedBody: "send one JSON object in UTF-8, without duplicate keys; to `POST /users/token` a form",
+    NotAuthenticated: "send `Authorization: Bearer …`",
+    TokenExpired: "`POST /users/token/refresh`, then repeat; of a personal access token: make another",
+    InvalidToken: "the session, or the personal access token, has ended: sign in again, or make another",
+    InvalidCredentials: "ask for the user name and the password again",
+    RefreshTokenReused: "the session has ended just now, perhaps because somebody else has its token: sign in again",
+    InsufficientScope: "make a personal access token with the scope that `WWW-Authenticate` names, or sign in",
+    NotFound: "the address is wrong, or the row is deleted or another user's: drop it from what you show",
+    MethodNotAllowed: "use one of the methods that `Allow` lists",
+    AlreadyExists: "send another value for the field in `errors`, or use the row of yours that `existing_id` names",
+    CategoryInUse: "repeat with `move_to=NAME` or with `uncategorized=true`",
+    ResyncRequired: "delete your copy and read everything again: `GET /changes?since=0`",
+    PreconditionFailed: "read the row again, make your change in what it is now, and repeat",
+    BodyTooLarge: "send less at once",
+    UnsupportedMediaType: "send `Content-Type: application/json` (to `POST /users/token` "
+    "`application/x-www-form-urlencoded`) and no `Content-Encoding`",
+    ValidationFailed: "correct each field that `errors` names",
+    WrongPassword: "ask for the current password again; you are still signed in",
+    FilterRequired: "add a filter; if all expenses are meant, `from` and `to`",
+    IdempotencyKeyReused: "send each request under a key of its own",
+    TooMany: "delete some rows of this kind first",
+    TooManyAttempts: "wait as many seconds as `Retry-After` says",
+    InternalError: "nothing was changed; quote the `request_id` when you report it",
+    Unavailable: "nothing was changed; repeat after as many seconds as `Retry-After` says",
+    OutcomeUnknown: "repeat with the same `Idempotency-Key`; without one, look first whether it happened",
+}
+"""Each kind of problem, in the order of their statuses."""
+
+
+def list_codes() -> list[str]:
+    """Return the codes of all problems."""
+    return [kind.code for kind in ADVICE]
+
+
+def write_table() -> str:
+    """Return the table of codes in Markdown."""
+    rows = (f"| {kind.status.value} | `{kind.code}` | {advice} |\n" for kind, advice in ADVICE.items())
+    return "| status | `code` | what to do |\n|---|---|---|\n" + "".join(rows)
