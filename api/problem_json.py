@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.unknown_parameters import suggest_parameters
 from problems import InternalError, MalformedBody, MethodNotAllowed, NotFound, Problem, ValidationFailed
 from values.field_errors import FieldError, translate_errors
 
@@ -98,6 +99,8 @@ def document_problems(problems: Iterable[Problem], beside: Responses | None = No
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Answer with the problem that an error is."""
     problem = to_problem(error)
+    if isinstance(error, RequestValidationError):
+        problem.errors = suggest_parameters(problem.errors, request)
     if isinstance(problem, NotFound) and _is_method_missing(request):
         problem = MethodNotAllowed()
     if isinstance(problem, MethodNotAllowed):

@@ -1,0 +1,42 @@
+"""Unknown query parameters: refused with the names that there are, so that a typo is seen at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any, Final
+
+from fastapi import Request
+
+from values.field_errors import FieldError
+
+# Looking for the nearest name takes time, and a query can hold thousands of made-up ones.
+MAX_SUGGESTIONS: Final = 20
+LIKENESS: Final = 0.7
+
+
+def suggest_parameters(entries: Sequence[FieldError], request: Request) -> list[FieldError]:
+    """Say of the unknown parameters among the entries what to write instead."""
+    unknown = [it for it in entries if it.code == "unknown" and "parameter" in it.location][:MAX_SUGGESTIONS]
+    known = _list_parameters(request) if unknown else {}
+    return [
+        replace(it, detail=describe_unknown(it.location["parameter"], known)) if it in unknown else it for it in entries
+    ]
+
+
+def describe_unknown(name: str, known: Mapping[str, bool]) -> str:
+    """Say what to write instead of a name; `known` are the right ones, and whether each may be given several times."""
+    bare, bracket, _ = name.partition("[")
+    if bracket and bare in known:
+        return f"Write {bare}=a&{bare}=b." if known[bare] else f"Write {bare} without brackets, once."
+    if not known:
+        return "There is no such parameter here; this address takes none."
+    if near := get_close_matches(name.lower(), known, 1, LIKENESS):
+        return f"There is no such parameter here; did you mean {near[0]}?"
+    return f"There is no such parameter here; there are: {', '.join(known)}."
+
+
+def _list_parameters(request: Request) -> dict[str, bool]:
+    paths = request.app.openapi()["paths"]
+    method = "get" if request.method == "HEAD" else request.method.lower()
+    parameters: list[dict[str, Any]] = paths[request.scope["route"].path_format][method].get("parameters", [])
+    return {it["name"]: it["schema"].get("type") == "array" for it in parameters if it["in"] == "query"}

@@ -1,0 +1,76 @@
+"""An unknown query parameter is refused with the names that there are, and with nothing that was sent."""
+
+from typing import Any
+
+import pytest
+
+from api.unknown_parameters import MAX_SUGGESTIONS, describe_unknown
+from tests.conftest import Person
+
+pytestmark = pytest.mark.wire
+
+ALL_FILTERS = (
+    "from, to, period, category, uncategorized, currency, min_amount, max_amount, external_id, q, limit, cursor, "
+    "with_count, sort"
+)
+
+
+async def refuse(person: Person, address: str, method: str = "GET") -> list[dict[str, Any]]:
+    answer = await person.request(method, address)
+    assert answer.status_code == 422, answer.text
+    errors: list[dict[str, Any]] = answer.json()["errors"]
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("category[]=Rent", "Write category=a&category=b."),
+        ("category%5B0%5D=Rent", "Write category=a&category=b."),
+        ("limit[]=5", "Write limit without brackets, once."),
+        ("categroy=Rent", "There is no such parameter here; did you mean category?"),
+        ("minAmount=5", "There is no such parameter here; did you mean min_amount?"),
+        ("Category=Rent", "There is no such parameter here; did you mean category?"),
+        ("page=2", f"There is no such parameter here; there are: {ALL_FILTERS}."),
+        ("[]=2", f"There is no such parameter here; there are: {ALL_FILTERS}."),
+    ],
+)
+async def test_an_unknown_parameter_is_told_what_to_write(somebody: Person, query: str, detail: str) -> None:
+    (entry,) = await refuse(somebody, f"/expenses?{query}")
+
+    assert (entry["code"], entry["detail"]) == ("unknown", detail)
+
+
+@pytest.mark.parametrize("address", ["/budgets?tpyo=1", "/currencies?tpyo=1", "/expenses/7?fields=amount"])
+async def test_an_address_without_parameters_says_so(somebody: Person, address: str) -> None:
+    (entry,) = await refuse(somebody, address)
+
+    assert entry["detail"] == "There is no such parameter here; this address takes none."
+
+
+async def test_a_delete_is_told_its_own_parameters(somebody: Person) -> None:
+    (entry,) = await refuse(somebody, "/categories/3?moveto=Rent", "DELETE")
+
+    assert entry["detail"] == "There is no such parameter here; did you mean move_to?"
+
+
+async def test_a_head_is_refused_as_its_get_is(somebody: Person) -> None:
+    answer = await somebody.head("/expenses?categroy=Rent")
+
+    assert answer.status_code == 422
+
+
+async def test_no_value_is_repeated(somebody: Person) -> None:
+    entries = await refuse(somebody, "/expenses?category[hunter2]=hunter3&tpyo=hunter4")
+
+    assert [entry["detail"] for entry in entries if "hunter" in entry["detail"]] == []
+
+
+async def test_of_many_unknown_parameters_the_first_are_told_what_to_write(somebody: Person) -> None:
+    entries = await refuse(somebody, "/expenses?" + "&".join(f"categroy{number}=1" for number in range(500)))
+
+    assert sum("did you mean" in entry["detail"] for entry in entries) == MAX_SUGGESTIONS
+
+
+def test_a_name_that_is_like_none_is_told_all_of_them() -> None:
+    assert describe_unknown("x" * 64, {"limit": False, "sort": False}).endswith("there are: limit, sort.")
