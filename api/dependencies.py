@@ -153,8 +153,9 @@ REQUEST_HEADERS: Final = (
             "name": idempotency.KEY_HEADER,
             "in": "header",
             "required": False,
-            "description": "A key of your own, such as a UUID. The same request with the same key is done once: sent "
-            "again within 24 hours, it is answered as the first time, with `Idempotency-Replayed: true`.",
+            "description": "A key of your own, such as a UUID: up to 255 visible ASCII characters. The same request "
+            "with the same key is done once: sent again within 24 hours, it is answered as the first time, with "
+            "`Idempotency-Replayed: true`.",
             "schema": idempotency.KEY_SCHEMA,
         },
     ),

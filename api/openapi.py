@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 import schemas
 from api.problem_codes import write_table
-from api.problem_json import MEDIA_TYPE, TOKEN_PATH
+from api.problem_json import TOKEN_PATH
 from api.schemas import Problem
 from ledger import idempotency
 from ledger.budgets import schemas as budget_schemas
@@ -21,7 +21,7 @@ from ledger.reports import schemas as report_schemas
 from ledger.sync import schemas as sync_schemas
 from users import schemas as user_schemas
 from values.etags import IF_NONE_MATCH
-from values.fields import LARGEST_ID
+from values.fields import IGNORED, LARGEST_ID
 
 TITLE: Final = "Expense Tracker"
 INTRODUCTION: Final = """\
@@ -38,6 +38,8 @@ whose `errors` name each field to blame. Unknown fields and query parameters are
 of many rows, so that a typo never widens a request. A slash at an address's end is ignored, save where a DELETE may
 have lost its id. A row's `ETag` is its `revision`: send it as `If-Match`, and nobody's change is lost. With an
 `Idempotency-Key` a write of expenses, categories or budgets can be repeated safely; under `/users` it does nothing.
+
+Any request may be answered with 500 or 503, the last three codes of the table; no operation repeats them.
 
 An application signs in and refreshes; a script sends a personal access token from `POST /users/me/tokens`.
 
@@ -124,6 +126,7 @@ def make_openapi_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:
                     operation["responses"] = _complete_responses(operation)
             for component in components.values():
                 _remove_defaults(component)
+                _sort_properties(component)
             made["components"]["securitySchemes"][SCRIPT_SCHEME] = SCRIPT_SCHEME_DEFINITION
             app.openapi_schema = _correct_schema(made)
         return app.openapi_schema
@@ -167,6 +170,19 @@ def _remove_defaults(component: dict[str, Any]) -> None:
         field.pop("default", None)
 
 
+def _sort_properties(component: dict[str, Any]) -> None:
+    """Put the required fields first, then those of the example; what is ignored comes last."""
+    required, example = component.get("required", ()), [*component.get("example", ())]
+
+    def rank_property(item: tuple[str, dict[str, Any]]) -> tuple[bool, bool, int]:
+        name, field = item
+        place = example.index(name) if name in example else len(example)
+        return name not in required, field.get("description") == IGNORED, place
+
+    if "properties" in component:
+        component["properties"] = dict(sorted(component["properties"].items(), key=rank_property))
+
+
 def _complete_responses(operation: dict[str, Any]) -> dict[str, Any]:
     """Return an operation's responses in order and with their headers."""
     responses: dict[str, Any] = operation["responses"]
@@ -197,7 +213,7 @@ def _list_headers(
         )
     if status == "403":
         yield _build_header("WWW-Authenticate", "`Bearer`, and the scope that is missing, if there is one (RFC 6750).")
-    if status == "429" or (status == "503" and MEDIA_TYPE in response["content"]):
+    if status == "429":
         yield _build_header("Retry-After", "Seconds after which it is worth trying again.")
     if status == "200" and any(it["name"] == "cursor" for it in operation.get("parameters", ())):
         described = f'The path of the next page, `rel="next"` (RFC 8288), if there is one. {BELOW_A_PROXY}'

@@ -47,7 +47,6 @@ from ledger.editing import Precondition
 from problems import (
     IdempotencyKeyReused,
     InsufficientScope,
-    InternalError,
     InvalidToken,
     MalformedBody,
     NotAuthenticated,
@@ -180,9 +179,6 @@ class LedgerRoute(APIRoute):
             if is_bulk_delete(self):
                 yield from (MalformedBody(), large)
             yield ValidationFailed(errors=[parameter_error("tpyo", "unknown", "There is no such parameter here.")])
-        yield from (InternalError(), Unavailable())
-        if not self.is_read:
-            yield OutcomeUnknown(REPEAT_WITH_KEY if self._has_parameter(Writer, BulkWriter) else "")
 
 
 async def _run_with_deadline(seconds: float, handle: Handler, request: StrictRequest) -> Response:

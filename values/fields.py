@@ -378,7 +378,8 @@ Username = Annotated[
         }
     ),
 ]
-IgnoredField = Annotated[Any, Field(description="Ignored.")]
+IGNORED: Final = "Ignored."
+IgnoredField = Annotated[Any, Field(description=IGNORED)]
 MonthStartDay = Annotated[
     int,
     Field(

@@ -87,7 +87,7 @@ class WithReadOnlyFields(WithIgnoredFields):
 class PageQuery(RequestModel):
     """A page of a list."""
 
-    limit: WholeNumber = Field(default=50, ge=1, le=200, description="Number of rows in a page.")
+    limit: WholeNumber = Field(default=50, ge=1, le=200, description="Number of rows in a page: 1 to 200.")
     cursor: Omittable[CursorText] = Field(
         default=None, description="The `next_cursor` of the previous page; send the same filters."
     )

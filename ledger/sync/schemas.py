@@ -155,7 +155,9 @@ class ChangesQuery(RequestModel):
     since: Omittable[SinceRevision] = Field(
         default=None, description="The `revision` of your copy; 0 (the default) for everything."
     )
-    limit: WholeNumber = Field(default=500, ge=1, le=1000, description="Number of rows in a page, of all kinds.")
+    limit: WholeNumber = Field(
+        default=500, ge=1, le=1000, description="Number of rows in a page, of all kinds together: 1 to 1,000."
+    )
     cursor: Omittable[CursorText] = Field(
         default=None, description="The `next_cursor` of the previous page; send the same `since`."
     )

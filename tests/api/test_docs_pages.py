@@ -179,6 +179,54 @@ def test_authorize_says_when_the_password_is_wrong(browser: Browser) -> None:
     assert "The user name or the password is wrong." in browser.look("document.querySelector('.errors')?.innerText")
 
 
+def test_authorize_opens_on_the_user_name(browser: Browser) -> None:
+    browser.click(".btn.authorize")
+
+    assert browser.look("document.activeElement.id == 'oauth_username'")
+    assert browser.look("document.querySelector('.modal-ux-content').scrollTop == 0")
+
+
+def test_enter_signs_in(browser: Browser) -> None:
+    browser.click(".btn.authorize")
+    browser.fill("#oauth_username", "ada")
+    browser.fill("#oauth_password", PASSWORD)
+
+    browser.press_enter()
+
+    assert _is_signed_in(browser)
+    assert browser.complaints() == []
+
+
+def test_docs_show_the_answer_to_a_new_row_first(browser: Browser) -> None:
+    _open(browser, "expenses-create_expense")
+    rows = "[...document.querySelectorAll('#operations-expenses-create_expense tr.response')]"
+
+    assert browser.look(f"{rows}.map(it => it.dataset.code).slice(0, 2).join() == '201,200'")
+
+
+def test_docs_show_no_regular_expression_under_a_parameter(browser: Browser) -> None:
+    _open(browser, "expenses-list_expenses")
+    shown = browser.look("document.querySelector('#operations-expenses-list_expenses .parameters').innerText")
+
+    assert "The first day, inclusive." in shown
+    assert re.findall(r"pattern|\^", shown) == []
+
+
+def test_redoc_shows_the_sample_of_a_new_row_first(browser: Browser, service: Service) -> None:
+    browser.open(f"{service.url}/redoc")
+    tabs = "document.querySelector('[id$=\"/operation/create_expense\"]')?.querySelectorAll('[role=tab]')"
+
+    assert browser.look(f"[...{tabs} ?? []].find(it => it.innerText.trim() == '201')?.ariaSelected == 'true'")
+
+
+def test_redoc_shows_no_regular_expression(browser: Browser, service: Service) -> None:
+    browser.open(f"{service.url}/redoc")
+    shown = browser.look("document.querySelector('[id$=\"/operation/create_expense\"]')?.innerText")
+
+    assert "A key of your own" in shown
+    assert "^[" not in shown
+
+
 def test_execute_succeeds_on_untouched_forms_twice_also_after_a_reload(browser: Browser, service: Service) -> None:
     _authorize(browser, PASSWORD)
     assert _is_signed_in(browser)

@@ -94,6 +94,12 @@ class Browser:
         self.look(f"(it => it && (it.focus(), it.select(), true))(document.querySelector({json.dumps(selector)}))")
         self.call("Input.insertText", text=text)
 
+    def press_enter(self) -> None:
+        """Press Enter in the field that has the focus."""
+        key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text="\r", **key)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **key)
+
     def picture(self, path: Path) -> None:
         """Save what the page looks like."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))

@@ -177,6 +177,25 @@ def test_an_error_is_documented_as_a_problem() -> None:
     assert [it[:2] for it in errors if it[2]["content"].get(PROBLEM, {}).get("schema") != problem] == []
 
 
+def test_what_any_request_may_meet_is_told_once() -> None:
+    assert "500 or 503" in DOCUMENT["info"]["description"]
+    assert {(name, status) for name, status, _ in _responses() if status >= "500"} == NO_PROBLEM
+
+
+def test_the_fields_that_are_required_come_first() -> None:
+    shapes = {
+        name: ([*it["properties"]], {*it.get("required", ())}) for name, it in SCHEMAS.items() if "properties" in it
+    }
+
+    assert [name for name, (fields, required) in shapes.items() if {*fields[: len(required)]} != required] == []
+
+
+def test_the_fields_of_a_body_come_in_the_order_of_its_example() -> None:
+    fields = ["amount", "currency", "date", "category", "description", "external_id"]
+
+    assert [*SCHEMAS["ExpenseCreate"]["properties"]] == fields
+
+
 def test_an_error_has_an_example_that_is_a_problem() -> None:
     examples = [
         example["value"]
