@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.unknown_parameters import MAX_SUGGESTIONS, describe_unknown
-from tests.conftest import Person
+from tests.support.people import Person
 
 pytestmark = pytest.mark.wire
 
