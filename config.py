@@ -3,11 +3,8 @@
 import ipaddress
 import os
 import re
-import secrets
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -23,8 +20,6 @@ from values.origins import parse_origin
 
 VERSION: Final = "0.1.0"
 SECRET_BYTES: Final = 32
-# So long a worker waits for the secret that another one is writing, which takes a moment.
-MAX_SECRET_SECONDS: Final = 1.0
 # The throttle keeps the instant of each attempt that it counts.
 MAX_ATTEMPT_LIMIT: Final = 1_000
 SAMPLE_SECRETS: Final = frozenset(
@@ -233,60 +228,6 @@ class Settings(BaseSettings):
     def is_embedded(self) -> bool:
         """Whether the database is a SQLite file of the service's own."""
         return self.url.get_backend_name() == "sqlite"
-
-    def load_signing_keys(self) -> tuple[str, ...]:
-        """Return the key that signs, and after it the one before, if it still counts.
-
-        An embedded database has its own in a file beside it.
-        """
-        given = [key.get_secret_value() for key in (self.secret_key, self.secret_key_previous) if key]
-        return tuple(given) if self.secret_key else (self._load_embedded_key(), *given)
-
-    def _load_embedded_key(self) -> str:
-        return load_or_create_secret(Path(str(self.url.database)).with_suffix(".key"))
-
-
-def load_or_create_secret(path: Path) -> str:
-    """Return the secret in `path`, making it first where there is none.
-
-    The file (mode 0600) is written aside and linked into place, so that two workers that start together agree.
-    """
-    if not path.exists():
-        aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-        try:
-            _write_new_secret(aside)
-            with suppress(FileExistsError):
-                _place_secret(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
-    return _read_secret(path)
-
-
-def _write_new_secret(path: Path) -> None:
-    """Write a secret into a file of its own; raise FileExistsError where there is one already."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_hex(SECRET_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _place_secret(aside: Path, path: Path) -> None:
-    try:
-        os.link(aside, path)
-    except FileExistsError:
-        raise
-    except (OSError, AttributeError):
-        # Neither exFAT nor Android has hard links. The worker that creates the file writes it, the others wait for it.
-        _write_new_secret(path)
-
-
-def _read_secret(path: Path) -> str:
-    deadline = time.monotonic() + MAX_SECRET_SECONDS
-    while len(secret := path.read_text().strip()) < SECRET_BYTES:
-        if time.monotonic() >= deadline:
-            raise ValueError(f"{path.name} holds no secret of ours any more: remove it, and another is made")
-        time.sleep(0.01)
-    return secret
 
 
 def load_settings() -> Settings:

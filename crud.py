@@ -27,7 +27,7 @@ from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate, UserCreate
 from schemas import User as UserAnswer
 from values.field_errors import FieldError, field_error
-from values.fields import normalize_email
+from values.text_fields import normalize_email
 from values.texts import make_name_key
 
 UserRow = Row[*tuple[Any, ...]]

@@ -23,6 +23,7 @@ from auth import AccessTokens
 from config import VERSION, Settings, list_unknown_settings, load_settings
 from database import Database
 from infra import log
+from infra.signing_keys import load_signing_keys
 from problems import Problem
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 from users.accounts import Accounts
@@ -40,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
             log.logger.warning("%s", sentence)
         await migrations.migrate_at_start(settings)
         database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)
-        access_tokens = AccessTokens(settings.load_signing_keys(), settings.access_token_minutes)
+        access_tokens = AccessTokens(load_signing_keys(settings), settings.access_token_minutes)
         accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
         app.state.services = Services(settings, database, access_tokens, Sessions(settings, access_tokens), accounts)
         try:

@@ -15,22 +15,14 @@ from values.fields import (
     AmountText,
     Archived,
     BooleanParameter,
-    CategoryName,
-    Color,
     Currency,
     CurrencyCode,
     Day,
-    Description,
-    Email,
-    ExternalId,
     IgnoredField,
     MonthStartDay,
-    NullableText,
     Omittable,
     RevisionNumber,
     Timezone,
-    UniqueName,
-    Username,
 )
 from values.passwords import EnteredPassword, NewPassword
 from values.shapes import (
@@ -42,6 +34,7 @@ from values.shapes import (
     WithReadOnlyFields,
     with_example,
 )
+from values.text_fields import CategoryName, Color, Description, Email, ExternalId, NullableText, UniqueName, Username
 
 # --- Users ------------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from auth import CLOCK_SKEW, MAX_CLOCK_SET_BACK, AccessTokens
 from config import Settings
+from infra.signing_keys import load_signing_keys
 from main import create_app
 from problems import InvalidToken, TokenExpired
 from tests.support.jwt import Claims, decoded
@@ -44,7 +45,7 @@ def claims(person: Person) -> Claims:
 @pytest.fixture
 def forge(settings: Settings) -> Forge:
     """Sign any claims under any header with the service's own key."""
-    key = settings.load_signing_keys()[0].encode()
+    key = load_signing_keys(settings)[0].encode()
 
     def forge(claims: Claims | list[str], header: Claims | list[str] = JWT) -> str:
         text = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(claims).encode())}"

@@ -2,20 +2,16 @@
 
 import errno
 import os
-import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
-import config
 from api.docs_pages import ASSETS_PATH, DOCUMENT_PATH
-from config import SAMPLE_SECRETS, Settings, list_unknown_settings, load_or_create_secret, load_settings
+from config import SAMPLE_SECRETS, Settings, list_unknown_settings, load_settings
+from infra.signing_keys import load_signing_keys
 from tests.support.matrix import DOCUMENT
 from tests.support.servers import ROOT, inherited
 from tests.support.settings import GOOD_SECRET
@@ -43,14 +39,6 @@ WEAK_SECRETS = {
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-def umask() -> Iterator[None]:
-    """Let new files be read by everyone, unless their maker says otherwise."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
 
 
 def read(**given: object) -> Settings:
@@ -179,7 +167,7 @@ def test_a_sample_is_no_secret_for_an_embedded_database_either(secret: str) -> N
 
 
 def test_a_given_secret_signs() -> None:
-    assert read(secret_key=SecretStr(GOOD_SECRET)).load_signing_keys()[0] == GOOD_SECRET
+    assert load_signing_keys(read(secret_key=SecretStr(GOOD_SECRET)))[0] == GOOD_SECRET
 
 
 # The secret before this one
@@ -197,27 +185,27 @@ REFUSED_PREVIOUS = {
 
 
 def test_without_a_previous_key_one_key_counts() -> None:
-    assert read(secret_key=GOOD_SECRET).load_signing_keys() == (GOOD_SECRET,)
+    assert load_signing_keys(read(secret_key=GOOD_SECRET)) == (GOOD_SECRET,)
 
 
 def test_the_previous_key_stands_behind_the_one_that_signs() -> None:
     settings = read(database_url=MYSQL_URL, secret_key=GOOD_SECRET, secret_key_previous=PREVIOUS_SECRET)
-    assert settings.load_signing_keys() == (GOOD_SECRET, PREVIOUS_SECRET)
+    assert load_signing_keys(settings) == (GOOD_SECRET, PREVIOUS_SECRET)
 
 
 def test_the_previous_key_stands_behind_a_generated_one(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/expenses.db"
-    own = read(database_url=url).load_signing_keys()
-    assert read(database_url=url, secret_key_previous=PREVIOUS_SECRET).load_signing_keys() == (*own, PREVIOUS_SECRET)
+    own = load_signing_keys(read(database_url=url))
+    assert load_signing_keys(read(database_url=url, secret_key_previous=PREVIOUS_SECRET)) == (*own, PREVIOUS_SECRET)
 
 
 def test_the_previous_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY_PREVIOUS", PREVIOUS_SECRET)
-    assert read(secret_key=GOOD_SECRET).load_signing_keys() == (GOOD_SECRET, PREVIOUS_SECRET)
+    assert load_signing_keys(read(secret_key=GOOD_SECRET)) == (GOOD_SECRET, PREVIOUS_SECRET)
 
 
 def test_an_empty_previous_key_is_none() -> None:
-    assert read(secret_key=GOOD_SECRET, secret_key_previous="").load_signing_keys() == (GOOD_SECRET,)
+    assert load_signing_keys(read(secret_key=GOOD_SECRET, secret_key_previous="")) == (GOOD_SECRET,)
 
 
 def test_a_previous_key_does_not_stand_in_for_the_key() -> None:
@@ -394,128 +382,6 @@ def test_an_address_of_the_service_is_no_root_path(path: str, below: str) -> Non
     assert "ROOT_PATH begins like an address of the service itself" in refusal(root_path=path + below)
 
 
-# The embedded secret
-
-
-def test_an_embedded_database_gets_a_secret_of_its_own(tmp_path: Path) -> None:
-    settings = read(database_url=f"sqlite:///{tmp_path}/expenses.db")
-    secret = settings.load_signing_keys()[0]
-    assert len(bytes.fromhex(secret)) == 32
-    assert settings.load_signing_keys()[0] == secret
-
-
-@pytest.mark.usefixtures("umask")
-def test_only_its_owner_reads_the_embedded_secret(tmp_path: Path) -> None:
-    load_or_create_secret(tmp_path / "expenses.key")
-    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
-    assert stat.S_IMODE((tmp_path / "expenses.key").stat().st_mode) == 0o600
-
-
-def test_threads_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
-    together = Barrier(8)
-
-    def start(_: int) -> str:
-        together.wait()
-        return load_or_create_secret(tmp_path / "expenses.key")
-
-    with ThreadPoolExecutor(8) as threads:
-        secrets = set(threads.map(start, range(8)))
-    assert len(secrets) == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
-
-
-def test_processes_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
-    program = "import sys; from config import Settings; sys.stdin.read(); print(Settings().load_signing_keys()[0])"
-    gate, go = os.pipe()
-    starting = [
-        subprocess.Popen(
-            [sys.executable, "-c", program],
-            cwd=tmp_path,
-            env=inherited() | {"PYTHONPATH": str(ROOT)},
-            stdin=gate,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    os.close(go)
-    secrets = {process.communicate()[0].strip() for process in starting}
-    os.close(gate)
-    assert {len(secret) for secret in secrets} == {64}
-    assert len(secrets) == 1
-
-
-def refuse_links(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    def link(*_: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(os, "link", link)
-
-
-@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EACCES, errno.ENOSYS, errno.EMLINK])
-@pytest.mark.usefixtures("umask")
-def test_where_hard_links_fail_a_secret_is_made_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    refuse_links(monkeypatch, code)
-    secret = load_or_create_secret(tmp_path / "expenses.key")
-    assert len(bytes.fromhex(secret)) == 32
-    assert load_or_create_secret(tmp_path / "expenses.key") == secret
-    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
-    assert stat.S_IMODE((tmp_path / "expenses.key").stat().st_mode) == 0o600
-
-
-def test_where_there_are_no_hard_links_at_all_a_secret_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "link")
-    assert len(load_or_create_secret(tmp_path / "expenses.key")) == 64
-
-
-def test_where_hard_links_fail_threads_that_start_together_agree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refuse_links(monkeypatch, errno.EPERM)
-    together = Barrier(8)
-
-    def start(_: int) -> str:
-        together.wait()
-        return load_or_create_secret(tmp_path / "expenses.key")
-
-    with ThreadPoolExecutor(8) as threads:
-        secrets = set(threads.map(start, range(8)))
-    assert [len(secret) for secret in secrets] == [64]
-    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
-
-
-def test_where_hard_links_fail_a_secret_that_came_meanwhile_is_not_overwritten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def link(_: Path, path: Path) -> None:
-        path.write_text(GOOD_SECRET)
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "link", link)
-    assert load_or_create_secret(tmp_path / "expenses.key") == GOOD_SECRET
-    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
-
-
-def test_a_secret_that_another_worker_is_writing_is_waited_for(tmp_path: Path) -> None:
-    path = tmp_path / "expenses.key"
-    path.touch()
-    with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(load_or_create_secret, path)
-        path.write_text(GOOD_SECRET)
-        assert waiting.result() == GOOD_SECRET
-
-
-@pytest.mark.parametrize("content", ["", "\n", "short"])
-def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
-    monkeypatch.setattr(config, "MAX_SECRET_SECONDS", 0)
-    (tmp_path / "expenses.key").write_text(content)
-    settings = read(database_url=f"sqlite:///{tmp_path}/expenses.db")
-    with pytest.raises(Exception, match=r"expenses\.key"):
-        settings.load_signing_keys()[0]
-
-
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -523,6 +389,7 @@ def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, monkeypatch: py
         ("TRUSTED_PROXIES", "kX9!vB2@mQ7#", "TRUSTED_PROXIES takes addresses"),
         ("SIGNIN_PER_NAME", "kX9!vB2@mQ7#", "SIGNIN_PER_NAME: "),
         ("SESSION_DAYS", "3651", "SESSION_DAYS: "),
+        ("ROOT_PATH", "kX9!vB2@mQ7#", "ROOT_PATH takes a path"),
         ("DATABASE_URL", MYSQL_URL, "SECRET_KEY"),
         ("DATABASE_URL", "postgresql://app:hunter2@db/expenses", "DATABASE_URL"),
     ],

@@ -24,8 +24,8 @@ from users.schemas import Token
 from users.sessions import Sessions
 from users.throttle import Throttle
 from values.field_errors import field_error, to_field_error
-from values.fields import normalize_email
 from values.passwords import check_length, refuse_guessable
+from values.text_fields import normalize_email
 from values.texts import make_name_key
 
 # Stands for the id of an unknown user, who has no familiar network.

@@ -6,8 +6,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue
 
-from values.fields import Instant, TokenName
+from values.fields import Instant
 from values.shapes import RequestModel, ResponseModel, with_example
+from values.text_fields import TokenName
 
 # --- Sessions ---------------------------------------------------------------------------------------------------------
 

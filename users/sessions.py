@@ -38,6 +38,7 @@ from auth import AccessTokens, Caller, hash_token
 from config import Settings
 from database import SESSIONS_LOCK, UnitOfWork, get_inserted_id, now
 from infra.log import note_user
+from infra.signing_keys import load_signing_keys
 from models import RefreshToken, Session, User
 from problems import InvalidToken, NotFound, RefreshTokenReused
 from users import schemas
@@ -95,7 +96,7 @@ class Sessions:
 
     def __init__(self, settings: Settings, tokens: AccessTokens) -> None:
         self._tokens = tokens
-        self._keys = [key.encode() for key in settings.load_signing_keys()]
+        self._keys = [key.encode() for key in load_signing_keys(settings)]
         self._idle = timedelta(days=settings.session_idle_days)
         self._longest = timedelta(days=settings.session_days)
         # More than any client needs; limited because each refresh stores a row, and all are deleted at once.

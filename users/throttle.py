@@ -38,6 +38,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config import Settings
 from database import UnitOfWork, now
+from infra.signing_keys import load_signing_keys
 from models import AttemptCounter
 from problems import TooManyAttempts, Unavailable
 
@@ -116,7 +117,7 @@ class Throttle:
     @cached_property
     def _hmac_key(self) -> bytes:
         # Loaded when first needed: `make password` counts nothing, and may run without access to the key.
-        return self._settings.load_signing_keys()[0].encode()
+        return load_signing_keys(self._settings)[0].encode()
 
     @property
     def is_familiarity_needed(self) -> bool:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from values.field_errors import invalid_value
-from values.fields import MAX_CODE_POINTS_COMPOSED, normalize_email, refuse_surrogates
+from values.text_fields import MAX_CODE_POINTS_COMPOSED, normalize_email, refuse_surrogates
 from values.texts import make_name_key
 
 MIN_LENGTH: Final = 8

@@ -9,11 +9,9 @@ from pydantic import Field
 from ledger.reports.schemas import Days
 from values.fields import (
     BudgetAmount,
-    CategoryName,
     Currency,
     CurrencyCode,
     Day,
-    NullableText,
     Omittable,
     PositiveAmountText,
     RevisionNumber,
@@ -26,6 +24,7 @@ from values.shapes import (
     WithReadOnlyFields,
     with_example,
 )
+from values.text_fields import CategoryName, NullableText
 
 BudgetPeriod = Literal["week", "month", "quarter", "year"]
 PeriodField = Annotated[

@@ -11,22 +11,16 @@ from models import MAX_CATEGORIES, Category, Expense
 from problems import ValidationFailed
 from values import periods
 from values.field_errors import invalid_value, parameter_error
-from values.fields import (
-    CURRENCY_DESCRIPTION,
-    NON_BLANK_LINE_PATTERN,
-    NON_BLANK_TEXT_PATTERN,
-    AmountBound,
-    BooleanParameter,
-    CategoryName,
-    Currency,
-    Day,
-    Omittable,
-    make_line_validator,
-    make_text_validator,
-    make_validator,
-)
+from values.fields import CURRENCY_DESCRIPTION, AmountBound, BooleanParameter, Currency, Day, Omittable, make_validator
 from values.shapes import PageQuery, RequestModel
 from values.spans import Span
+from values.text_fields import (
+    NON_BLANK_LINE_PATTERN,
+    NON_BLANK_TEXT_PATTERN,
+    CategoryName,
+    make_line_validator,
+    make_text_validator,
+)
 from values.texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, make_name_key, make_text_key
 
 SAMPLE_DAY = date(2026, 1, 1)

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from values.fields import LARGEST_ID, CategoryName, Description, NullableText
+from values.fields import LARGEST_ID
 from values.shapes import RequestModel, ResponseModel, with_example
+from values.text_fields import CategoryName, Description, NullableText
 
 
 class ExpenseChange(RequestModel):

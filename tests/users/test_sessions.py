@@ -24,6 +24,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 from auth import AccessTokens
 from config import Settings
 from database import Base, now
+from infra.signing_keys import load_signing_keys
 from main import create_app
 from models import RefreshToken, Session
 from tests.support.made_up import hunts
@@ -661,7 +662,7 @@ async def test_the_last_access_token_says_that_it_lives_no_longer_than_the_sessi
     pair = await keep_going(noon, person, await sign_in(person, person), *[29 * DAY] * 6)
     noon.shift(6 * DAY - timedelta(minutes=10))
     last = await refresh(person, pair)
-    claims = AccessTokens(settings.load_signing_keys(), settings.access_token_minutes).read(last["access_token"])
+    claims = AccessTokens(load_signing_keys(settings), settings.access_token_minutes).read(last["access_token"])
 
     assert (pair["expires_in"], last["expires_in"]) == (900, 600)
     assert claims.expires - claims.issued == 600

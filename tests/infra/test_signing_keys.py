@@ -1,0 +1,154 @@
+"""The embedded database's key: made once, read by its owner alone, and the same for workers that start together."""
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from config import Settings
+from infra import signing_keys
+from infra.signing_keys import load_or_create_secret, load_signing_keys
+from tests.support.servers import ROOT, inherited
+from tests.support.settings import GOOD_SECRET
+
+# Waits for the end of its input, so that several of these begin at once.
+PROGRAM = """
+import sys
+from config import Settings
+from infra.signing_keys import load_signing_keys
+sys.stdin.read()
+print(load_signing_keys(Settings())[0])
+"""
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """Let new files be read by everyone, unless their maker says otherwise."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_an_embedded_database_gets_a_secret_of_its_own(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, database_url=f"sqlite:///{tmp_path}/expenses.db")
+    secret = load_signing_keys(settings)[0]
+    assert len(bytes.fromhex(secret)) == 32
+    assert load_signing_keys(settings)[0] == secret
+
+
+@pytest.mark.usefixtures("umask")
+def test_only_its_owner_reads_the_embedded_secret(tmp_path: Path) -> None:
+    load_or_create_secret(tmp_path / "expenses.key")
+    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
+    assert stat.S_IMODE((tmp_path / "expenses.key").stat().st_mode) == 0o600
+
+
+def test_threads_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def start(_: int) -> str:
+        together.wait()
+        return load_or_create_secret(tmp_path / "expenses.key")
+
+    with ThreadPoolExecutor(8) as threads:
+        secrets = set(threads.map(start, range(8)))
+    assert len(secrets) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
+
+
+def test_processes_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
+    gate, go = os.pipe()
+    starting = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            cwd=tmp_path,
+            env=inherited() | {"PYTHONPATH": str(ROOT)},
+            stdin=gate,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    os.close(go)
+    secrets = {process.communicate()[0].strip() for process in starting}
+    os.close(gate)
+    assert {len(secret) for secret in secrets} == {64}
+    assert len(secrets) == 1
+
+
+def refuse_links(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def link(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", link)
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EACCES, errno.ENOSYS, errno.EMLINK])
+@pytest.mark.usefixtures("umask")
+def test_where_hard_links_fail_a_secret_is_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    refuse_links(monkeypatch, code)
+    secret = load_or_create_secret(tmp_path / "expenses.key")
+    assert len(bytes.fromhex(secret)) == 32
+    assert load_or_create_secret(tmp_path / "expenses.key") == secret
+    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
+    assert stat.S_IMODE((tmp_path / "expenses.key").stat().st_mode) == 0o600
+
+
+def test_where_there_are_no_hard_links_at_all_a_secret_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "link")
+    assert len(load_or_create_secret(tmp_path / "expenses.key")) == 64
+
+
+def test_where_hard_links_fail_threads_that_start_together_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_links(monkeypatch, errno.EPERM)
+    together = Barrier(8)
+
+    def start(_: int) -> str:
+        together.wait()
+        return load_or_create_secret(tmp_path / "expenses.key")
+
+    with ThreadPoolExecutor(8) as threads:
+        secrets = set(threads.map(start, range(8)))
+    assert [len(secret) for secret in secrets] == [64]
+    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
+
+
+def test_where_hard_links_fail_a_secret_that_came_meanwhile_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(_: Path, path: Path) -> None:
+        path.write_text(GOOD_SECRET)
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    assert load_or_create_secret(tmp_path / "expenses.key") == GOOD_SECRET
+    assert [file.name for file in tmp_path.iterdir()] == ["expenses.key"]
+
+
+def test_a_secret_that_another_worker_is_writing_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "expenses.key"
+    path.touch()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(load_or_create_secret, path)
+        path.write_text(GOOD_SECRET)
+        assert waiting.result() == GOOD_SECRET
+
+
+@pytest.mark.parametrize("content", ["", "\n", "short"])
+def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    monkeypatch.setattr(signing_keys, "MAX_SECRET_SECONDS", 0)
+    (tmp_path / "expenses.key").write_text(content)
+    settings = Settings(_env_file=None, database_url=f"sqlite:///{tmp_path}/expenses.db")
+    with pytest.raises(Exception, match=r"expenses\.key"):
+        load_signing_keys(settings)[0]
