@@ -1,4 +1,4 @@
-"""What every request and every answer has, whatever lies between: paths, methods, headers, and a last resort."""
+"""Middleware: the plain form of a request, the headers of every answer, CORS, and unexpected errors."""
 
 import re
 import secrets
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problem_json import render_problem, to_problem
 from api.root_path import ROOT_KEY, place_header, split_path
 from config import Settings
-from infra.log import get_log_context, log_request, logger, start_log_context
+from infra.log import get_log_context, log_request, logger, start_request_context
 from problems import ValidationFailed
 from values.field_errors import FieldError
 
@@ -53,11 +53,11 @@ Header = tuple[bytes, bytes]
 
 
 class RequestMiddleware:
-    """Gives a request its id and its plain form, and every answer the headers that all answers have.
+    """Gives a request its id and its plain form, gives every answer the common headers, and logs the request.
 
-    HEAD is answered as GET without the body (RFC 9110 section 9.3.2), `/expenses/` is `/expenses`, and neither is ever
-    redirected, since a redirect would repeat whatever Host header came. The path is the one below `root_path`, which
-    what is sent bears again. Each request is logged when it is over.
+    The plain form: HEAD becomes GET, and the answer is sent without its body (RFC 9110 section 9.3.2). `/expenses/`
+    becomes `/expenses`, without a redirect, which would repeat any Host header that a client sends. The path is the one
+    below the root path, which `Location` and `Link` get back on their way out.
     """
 
     def __init__(self, app: ASGIApp, root_path: str = "") -> None:
@@ -91,9 +91,8 @@ class RequestMiddleware:
                 message = {**message, "body": b""}
             await send(message)
 
-        named = request_id.decode()
-        context = start_log_context(scope, named)
-        plain = {**scope, "root_path": "", ROOT_KEY: root, "request_id": named, "log_context": context}
+        start_request_context(request_id.decode(), scope["method"])
+        plain = {**scope, "root_path": "", ROOT_KEY: root}
         if is_head:
             plain["method"] = "GET"
         # A slash is also what is left of a row's address when a client has lost the id: that deletes no collection.

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.unknown_parameters import suggest_parameters
+from infra.log import get_request_id
 from problems import InternalError, MalformedBody, MethodNotAllowed, NotFound, Problem, ValidationFailed
 from values.field_errors import FieldError, translate_errors
 
@@ -22,12 +22,12 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def get_title(problem: Problem) -> str:
-    """Return the name of a problem's status as RFC 9110 has it; older Pythons know two of them by older names."""
+    """Return the title of a problem's status in the words of RFC 9110; older Pythons have older words for two."""
     return {413: "Content Too Large", 422: "Unprocessable Content"}.get(problem.status, problem.status.phrase)
 
 
 def to_problem(error: Exception) -> Problem:
-    """Return the problem that an error is: one of ours, one of the framework's, or what nobody expected."""
+    """Return the problem of an exception: ours, the framework's, or InternalError for an unexpected one."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
@@ -42,8 +42,8 @@ def to_problem(error: Exception) -> Problem:
 
 
 def render_problem(request: Request, problem: Problem) -> Response:
-    """Return the answer that a problem is."""
-    body = to_members(problem, request.scope.get("request_id", ""))
+    """Return the response of a problem."""
+    body = to_members(problem, get_request_id())
     if request.scope["path"] == TOKEN_PATH:
         body |= _build_oauth_members(problem)
     return Response(
@@ -62,7 +62,7 @@ def to_members(problem: Problem, request_id: str) -> dict[str, Any]:
         "request_id": request_id,
         **problem.members,
     }
-    return body | {"errors": [entry.to_json() for entry in problem.errors]} if problem.errors else body
+    return body | {"errors": [error.to_json() for error in problem.errors]} if problem.errors else body
 
 
 def _build_oauth_members(problem: Problem) -> dict[str, str]:
@@ -73,12 +73,12 @@ def _build_oauth_members(problem: Problem) -> dict[str, str]:
         500: "server_error",
         503: "temporarily_unavailable",
     }
-    described = " ".join([problem.detail, *(f"{_get_field_name(entry)}: {entry.detail}" for entry in problem.errors)])
-    return {"error": kinds.get(problem.status, "invalid_request"), "error_description": described}
+    sentences = [problem.detail, *(f"{_get_field_name(error)}: {error.detail}" for error in problem.errors)]
+    return {"error": kinds.get(problem.status, "invalid_request"), "error_description": " ".join(sentences)}
 
 
-def _get_field_name(entry: FieldError) -> str:
-    return next(iter(entry.location.values())).lstrip("/")
+def _get_field_name(error: FieldError) -> str:
+    return next(iter(error.location.values())).lstrip("/")
 
 
 def document_problems(problems: Iterable[Problem], beside: Responses | None = None) -> Responses:
@@ -97,10 +97,8 @@ def document_problems(problems: Iterable[Problem], beside: Responses | None = No
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:
-    """Answer with the problem that an error is."""
+    """Answer with the problem of an exception."""
     problem = to_problem(error)
-    if isinstance(error, RequestValidationError):
-        problem.errors = suggest_parameters(problem.errors, request)
     if isinstance(problem, NotFound) and _is_method_missing(request):
         problem = MethodNotAllowed()
     if isinstance(problem, MethodNotAllowed):
@@ -109,7 +107,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 
 def _is_method_missing(request: Request) -> bool:
-    """Whether the address is there, but not for this method: `DELETE /budgets/status` is no budget with an odd id."""
+    """Whether a path exists, but not for this method: `DELETE /budgets/status` is no budget with a malformed id."""
     operations = request.app.openapi()["paths"].get(request.scope["path"], {})
     return bool(operations) and request.method.lower() not in operations
 

@@ -38,7 +38,7 @@ from api.requests import (
     body_too_large_problem,
     is_bulk_delete,
 )
-from auth import Caller
+from api.unknown_parameters import suggest_parameters
 from infra.engines import LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from infra.faults import CommitLost, Fault, classify_fault, describe_error
 from infra.log import get_log_context, logger
@@ -141,16 +141,16 @@ class LedgerRoute(APIRoute):
                     seconds, handle_query if strict.scope["query_string"] else handle, strict
                 )
             except RequestValidationError as error:
-                raise self._explain(error, strict.caller) from None
+                raise self._explain(error, strict) from None
 
         return handle_request
 
-    def _explain(self, refused: RequestValidationError, caller: Caller | None) -> ValidationFailed:
-        """Return all that is wrong with a request, also what only the account's default currency tells."""
-        errors = translate_errors(refused.errors())
+    def _explain(self, refused: RequestValidationError, request: StrictRequest) -> ValidationFailed:
+        """Return all that is wrong with a request, also an amount that does not fit the account's default currency."""
+        errors = suggest_parameters(translate_errors(refused.errors()), request)
         body = self.body_field.field_info.annotation if self.body_field else None
-        if caller and isinstance(body, type) and issubclass(body, WithAmount):
-            errors += body.list_unfit_amounts(refused.body, caller.currency, errors)
+        if request.caller and isinstance(body, type) and issubclass(body, WithAmount):
+            errors += body.list_unfit_amounts(refused.body, request.caller.currency, errors)
         return ValidationFailed(errors=errors)
 
     def _has_parameter(self, *kinds: object) -> bool:

@@ -14,12 +14,15 @@ MAX_SUGGESTIONS: Final = 20
 LIKENESS: Final = 0.7
 
 
-def suggest_parameters(entries: Sequence[FieldError], request: Request) -> list[FieldError]:
-    """Say of the unknown parameters among the entries what to write instead."""
-    unknown = [it for it in entries if it.code == "unknown" and "parameter" in it.location][:MAX_SUGGESTIONS]
-    known = _list_parameters(request) if unknown else {}
+def suggest_parameters(errors: Sequence[FieldError], request: Request) -> list[FieldError]:
+    """Return the errors, those of unknown parameters with a sentence that says what to write instead."""
+    unknown = [error for error in errors if error.code == "unknown" and "parameter" in error.location]
+    if not unknown:
+        return [*errors]
+    known, explained = _list_parameters(request), unknown[:MAX_SUGGESTIONS]
     return [
-        replace(it, detail=describe_unknown(it.location["parameter"], known)) if it in unknown else it for it in entries
+        replace(error, detail=describe_unknown(error.location["parameter"], known)) if error in explained else error
+        for error in errors
     ]
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from http import HTTPMethod
 from pathlib import PurePath
@@ -30,7 +31,6 @@ MAX_CAUSES: Final = 20
 
 logger = logging.getLogger(LOGGER_NAME)
 
-_context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=None)
 
 _STANDARD_FIELDS: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _WARNING: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<kind>\w+): ")
@@ -161,27 +161,38 @@ def log_lifespan(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App
     return run_lifespan
 
 
-def start_log_context(scope: Scope, request_id: str) -> dict[str, Any]:
-    """Start the request's log context and return it, for `scope["log_context"]`."""
+@dataclass(slots=True)
+class RequestContext:
+    """What log lines and problems tell about the request that runs."""
+
+    request_id: str = ""
+    user_id: int | None = None
+    method: str | None = None
+
+
+_context: ContextVar[RequestContext] = ContextVar("request_context")
+
+
+def start_request_context(request_id: str, method: str) -> None:
+    """Start the context of the request that runs from now on in this task."""
     # A client can send any word as the method.
-    method = scope["method"] if scope["method"] in METHODS else None
-    context = {"request_id": request_id, "user_id": None, "method": method, "route": None}
-    _context.set(context)
-    return context
+    _context.set(RequestContext(request_id, method=method if method in METHODS else None))
+
+
+def get_request_id() -> str:
+    """Return the id of the request that runs."""
+    return _context.get().request_id
 
 
 def note_user(user_id: int) -> None:
     """Add a user id to the log lines of this request: the caller's, or that of the account whose password was tried."""
-    context = _context.get()
-    if context is not None:
-        context["user_id"] = user_id
+    if context := _context.get(None):
+        context.user_id = user_id
 
 
 def get_log_context(scope: Scope) -> dict[str, Any]:
     """Return the fields that a log line has about a request: its id, the user id, the method, the route's template."""
-    context: dict[str, Any] = scope["log_context"]
-    context["route"] = _find_route_template(scope)
-    return context
+    return asdict(_context.get()) | {"route": _find_route_template(scope)}
 
 
 def log_request(scope: Scope, status: int | None, seconds: float) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from api.requests import MAX_BODY_BYTES
 from api.route import LedgerRoute
@@ -372,8 +372,8 @@ async def test_an_address_that_grows_when_it_is_folded_is_no_error_of_ours(
 def routes() -> list[LedgerRoute]:
     """Return every route that runs a unit of work."""
     modules = (sessions, tokens, users, categories, expenses, trash, reports, budgets, changes, system)
-    found = [route for module in modules for route in module.router.routes]
-    return [route for route in found if isinstance(route, LedgerRoute)]
+    routers = [it for module in modules for it in vars(module).values() if isinstance(it, APIRouter)]
+    return [route for router in routers for route in router.routes if isinstance(route, LedgerRoute)]
 
 
 def test_what_may_touch_every_row_of_a_ledger_or_hash_has_the_time_for_it() -> None:

@@ -31,7 +31,7 @@ from main import create_app
 from migrations import SchemaError
 from tests.support.asgi import exchange
 from tests.support.document import OPERATIONS, SCHEMAS
-from tests.support.people import Person, signed_up
+from tests.support.people import Person, registered, signed_up
 from tests.support.servers import MAIN, ROOT, Service, inherited
 from tests.support.statements import Statements
 
@@ -564,7 +564,7 @@ async def test_no_preflight_is_told(client: httpx.AsyncClient, log: Log) -> None
 
 async def test_nothing_is_told_of_what_succeeds(app: FastAPI, log: Log) -> None:
     name = f"{CANARY}-{secrets.token_hex(4)}"
-    async with signed_up(app, username=name, email=f"{name}@example.com", password=PASSWORD) as person:
+    async with registered(app, username=name, email=f"{name}@example.com", password=PASSWORD) as person:
         expense = {"amount": AMOUNT, "category": CANARY, "description": CANARY, "external_id": CANARY}
         made = await person.post("/expenses", json=expense, headers={"Idempotency-Key": CANARY})
         await person.get("/expenses", params={"q": CANARY, "category": CANARY, "min_amount": AMOUNT})
