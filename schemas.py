@@ -49,7 +49,8 @@ class UserCreate(RequestModel):
     timezone: Timezone = Field(default="UTC", description="IANA time zone name; UTC unless given.")
     month_start_day: MonthStartDay = Field(
         default=1,
-        description="The day on which your months begin; 1 unless given.",
+        description="The day on which your months begin; 1 unless given. Weeks, quarters and years stay the "
+        "calendar's.",
     )
 
     model_config = with_example(
