@@ -538,18 +538,18 @@ async def test_a_name_in_other_letters_is_another_name(person: Person, spelled: 
 async def test_the_name_that_one_had_needs_the_password_if_it_was_changed_meanwhile(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_profile = app.state.accounts.read_profile
+    read_profile = app.state.services.accounts.read_profile
 
     async def be_overtaken(unit: UnitOfWork, caller: Caller) -> object:
         profile: object = await read_profile(unit, caller)
-        async with app.state.database.new_unit() as other:
+        async with app.state.services.database.new_unit() as other:
             connection = await other.begin()
             renamed = update(User).where(User.id == caller.id).values(username="another", username_key="another")
             await connection.execute(renamed)
             await other.commit()
         return profile
 
-    monkeypatch.setattr(app.state.accounts, "read_profile", be_overtaken)
+    monkeypatch.setattr(app.state.services.accounts, "read_profile", be_overtaken)
     answer = await person.patch("/users/me", json={"username": person.user["username"]})
 
     assert places(answer) == {"/current_password": "required"}
