@@ -823,7 +823,7 @@ async def test_what_is_not_noted_is_logged_without_the_token(
     await use(person, to_read)
     outside.rollback()
     warned = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
-    assert ["did not note" in it for it in warned] == [True]
+    assert ["did not record" in it for it in warned] == [True]
     assert to_read[4:31] not in caplog.text
 
 
