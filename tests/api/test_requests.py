@@ -278,7 +278,7 @@ async def tokens_left(person: Person, path: str, body: bytes) -> tuple[httpx.Res
 async def test_a_deletion_that_a_body_would_narrow_is_refused(
     person: Person, path: str, body: bytes, wrong: dict[str, str]
 ) -> None:
-    # The contract, section 1: what is misspelt must never widen a DELETE.
+    # A misspelt parameter must never widen a DELETE.
     answer, left = await tokens_left(person, path, body)
     assert (answer.status_code, blamed(answer), left) == (422, wrong, 1)
 

@@ -109,7 +109,7 @@ async def ledger(app: FastAPI) -> AsyncIterator[Ledger]:
 
 
 def kept(text: str) -> str | None:
-    """Return how a text is kept (the contract, section 1): trimmed, in NFC, and null where that is nothing.
+    """Return how a text is kept: trimmed, in NFC, and null where that is nothing.
 
     Its lines end in newlines, where it may have several.
     """

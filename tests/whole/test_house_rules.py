@@ -15,8 +15,7 @@ import pytest
 from config import VERSION, Settings
 from tests.support.servers import ROOT
 
-# What each room may import of ours, as docs/decisions/0028 explains; a room is a module of the root or a package. A
-# package imports from itself too, and `migrations`, which Alembic runs, whatever the tables need.
+# What each package, and each module of the root, may import of ours; docs/decisions/0028 says why.
 VALUES: Final = {"values"}
 INFRA: Final = VALUES | {"infra", "config"}
 MODELS: Final = INFRA | {"database", "models", "problems"}
@@ -41,8 +40,8 @@ MAY_IMPORT: Final = {
     "main": API | {"routers", "migrations"},
     "commands": USERS | {"migrations"},
 }
-# Inside the ledger, what stands lower imports nothing of what stands above it.
-FLOORS: Final = ["ledger", "ledger.expenses", "ledger.reports", "ledger.budgets", "ledger.sync"]
+# Inside the ledger, a folder imports from those before it.
+FOLDERS: Final = ["ledger", "ledger.expenses", "ledger.reports", "ledger.budgets", "ledger.sync"]
 CRUD_LINES: Final = 300
 ROUTER_LINES: Final = 200
 BINARY: Final = {".png", ".ico"}
@@ -74,14 +73,14 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def _room(name: str) -> str:
-    """Return the room of a module: itself at the root, else its package."""
+def _package(name: str) -> str:
+    """Return the package of a module; a module of the root is its own."""
     return name.partition(".")[0]
 
 
-def _floor(name: str) -> str:
+def _folder(name: str) -> str:
     """Return the folder of a module of the ledger."""
-    return max((floor for floor in FLOORS if f"{name}.".startswith(f"{floor}.")), key=len)
+    return max((folder for folder in FOLDERS if f"{name}.".startswith(f"{folder}.")), key=len)
 
 
 def _module(path: Path) -> str:
@@ -118,29 +117,29 @@ def test_the_root_holds_nine_modules_and_the_packages_the_rest() -> None:
     assert {path.stem for path in ROOT_MODULES} == {
         *("main", "config", "commands", "database", "models", "schemas", "crud", "auth", "problems"),
     }
-    assert {_room(_module(path)) for path in MODULES} - {path.stem for path in ROOT_MODULES} == {
+    assert {_package(_module(path)) for path in MODULES} - {path.stem for path in ROOT_MODULES} == {
         *(PACKAGES | {"routers", "migrations", "benchmarks", "tests"}),
     }
 
 
-@pytest.mark.parametrize("path", [it for it in MODULES if _room(_module(it)) in MAY_IMPORT], ids=_name)
-def test_a_room_imports_what_it_may(path: Path) -> None:
-    rooms = {_room(name) for name in _imports(path)} & MAY_IMPORT.keys()
+@pytest.mark.parametrize("path", [it for it in MODULES if _package(_module(it)) in MAY_IMPORT], ids=_name)
+def test_a_package_imports_what_it_may(path: Path) -> None:
+    packages = {_package(name) for name in _imports(path)} & MAY_IMPORT.keys()
 
-    assert rooms - MAY_IMPORT[_room(_module(path))] - {_room(_module(path))} == set()
+    assert packages - MAY_IMPORT[_package(_module(path))] - {_package(_module(path))} == set()
 
 
-@pytest.mark.parametrize("path", [it for it in MODULES if _room(_module(it)) == "ledger"], ids=_name)
+@pytest.mark.parametrize("path", [it for it in MODULES if _package(_module(it)) == "ledger"], ids=_name)
 def test_the_ledger_imports_downwards(path: Path) -> None:
-    below = FLOORS[: FLOORS.index(_floor(_module(path))) + 1]
-    imported = {_floor(name) for name in _imports(path) if _room(name) == "ledger"}
+    below = FOLDERS[: FOLDERS.index(_folder(_module(path))) + 1]
+    imported = {_folder(name) for name in _imports(path) if _package(name) == "ledger"}
 
     assert imported - set(below) == set()
 
 
-@pytest.mark.parametrize("path", [it for it in MODULES if _room(_module(it)) in {"tests", "benchmarks"}], ids=_name)
+@pytest.mark.parametrize("path", [it for it in MODULES if _package(_module(it)) in {"tests", "benchmarks"}], ids=_name)
 def test_tests_share_what_lies_in_support_alone(path: Path) -> None:
-    shared = [name for name in _imports(path) if _room(name) == "tests"]
+    shared = [name for name in _imports(path) if _package(name) == "tests"]
 
     assert [name for name in shared if not name.startswith("tests.support.")] == []
 
@@ -148,7 +147,7 @@ def test_tests_share_what_lies_in_support_alone(path: Path) -> None:
 def test_the_pure_values_read_no_clock() -> None:
     clocks = re.compile(r"datetime\.now|date\.today|time\.time|from database|utcnow")
 
-    assert [_name(it) for it in PACKAGED if _room(_module(it)) == "values" and clocks.search(it.read_text())] == []
+    assert [_name(it) for it in PACKAGED if _package(_module(it)) == "values" and clocks.search(it.read_text())] == []
 
 
 @pytest.mark.parametrize("path", ROOT_MODULES, ids=_name)

@@ -205,7 +205,7 @@ async def test_the_same_request_is_taken_with_a_token_that_is_good(app: FastAPI,
 
 # --- scripts ----------------------------------------------------------------------------------------------------------
 
-# The contract, section 7: all that reads, and of the account nothing but the profile (and, once there, the archive).
+# A token to read opens every operation that reads, and below /users only the profile.
 TO_READ: Final = [
     it
     for it in CLOSED
