@@ -1,1 +1,1 @@
-"""What talks to the outside: database engines and their errors, the check that statements name the owner, the log."""
+"""What talks to the outside: engines and their errors, statements, the owner check, column types, keys, the log."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, literal, select, update
 
 from database import get_inserted_id
-from infra.prepared import Prepared
+from infra.prepared import Prepared, TupleRow
 from ledger.core import Ledger
 from ledger.editing import Precondition, refuse_changed_row
 from models import MAX_CATEGORIES, Budget, Category, Expense, Tombstone, TrashedExpense
@@ -112,13 +112,13 @@ async def find_or_create_category(ledger: Ledger, name: str | None) -> tuple[int
     """Return id and stored name of the category, creating it if there is none; (None, None) for None."""
     if name is None:
         return None, None
-    row = await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
+    row = await _find_by_name(ledger, name)
     return (row[0], row[1]) if row else (await _insert(ledger, name, None, "/category"), name)
 
 
 async def find_category_id(ledger: Ledger, name: str | None) -> int | None:
     """Return the id of the category of this name, or None."""
-    row = None if name is None else await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
+    row = None if name is None else await _find_by_name(ledger, name)
     return None if row is None else int(row[0])
 
 
@@ -138,8 +138,13 @@ async def _load_category(ledger: Ledger, category_id: int) -> Row[Any]:
     return row
 
 
+async def _find_by_name(ledger: Ledger, name: str) -> TupleRow | None:
+    """Return the id and the stored name of the category of this name, or None."""
+    return await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
+
+
 async def _refuse_taken_name(ledger: Ledger, name: str, *, but: int | None = None) -> None:
-    holder = await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(name))
+    holder = await _find_by_name(ledger, name)
     if holder and holder[0] != but:
         error = field_error("/name", "already_exists", "You have a category of this name.")
         raise AlreadyExists(errors=[error], members={"existing_id": holder[0]})
@@ -183,7 +188,7 @@ async def _insert(ledger: Ledger, name: str, color: str | None, pointer: str) ->
 
 
 async def _find_target(ledger: Ledger, category_id: int, move_to: str) -> int:
-    target = await ledger.fetch_one_prepared(_BY_NAME, key=make_name_key(move_to))
+    target = await _find_by_name(ledger, move_to)
     if target is None:
         raise ValidationFailed(errors=[parameter_error("move_to", "not_found", "You have no category of this name.")])
     if target[0] == category_id:

@@ -19,7 +19,7 @@ revision that was read together with the caller, before any other row.
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import CursorResult, Executable, Row, bindparam, insert, select, update
 
@@ -46,6 +46,14 @@ _ADVANCE: Final = Prepared(
 )
 
 
+class _LockRow(NamedTuple):
+    """The row of `ledgers`, as it was locked and as this transaction has changed it."""
+
+    revision: int
+    expense_count: int
+    swept_on: date
+
+
 class Ledger:
     """Runs statements on one user's expenses, categories and budgets.
 
@@ -59,9 +67,8 @@ class Ledger:
         self.instant = now()
         self._trash_days = trash_days
         self._unit = unit
-        self._locked: tuple[int, int] | None = None
+        self._lock_row: _LockRow | None = None
         self._revision: int | None = None
-        self._swept_on: date | None = None
 
     @property
     def today(self) -> date:
@@ -77,13 +84,13 @@ class Ledger:
     @property
     def revision(self) -> int:
         """The ledger's revision, including the one that this transaction has taken."""
-        locked_at = self._locked[0] if self._locked else self.owner.revision
-        return locked_at if self._revision is None else self._revision
+        before = self._lock_row.revision if self._lock_row else self.owner.revision
+        return before if self._revision is None else self._revision
 
     @property
     def is_sweep_due(self) -> bool:
         """Whether expired rows were not yet deleted today (UTC); False before `lock`."""
-        return self._swept_on is not None and self._swept_on < self.instant.date()
+        return self._lock_row is not None and self._lock_row.swept_on < self.instant.date()
 
     async def lock(self) -> None:
         """Wait in the queue, begin the transaction, lock the ledger; raise InvalidToken if the account is deleted."""
@@ -91,8 +98,7 @@ class Ledger:
         row = await _LOCK.fetch_one(connection, {"owner": self.owner.id})
         if row is None:
             raise InvalidToken
-        *locked, self._swept_on = row
-        self._locked = (locked[0], locked[1])
+        self._lock_row = _LockRow(*row)
 
     async def fetch_all_prepared(self, prepared: Prepared, **parameters: object) -> list[TupleRow]:
         """Return the rows of a prepared SELECT."""
@@ -146,21 +152,22 @@ class Ledger:
 
         Raises TooMany if the ledger would have more than 1,000,000.
         """
-        revision, count = self._refuse_unlocked()
+        row = self._refuse_unlocked()
         self.refuse_too_many(expenses)
         if self._revision is None or expenses:
-            self._revision = revision + 1
-            self._locked = (revision, count + expenses)
-            await self.write_prepared(_ADVANCE, next_revision=self._revision, next_count=count + expenses)
+            self._revision = row.revision + 1
+            self._lock_row = row._replace(expense_count=row.expense_count + expenses)
+            count = self._lock_row.expense_count
+            await self.write_prepared(_ADVANCE, next_revision=self._revision, next_count=count)
         return self._revision
 
     def refuse_too_many(self, more: int) -> None:
         """Raise TooMany if the ledger cannot hold `more` more expenses."""
-        _, count = self._refuse_unlocked()
-        if more > 0 and count + more > MAX_EXPENSES:
+        row = self._refuse_unlocked()
+        if more > 0 and row.expense_count + more > MAX_EXPENSES:
             raise TooMany(f"A ledger holds at most {MAX_EXPENSES:,} expenses.")
 
-    def _refuse_unlocked(self) -> tuple[int, int]:
-        if self._locked is None:
+    def _refuse_unlocked(self) -> _LockRow:
+        if self._lock_row is None:
             raise RuntimeError("a ledger is locked before it is changed")
-        return self._locked
+        return self._lock_row

@@ -47,7 +47,7 @@ _SELECT_SAME_KIND: Final = select(Budget.id).where(
 
 async def list_budgets(ledger: Ledger) -> list[BudgetAnswer]:
     """Return all budgets."""
-    return [build_budget(row) for row in await _load_budgets(ledger)]
+    return [build_budget(row) for row in await load_budgets(ledger)]
 
 
 async def read_budget(ledger: Ledger, budget_id: int) -> BudgetAnswer:
@@ -108,7 +108,8 @@ async def delete_budget(ledger: Ledger, budget_id: int, condition: Precondition)
     await ledger.insert(Tombstone, kind="budget", row_id=budget_id, revision=revision)
 
 
-async def _load_budgets(ledger: Ledger) -> list[dict[str, Any]]:
+async def load_budgets(ledger: Ledger) -> list[dict[str, Any]]:
+    """Return the columns of all budgets, in the order of the list."""
     return [row._asdict() for row in await ledger.fetch_all(_ALL)]
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Row
 
-from ledger.budgets.budgets import _load_budgets, build_budget
+from ledger.budgets.budgets import build_budget, load_budgets
 from ledger.budgets.schemas import BudgetState, BudgetStateName, BudgetStatus, Unbudgeted
 from ledger.core import Ledger
 from ledger.reports.schemas import Days
@@ -33,7 +33,7 @@ SpentTally = Counter[tuple[str, bool, int | None, str]]
 
 async def read_status(ledger: Ledger, on: date) -> BudgetStatus:
     """Compute the status of all budgets on a day, in two statements."""
-    budgets = await _load_budgets(ledger)
+    budgets = await load_budgets(ledger)
     # `unbudgeted` needs the month even if no budget has it.
     periods = {"month", *(budget["period"] for budget in budgets)}
     # Sorted, so that the same set of periods always gives the same statement.

@@ -42,7 +42,7 @@ ENTRIES: Final = (
     # which rows there are, and at which revision; in a batch beside what else is wrong with it
     ("move_to", r"You have no category of this name\."),
     ("id", r"You have no such expense\.|This expense is deleted: .*"),
-    ("revision", r"The row's revision is another now\."),
+    ("revision", r"The row has another revision now\."),
     # that of many operations no two have the same id
     ("id", r"An id may occur only once in a batch: .*"),
     # the names of the IANA database, which gets new ones several times a year
