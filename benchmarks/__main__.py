@@ -11,7 +11,7 @@ from benchmarks import million, signins, spending, throughput, timing
 from benchmarks.million import Pages
 from benchmarks.signins import Waits
 from benchmarks.spending import Reports
-from benchmarks.stage import Stage, stage
+from benchmarks.stage import Stage, open_stage
 from benchmarks.throughput import Throughput, Turns
 from benchmarks.timing import Comparison
 
@@ -61,117 +61,121 @@ def report(options: Options, on: Stage) -> Iterator[str]:
     yield f"Python {platform.python_version()}, {on.version()}; {cores}"
     operations = [part for part in throughput.OPERATIONS if part in options.parts]
     if operations:
-        yield from throughput_table(*throughput.measure(on, operations, options.rounds, options.seconds))
+        yield from write_throughput_table(*throughput.measure(on, operations, options.rounds, options.seconds))
     if "signins" in options.parts:
-        yield from signins_table(signins.measure(on, max(1, options.rounds // 2)))
+        yield from write_signins_table(signins.measure(on, max(1, options.rounds // 2)))
     if "timing" in options.parts:
         samples = QUICK_SAMPLES if options.quick else timing.SAMPLES
-        yield from timing_table(timing.measure(on, samples, ALIKE))
+        yield from write_timing_table(timing.measure(on, samples, ALIKE))
     if "million" in options.parts:
         rows = QUICK_ROWS if options.quick else million.ROWS
-        yield from million_table(million.measure(on, options.rounds, options.seconds / 2, rows))
+        yield from write_million_table(million.measure(on, options.rounds, options.seconds / 2, rows))
     if "reports" in options.parts:
         rows = QUICK_ROWS if options.quick else spending.LARGE
-        yield from reports_table(spending.measure(on, options.rounds, options.seconds, rows))
+        yield from write_reports_table(spending.measure(on, options.rounds, options.seconds, rows))
 
 
-def throughput_table(measured: Sequence[Throughput], differences: Sequence[str]) -> Iterator[str]:
+def write_throughput_table(measured: Sequence[Throughput], differences: Sequence[str]) -> Iterator[str]:
     """Yield requests a second with their ratio to the yardsticks, CPU time and statements per request."""
     yield ""
-    yield _heading("requests a second", "of floor", "x textbook")
+    yield _format_heading("requests a second", "of floor", "x textbook")
     for row in measured:
-        goals = [_at_least(row.ratio(of), goal) for of, goal in zip(YARDSTICKS, GOALS[row.operation], strict=True)]
-        yield _row(row, lambda turns: f"{median(turns.rates):.0f}", *goals)
-    yield _heading("CPU of a request, us", "of floor", "x textbook")
+        goals = [
+            _judge_at_least(row.ratio(of), goal) for of, goal in zip(YARDSTICKS, GOALS[row.operation], strict=True)
+        ]
+        yield _format_row(row, lambda turns: f"{median(turns.rates):.0f}", *goals)
+    yield _format_heading("CPU of a request, us", "of floor", "x textbook")
     for row in measured:
-        yield _row(row, lambda turns: f"{median(turns.cpu):.0f}", *(f"{row.cpu_ratio(of):.2f}" for of in YARDSTICKS))
-    yield _heading("statements of a request")
+        yield _format_row(
+            row, lambda turns: f"{median(turns.cpu):.0f}", *(f"{row.cpu_ratio(of):.2f}" for of in YARDSTICKS)
+        )
+    yield _format_heading("statements of a request")
     for row in measured:
-        yield _row(row, lambda turns: f"{turns.statements:g}")
-    yield _heading("the worker had its core")
+        yield _format_row(row, lambda turns: f"{turns.statements:g}")
+    yield _format_heading("the worker had its core")
     for row in measured:
-        yield _row(row, lambda turns: f"{median(turns.busy):.0%}")
+        yield _format_row(row, lambda turns: f"{median(turns.busy):.0%}")
     if any(median(turns.busy) < BUSY for row in measured for turns in row.of.values()):
         yield "! The core was not the worker's own: something else runs here, and requests a second say less than CPU."
     if differences:
         yield f"! The floor does not answer as the service does, and has to follow: {'; '.join(differences)}"
 
 
-def signins_table(waits: Waits) -> Iterator[str]:
+def write_signins_table(waits: Waits) -> Iterator[str]:
     """Yield how long reads and /health take without and during sign-ins."""
-    ratio = _at_most(waits.read_busy / waits.read_quiet, BUSY_TO_QUIET)
-    health = f"{_verdict(waits.health_busy < HEALTH_SECONDS)} < {HEALTH_SECONDS * 1e3:.0f} ms"
+    ratio = _judge_at_most(waits.read_busy / waits.read_quiet, BUSY_TO_QUIET)
+    health = f"{_write_verdict(waits.health_busy < HEALTH_SECONDS)} < {HEALTH_SECONDS * 1e3:.0f} ms"
     yield ""
     yield f"{f'p99 in ms, {signins.SIGN_INS} sign-ins at once':34}{'quiet':>10}{'during':>10}   ratio"
-    yield f"{'  GET /expenses?limit=50':34}{_ms(waits.read_quiet)}{_ms(waits.read_busy)}   {ratio}"
-    yield f"{'  GET /health':34}{_ms(waits.health_quiet)}{_ms(waits.health_busy)}   {health}"
-    yield f"{'  POST /users/token, the longest':34}{'':10}{_ms(waits.sign_in)}   {waits.answers}"
+    yield f"{'  GET /expenses?limit=50':34}{_write_ms(waits.read_quiet)}{_write_ms(waits.read_busy)}   {ratio}"
+    yield f"{'  GET /health':34}{_write_ms(waits.health_quiet)}{_write_ms(waits.health_busy)}   {health}"
+    yield f"{'  POST /users/token, the longest':34}{'':10}{_write_ms(waits.sign_in)}   {waits.answers}"
 
 
-def timing_table(runs: Sequence[Comparison]) -> Iterator[str]:
+def write_timing_table(runs: Sequence[Comparison]) -> Iterator[str]:
     """Yield how long sign-ins with an unknown and a known name take; only the last run is judged."""
     title = f"median in ms, {runs[0].samples} sign-ins of each"
     yield ""
     yield f"{title:34}{'unknown':>10}{'known':>10}{'apart':>10}   p"
     for run in runs:
-        verdict = f"{_verdict(run.p >= ALIKE)} >= {ALIKE}" if run is runs[-1] else "once more"
-        figures = f"{_ms(run.unknown)}{_ms(run.known)}{_ms(run.known - run.unknown)}"
+        verdict = f"{_write_verdict(run.p >= ALIKE)} >= {ALIKE}" if run is runs[-1] else "once more"
+        figures = f"{_write_ms(run.unknown)}{_write_ms(run.known)}{_write_ms(run.known - run.unknown)}"
         yield f"{'  POST /users/token, refused':34}{figures}   {run.p:.3g} {verdict}"
 
 
-def million_table(pages: Sequence[Pages]) -> Iterator[str]:
+def write_million_table(pages: Sequence[Pages]) -> Iterator[str]:
     """Yield the times of the first and the last page, and their ratio."""
     yield ""
     yield f"{f'median in ms, page 1 and {pages[0].number:,}':34}{'first':>10}{'last':>10}   ratio"
     for page in pages:
-        ratio = _at_most(page.last / page.first, LAST_TO_FIRST)
-        yield f"{f'  GET /expenses?sort={page.sort}':34}{_ms(page.first)}{_ms(page.last)}   {ratio}"
+        ratio = _judge_at_most(page.last / page.first, LAST_TO_FIRST)
+        yield f"{f'  GET /expenses?sort={page.sort}':34}{_write_ms(page.first)}{_write_ms(page.last)}   {ratio}"
 
 
-def reports_table(reports: Reports) -> Iterator[str]:
+def write_reports_table(reports: Reports) -> Iterator[str]:
     """Yield the times of a report and its bare SQL, and of a report on a small and a large ledger."""
     yield ""
     yield f"{f'median in ms, {spending.YEAR_ROWS:,} expenses':34}{'bare SQL':>10}{'report':>10}   ratio"
-    year = _at_most(reports.year / reports.bare, REPORT_TO_BARE)
-    yield f"{'  a year by month and category':34}{_ms(reports.bare)}{_ms(reports.year)}   {year}"
+    year = _judge_at_most(reports.year / reports.bare, REPORT_TO_BARE)
+    yield f"{'  a year by month and category':34}{_write_ms(reports.bare)}{_write_ms(reports.year)}   {year}"
     yield f"{'median in ms, a ledger of':34}{spending.SMALL:>10,}{reports.rows:>10,}   ratio"
-    month = _at_most(reports.large / reports.small, LARGE_TO_SMALL)
-    yield f"{'  a month by category':34}{_ms(reports.small)}{_ms(reports.large)}   {month}"
+    month = _judge_at_most(reports.large / reports.small, LARGE_TO_SMALL)
+    yield f"{'  a month by category':34}{_write_ms(reports.small)}{_write_ms(reports.large)}   {month}"
 
 
-def _ms(seconds: float) -> str:
+def _write_ms(seconds: float) -> str:
     return f"{seconds * 1e3:10.2f}"
 
 
-def _heading(title: str, *ratios: str) -> str:
-    return f"{title:24}" + "".join(f"{name:>10}" for name in throughput.APPLICATIONS) + _right(ratios)
+def _format_heading(title: str, *ratios: str) -> str:
+    return f"{title:24}" + "".join(f"{name:>10}" for name in throughput.APPLICATIONS) + _format_ratios(ratios)
 
 
-def _row(measured: Throughput, write_figure: Callable[[Turns], str], *ratios: str) -> str:
+def _format_row(measured: Throughput, write_figure: Callable[[Turns], str], *ratios: str) -> str:
     figures = "".join(f"{write_figure(measured.of[name]):>10}" for name in throughput.APPLICATIONS)
-    return f"  {measured.operation:22}{figures}{_right(ratios)}"
+    return f"  {measured.operation:22}{figures}{_format_ratios(ratios)}"
 
 
-def _right(ratios: Sequence[str]) -> str:
+def _format_ratios(ratios: Sequence[str]) -> str:
     return "".join(f"   {ratio:15}" for ratio in ratios)
 
 
-def _at_least(ratio: float, goal: float) -> str:
-    return f"{ratio:.2f} {_verdict(ratio >= goal)} >= {goal:.2f}"
+def _judge_at_least(ratio: float, goal: float) -> str:
+    return f"{ratio:.2f} {_write_verdict(ratio >= goal)} >= {goal:.2f}"
 
 
-def _at_most(ratio: float, goal: float) -> str:
-    return f"{ratio:.2f} {_verdict(ratio <= goal)} <= {goal:.2f}"
+def _judge_at_most(ratio: float, goal: float) -> str:
+    return f"{ratio:.2f} {_write_verdict(ratio <= goal)} <= {goal:.2f}"
 
 
-def _verdict(is_met: bool) -> str:  # noqa: FBT001
+def _write_verdict(is_met: bool) -> str:  # noqa: FBT001
     return "ok" if is_met else "NO"
 
 
 def main() -> None:
     """Measure and print."""
     options = read_options()
-    with stage() as on:
+    with open_stage() as on:
         for line in report(options, on):
             print(line, flush=True)
 

@@ -69,7 +69,7 @@ async def refuse(_: Request, __: Exception) -> JSONResponse:
     return JSONResponse({"detail": SignInFirst.__doc__}, 401)
 
 
-def bearer(request: Request) -> tuple[str, int]:
+def read_bearer(request: Request) -> tuple[str, int]:
     """Return the session and the user that the token names."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
@@ -81,9 +81,9 @@ def bearer(request: Request) -> tuple[str, int]:
     return claims["sid"], int(claims["sub"])
 
 
-async def caller(request: Request, cursor: aiomysql.Cursor) -> tuple[int, str]:
+async def load_caller(request: Request, cursor: aiomysql.Cursor) -> tuple[int, str]:
     """Return the user's id and the entity tag of lists; raise SignInFirst if the session has ended."""
-    session, owner = bearer(request)
+    session, owner = read_bearer(request)
     await cursor.execute(CALLER, (session, owner))
     row = await cursor.fetchone()
     if row is None:
@@ -92,7 +92,7 @@ async def caller(request: Request, cursor: aiomysql.Cursor) -> tuple[int, str]:
     return owner, f'W/"1-{owner}-{revision}-{currency}-{start_day}"'
 
 
-def expense(row: Row) -> dict[str, Any]:
+def build_expense(row: Row) -> dict[str, Any]:
     """Return the JSON of an expense."""
     number, amount, currency, spent_on, category, description, external_id, revision, created_at, updated_at = row
     return {
@@ -114,10 +114,10 @@ async def list_expenses(request: Request) -> JSONResponse:
     """Answer with the first page and the cursor of the next."""
     limit = int(request.query_params.get("limit", "50"))
     async with request.app.state.reads.acquire() as connection, connection.cursor() as cursor:
-        owner, tag = await caller(request, cursor)
+        owner, tag = await load_caller(request, cursor)
         await cursor.execute(PAGE, (owner, limit + 1))
         rows = await cursor.fetchall()
-    items = [expense(row) for row in rows[:limit]]
+    items = [build_expense(row) for row in rows[:limit]]
     if len(rows) <= limit:
         return JSONResponse({"items": items, "next_cursor": None}, headers={"ETag": tag})
     position = json.dumps(["-date", items[-1]["date"], items[-1]["id"]])
@@ -129,12 +129,12 @@ async def list_expenses(request: Request) -> JSONResponse:
 async def read_expense(request: Request) -> JSONResponse:
     """Answer with one expense."""
     async with request.app.state.reads.acquire() as connection, connection.cursor() as cursor:
-        owner, _ = await caller(request, cursor)
+        owner, _ = await load_caller(request, cursor)
         await cursor.execute(ONE, (owner, request.path_params["expense_id"]))
         row = await cursor.fetchone()
     if row is None:
         return JSONResponse({"detail": "There is nothing here."}, 404)
-    answer = expense(row)
+    answer = build_expense(row)
     return JSONResponse(answer, headers={"ETag": f'"{answer["revision"]}"'})
 
 
@@ -147,7 +147,7 @@ async def create_expense(request: Request) -> JSONResponse:
     description = data["description"]
     instant = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
     async with request.app.state.writes.acquire() as connection, connection.cursor() as cursor:
-        owner, _ = await caller(request, cursor)
+        owner, _ = await load_caller(request, cursor)
         await cursor.execute(LOCK, (owner,))
         revision, count, _ = await cursor.fetchone()
         await cursor.execute(CATEGORY, (owner, make_name_key(data["category"])))
@@ -168,10 +168,10 @@ async def create_expense(request: Request) -> JSONResponse:
         number = cursor.lastrowid
         await connection.commit()
     row = (number, amount, currency, spent_on, category, description, None, revision + 1, instant, instant)
-    return JSONResponse(expense(row), 201, {"Location": f"/expenses/{number}", "ETag": f'"{revision + 1}"'})
+    return JSONResponse(build_expense(row), 201, {"Location": f"/expenses/{number}", "ETag": f'"{revision + 1}"'})
 
 
-async def pool(*, autocommit: bool) -> aiomysql.Pool:
+async def create_pool(*, autocommit: bool) -> aiomysql.Pool:
     """Open a pool with the service's connection settings."""
     url = urlsplit(os.environ["DATABASE_URL"])
     return await aiomysql.create_pool(
@@ -192,7 +192,10 @@ async def pool(*, autocommit: bool) -> aiomysql.Pool:
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open two pools: in autocommit for reads, and for transactions."""
-    pools = app.state.reads, app.state.writes = [await pool(autocommit=True), await pool(autocommit=False)]
+    pools = app.state.reads, app.state.writes = [
+        await create_pool(autocommit=True),
+        await create_pool(autocommit=False),
+    ]
     yield
     for each in pools:
         each.close()

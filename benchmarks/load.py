@@ -69,40 +69,40 @@ class Outcome:
     @property
     def median(self) -> float:
         """The median latency."""
-        return quantile(self.latencies, 0.5)
+        return find_quantile(self.latencies, 0.5)
 
     @property
     def p99(self) -> float:
         """The 99th percentile of the latencies."""
-        return quantile(self.latencies, 0.99)
+        return find_quantile(self.latencies, 0.99)
 
 
-def quantile(ascending: Sequence[float], share: float) -> float:
+def find_quantile(ascending: Sequence[float], share: float) -> float:
     """Return the quantile of sorted values, NaN if there are none."""
     return ascending[min(int(len(ascending) * share), len(ascending) - 1)] if ascending else float("nan")
 
 
-def get(path: str, token: str = "") -> str:
+def write_get(path: str, token: str = "") -> str:
     """Write a GET request."""
-    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{_bearer(token)}\r\n"
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{_write_bearer(token)}\r\n"
 
 
-def post_json(path: str, token: str, body: object) -> str:
+def write_post_json(path: str, token: str, body: object) -> str:
     """Write a POST request with a JSON body."""
-    return _post(path, "application/json", json.dumps(body), token)
+    return _write_post(path, "application/json", json.dumps(body), token)
 
 
-def post_form(path: str, fields: Mapping[str, str]) -> str:
+def write_post_form(path: str, fields: Mapping[str, str]) -> str:
     """Write a POST request with a form."""
-    return _post(path, "application/x-www-form-urlencoded", urlencode(fields), "")
+    return _write_post(path, "application/x-www-form-urlencoded", urlencode(fields), "")
 
 
-def _post(path: str, media_type: str, body: str, token: str) -> str:
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\n{_bearer(token)}"
+def _write_post(path: str, media_type: str, body: str, token: str) -> str:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\n{_write_bearer(token)}"
     return f"{head}Content-Length: {len(body.encode())}\r\n\r\n{body}"
 
 
-def _bearer(token: str) -> str:
+def _write_bearer(token: str) -> str:
     return f"Authorization: Bearer {token}\r\n" if token else ""
 
 
@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
         """Collect the answer; once it is complete, record its latency and send the next request."""
         self._received += data
         end = self._received.find(HEAD_END)
-        if end < 0 or len(self._received) < end + len(HEAD_END) + _content_length(self._received[:end]):
+        if end < 0 or len(self._received) < end + len(HEAD_END) + _read_content_length(self._received[:end]):
             return
         now = perf_counter()
         self._seen.total += 1
@@ -184,7 +184,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
 
 
-def _content_length(head: bytes) -> int:
+def _read_content_length(head: bytes) -> int:
     _, _, rest = head.lower().partition(b"\r\ncontent-length:")
     return int(rest.partition(b"\r\n")[0] or 0)
 
@@ -202,7 +202,7 @@ async def carry_out(plan: Plan) -> dict[str, Outcome]:
     elapsed = perf_counter() - begin
     for client in [client for group in clients.values() for client in group]:
         client.close()
-    return {name: _outcome(counts, elapsed) for name, counts in seen.items()}
+    return {name: _build_outcome(counts, elapsed) for name, counts in seen.items()}
 
 
 async def _connect(port: int, requests: Requests, begin: float, seen: Seen) -> list[Connection]:
@@ -219,7 +219,7 @@ async def _connect(port: int, requests: Requests, begin: float, seen: Seen) -> l
     return clients
 
 
-def _outcome(seen: Seen, elapsed: float) -> Outcome:
+def _build_outcome(seen: Seen, elapsed: float) -> Outcome:
     return Outcome(seen.total, dict(seen.statuses), len(seen.latencies) / elapsed, sorted(seen.latencies))
 
 

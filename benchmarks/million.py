@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 from sqlalchemy import text
 
-from benchmarks.load import Plan, Requests, get, run
+from benchmarks.load import Plan, Requests, run, write_get
 from benchmarks.seeding import Person, fill, sign_up
 from benchmarks.stage import Stage
-from benchmarks.workers import on, running
+from benchmarks.workers import on, run_worker
 from ledger.expenses.filters import ExpenseQuery
 from ledger.pages import Cursor, fingerprint_query
 
@@ -41,20 +41,20 @@ class Pages:
 
 def measure(stage: Stage, rounds: int, seconds: float, rows: int = ROWS) -> list[Pages]:
     """Measure both sort orders, each page for `seconds` per round."""
-    with running("main:app", stage.environment, stage.core) as service:
+    with run_worker("main:app", stage.environment, stage.core) as service:
         person = sign_up(service.url, "millionaire")
         fill(stage.engine, person, rows)
         measured = []
         for sort in ENDS:
-            requests = [_request(sort, person), _request(sort, person, _cursor(stage, sort, person))]
+            requests = [_write_request(sort, person), _write_request(sort, person, _find_cursor(stage, sort, person))]
             with on(stage.others):
-                turns = [[_latency(service.port, page, seconds) for page in requests] for _ in range(rounds)]
+                turns = [[_measure_latency(service.port, page, seconds) for page in requests] for _ in range(rounds)]
             first, last = (median(latencies) for latencies in zip(*turns, strict=True))
             measured.append(Pages(sort, rows // PAGE, first, last))
         return measured
 
 
-def _cursor(stage: Stage, sort: str, person: Person) -> str:
+def _find_cursor(stage: Stage, sort: str, person: Person) -> str:
     column, backwards = ENDS[sort]
     before_last = text(
         f"SELECT {column}, id FROM expenses WHERE owner_id = :owner "  # noqa: S608  # of our own names
@@ -67,12 +67,12 @@ def _cursor(stage: Stage, sort: str, person: Person) -> str:
     ).encode()
 
 
-def _request(sort: str, person: Person, cursor: str | None = None) -> str:
+def _write_request(sort: str, person: Person, cursor: str | None = None) -> str:
     query = {"limit": PAGE, "sort": sort} | ({"cursor": cursor} if cursor else {})
-    return get(f"/expenses?{urlencode(query)}", person.token)
+    return write_get(f"/expenses?{urlencode(query)}", person.token)
 
 
-def _latency(port: int, page: str, seconds: float) -> float:
+def _measure_latency(port: int, page: str, seconds: float) -> float:
     outcome = run(Plan(port, seconds, {"page": Requests([[page]])}))["page"]
     if set(outcome.statuses) != {"200"}:
         raise NotThePage(outcome.statuses)

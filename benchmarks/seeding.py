@@ -95,7 +95,7 @@ def spend(engine: Engine, person: Person, rows: int, newest: str, days: int) -> 
         connection.execute(text("ANALYZE TABLE expenses"))
 
 
-def newest_expense(engine: Engine, person: Person) -> int:
+def find_newest_expense(engine: Engine, person: Person) -> int:
     """Return the id of the first expense of a user's first page."""
     with engine.begin() as connection:
         return int(connection.execute(_NEWEST_ID, {"owner": person.id}).scalar_one())

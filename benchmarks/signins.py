@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from benchmarks.load import Outcome, Plan, Requests, get, post_form, run
+from benchmarks.load import Outcome, Plan, Requests, run, write_get, write_post_form
 from benchmarks.seeding import Person, fill, sign_up
 from benchmarks.stage import Stage
-from benchmarks.workers import pin, running
+from benchmarks.workers import pin, run_worker
 
 SIGN_INS: Final = 50
 READERS: Final = 8
@@ -40,13 +40,13 @@ class Waits:
 def measure(stage: Stage, rounds: int) -> Waits:
     """Measure without and with sign-ins in turns."""
     everything = {*stage.core, *stage.others}
-    with running("main:app", stage.environment, everything) as service:
+    with run_worker("main:app", stage.environment, everything) as service:
         people = [sign_up(service.url, f"reader{number}") for number in range(READERS)]
         for person in people:
             fill(stage.engine, person, ROWS)
         pin(stage.mariadb.process.pid, everything)
         try:
-            turns = [(_quiet(service.port, people), _busy(service.port, people)) for _ in range(rounds)]
+            turns = [(_measure_quiet(service.port, people), _measure_busy(service.port, people)) for _ in range(rounds)]
         finally:
             pin(stage.mariadb.process.pid, stage.others)
     return Waits(
@@ -55,23 +55,25 @@ def measure(stage: Stage, rounds: int) -> Waits:
         health_quiet=median(quiet["health"].p99 for quiet, _ in turns),
         health_busy=median(busy["health"].p99 for _, busy in turns),
         sign_in=median(busy["sign-in"].latencies[-1] for _, busy in turns),
-        answers=", ".join(sorted({_counted(busy["sign-in"]) for _, busy in turns})),
+        answers=", ".join(sorted({_count_outcome(busy["sign-in"]) for _, busy in turns})),
     )
 
 
-def _quiet(port: int, people: list[Person]) -> dict[str, Outcome]:
-    return run(Plan(port, QUIET_SECONDS, _reading(people)))
+def _measure_quiet(port: int, people: list[Person]) -> dict[str, Outcome]:
+    return run(Plan(port, QUIET_SECONDS, _plan_reading(people)))
 
 
-def _busy(port: int, people: list[Person]) -> dict[str, Outcome]:
-    wrong = [[post_form("/users/token", {"username": f"nobody{n}", "password": "wrong"})] for n in range(SIGN_INS)]
-    return run(Plan(port, 0, {**_reading(people), "sign-in": Requests(wrong, times=1)}))
+def _measure_busy(port: int, people: list[Person]) -> dict[str, Outcome]:
+    wrong = [
+        [write_post_form("/users/token", {"username": f"nobody{n}", "password": "wrong"})] for n in range(SIGN_INS)
+    ]
+    return run(Plan(port, 0, {**_plan_reading(people), "sign-in": Requests(wrong, times=1)}))
 
 
-def _reading(people: list[Person]) -> dict[str, Requests]:
-    pages = [[get("/expenses?limit=50", person.token)] for person in people]
-    return {"read": Requests(pages, READ_PACE), "health": Requests([[get("/health")]], HEALTH_PACE)}
+def _plan_reading(people: list[Person]) -> dict[str, Requests]:
+    pages = [[write_get("/expenses?limit=50", person.token)] for person in people]
+    return {"read": Requests(pages, READ_PACE), "health": Requests([[write_get("/health")]], HEALTH_PACE)}
 
 
-def _counted(outcome: Outcome) -> str:
+def _count_outcome(outcome: Outcome) -> str:
     return " + ".join(f"{count} x {status}" for status, count in sorted(outcome.statuses.items()))

@@ -14,10 +14,10 @@ from urllib.parse import urlencode
 
 from sqlalchemy import text
 
-from benchmarks.load import Plan, Requests, get, run
+from benchmarks.load import Plan, Requests, run, write_get
 from benchmarks.seeding import NEWEST, Person, fill, sign_up, spend
 from benchmarks.stage import Stage
-from benchmarks.workers import on, running
+from benchmarks.workers import on, run_worker
 
 YEAR_ROWS: Final = 100_000
 YEAR_DAYS: Final = 365
@@ -50,24 +50,24 @@ class Reports:
 
 def measure(stage: Stage, rounds: int, seconds: float, large: int = LARGE) -> Reports:
     """Measure all four in turn, each for `seconds` per round."""
-    with running("main:app", stage.environment, stage.core) as service:
+    with run_worker("main:app", stage.environment, stage.core) as service:
         spender, small, rich = (sign_up(service.url, name) for name in ("spender", "beginner", "veteran"))
         fill(stage.engine, spender, YEAR_ROWS, YEAR_DAYS)
         fill(stage.engine, small, SMALL)
         fill(stage.engine, rich, SMALL)
         spend(stage.engine, rich, large - SMALL, LONG_AGO, 3_650)
         turns: list[Callable[[], float]] = [
-            lambda: _bare(stage, spender, seconds),
-            lambda: _latency(service.port, spender, YEAR, seconds),
-            lambda: _latency(service.port, small, MONTH, seconds),
-            lambda: _latency(service.port, rich, MONTH, seconds),
+            lambda: _measure_bare(stage, spender, seconds),
+            lambda: _measure_latency(service.port, spender, YEAR, seconds),
+            lambda: _measure_latency(service.port, small, MONTH, seconds),
+            lambda: _measure_latency(service.port, rich, MONTH, seconds),
         ]
         with on(stage.others):
             measured = [[turn() for turn in turns] for _ in range(rounds)]
         return Reports(large, *(median(latencies) for latencies in zip(*measured, strict=True)))
 
 
-def _bare(stage: Stage, person: Person, seconds: float) -> float:
+def _measure_bare(stage: Stage, person: Person, seconds: float) -> float:
     parameters = {"owner": person.id, "first": YEAR["from"], "last": YEAR["to"]}
     latencies = []
     with stage.engine.connect() as connection:
@@ -79,8 +79,8 @@ def _bare(stage: Stage, person: Person, seconds: float) -> float:
     return median(latencies)
 
 
-def _latency(port: int, person: Person, query: Mapping[str, object], seconds: float) -> float:
-    request = get(f"/reports/spending?{urlencode(query, doseq=True)}", person.token)
+def _measure_latency(port: int, person: Person, query: Mapping[str, object], seconds: float) -> float:
+    request = write_get(f"/reports/spending?{urlencode(query, doseq=True)}", person.token)
     outcome = run(Plan(port, seconds, {"report": Requests([[request]])}))["report"]
     if set(outcome.statuses) != {"200"}:
         raise NotTheReport(outcome.statuses)

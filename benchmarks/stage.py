@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Engine, create_engine, make_url, text
 
 import migrations
-from benchmarks.workers import Cores, on, two_sides
+from benchmarks.workers import Cores, on, split_cores
 from tests.support.servers import PrivateMariaDB
 
 BUFFER_POOL: Final = 1 << 30
@@ -46,13 +46,13 @@ class Stage:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def open_stage() -> Iterator[Stage]:
     """Start the database on the cores that the worker does not use, and migrate it.
 
     It is the tests' server, whose COMMIT does not wait for the disk: that wait would hide the differences of the
     applications. Its buffer pool is raised to 1 GiB, so that a million rows fit.
     """
-    core, others = two_sides()
+    core, others = split_cores()
     with on(others):
         mariadb = PrivateMariaDB()
     try:

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import httpx
 
-from benchmarks.load import Outcome, Plan, Requests, get, post_json, run
-from benchmarks.seeding import Person, fill, newest_expense, sign_up
+from benchmarks.load import Outcome, Plan, Requests, run, write_get, write_post_json
+from benchmarks.seeding import Person, fill, find_newest_expense, sign_up
 from benchmarks.stage import Stage
-from benchmarks.workers import Worker, on, running
+from benchmarks.workers import Worker, on, run_worker
 
 APPLICATIONS: Final = {"service": "main:app", "floor": "benchmarks.floor:app", "textbook": "benchmarks.textbook:app"}
 OPERATIONS: Final = ("page", "one", "create")
@@ -79,16 +79,16 @@ def measure(stage: Stage, operations: Sequence[str], rounds: int, seconds: float
     """Measure these operations; return the figures, and the fields in which the floor's answers differ."""
     with ExitStack() as stack:
         workers = {
-            name: stack.enter_context(running(application, stage.environment, stage.core))
+            name: stack.enter_context(run_worker(application, stage.environment, stage.core))
             for name, application in APPLICATIONS.items()
         }
-        requests = _requests(stage, _people(stage, workers["service"]))
+        requests = _write_requests(stage, _sign_up_people(stage, workers["service"]))
         measured = [Throughput(operation, {name: Turns() for name in workers}) for operation in operations]
         for row in measured:
             for name, worker in workers.items():
-                row.of[name].statements = _statements(stage, worker, requests[row.operation][0])
+                row.of[name].statements = _count_statements(stage, worker, requests[row.operation][0])
         differences = [
-            name for operation in operations for name in _differences(workers, requests[operation][0], operation)
+            name for operation in operations for name in _find_differences(workers, requests[operation][0], operation)
         ]
         with on(stage.others):
             for _ in range(rounds):
@@ -98,18 +98,18 @@ def measure(stage: Stage, operations: Sequence[str], rounds: int, seconds: float
     return measured, differences
 
 
-def _people(stage: Stage, service: Worker) -> list[Person]:
+def _sign_up_people(stage: Stage, service: Worker) -> list[Person]:
     people = [sign_up(service.url, f"person{number}") for number in range(PEOPLE)]
     for person in people:
         fill(stage.engine, person, ROWS)
     return people
 
 
-def _requests(stage: Stage, people: Sequence[Person]) -> Ask:
+def _write_requests(stage: Stage, people: Sequence[Person]) -> Ask:
     return {
-        "page": [get("/expenses?limit=50", person.token) for person in people],
-        "one": [get(f"/expenses/{newest_expense(stage.engine, person)}", person.token) for person in people],
-        "create": [post_json("/expenses", person.token, CREATED) for person in people],
+        "page": [write_get("/expenses?limit=50", person.token) for person in people],
+        "one": [write_get(f"/expenses/{find_newest_expense(stage.engine, person)}", person.token) for person in people],
+        "create": [write_post_json("/expenses", person.token, CREATED) for person in people],
     }
 
 
@@ -122,7 +122,7 @@ def _take_turn(turns: Turns, worker: Worker, requests: Sequence[str], seconds: f
     turns.busy.append(used / outcome.total * outcome.rate)
 
 
-def _statements(stage: Stage, worker: Worker, request: str) -> float:
+def _count_statements(stage: Stage, worker: Worker, request: str) -> float:
     plan = Plan(worker.port, 0, {"": Requests([[request]], times=COUNTED)})
     _run(worker, plan)  # new connections send some statements once
     before = stage.questions()
@@ -138,13 +138,13 @@ def _run(worker: Worker, plan: Plan) -> Outcome:
     return outcome
 
 
-def _differences(workers: Mapping[str, Worker], request: str, operation: str) -> list[str]:
+def _find_differences(workers: Mapping[str, Worker], request: str, operation: str) -> list[str]:
     """Return the fields in which the floor's answer differs from the service's: the floor must then be adapted."""
-    service, floor = (_members(_answer(workers[name], request)) for name in ("service", "floor"))
+    service, floor = (_list_members(_read_answer(workers[name], request)) for name in ("service", "floor"))
     return [f"{operation}: {name}" for name in sorted({*service, *floor}) if service.get(name) != floor.get(name)]
 
 
-def _answer(worker: Worker, request: str) -> Any:  # noqa: ANN401
+def _read_answer(worker: Worker, request: str) -> Any:  # noqa: ANN401
     head, _, body = request.partition("\r\n\r\n")
     line, *headers = head.split("\r\n")
     method, path, _ = line.split()
@@ -152,7 +152,7 @@ def _answer(worker: Worker, request: str) -> Any:  # noqa: ANN401
     return httpx.request(method, worker.url + path, headers=sent_headers, content=body, trust_env=False).json()
 
 
-def _members(answer: Mapping[str, Any]) -> dict[str, Any]:
+def _list_members(answer: Mapping[str, Any]) -> dict[str, Any]:
     if "items" in answer:
         return {f"items/{n}": item for n, item in enumerate(answer["items"])} | {"more": answer["next_cursor"] is None}
     return {name: value for name, value in answer.items() if name not in FRESH}

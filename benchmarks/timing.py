@@ -27,7 +27,7 @@ import httpx
 
 from benchmarks.seeding import register
 from benchmarks.stage import Stage
-from benchmarks.workers import on, running
+from benchmarks.workers import on, run_worker
 
 SAMPLES: Final = 100
 # The first requests open connections and prepare statements, so they are not measured.
@@ -56,20 +56,20 @@ class Comparison:
 def measure(stage: Stage, samples: int, goal: float) -> list[Comparison]:
     """Compare `samples` sign-ins of each name; if p is below the goal, repeat the run once."""
     with (
-        running("main:app", {**stage.environment, **COUNTING}, stage.core) as service,
+        run_worker("main:app", {**stage.environment, **COUNTING}, stage.core) as service,
         on(stage.others),
         httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client,
     ):
         # The user never signs in: guesses of names come from networks that are not familiar.
         register(client, KNOWN)
         _sample(client, WARMING)
-        runs = [_compared(_sample(client, samples))]
+        runs = [_compare(_sample(client, samples))]
         if runs[0].p < goal:
-            runs.append(_compared(_sample(client, samples)))
+            runs.append(_compare(_sample(client, samples)))
     return runs
 
 
-def _compared(taken: Mapping[str, Sequence[float]]) -> Comparison:
+def _compare(taken: Mapping[str, Sequence[float]]) -> Comparison:
     unknown, known = taken[UNKNOWN], taken[KNOWN]
     return Comparison(len(known), median(unknown), median(known), rank_test(unknown, known))
 
@@ -78,17 +78,17 @@ def _sample(client: httpx.Client, samples: int) -> dict[str, list[float]]:
     """Return the times of `samples` failed sign-ins with each name."""
     taken: dict[str, list[float]] = {UNKNOWN: [], KNOWN: []}
     wrong = secrets.token_urlsafe(12)
-    for name in _drawn(samples):
-        taken[name].append(_seconds(client, name, wrong))
+    for name in _draw_pairs(samples):
+        taken[name].append(_time_request(client, name, wrong))
     return taken
 
 
-def _drawn(pairs: int) -> Iterator[str]:
+def _draw_pairs(pairs: int) -> Iterator[str]:
     for _ in range(pairs):
         yield from random.sample((UNKNOWN, KNOWN), 2)
 
 
-def _seconds(client: httpx.Client, name: str, password: str) -> float:
+def _time_request(client: httpx.Client, name: str, password: str) -> float:
     began = perf_counter()
     answer = client.post("/users/token", data={"username": name, "password": password})
     took = perf_counter() - began

@@ -67,7 +67,7 @@ class Worker:
 
 
 @contextmanager
-def running(application: str, environment: Mapping[str, str], cores: Cores) -> Iterator[Worker]:
+def run_worker(application: str, environment: Mapping[str, str], cores: Cores) -> Iterator[Worker]:
     """Run a worker of an application on these cores."""
     worker = Worker(application, environment, cores)
     try:
@@ -94,7 +94,7 @@ def pin(process_id: int, cores: Cores) -> None:
             os.sched_setaffinity(int(task.name), cores)
 
 
-def two_sides() -> tuple[Cores, Cores]:
+def split_cores() -> tuple[Cores, Cores]:
     """Return one core for the measured worker, and the others for the database and the load."""
     first, *others = sorted(os.sched_getaffinity(0))
     return {first}, set(others) or {first}
