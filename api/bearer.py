@@ -13,7 +13,8 @@ from api.problem_json import TOKEN_PATH
 from api.requests import StrictRequest
 from auth import Caller, load_caller
 from infra.faults import CommitLost, classify_fault, describe_error
-from infra.log import get_log_context, logger, note_user
+from infra.log import logger
+from infra.request_context import get_log_context, note_user
 from problems import InsufficientScope, NotAuthenticated
 from users import personal_tokens
 

@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problem_json import render_problem, to_problem
 from api.root_path import ROOT_KEY, place_header, split_path
 from config import Settings
-from infra.log import get_log_context, log_request, logger, start_request_context
+from infra.log import logger
+from infra.request_context import get_log_context, log_request, start_request_context
 from problems import ValidationFailed
 from values.field_errors import FieldError
 

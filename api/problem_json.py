@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from infra.log import get_request_id
+from infra.request_context import get_request_id
 from problems import InternalError, MalformedBody, MethodNotAllowed, NotFound, Problem, ValidationFailed
 from values.field_errors import FieldError, translate_errors
 

@@ -41,7 +41,8 @@ from api.requests import (
 from api.unknown_parameters import suggest_parameters
 from infra.engines import LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from infra.faults import CommitLost, Fault, classify_fault, describe_error
-from infra.log import get_log_context, logger
+from infra.log import logger
+from infra.request_context import get_log_context
 from ledger import idempotency
 from ledger.editing import Precondition
 from problems import (

@@ -10,22 +10,14 @@ import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from contextvars import ContextVar
-from dataclasses import asdict, dataclass
 from functools import lru_cache
-from http import HTTPMethod
 from pathlib import PurePath
 from typing import Any, Final, TypeVar
-
-from starlette.types import Scope
 
 App = TypeVar("App")
 Lifespan = Callable[[App], AbstractAsyncContextManager[None]]
 
 LOGGER_NAME: Final = "expense_tracker"
-# Requested every few seconds by monitoring, so logged at DEBUG.
-POLLED_PATHS: Final = {"/health", "/ready"}
-METHODS: Final = set(HTTPMethod)
 MAX_FRAMES: Final = 50
 MAX_CAUSES: Final = 20
 
@@ -159,58 +151,3 @@ def log_lifespan(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App
             raise
 
     return run_lifespan
-
-
-@dataclass(slots=True)
-class RequestContext:
-    """What log lines and problems tell about the request that runs."""
-
-    request_id: str = ""
-    user_id: int | None = None
-    method: str | None = None
-
-
-_context: ContextVar[RequestContext] = ContextVar("request_context")
-
-
-def start_request_context(request_id: str, method: str) -> None:
-    """Start the context of the request that runs from now on in this task."""
-    # A client can send any word as the method.
-    _context.set(RequestContext(request_id, method=method if method in METHODS else None))
-
-
-def get_request_id() -> str:
-    """Return the id of the request that runs."""
-    return _context.get().request_id
-
-
-def note_user(user_id: int) -> None:
-    """Add a user id to the log lines of this request: the caller's, or that of the account whose password was tried."""
-    if context := _context.get(None):
-        context.user_id = user_id
-
-
-def get_log_context(scope: Scope) -> dict[str, Any]:
-    """Return the fields that a log line has about a request: its id, the user id, the method, the route's template."""
-    return asdict(_context.get()) | {"route": _find_route_template(scope)}
-
-
-def log_request(scope: Scope, status: int | None, seconds: float) -> None:
-    """Log that a request is over; `status` None: it was cancelled or the connection was lost before an answer."""
-    context = get_log_context(scope)
-    level = logging.DEBUG if context["route"] in POLLED_PATHS else logging.INFO
-    if logger.isEnabledFor(level):
-        message = "answered" if status else "not answered"
-        # The record is made here, because the logging module would search the stack for the caller.
-        extra = context | {"status": status, "milliseconds": round(seconds * 1000, 1)}
-        logger.handle(logger.makeRecord(LOGGER_NAME, level, __file__, 0, message, (), None, extra=extra))
-
-
-def _find_route_template(scope: Scope) -> str | None:
-    if "route" in scope:
-        template: str = scope["route"].path_format
-        return template
-    # The documentation pages are plain routes and mounts of Starlette, which only put their endpoint into the scope.
-    app = scope.get("endpoint")
-    pages = (page for page in scope["app"].routes if app and app in (vars(page).get("endpoint"), vars(page).get("app")))
-    return next((page.path_format for page in pages), None)

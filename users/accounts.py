@@ -9,7 +9,7 @@ import crud
 from auth import Caller
 from crud import SIGN_IN_FIELDS, UserRow
 from database import ACCOUNT_LOCK, SESSIONS_LOCK, UnitOfWork
-from infra.log import note_user
+from infra.request_context import note_user
 from problems import (
     InvalidCredentials,
     ValidationFailed,

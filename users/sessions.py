@@ -37,7 +37,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from auth import AccessTokens, Caller, hash_token
 from config import Settings
 from database import SESSIONS_LOCK, UnitOfWork, get_inserted_id, now
-from infra.log import note_user
+from infra.request_context import note_user
 from infra.signing_keys import load_signing_keys
 from models import RefreshToken, Session, User
 from problems import InvalidToken, NotFound, RefreshTokenReused
