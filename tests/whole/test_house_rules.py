@@ -156,7 +156,7 @@ def test_no_module_takes_a_name_of_the_standard_library(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ROOT_MODULES, ids=_name)
-def test_every_module_has_its_tests(path: Path) -> None:
+def test_every_module_of_the_root_has_its_tests(path: Path) -> None:
     assert (ROOT / "tests" / path.relative_to(ROOT).with_name(f"test_{path.name}")).is_file()
 
 
