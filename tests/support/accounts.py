@@ -1,5 +1,7 @@
 """What the tests of accounts and of the throttle do with an account."""
 
+from typing import Literal
+
 import httpx
 
 from tests.support.people import Person, numbers
@@ -34,3 +36,14 @@ async def change_password(person: Person) -> httpx.Response:
 
 def new_password(person: Person, new: str = "another walk along the sea") -> dict[str, str]:
     return {"current_password": person.password, "new_password": new}
+
+
+def registration(**overrides: object) -> dict[str, object]:
+    return {"username": "weakling", "email": "weak.ling@example.com", "password": "a walk along the sea"} | overrides
+
+
+Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
+
+
+async def try_to_sign_in(person: Person, password: str) -> httpx.Response:
+    return await person.post("/users/token", data={"username": person.user["username"], "password": password})

@@ -6,10 +6,8 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from api.dependencies import RowId
-from problems import NotFound
 from schemas import CategoryCreate, ExpenseCreate, UserCreate
 from tests.support.bodies import EXPENSE, USER, blamed, taken
 from values.texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, KEY_GROWTH, NAME_LENGTH, make_name_key, make_text_key
@@ -160,52 +158,6 @@ def test_another_colour_is_refused(color: str) -> None:
 @pytest.mark.parametrize("day", [1, 28])
 def test_a_users_month_begins_on_a_day_that_each_month_has(day: int) -> None:
     assert taken(UserCreate, **USER, month_start_day=day)["month_start_day"] == day
-
-
-@pytest.mark.parametrize(("text", "row_id"), [("1", 1), ("42", 42), ("9223372036854775807", 2**63 - 1)])
-def test_an_id_is_a_plain_number(text: str, row_id: int) -> None:
-    assert TypeAdapter(RowId).validate_python(text) == row_id
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "0",
-        "00",
-        "01",
-        "-1",
-        "-0",
-        "+1",
-        "1_0",
-        "1.0",
-        "1e3",
-        "0x1",
-        " 1",
-        "1 ",
-        "1\n",
-        "1\x00",
-        "1,2",
-        "1;2",
-        "1'--",
-        "abc",
-        "null",
-        "true",
-        "٣",
-        "１",
-        "1٣",
-        "1１",
-        "1²",
-        "²",
-        "9223372036854775808",
-        "9999999999999999999",
-        "10000000000000000000",
-        pytest.param("1" * 5_000, id="5,000 digits"),
-    ],
-)
-def test_what_is_no_id_is_no_row(text: str) -> None:
-    with pytest.raises(NotFound):
-        TypeAdapter(RowId).validate_python(text)
 
 
 @pytest.mark.parametrize("field", ["username", "email", "password"])
