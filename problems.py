@@ -1,4 +1,36 @@
-"""The tree of errors that a client can meet; `api/problem_json.py` sends them (RFC 9457)."""
+"""The errors that a client is answered with (RFC 9457); `api/problem_json.py` renders them.
+
+The tree of the classes, each with its status:
+
+    Problem
+        MalformedBody                   400
+        NotAuthenticated                401
+            InvalidToken                401
+                TokenExpired            401
+            InvalidCredentials          401
+            RefreshTokenReused          401
+        InsufficientScope               403
+        NotFound                        404
+        MethodNotAllowed                405
+        AlreadyExists                   409
+        CategoryInUse                   409
+        ResyncRequired                  410
+        PreconditionFailed              412
+        BodyTooLarge                    413
+        UnsupportedMediaType            415
+        ValidationFailed                422
+        WrongPassword                   422
+        FilterRequired                  422
+        IdempotencyKeyReused            422
+        TooMany                         422
+        TooManyAttempts                 429
+        InternalError                   500
+        Unavailable                     503
+            OutcomeUnknown              503
+
+The name of the class in snake case is the `code` for programs; its docstring is the `detail` for people, unless the
+code that raises it gives another one.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,16 +55,16 @@ class Problem(Exception):
     members: Mapping[str, Any] = field(default_factory=dict)
 
     def __init_subclass__(cls) -> None:
-        """Name the problem after its class: CategoryInUse is category_in_use."""
+        """Set the code to the class name in snake case: CategoryInUse has the code category_in_use."""
         cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
     def __post_init__(self) -> None:
-        """Say the class's own sentence unless there is a better one."""
+        """Use the class's docstring as the detail if none is given."""
         self.detail = self.detail or get_default_detail(type(self))
 
 
 def get_default_detail(problem: type[Problem]) -> str:
-    """Return what a problem of this class says: its docstring."""
+    """Return the docstring of a class of problems on one line."""
     return " ".join((problem.__doc__ or "").split())
 
 
@@ -48,7 +80,7 @@ class NotAuthenticated(Problem):
     status = HTTPStatus.UNAUTHORIZED
 
     def __post_init__(self) -> None:
-        """Add the challenge that RFC 6750 section 3 asks for."""
+        """Add the header WWW-Authenticate that RFC 6750 section 3 requires."""
         super().__post_init__()
         self.headers = {"WWW-Authenticate": self.challenge, **self.headers}
 
@@ -83,7 +115,7 @@ class InsufficientScope(Problem):
     status = HTTPStatus.FORBIDDEN
 
     def __post_init__(self) -> None:
-        """Add the challenge that RFC 6750 section 3.1 asks for."""
+        """Add the header WWW-Authenticate that RFC 6750 section 3.1 requires."""
         super().__post_init__()
         self.headers = {"WWW-Authenticate": 'Bearer error="insufficient_scope"', **self.headers}
 
@@ -160,7 +192,7 @@ class IdempotencyKeyReused(Problem):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     def __post_init__(self) -> None:
-        """Blame the header."""
+        """Name the header Idempotency-Key as the field in error."""
         super().__post_init__()
         detail = "It belongs to another method, address, query or body."
         self.errors = self.errors or [header_error("Idempotency-Key", "not_allowed", detail)]
@@ -190,7 +222,7 @@ class Unavailable(Problem):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __post_init__(self) -> None:
-        """Say when to come back."""
+        """Add the header Retry-After."""
         super().__post_init__()
         self.headers = {"Retry-After": str(RETRY_SECONDS), **self.headers}
 
