@@ -1,1 +1,1 @@
-"""How HTTP is spoken: the route class, dependencies, strict requests, problems, headers and the OpenAPI document."""
+"""The HTTP layer: route class, dependencies, request parsing, problems, headers and the OpenAPI document."""

@@ -1,4 +1,4 @@
-"""Bearer tokens: who is calling, and whether their token has the scope that an operation wants (RFC 6750)."""
+"""Bearer tokens (RFC 6750): authenticates the caller, and checks the scope of a personal access token."""
 
 import asyncio
 import inspect
@@ -23,12 +23,12 @@ WRITE_SCOPE_CHALLENGE: Final = 'Bearer error="insufficient_scope", scope="write"
 
 
 class BearerDependency(OAuth2PasswordBearer):
-    """A dependency that authenticates the caller, and a security scheme in the document."""
+    """A FastAPI dependency that authenticates the caller, and a security scheme of the document."""
 
     def __init__(
         self, build: Callable[[StrictRequest, str | None], Coroutine[Any, Any, Any]], scope: str | None = None
     ) -> None:
-        """`build` makes the value of the parameter; a personal token is good for it only with the `scope`."""
+        """`build` makes the value of the parameter; a personal token must have `scope` (None: none is accepted)."""
         description = "Your user name or e-mail, and your password."
         super().__init__(TOKEN_PATH, scheme_name=SIGN_IN_SCHEME, description=description)
         self.scope = scope
@@ -47,7 +47,7 @@ def _read_token(request: Request) -> str:
 
 
 async def check_token(request: StrictRequest) -> Response:
-    """Verify the token before a large body is read; raise NotAuthenticated, InvalidToken or TokenExpired."""
+    """Check the token before a large body is read; raise NotAuthenticated, InvalidToken or TokenExpired."""
     token = _read_token(request)
     if personal_tokens.is_personal_token(token):
         await personal_tokens.load_token_holder(await request.unit.connection(), token)
@@ -57,9 +57,9 @@ async def check_token(request: StrictRequest) -> Response:
 
 
 async def authenticate(request: StrictRequest, scope: str | None, *, writes: bool = False) -> Caller:
-    """Return the caller; raise InsufficientScope where a personal access token does not have the `scope`.
+    """Return the caller; raise InsufficientScope if a personal access token does not have the `scope`.
 
-    No personal access token will do where the scope is None.
+    If the scope is None, no personal access token is accepted.
     """
     token = _read_token(request)
     if personal_tokens.is_personal_token(token):
@@ -71,7 +71,7 @@ async def authenticate(request: StrictRequest, scope: str | None, *, writes: boo
 
 async def _authenticate_session(request: StrictRequest, token: str, *, writes: bool) -> Caller:
     claims = request.services.access_tokens.read(token)
-    # The token names the user whose lock a write waits for, so one connection serves for the whole request.
+    # The token names the user, so a write can wait in the user's queue before it takes its one connection.
     connection = await request.unit.begin(claims.user_id) if writes else await request.unit.connection()
     caller = await load_caller(connection, claims)
     note_user(caller.id)
@@ -94,7 +94,7 @@ async def _record_use(request: StrictRequest, holder: personal_tokens.TokenHolde
     try:
         await personal_tokens.record_use(request.unit, holder)
     except Exception as error:
-        # The request goes on where the use cannot be recorded now.
+        # If the use cannot be recorded now, the request goes on.
         if classify_fault(error) is None and not isinstance(error, CommitLost):
             raise
         task = asyncio.current_task()
@@ -111,13 +111,13 @@ async def _record_use(request: StrictRequest, holder: personal_tokens.TokenHolde
 def find_bearer_dependencies(endpoint: Callable[..., Any]) -> Iterator[BearerDependency]:
     """Yield the dependency that authenticates the caller of an endpoint, if it has one."""
     yield from (
-        it
+        dependency
         for mark in list_annotations(endpoint)
-        if isinstance(it := getattr(mark, "dependency", None), BearerDependency)
+        if isinstance(dependency := getattr(mark, "dependency", None), BearerDependency)
     )
 
 
 def list_annotations(endpoint: Callable[..., Any]) -> Iterator[Any]:
-    """Yield the annotations of an endpoint's parameters."""
+    """Yield the metadata of the `Annotated` parameters of an endpoint."""
     for parameter in inspect.signature(endpoint).parameters.values():
         yield from getattr(parameter.annotation, "__metadata__", ())

@@ -1,4 +1,4 @@
-"""FastAPI dependencies, as types of a signature: the caller, their ledger, and what the request's headers ask for."""
+"""FastAPI dependencies, as types of a signature: the caller, the ledger, preconditions, the client and the services."""
 
 import re
 from collections.abc import Callable
@@ -36,7 +36,7 @@ async def _lock_ledger(request: StrictRequest, scope: str | None) -> Ledger:
     caller = await authenticate(request, scope, writes=True)
     ledger = Ledger(caller, request.unit, request.services.settings.trash_days)
     await ledger.lock()
-    # Before the body is validated: a repeated request is answered as the first time, whatever has changed since.
+    # Before the body is validated: a repeated request gets its stored answer, even if it would fail now.
     key = await _read_key_or_replay(ledger, request)
     request.conclusion = partial(_finish_write, ledger, key, request.compute_fingerprint)
     return ledger
@@ -44,19 +44,19 @@ async def _lock_ledger(request: StrictRequest, scope: str | None) -> Ledger:
 
 async def _read_key_or_replay(ledger: Ledger, request: StrictRequest) -> str | None:
     """Return the request's Idempotency-Key, if it has one; raise EarlyResponse with the answer stored for it."""
-    lines = request.headers.getlist(idempotency.KEY_HEADER)
-    if not lines:
+    values = request.headers.getlist(idempotency.KEY_HEADER)
+    if not values:
         return None
-    key = idempotency.parse_key(lines)
-    if known := await idempotency.recall(ledger, key, request.compute_fingerprint()):
-        named = {"Location": known.location, "ETag": known.etag, idempotency.REPLAYED_HEADER: "true"}
-        headers = {name: value for name, value in named.items() if value is not None}
-        raise EarlyResponse(Response(known.body, known.status, headers, JSON_TYPE if known.body else None))
+    key = idempotency.parse_key(values)
+    if answer := await idempotency.recall(ledger, key, request.compute_fingerprint()):
+        optional = {"Location": answer.location, "ETag": answer.etag, idempotency.REPLAYED_HEADER: "true"}
+        headers = {name: value for name, value in optional.items() if value is not None}
+        raise EarlyResponse(Response(answer.body, answer.status, headers, JSON_TYPE if answer.body else None))
     return key
 
 
 async def _finish_write(ledger: Ledger, key: str | None, fingerprint: Callable[[], str], response: Response) -> None:
-    """Store the answer for the Idempotency-Key and sweep the ledger, in the transaction of the request."""
+    """Store the answer for the Idempotency-Key and delete expired rows, in the transaction of the request."""
     if key is not None:
         headers, body = response.headers, bytes(response.body).decode()
         answer = idempotency.StoredAnswer(response.status_code, headers.get("Location"), headers.get("ETag"), body)
@@ -72,7 +72,7 @@ async def read_precondition(
     ] = None,
     if_none_match: Annotated[Omittable[EntityTags], Header(alias=IF_NONE_MATCH, include_in_schema=False)] = None,
 ) -> Precondition:
-    """Return the preconditions that the request's headers set for the row to change."""
+    """Return the If-Match and If-None-Match of a request that changes one row."""
     return Precondition(if_match, if_none_match)
 
 
@@ -80,7 +80,7 @@ async def read_bulk_precondition(
     if_match: Annotated[Omittable[EntityTags], Header(alias=IF_MATCH, include_in_schema=False)] = None,
     if_none_match: Annotated[Omittable[EntityTags], Header(alias=IF_NONE_MATCH, include_in_schema=False)] = None,
 ) -> Precondition:
-    """Return the preconditions that the request's headers set for many rows, which have no ETag."""
+    """Return the If-Match and If-None-Match of a request that changes several rows, which have no ETag."""
     return Precondition(if_match, if_none_match)
 
 
@@ -105,32 +105,32 @@ async def get_client(request: StrictRequest) -> Client:
 
 
 def _parse_row_id(value: object) -> int:
-    # A malformed id names no row, so the answer is that of an unknown row.
+    # A malformed id gets the same answer as the id of a missing row, or of another user's.
     if not isinstance(value, str) or not _ROW_ID.fullmatch(value) or int(value) > LARGEST_ID:
         raise NotFound
     return int(value)
 
 
 RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_parse_row_id)]
-"""The id in a path."""
+"""The id of a row in a path."""
 Reader = Annotated[Ledger, Security(BearerDependency(_open_ledger, "read"))]
-"""The caller's ledger, to read."""
+"""The caller's ledger, for reading."""
 Writer = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]
-"""The caller's ledger, locked, to change."""
+"""The caller's ledger, locked for writing."""
 BulkWriter = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]
-"""The same, to change any number of rows: such a request has 60 seconds instead of 10."""
+"""The same, for operations that may change all rows of the ledger: their deadline is 60 seconds instead of 10."""
 AnyCaller = Annotated[Caller, Security(BearerDependency(authenticate, "read"))]
-"""The caller, by a sign-in or a personal access token."""
+"""The caller, with an access token of a session or a personal access token."""
 SignedInCaller = Annotated[Caller, Security(BearerDependency(authenticate))]
-"""The caller, by a sign-in only."""
+"""The caller, with an access token of a session; a personal access token is refused."""
 PreconditionDep = Annotated[Precondition, Depends(read_precondition)]
-"""If-Match and If-None-Match, for the row to change."""
+"""If-Match and If-None-Match of a request that changes one row."""
 BulkPreconditionDep = Annotated[Precondition, Depends(read_bulk_precondition)]
-"""The same for many rows, which have no ETag: a client that sends one is refused, and the document offers none."""
+"""The same for several rows, which have no ETag: an ETag in If-Match fails, and the document omits the header."""
 UnitOfWorkDep = Annotated[UnitOfWork, Depends(get_unit_of_work)]
-"""The unit of work of the request, for what belongs to no ledger."""
+"""The unit of work of the request, for operations that need no ledger."""
 AccountsDep = Annotated[Accounts, Depends(get_accounts)]
-"""The service for accounts; a write that takes it may hash passwords, and so has 60 seconds instead of 10."""
+"""The service for accounts; because it may hash passwords, a write has a deadline of 60 seconds instead of 10."""
 SessionsDep = Annotated[Sessions, Depends(get_sessions)]
 """The service for sessions."""
 ClientDep = Annotated[Client, Depends(get_client)]
@@ -160,4 +160,4 @@ REQUEST_HEADERS: Final = (
         },
     ),
 )
-"""The request headers that the document shows at operations with such a parameter."""
+"""Headers that the document adds to each operation with a parameter of one of these types."""

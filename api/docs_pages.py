@@ -1,4 +1,4 @@
-"""The OpenAPI document and its pages, /docs and /redoc, served with all of their files by the service itself."""
+"""Serves /openapi.json, and the pages /docs and /redoc with all their files, so that no other host is needed."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ from api.root_path import get_root
 DOCUMENT_PATH: Final = "/openapi.json"
 ASSETS_PATH: Final = "/assets"
 ASSET_FILES: Final = files("fastapi_offline") / "static"
-# An image of another host, which the bundle would ask for on every visit.
+# ReDoc's bundle would load this image from another host at every visit.
 _FOREIGN_LOGO: Final = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 _DOCS_SCRIPT: Final = """
 // *Authorize* opens on the user name, and Enter signs in; the answer of a success that makes a row is shown first.
@@ -52,16 +52,16 @@ _SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 class Assets(StaticFiles):
-    """The files of the pages, always whole: a range that cannot be met would be an error in plain text."""
+    """Serves the pages' files and ignores Range headers, because an invalid range is answered in plain text."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one file, whatever range is asked for (RFC 9110 section 14.2 lets a server ignore it)."""
+        """Serve one whole file; RFC 9110 section 14.2 lets a server ignore Range."""
         headers = [header for header in scope["headers"] if header[0] != b"range"]
         await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 def mount_pages(app: FastAPI) -> None:
-    """Serve the document, and /docs and /redoc without any other host."""
+    """Add the routes of the document, the pages and their files to an application."""
     app.add_route(f"{ASSETS_PATH}/redoc.standalone.js", _serve_redoc_bundle, include_in_schema=False)
     app.mount(ASSETS_PATH, Assets(directory=str(ASSET_FILES)), "assets")
 
@@ -81,7 +81,7 @@ def mount_pages(app: FastAPI) -> None:
             swagger_ui_parameters={
                 "persistAuthorization": True,
                 "tryItOutEnabled": True,
-                # Regular expressions and bounds under each parameter; its description says what people need of them.
+                # These are regular expressions and bounds under each parameter; the descriptions say what they mean.
                 "showCommonExtensions": False,
             },
         )
@@ -107,17 +107,17 @@ def mount_pages(app: FastAPI) -> None:
 
 async def _serve_redoc_bundle(request: Request) -> Response:
     own_logo = f"{get_root(request.scope)}{ASSETS_PATH}/favicon.png".encode()
-    own = (ASSET_FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, own_logo)
-    return Response(own, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+    bundle = (ASSET_FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, own_logo)
+    return Response(bundle, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
 
-def _insert(page: HTMLResponse, place: str, text: str) -> HTMLResponse:
-    """Return a page with a text inserted just before a place in it."""
-    return HTMLResponse(bytes(page.body).decode().replace(place, text + place, 1))
+def _insert(page: HTMLResponse, marker: str, text: str) -> HTMLResponse:
+    """Return a page with a text inserted before the first occurrence of `marker`."""
+    return HTMLResponse(bytes(page.body).decode().replace(marker, text + marker, 1))
 
 
 def _add_policy(page: HTMLResponse) -> HTMLResponse:
-    # The pages run the bundles and the few lines inside them, named by their hash, and talk to this origin alone.
+    # A page may run only the bundles and its own inline scripts (by their hash), and may call only this origin.
     inline = " ".join(f"'sha256-{_hash_script(script)}'" for script in _SCRIPT.findall(bytes(page.body).decode()))
     page.headers["Content-Security-Policy"] = (
         f"default-src 'none'; script-src 'self' {inline}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "

@@ -1,4 +1,4 @@
-"""Response headers: entity tags of lists and reports, an early 304, and the link to the next page."""
+"""Response headers: ETag of lists and reports, the 304 answer, and Link to the next page."""
 
 from datetime import date
 from http import HTTPStatus
@@ -15,14 +15,14 @@ from values.etags import IF_NONE_MATCH, is_match, parse_etags
 from values.field_errors import header_error
 
 REPRESENTATION_VERSION: Final = 1
-"""Raised whenever the same rows are answered in another form: clients then have nothing yet."""
+"""Increase it when the form of answers changes: then no cached answer of a client matches any more."""
 
 
 def write_ledger_etag(owner: Caller, day: date | None = None) -> str:
-    """Return the entity tag of an answer made of a whole ledger, a weak one; `day` is one that the answer depends on.
+    """Return the weak entity tag of an answer that depends on a whole ledger, and on `day` if it is given.
 
-    It says whose ledger it is, since a browser asks for one user whether another one's answer still holds; and what of
-    the profile an answer depends on, since changing that is no change of the ledger.
+    It contains the owner, because two users of one browser share its cache. It contains the parts of the profile on
+    which answers depend, because changing them takes no revision of the ledger.
     """
     parts = (
         REPRESENTATION_VERSION,
@@ -36,7 +36,7 @@ def write_ledger_etag(owner: Caller, day: date | None = None) -> str:
 
 
 class EarlyResponse(Exception):
-    """There is no need to go on: this is the answer."""
+    """Ends the request early with this response: a 304, or the answer stored for an Idempotency-Key."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -44,20 +44,20 @@ class EarlyResponse(Exception):
 
 
 def answer_304_if_current(request: Request, response: Response, tag: str) -> None:
-    """Tag the answer, and end here with a 304 where the client has it already (RFC 9110 section 13.1.2)."""
+    """Set the ETag; raise EarlyResponse with a 304 if If-None-Match contains it (RFC 9110 section 13.1.2)."""
     response.headers["ETag"] = tag
-    lines = request.headers.getlist(IF_NONE_MATCH)
-    if not lines:
+    values = request.headers.getlist(IF_NONE_MATCH)
+    if not values:
         return
     try:
-        seen = parse_etags(lines)
-    except PydanticCustomError as refused:
-        raise ValidationFailed(errors=[header_error(IF_NONE_MATCH, refused.type, refused.message())]) from None
-    if is_match(tag, seen):
+        tags = parse_etags(values)
+    except PydanticCustomError as error:
+        raise ValidationFailed(errors=[header_error(IF_NONE_MATCH, error.type, error.message())]) from None
+    if is_match(tag, tags):
         raise EarlyResponse(Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag}))
 
 
 def write_next_link(path: str, query: QueryParams, cursor: str) -> str:
-    """Return the Link header of the next page (RFC 8288): a relative reference, as a Host header is anybody's."""
+    """Return the Link header of the next page (RFC 8288), without a host: any client can make up a Host header."""
     pairs = [(name, value) for name, value in query.multi_items() if name != "cursor"]
     return f'<{path}?{urlencode([*pairs, ("cursor", cursor)])}>; rel="next"'

@@ -1,4 +1,17 @@
-"""Middleware: the plain form of a request, the headers of every answer, CORS, and unexpected errors."""
+"""Middleware: request ids, HEAD, trailing slashes, the common headers of answers, CORS, and unexpected errors.
+
+    request --> RequestMiddleware             sets the request id; HEAD becomes GET; /expenses/ becomes /expenses;
+                                                the root path is removed
+            --> ProblemCorsMiddleware         answers preflights
+            --> UnexpectedErrorMiddleware
+            --> routes
+    answer  <-- UnexpectedErrorMiddleware     an unexpected exception becomes a 500 problem
+            <-- ProblemCorsMiddleware         adds the CORS headers, also to that problem
+            <-- RequestMiddleware             adds the common headers; puts the root path before Location and Link;
+                                                logs the request
+
+main.py puts them in this order, and uvicorn's ProxyHeadersMiddleware before them if there are trusted proxies.
+"""
 
 import re
 import secrets
@@ -46,7 +59,7 @@ ALLOWED_HEADERS: Final = [
     "Idempotency-Key",
     "X-Request-ID",
 ]
-# What may be the name of a header (RFC 9110 section 5.6.2).
+# The names that headers may have (RFC 9110 section 5.6.2).
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PREFLIGHT_SECONDS: Final = 2 * 60 * 60
 
@@ -54,11 +67,11 @@ Header = tuple[bytes, bytes]
 
 
 class RequestMiddleware:
-    """Gives a request its id and its plain form, gives every answer the common headers, and logs the request.
+    """Sets the request id, normalises method and path, adds the common headers, and logs the request at its end.
 
-    The plain form: HEAD becomes GET, and the answer is sent without its body (RFC 9110 section 9.3.2). `/expenses/`
-    becomes `/expenses`, without a redirect, which would repeat any Host header that a client sends. The path is the one
-    below the root path, which `Location` and `Link` get back on their way out.
+    HEAD becomes GET, and the answer is sent without its body (RFC 9110 section 9.3.2). `/expenses/` becomes `/expenses`
+    without a redirect, which would repeat any Host header that a client sends. The root path is removed from the
+    path, and put before the paths in `Location` and `Link`.
     """
 
     def __init__(self, app: ASGIApp, root_path: str = "") -> None:
@@ -70,12 +83,13 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"])
-        request_id = given.get(b"x-request-id", b"")
+        request_headers = dict(scope["headers"])
+        request_id = request_headers.get(b"x-request-id", b"")
         if not REQUEST_ID_PATTERN.fullmatch(request_id):
             request_id = secrets.token_hex(8).encode()
         root, path = split_path(scope, self._root_path)
-        added = _build_headers(request_id, is_account=path.startswith("/users"), is_signed_in=b"authorization" in given)
+        is_signed_in = b"authorization" in request_headers
+        added = _build_headers(request_id, is_account=path.startswith("/users"), is_signed_in=is_signed_in)
         is_head = scope["method"] == "HEAD"
         status: int | None = None
 
@@ -83,7 +97,7 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                # FastAPI names the type of a body also where there is none.
+                # FastAPI sends a Content-Type even if there is no body.
                 is_empty = message["status"] == HTTPStatus.NO_CONTENT
                 present = [header for header in message["headers"] if not (is_empty and header[0] == b"content-type")]
                 placed = [place_header(header, root) for header in present] if root else present
@@ -93,18 +107,18 @@ class RequestMiddleware:
             await send(message)
 
         start_request_context(request_id.decode(), scope["method"])
-        plain = {**scope, "root_path": "", ROOT_KEY: root}
+        normalized = {**scope, "root_path": "", ROOT_KEY: root}
         if is_head:
-            plain["method"] = "GET"
-        # A slash is also what is left of a row's address when a client has lost the id: that deletes no collection.
-        is_cut_off = scope["method"] == "DELETE" and not path[-2:-1].isdecimal()
-        is_slashed = len(path) > 1 and path.endswith("/") and not path.endswith("//") and not is_cut_off
-        plain["path"] = path[:-1] if is_slashed else path
+            normalized["method"] = "GET"
+        # `DELETE /expenses/` may be a path whose id a client has lost: it must not delete the collection.
+        is_id_missing = scope["method"] == "DELETE" and not path[-2:-1].isdecimal()
+        is_slashed = len(path) > 1 and path.endswith("/") and not path.endswith("//") and not is_id_missing
+        normalized["path"] = path[:-1] if is_slashed else path
         started = time.perf_counter()
         try:
-            await self._app(plain, receive, send_response)
+            await self._app(normalized, receive, send_response)
         finally:
-            log_request(plain, status, time.perf_counter() - started)
+            log_request(normalized, status, time.perf_counter() - started)
 
 
 def _build_headers(request_id: bytes, *, is_account: bool, is_signed_in: bool) -> list[Header]:
@@ -117,18 +131,18 @@ def _build_headers(request_id: bytes, *, is_account: bool, is_signed_in: bool) -
 
 
 def _merge_headers(present: list[Header], added: list[Header]) -> list[Header]:
-    # A page brings a policy of its own; whatever else is there gives way.
+    # The added headers replace those present, but a documentation page keeps its own Content-Security-Policy.
     names = {name for name, _ in added}
-    kept = [header for header in present if header[0] not in names]
-    policy = [] if any(name == CONTENT_POLICY[0] for name, _ in kept) else [CONTENT_POLICY]
-    return [*kept, *added, *policy]
+    others = [header for header in present if header[0] not in names]
+    policy = [] if any(name == CONTENT_POLICY[0] for name, _ in others) else [CONTENT_POLICY]
+    return [*others, *added, *policy]
 
 
 class ProblemCorsMiddleware(CORSMiddleware):
-    """CORS that allows any request header, and whose refusals are problems, like every other error.
+    """CORS that allows any request header, and answers a refused preflight with a problem.
 
-    Tracing tools add headers of their own to every request of a page, and no header gives away anything: a page of
-    another origin has no credentials that a browser would send for it.
+    Tracing tools add their own headers to every request of a page. Allowing any header is safe, because browsers send
+    no credentials to this service by themselves: a page must have the token.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,9 +154,9 @@ class ProblemCorsMiddleware(CORSMiddleware):
                 send_response.headers["Access-Control-Allow-Headers"] = _list_allowed_headers(headers)
             else:
                 dropped = ("content-", "access-control-allow-headers", "access-control-allow-private-network")
-                kept = {name: value for name, value in send_response.headers.items() if not name.startswith(dropped)}
+                others = {name: value for name, value in send_response.headers.items() if not name.startswith(dropped)}
                 send_response = render_problem(
-                    Request(scope), ValidationFailed(errors=[self._explain_refusal(headers)], headers=kept)
+                    Request(scope), ValidationFailed(errors=[self._explain_refusal(headers)], headers=others)
                 )
             await send_response(scope, receive, send)
         else:
@@ -156,25 +170,26 @@ class ProblemCorsMiddleware(CORSMiddleware):
         return FieldError({"header": "Access-Control-Request-Method"}, "not_allowed", "No address takes this method.")
 
 
-def _list_allowed_headers(asked: Headers) -> str:
-    """Return the headers that a page may send: those of the contract, and whichever else it asks for.
+def _list_allowed_headers(headers: Headers) -> str:
+    """Return the headers that a page may send: ALLOWED_HEADERS and all others that the preflight asks for.
 
-    A `*` would not do: it leaves out Authorization.
+    It is a list because `*` does not allow Authorization.
     """
-    others = (name.strip() for name in asked.get("access-control-request-headers", "").split(","))
+    requested = (name.strip() for name in headers.get("access-control-request-headers", "").split(","))
     known = {name.lower() for name in ALLOWED_HEADERS}
-    return ", ".join([*ALLOWED_HEADERS, *(it for it in others if _TOKEN.fullmatch(it) and it.lower() not in known)])
+    others = (name for name in requested if _TOKEN.fullmatch(name) and name.lower() not in known)
+    return ", ".join([*ALLOWED_HEADERS, *others])
 
 
 def build_cors(settings: Settings) -> Middleware:
-    """Return who may call from a browser: an allow-list, with bearer tokens and never with credentials."""
+    """Return the CORS middleware for the origins of CORS_ORIGINS, by default those of localhost; without cookies."""
     return Middleware(
         ProblemCorsMiddleware,
         allow_origins=settings.cors_origins,
         allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGINS,
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["*"],
-        # A service at home, asked by a page from elsewhere: https://wicg.github.io/private-network-access/
+        # A public page may call a service in a home network: https://wicg.github.io/private-network-access/
         allow_private_network=True,
         expose_headers=EXPOSED_HEADERS,
         max_age=PREFLIGHT_SECONDS,
@@ -182,7 +197,7 @@ def build_cors(settings: Settings) -> Middleware:
 
 
 class UnexpectedErrorMiddleware:
-    """Turns what nobody expected into a problem, inside CORS, so that a browser's page can read it."""
+    """Turns an unexpected exception into a 500 problem; inside CORS, so that a page in a browser can read it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,16 @@
-"""The OpenAPI document: what FastAPI makes of the routes, completed and corrected."""
+"""The OpenAPI document: FastAPI builds it from the routes, and this module completes and corrects it.
+
+    get_openapi            FastAPI's document
+    _collect_components    adds the schema of problems
+    EXAMPLES               are set again in their own order
+    _sort_paths            orders operations as people meet them: register, sign in, record, list, report …
+    _complete_responses    names the statuses and adds the response headers
+    _remove_defaults       so that typed clients may leave these fields out
+    _sort_properties       required fields first, ignored ones last
+    _correct_schema        removes null defaults, and corrects bounds that FastAPI rounds to doubles
+
+It is built once and cached. `place_document` adapts it to the path below which a proxy shows the service.
+"""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -47,7 +59,7 @@ An application signs in and refreshes; a script sends a personal access token fr
 DESCRIPTION: Final = INTRODUCTION + write_table()
 LICENSE: Final = {"name": "MIT", "identifier": "MIT"}
 SERVERS: Final = [{"url": "/"}]
-# In the order in which people meet them, and so are the operations.
+# In the order in which people need them; the operations are sorted by their tag.
 TAGS: Final = [
     {"name": "sessions", "description": "Open an account, sign in, see where else you are, and sign out."},
     {"name": "tokens", "description": "What a script sends instead of signing in."},
@@ -62,10 +74,10 @@ TAGS: Final = [
     {"name": "service", "description": "What answers here, and whether it can."},
 ]
 METHOD_ORDER: Final = ("post", "get", "put", "patch", "delete")
-# The answers that are one row each.
+# The schemas of answers that consist of one row, and so have an ETag.
 ROW_SCHEMAS: Final = {"Expense", "Category", "Budget"}
 SIGN_IN_SCHEME: Final = "SignIn"
-# How a script is let in, beside the sign-in that FastAPI describes by itself.
+# The security scheme of personal access tokens; FastAPI adds the one of the sign-in.
 SCRIPT_SCHEME: Final = "PersonalToken"
 SCRIPT_SCHEME_DEFINITION: Final = {
     "type": "http",
@@ -85,13 +97,13 @@ SCHEMA_MODULES: Final = (
     sync_schemas,
     user_schemas,
 )
-# On its way into the document an example is sorted by its keys, and loses those that are null.
+# FastAPI sorts the keys of an example and drops those that are null, so the examples are set again.
 EXAMPLES: Final = {
     name: config["json_schema_extra"]["example"]
     for module in SCHEMA_MODULES
-    for name, shape in vars(module).items()
-    if isinstance(shape, type)
-    for config in (vars(shape).get("model_config") or vars(shape).get("__pydantic_config__") or {},)
+    for name, schema in vars(module).items()
+    if isinstance(schema, type)
+    for config in (vars(schema).get("model_config") or vars(schema).get("__pydantic_config__") or {},)
     if "example" in config.get("json_schema_extra", {})
 }
 
@@ -102,11 +114,11 @@ def name_operation(route: APIRoute) -> str:
 
 
 def make_openapi_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """Return what makes the OpenAPI document of an application, once."""
+    """Return the function that builds the OpenAPI document of an application, and caches it."""
 
     def build_openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(
+            document = get_openapi(
                 title=TITLE,
                 version=app.version,
                 description=DESCRIPTION,
@@ -115,27 +127,27 @@ def make_openapi_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:
                 license_info=LICENSE,
                 servers=SERVERS,
             )
-            components = made["components"]["schemas"]
+            components = document["components"]["schemas"]
             components |= _collect_components(Problem)
             for name in components.keys() & EXAMPLES.keys():
                 components[name]["example"] = EXAMPLES[name]
-            made["paths"] = _sort_paths(made["paths"])
-            for path in made["paths"].values():
+            document["paths"] = _sort_paths(document["paths"])
+            for path in document["paths"].values():
                 for operation in path.values():
                     operation.setdefault("security", [])
                     operation["responses"] = _complete_responses(operation)
             for component in components.values():
                 _remove_defaults(component)
                 _sort_properties(component)
-            made["components"]["securitySchemes"][SCRIPT_SCHEME] = SCRIPT_SCHEME_DEFINITION
-            app.openapi_schema = _correct_schema(made)
+            document["components"]["securitySchemes"][SCRIPT_SCHEME] = SCRIPT_SCHEME_DEFINITION
+            app.openapi_schema = _correct_schema(document)
         return app.openapi_schema
 
     return build_openapi
 
 
 def place_document(document: dict[str, Any], root: str) -> dict[str, Any]:
-    """Return the document as it is below a path: with its server, and with the address to sign in at."""
+    """Return the document with `root` as its server and before its `tokenUrl`, as clients of a proxy need it."""
     if not root:
         return document
     components = document["components"]
@@ -145,7 +157,7 @@ def place_document(document: dict[str, Any], root: str) -> dict[str, Any]:
 
 
 def _sort_paths(paths: dict[str, Any]) -> dict[str, Any]:
-    """Sort paths by their first operation's tag, a list before its rows; creating comes before listing."""
+    """Sort paths by their first operation's tag, a list before its rows, and the methods of a path: POST before GET."""
     tags = [tag["name"] for tag in TAGS]
     by_method = {
         path: dict(sorted(item.items(), key=lambda it: METHOD_ORDER.index(it[0]))) for path, item in paths.items()
@@ -158,33 +170,33 @@ def _sort_paths(paths: dict[str, Any]) -> dict[str, Any]:
     return {path: by_method[path] for path in sorted(by_method, key=rank_path)}
 
 
-def _collect_components(shape: type[BaseModel]) -> dict[str, Any]:
-    """Return a shape that no operation names itself, and all that it is made of, as components."""
-    described = shape.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
-    return {shape.__name__: described, **described.pop("$defs", {})}
+def _collect_components(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of a model that no operation refers to, with its nested schemas, as components."""
+    schema = model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    return {model.__name__: schema, **schema.pop("$defs", {})}
 
 
 def _remove_defaults(component: dict[str, Any]) -> None:
-    # openapi-typescript takes a field with a default for one that is always there, and so must be sent.
+    # openapi-typescript makes a field with a default required, so that clients would have to send it.
     for field in component.get("properties", {}).values():
         field.pop("default", None)
 
 
 def _sort_properties(component: dict[str, Any]) -> None:
-    """Put the required fields first, then those of the example; what is ignored comes last."""
+    """Put required fields first, then those of the example in its order, then others; ignored fields come last."""
     required, example = component.get("required", ()), [*component.get("example", ())]
 
     def rank_property(item: tuple[str, dict[str, Any]]) -> tuple[bool, bool, int]:
         name, field = item
-        place = example.index(name) if name in example else len(example)
-        return name not in required, field.get("description") == IGNORED, place
+        index = example.index(name) if name in example else len(example)
+        return name not in required, field.get("description") == IGNORED, index
 
     if "properties" in component:
         component["properties"] = dict(sorted(component["properties"].items(), key=rank_property))
 
 
 def _complete_responses(operation: dict[str, Any]) -> dict[str, Any]:
-    """Return an operation's responses in order and with their headers."""
+    """Return an operation's responses, sorted by status, with the name of the status and with their headers."""
     responses: dict[str, Any] = operation["responses"]
     for status, response in responses.items():
         if response["description"] == "Successful Response":
@@ -197,14 +209,15 @@ def _complete_responses(operation: dict[str, Any]) -> dict[str, Any]:
 def _list_headers(
     operation: dict[str, Any], status: str, response: dict[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    sent = {it["name"] for it in operation.get("parameters", ()) if it["in"] == "header"}
+    parameters = operation.get("parameters", ())
+    request_headers = {parameter["name"] for parameter in parameters if parameter["in"] == "header"}
     schema = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
     is_row = schema.rpartition("/")[2] in ROW_SCHEMAS
-    if status == "304" or (status < "300" and (IF_NONE_MATCH in sent or is_row)):
+    if status == "304" or (status < "300" and (IF_NONE_MATCH in request_headers or is_row)):
         yield _build_header("ETag", "Names this version: a row's is its `revision` in quotes.")
-    if status < "300" and idempotency.KEY_HEADER in sent:
-        described = "`true` where this was answered before, to the same `Idempotency-Key`."
-        yield _build_header(idempotency.REPLAYED_HEADER, described, required=False)
+    if status < "300" and idempotency.KEY_HEADER in request_headers:
+        description = "`true` where this was answered before, to the same `Idempotency-Key`."
+        yield _build_header(idempotency.REPLAYED_HEADER, description, required=False)
     if status == "201" and is_row:
         yield _build_header("Location", f"The new row's path on this host. {BELOW_A_PROXY}")
     if status == "401":
@@ -215,9 +228,9 @@ def _list_headers(
         yield _build_header("WWW-Authenticate", "`Bearer`, and the scope that is missing, if there is one (RFC 6750).")
     if status == "429":
         yield _build_header("Retry-After", "Seconds after which it is worth trying again.")
-    if status == "200" and any(it["name"] == "cursor" for it in operation.get("parameters", ())):
-        described = f'The path of the next page, `rel="next"` (RFC 8288), if there is one. {BELOW_A_PROXY}'
-        yield _build_header("Link", described, required=False)
+    if status == "200" and any(parameter["name"] == "cursor" for parameter in parameters):
+        description = f'The path of the next page, `rel="next"` (RFC 8288), if there is one. {BELOW_A_PROXY}'
+        yield _build_header("Link", description, required=False)
 
 
 def _build_header(name: str, description: str, *, required: bool = True) -> tuple[str, dict[str, Any]]:
@@ -225,16 +238,16 @@ def _build_header(name: str, description: str, *, required: bool = True) -> tupl
 
 
 def _correct_schema(node: Any) -> Any:  # noqa: ANN401
-    # "Left out" is no value: a default of null would promise that null may be sent.
+    # A default of null would say that null may be sent; it only means that the field may be left out.
     if isinstance(node, dict):
-        kept = {key: value for key, value in node.items() if not (key == "default" and value is None)}
+        members = {key: value for key, value in node.items() if not (key == "default" and value is None)}
         return {
             key: _correct_bound(value) if key in BOUND_KEYWORDS else _correct_schema(value)
-            for key, value in kept.items()
+            for key, value in members.items()
         }
     return [_correct_schema(item) for item in node] if isinstance(node, list) else node
 
 
 def _correct_bound(value: Any) -> Any:  # noqa: ANN401
-    # FastAPI makes doubles of them: the largest id is none, and the next double is one more than it.
+    # FastAPI writes bounds as doubles; the nearest double of the largest id, 2^63 - 1, is one too large.
     return min(int(value), LARGEST_ID) if isinstance(value, float) and value.is_integer() else value

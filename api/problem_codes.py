@@ -1,4 +1,4 @@
-"""The codes of problems, and what a program does about each: an enum and a table of the document."""
+"""The codes of problems and what a client does about each; the document has them as an enum and as a table."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -58,7 +58,7 @@ ADVICE: Final[Mapping[type[Problem], str]] = {
     Unavailable: "nothing was changed; repeat after as many seconds as `Retry-After` says",
     OutcomeUnknown: "repeat with the same `Idempotency-Key`; without one, look first whether it happened",
 }
-"""Each kind of problem, in the order of their statuses."""
+"""What a client does about each problem, in the order of their statuses."""
 
 
 def list_codes() -> list[str]:

@@ -1,4 +1,4 @@
-"""How a problem is sent: as application/problem+json (RFC 9457), and how it is documented."""
+"""Renders problems as application/problem+json (RFC 9457), and documents them as responses of operations."""
 
 import json
 import re
@@ -22,12 +22,12 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def get_title(problem: Problem) -> str:
-    """Return the title of a problem's status in the words of RFC 9110; older Pythons have older words for two."""
+    """Return the name of a problem's status in RFC 9110; Python 3.12 and older have other names for 413 and 422."""
     return {413: "Content Too Large", 422: "Unprocessable Content"}.get(problem.status, problem.status.phrase)
 
 
 def to_problem(error: Exception) -> Problem:
-    """Return the problem of an exception: ours, the framework's, or InternalError for an unexpected one."""
+    """Return the problem of an exception: itself, that of a framework's exception, or InternalError."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
@@ -42,7 +42,7 @@ def to_problem(error: Exception) -> Problem:
 
 
 def render_problem(request: Request, problem: Problem) -> Response:
-    """Return the response of a problem."""
+    """Return the response of a problem; at /users/token it has the members of an OAuth2 error too."""
     body = to_members(problem, get_request_id())
     if request.scope["path"] == TOKEN_PATH:
         body |= _build_oauth_members(problem)
@@ -52,7 +52,7 @@ def render_problem(request: Request, problem: Problem) -> Response:
 
 
 def to_members(problem: Problem, request_id: str) -> dict[str, Any]:
-    """Return the members of a problem (RFC 9457 section 3.1, and our own)."""
+    """Return the JSON members of a problem: those of RFC 9457 section 3.1, and our own."""
     body = {
         "type": "about:blank",
         "title": get_title(problem),
@@ -66,7 +66,7 @@ def to_members(problem: Problem, request_id: str) -> dict[str, Any]:
 
 
 def _build_oauth_members(problem: Problem) -> dict[str, str]:
-    # RFC 6749 sections 5.2 and 4.1.2.1; Swagger's Authorize shows these two and nothing else.
+    # RFC 6749 sections 5.2 and 4.1.2.1. Swagger UI's Authorize dialog shows only these two members.
     kinds = {
         401: "invalid_grant",
         429: "temporarily_unavailable",
@@ -82,7 +82,7 @@ def _get_field_name(error: FieldError) -> str:
 
 
 def document_problems(problems: Iterable[Problem], beside: Responses | None = None) -> Responses:
-    """Return the problems as responses of an OpenAPI operation, an example each, beside those that it has already."""
+    """Return the OpenAPI responses of these problems, with an example of each, merged with the responses `beside`."""
     responses: Responses = {}
     for problem in problems:
         example = {"summary": problem.detail, "value": to_members(problem, "0b8ff8cd7e6e4a1f")}
@@ -90,14 +90,14 @@ def document_problems(problems: Iterable[Problem], beside: Responses | None = No
         content = response["content"].setdefault(MEDIA_TYPE, {"schema": PROBLEM_REF, "examples": {}})
         content["examples"][problem.code] = example
     for status, response in (beside or {}).items():
-        usual = responses.setdefault(status, response)
-        if usual is not response and MEDIA_TYPE in response.get("content", {}):
-            usual["content"][MEDIA_TYPE]["examples"] |= response["content"][MEDIA_TYPE]["examples"]
+        merged = responses.setdefault(status, response)
+        if merged is not response and MEDIA_TYPE in response.get("content", {}):
+            merged["content"][MEDIA_TYPE]["examples"] |= response["content"][MEDIA_TYPE]["examples"]
     return responses
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:
-    """Answer with the problem of an exception."""
+    """Answer with the problem of an exception; a path that lacks only this method is answered with a 405."""
     problem = to_problem(error)
     if isinstance(problem, NotFound) and _is_method_missing(request):
         problem = MethodNotAllowed()
@@ -107,15 +107,19 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 
 def _is_method_missing(request: Request) -> bool:
-    """Whether a path exists, but not for this method: `DELETE /budgets/status` is no budget with a malformed id."""
+    """Whether the document has the path without this method, as for `DELETE /budgets/status`.
+
+    Its route is that of `/budgets/{budget_id}`, where `status` is a malformed id.
+    """
     operations = request.app.openapi()["paths"].get(request.scope["path"], {})
     return bool(operations) and request.method.lower() not in operations
 
 
 def _build_allow_header(request: Request) -> dict[str, str]:
-    """Return the Allow header of the request's path: the methods of all its routes, not just the first's."""
+    """Return the Allow header of the request's path: the methods of all its routes, not only of the first."""
     path, paths = request.scope["path"], request.app.openapi()["paths"]
-    templates = [path] if path in paths else [it for it in paths if re.fullmatch(re.sub(r"{\w+}", "[^/]+", it), path)]
+    patterns = {template: re.sub(r"{\w+}", "[^/]+", template) for template in paths}
+    templates = [path] if path in paths else [name for name, pattern in patterns.items() if re.fullmatch(pattern, path)]
     methods = {method.upper() for template in templates for method in paths[template]}
     if "GET" in methods:
         methods.add("HEAD")

@@ -1,4 +1,4 @@
-"""The intake: how a request is read, strictly and within bounds, so that it means the same to every reader."""
+"""Request reading: query, form and body are parsed strictly, and limited in size and time."""
 
 import asyncio
 import hashlib
@@ -32,41 +32,41 @@ Conclusion = Callable[[Response], Awaitable[None]]
 
 
 class _RepeatsAsList:
-    """Makes what is given twice a list, and so of the wrong type wherever one value is wanted."""
+    """Returns a repeated parameter as a list, which validation refuses if one value is expected."""
 
     def get(self, key: str, default: object = None) -> object:
-        """Return the value, or all of them."""
+        """Return the value, or the list of values if there are several."""
         values = self.getlist(key)  # type: ignore[attr-defined]  # of the multidict that this is mixed into
         return values if len(values) > 1 else values[0] if values else default
 
 
-class StrictQuery(_RepeatsAsList, QueryParams):  # type: ignore[misc]  # a list is what `get` does not say it returns
-    """A query that shows when a parameter is given twice."""
+class StrictQuery(_RepeatsAsList, QueryParams):  # type: ignore[misc]  # `get` can return a list
+    """A query whose repeated parameters are lists."""
 
 
 class StrictForm(_RepeatsAsList, FormData):  # type: ignore[misc]  # as above
-    """A form that shows when a field is given twice."""
+    """A form whose repeated fields are lists."""
 
 
 class NoFields(RequestModel):
-    """The query, or the body, of an operation that takes none."""
+    """The schema of an empty query, or of an empty body."""
 
 
 class StrictRequest(Request):
-    """A request whose body is read within bounds, and what running it as one unit of work needs to know.
+    """A request with a strictly parsed, limited body, and with the state of its current try.
 
-    The JSON of the body has one meaning only. `api/route.py` sets the unit of work anew for each try.
+    `api/route.py` starts each try with a new unit of work.
     """
 
     unit: UnitOfWork
-    """The unit of work that this try is run in."""
+    """The unit of work of this try."""
     caller: Caller | None = None
-    """The caller, once a dependency has authenticated them."""
+    """The caller; None until a dependency has authenticated them."""
     conclusion: Conclusion | None = None
-    """What a write does with its response before the commit, once its ledger is locked."""
+    """Called with the response before the commit; a write sets it when it locks its ledger."""
 
     def start_try(self, unit: UnitOfWork) -> None:
-        """Forget what an earlier try of this request found out, and run the next one in `unit`."""
+        """Start a try in `unit`, and drop the caller and the conclusion of the try before."""
         self.unit = unit
         self.caller = None
         self.conclusion = None
@@ -78,15 +78,15 @@ class StrictRequest(Request):
 
     @property
     def query_params(self) -> QueryParams:
-        """Return the query."""
+        """The query, with repeated parameters as lists."""
         if not hasattr(self, "_query_params"):
             self._query_params = StrictQuery(parse_pairs(self.scope["query_string"]))
         return self._query_params
 
     async def read_body(self, media_type: str | None, most: int = MAX_BODY_BYTES) -> None:
-        """Read the body, which must be of this media type and not too long, before anything else happens.
+        """Read the body; raise a problem if it is longer than `most` bytes, malformed or of another media type.
 
-        With None it must say nothing: what it names would be ignored, and more be deleted than that.
+        With None as media type it must contain no fields: they would be ignored, and more rows deleted than meant.
         """
         self._body = await self._read_bytes(most)
         if media_type is None:
@@ -97,7 +97,7 @@ class StrictRequest(Request):
         if "content-encoding" in self.headers or self._parse_media_type() != media_type:
             raise UnsupportedMediaType(FORM_EXPECTED if media_type == FORM_TYPE else "")
         if media_type == JSON_TYPE:
-            # A large one in a thread, so that others are served meanwhile.
+            # A large body is parsed in a thread, so that other requests are served meanwhile.
             large = len(self._body) > MAX_BODY_BYTES
             self._json = (
                 await asyncio.to_thread(parse_strict_json, self._body) if large else parse_strict_json(self._body)
@@ -106,18 +106,18 @@ class StrictRequest(Request):
             refuse_other_encodings(self._body)
 
     async def form(self, **_: Any) -> FormData:  # type: ignore[override]
-        """Return the form that was read; unlike Starlette's, letters beyond ASCII need not be escaped."""
+        """Return the form; unlike in Starlette's, non-ASCII letters may be unescaped UTF-8."""
         return StrictForm([*parse_pairs(self._body)])
 
     def compute_fingerprint(self) -> str:
-        """Return what a request and its repetition have in common, and no others: method, address, and body if any."""
+        """Return the SHA-256 of method, path, query and body: equal only for a repeated request."""
         parts = (
             self.method.encode(),
             self.scope["path"].encode(),
             self.scope["query_string"],
             getattr(self, "_body", b""),
         )
-        # Each with its length, so that where one ends and the next begins makes a difference.
+        # Each part is preceded by its length, so that different parts never give the same bytes.
         return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).hexdigest()
 
     async def _read_bytes(self, most: int) -> bytes:
@@ -145,39 +145,39 @@ class StrictRequest(Request):
 
 
 def is_bulk_delete(route: APIRoute) -> bool:
-    """Tell whether a route deletes more than the row that its path names, so that a body could seem to say which."""
+    """Whether a route deletes rows without an id in its path; a client could think that its body selects them."""
     return route.methods == {HTTPMethod.DELETE} and "{" not in route.path
 
 
 def body_too_large_problem(most: int) -> BodyTooLarge:
-    """Return the refusal of a body of more bytes than an address takes."""
+    """Return the problem of a body of more than `most` bytes."""
     return BodyTooLarge(f"The body is too large: this address takes at most {most // 1024} KiB.")
 
 
-def parse_pairs(written: bytes) -> list[tuple[str, str]]:
+def parse_pairs(encoded: bytes) -> list[tuple[str, str]]:
     """Parse a query or a form (application/x-www-form-urlencoded) into its names and values.
 
-    What is no UTF-8 becomes half a character, which every text refuses, and not a mark of replacement.
+    Invalid UTF-8 becomes surrogates, which every text field refuses, instead of replacement characters.
     """
     return parse_qsl(
-        written.decode(errors="surrogateescape"), keep_blank_values=True, encoding="utf-8", errors="surrogateescape"
+        encoded.decode(errors="surrogateescape"), keep_blank_values=True, encoding="utf-8", errors="surrogateescape"
     )
 
 
 def refuse_fields(body: bytes) -> None:
-    """Raise ValidationFailed where JSON says anything; `{}` and `null` say nothing."""
-    said = parse_strict_json(body) if body.strip() else None
-    if said is None:
+    """Raise ValidationFailed if a JSON body has any field; an empty body, `{}` and `null` have none."""
+    value = parse_strict_json(body) if body.strip() else None
+    if value is None:
         return
     try:
-        NoFields.model_validate(said)
-    except ValidationError as refused:
-        found = [{**it, "loc": ("body", *it["loc"])} for it in refused.errors()]
-        raise ValidationFailed(errors=translate_errors(found)) from None
+        NoFields.model_validate(value)
+    except ValidationError as error:
+        errors = [{**details, "loc": ("body", *details["loc"])} for details in error.errors()]
+        raise ValidationFailed(errors=translate_errors(errors)) from None
 
 
 def refuse_other_encodings(form: bytes) -> None:
-    """Raise MalformedBody where a form is not written in UTF-8."""
+    """Raise MalformedBody if a form is not in UTF-8."""
     try:
         form.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The path below which a proxy shows the service: taken off what comes, put in front of the addresses that are sent.
+"""The path below which a proxy shows the service: removed from request paths, put before the paths in answers.
 
 | the client asks      | the proxy sends   | uvicorn's scope["path"]               | the service sees |
 |----------------------|-------------------|---------------------------------------|------------------|
@@ -7,7 +7,7 @@
 | /money/expenses      | /money/expenses   | /money/expenses                       | /expenses        |
 | /money/expenses      | /expenses         | /money/expenses, from --root-path     | /expenses        |
 
-Routes, problems, fingerprints and the log compare the path that the service sees, and nothing else knows the rest.
+Routes, problems, fingerprints and the log use the path in the last column.
 """
 
 from functools import lru_cache
@@ -17,30 +17,30 @@ from urllib.parse import quote
 from starlette.types import Scope
 
 ROOT_KEY: Final = "app_root_path"
-"""Where Starlette too looks for the path of the whole application."""
+"""The key of the root path in the scope; Starlette uses the same."""
 _LINKING_HEADERS: Final = {b"location", b"link"}
 
 
 def split_path(scope: Scope, root_path: str) -> tuple[str, str]:
-    """Return the root, as it is written in a URL, and the path below it.
+    """Return the root path, as it is written in a URL, and the path below it.
 
-    The root is `root_path`, or else what the server was told (`--root-path`); both are taken off. No header of the
-    request has a say in it, since anybody may send `X-Forwarded-Prefix`.
+    The root path is the setting `root_path`, or else uvicorn's `--root-path`; both are removed from the path. Headers
+    are not read, since any client can send `X-Forwarded-Prefix`.
     """
-    told, path = scope.get("root_path", ""), scope["path"]
-    if not (root_path or told):
+    server_root, path = scope.get("root_path", ""), scope["path"]
+    if not (root_path or server_root):
         return "", path
-    return _write_root(root_path or told), _take_off(root_path, _take_off(told, path)) or "/"
+    return _write_root(root_path or server_root), _take_off(root_path, _take_off(server_root, path)) or "/"
 
 
 def get_root(scope: Scope) -> str:
-    """Return what stands in front of the service's own paths: `/money`, or nothing."""
+    """Return the root path of a request, such as `/money`, or the empty string."""
     root: str = scope[ROOT_KEY]
     return root
 
 
 def place_header(header: tuple[bytes, bytes], root: str) -> tuple[bytes, bytes]:
-    """Return a header with its address below the root, where it is one that bears an address."""
+    """Return a response header; in Location and Link, with the root before the path."""
     name, value = header
     if name not in _LINKING_HEADERS:
         return header

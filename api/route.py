@@ -1,14 +1,17 @@
-"""The route class that runs a request as one unit of work, and commits before the answer leaves.
+"""The route class: it runs a request as one unit of work, and commits before it sends the answer.
 
-    read the body       strictly and within bounds (api/requests.py)
-    begin               a unit of work: it opens a connection when the first statement needs one
-    dependencies        authenticate the caller; for a write, lock the ledger, or answer a repeated request as before
-    endpoint            validated parameters in, a schema out; it flushes and never commits
-    conclude            store the answer for the Idempotency-Key, sweep what has expired
-    commit              then the answer leaves
+    read the body       strictly, and with limits on its size and time (api/requests.py)
+    open a unit         a unit of work: it opens a connection when the first statement needs one
+    dependencies        authenticate the caller; for a write, lock the ledger; a repeated Idempotency-Key ends here
+                          with the stored answer
+    endpoint            gets validated parameters and returns a schema; it never commits
+    conclusion          stores the answer for the Idempotency-Key, and deletes expired rows
+    commit
+    send the answer
 
-A lost race or a lost connection before the commit runs all but the reading again. A connection that is lost during the
-commit is answered with `outcome_unknown`. Every try ends at the deadline of the request.
+After a lost race or a lost connection before the commit, everything but reading the body is run again; infra/faults.py
+has the table of errors. If the connection is lost during the commit, the answer is `outcome_unknown`. All tries
+together have one deadline.
 """
 
 import asyncio
@@ -74,7 +77,7 @@ Handler = Callable[[StrictRequest], Coroutine[Any, Any, Response]]
 
 
 async def refuse_parameters(_: Annotated[NoFields, Query()]) -> None:
-    """Refuse every query parameter: a typo must not be ignored."""
+    """Refuse every query parameter, so that a misspelt one is not ignored."""
 
 
 def _has_query(endpoint: Callable[..., Any]) -> bool:
@@ -82,18 +85,18 @@ def _has_query(endpoint: Callable[..., Any]) -> bool:
 
 
 class LedgerRoute(APIRoute):
-    """Runs an endpoint as one unit of work: commits before the answer leaves, and runs it again after a lost race."""
+    """Runs an endpoint as one unit of work: commits before it answers, and runs it again after a lost race."""
 
     def __init__(
         self, path: str, endpoint: Callable[..., Any], *, max_body_size: int | None = None, **options: Any
     ) -> None:
-        """Take FastAPI's options of a route; document the problems and headers that such a route may answer with.
+        """Take FastAPI's options of a route, and document its request headers, security and problems.
 
-        `max_body_size` is in bytes; FastAPI's own check would answer in plain text.
+        `max_body_size` is in bytes; FastAPI's own check is not used, because it answers in plain text.
         """
         self.max_body_bytes = max_body_size or MAX_BODY_BYTES
-        # Where an endpoint takes no query, a second route refuses any; only requests with a query take it, because
-        # validating an empty one would cost each request a twentieth of its time.
+        # If an endpoint has no query, a second route refuses every parameter. Only requests with a query take it:
+        # validating an empty query takes a twentieth of a request's time.
         refusing = {"dependencies": [*(options.get("dependencies") or ()), Depends(refuse_parameters)]}
         self._with_query = None if _has_query(endpoint) else APIRoute(path, endpoint, **options | refusing)
         super().__init__(path, endpoint, **options)
@@ -101,39 +104,39 @@ class LedgerRoute(APIRoute):
         if self._has_parameter(Reader):
             self.responses[HTTPStatus.NOT_MODIFIED.value] = {"description": "You have this answer already."}
         headers = [header for kinds, header in REQUEST_HEADERS if self._has_parameter(*kinds)]
-        scopes = [it.scope for it in find_bearer_dependencies(self.endpoint) if it.scope]
-        # A personal access token will do instead of a sign-in (OpenAPI 3.1 has the scope as a role).
+        scopes = [dependency.scope for dependency in find_bearer_dependencies(self.endpoint) if dependency.scope]
+        # A personal access token with this scope is accepted too; OpenAPI 3.1 writes the scope as a role.
         tokens = [{SCRIPT_SCHEME: [scope]} for scope in scopes]
         extra = {"parameters": headers, "security": tokens}
         self.openapi_extra = {name: value for name, value in extra.items() if value}
 
     @property
     def media_type(self) -> str | None:
-        """The media type of the body that the endpoint takes, or None."""
+        """The media type of the endpoint's body, or None if it has no body."""
         field = self.body_field
         return None if field is None else FORM_TYPE if isinstance(field.field_info, params.Form) else JSON_TYPE
 
     @property
     def is_read(self) -> bool:
-        """Whether it changes nothing."""
+        """Whether the route only reads: its one method is GET."""
         return self.methods == {HTTPMethod.GET}
 
     @property
     def deadline(self) -> float:
-        """The seconds that a request has, from its first statement to its commit."""
+        """Seconds for dependencies, endpoint and commit, with all tries."""
         if self.is_read:
             return READ_DEADLINE
         return LONG_DEADLINE if self._has_parameter(BulkWriter, AccountsDep) else WRITE_DEADLINE
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap FastAPI's own handler."""
+        """Return the handler: FastAPI's own, run as the module describes."""
         handle, media_type, seconds = super().get_route_handler(), self.media_type, self.deadline
         handle_query = self._with_query.get_route_handler() if self._with_query else handle
 
         async def handle_request(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
             if self.max_body_bytes > MAX_BODY_BYTES:
-                # A large body is read only for a caller who has signed in.
+                # A large body is read only for a caller with a valid token.
                 await _run_with_deadline(READ_DEADLINE, check_token, strict)
             if media_type or is_bulk_delete(self):
                 await strict.read_body(media_type, self.max_body_bytes)
@@ -146,21 +149,21 @@ class LedgerRoute(APIRoute):
 
         return handle_request
 
-    def _explain(self, refused: RequestValidationError, request: StrictRequest) -> ValidationFailed:
-        """Return all that is wrong with a request, also an amount that does not fit the account's default currency."""
-        errors = suggest_parameters(translate_errors(refused.errors()), request)
+    def _explain(self, error: RequestValidationError, request: StrictRequest) -> ValidationFailed:
+        """Return the problem with all field errors, including decimals that the account's currency does not have."""
+        errors = suggest_parameters(translate_errors(error.errors()), request)
         body = self.body_field.field_info.annotation if self.body_field else None
         if request.caller and isinstance(body, type) and issubclass(body, WithAmount):
-            errors += body.list_unfit_amounts(refused.body, request.caller.currency, errors)
+            errors += body.list_unfit_amounts(error.body, request.caller.currency, errors)
         return ValidationFailed(errors=errors)
 
     def _has_parameter(self, *kinds: object) -> bool:
         """Whether the endpoint has a parameter of one of these types."""
-        annotations = [it.annotation for it in inspect.signature(self.endpoint).parameters.values()]
+        annotations = [parameter.annotation for parameter in inspect.signature(self.endpoint).parameters.values()]
         return any(annotation is kind for annotation in annotations for kind in kinds)
 
     def _list_problems(self) -> Iterator[Problem]:
-        """Yield an example of each problem that every operation of this kind can meet."""
+        """Yield an example of each problem that follows from the endpoint's parameters and body."""
         for dependency in find_bearer_dependencies(self.endpoint):
             yield from (NotAuthenticated(), InvalidToken(), TokenExpired())
             if dependency.scope != "read":
@@ -183,7 +186,7 @@ class LedgerRoute(APIRoute):
 
 
 async def _run_with_deadline(seconds: float, handle: Handler, request: StrictRequest) -> Response:
-    # A statement on SQLite is stopped a little earlier, so that it fails in order and its connection lives on.
+    # SQLite statements are interrupted at 90 % of the time, so that they fail cleanly and the connection survives.
     statements_end = asyncio.get_running_loop().time() + seconds * STATEMENT_SHARE
     try:
         async with asyncio.timeout(seconds):
@@ -205,8 +208,8 @@ async def _run_and_commit(handle: Handler, request: StrictRequest, statements_en
                     await request.conclusion(response)
                 await unit.commit()
                 return response
-        except EarlyResponse as answered:
-            return answered.response
+        except EarlyResponse as early:
+            return early.response
         except CommitLost as lost:
             logger.warning("may have happened: %s", lost, extra=get_log_context(request.scope))
             has_key = request.conclusion is not None and idempotency.KEY_HEADER in request.headers

@@ -1,4 +1,4 @@
-"""What is sent that belongs to no noun: problems, currencies, and the service itself."""
+"""Schemas of problems, currencies, and the service itself."""
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema

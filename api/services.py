@@ -1,4 +1,4 @@
-"""What the application builds once, when it starts, and every request uses."""
+"""The services that the application builds when it starts, and that all requests use."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from users.sessions import Sessions
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services of one application, as `app.state.services`."""
+    """The services of one application, stored as `app.state.services`."""
 
     settings: Settings
     database: Database

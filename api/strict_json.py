@@ -1,4 +1,4 @@
-"""Strict JSON: read so that it means the same to every reader (I-JSON, RFC 7493), and within bounds."""
+"""Strict JSON (I-JSON, RFC 7493): one meaning for every parser, limited in depth and in number of values."""
 
 import json
 from codecs import BOM_UTF8
@@ -7,16 +7,16 @@ from typing import Any, Final
 from problems import MalformedBody
 
 MAX_DEPTH: Final = 32
-# Twice as many as the largest batch has: each one that is refused is told, and that takes its time.
+# Twice as many as the largest valid batch has; limited because reporting each refused value takes time.
 MAX_VALUES: Final = 40_000
 MAX_DIGITS: Final = 40
 
 
 def parse_strict_json(body: bytes) -> object:
-    """Parse JSON (RFC 8259) as I-JSON (RFC 7493) wants it; raise MalformedBody.
+    """Parse JSON (RFC 8259) by the rules of I-JSON (RFC 7493).
 
-    Refused are other encodings than UTF-8, a key given twice, NaN and Infinity, nesting deeper than 32, and more than
-    40,000 values.
+    Raises MalformedBody if it is not UTF-8 or not JSON, has a duplicate key, NaN or Infinity, is nested deeper than 32
+    levels, or has more than 40,000 values.
     """
     if body.startswith(BOM_UTF8):
         raise MalformedBody("Leave out the byte order mark before the JSON.")
@@ -36,7 +36,7 @@ def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_integer(digits: str) -> int | float:
-    # Python refuses to read thousands of digits; as a double such a number is refused by every field all the same.
+    # int() refuses thousands of digits; as a float, such a number is refused by every field.
     return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 
@@ -50,13 +50,13 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def _refuse_oversized(value: Any) -> None:  # noqa: ANN401
-    """Raise MalformedBody where a value is nested too deeply, or holds too many others."""
+    """Raise MalformedBody if a value is nested too deeply, or contains too many values."""
     level, count = [value], 0
     for _ in range(MAX_DEPTH):
-        level = [it for it in level if isinstance(it, dict | list)]
+        level = [container for container in level if isinstance(container, dict | list)]
         count += sum(map(len, level))
         if count > MAX_VALUES:
             raise MalformedBody(f"The body holds too many values: at most {MAX_VALUES:,}.")
-        level = [inner for it in level for inner in (it.values() if isinstance(it, dict) else it)]
-    if any(isinstance(it, dict | list) for it in level):
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
+    if any(isinstance(inner, dict | list) for inner in level):
         raise MalformedBody(f"The body is nested too deeply: at most {MAX_DEPTH} levels.")

@@ -1,4 +1,4 @@
-"""Unknown query parameters: refused with the names that there are, so that a typo is seen at once."""
+"""Suggests known names for unknown query parameters, so that a client sees a typo at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,13 +9,13 @@ from fastapi import Request
 
 from values.field_errors import FieldError
 
-# Looking for the nearest name takes time, and a query can hold thousands of made-up ones.
+# Finding the nearest name takes time, and a query can contain thousands of unknown ones.
 MAX_SUGGESTIONS: Final = 20
 LIKENESS: Final = 0.7
 
 
 def suggest_parameters(errors: Sequence[FieldError], request: Request) -> list[FieldError]:
-    """Return the errors, those of unknown parameters with a sentence that says what to write instead."""
+    """Return the errors; those of the first 20 unknown parameters say what to write instead."""
     unknown = [error for error in errors if error.code == "unknown" and "parameter" in error.location]
     if not unknown:
         return [*errors]
@@ -27,7 +27,10 @@ def suggest_parameters(errors: Sequence[FieldError], request: Request) -> list[F
 
 
 def describe_unknown(name: str, known: Mapping[str, bool]) -> str:
-    """Say what to write instead of a name; `known` are the right ones, and whether each may be given several times."""
+    """Return a sentence that says what to write instead of `name`.
+
+    `known` has the names of the operation's parameters, and for each whether it may be repeated.
+    """
     bare, bracket, _ = name.partition("[")
     if bracket and bare in known:
         return f"Write {bare}=a&{bare}=b." if known[bare] else f"Write {bare} without brackets, once."
@@ -42,4 +45,5 @@ def _list_parameters(request: Request) -> dict[str, bool]:
     paths = request.app.openapi()["paths"]
     method = "get" if request.method == "HEAD" else request.method.lower()
     parameters: list[dict[str, Any]] = paths[request.scope["route"].path_format][method].get("parameters", [])
-    return {it["name"]: it["schema"].get("type") == "array" for it in parameters if it["in"] == "query"}
+    query_parameters = (parameter for parameter in parameters if parameter["in"] == "query")
+    return {parameter["name"]: parameter["schema"].get("type") == "array" for parameter in query_parameters}
