@@ -1,4 +1,4 @@
-"""What an operator runs beside the service: `python -m commands migrate` and `python -m commands password NAME`."""
+"""Commands for operators: `python -m commands migrate` and `python -m commands password NAME`."""
 
 import argparse
 import asyncio
@@ -25,22 +25,22 @@ from users.throttle import Throttle
 
 
 class OperatorError(Exception):
-    """The command cannot do this; the sentence says what the operator can do instead."""
+    """The command cannot be done; the message says why, and what the operator can do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 refused with a sentence, 2 misspelt."""
-    chosen = _build_parser().parse_args(arguments)
+    """Run one command; return 0 if it was done and 1 if it cannot be done; exit with 2 for wrong arguments."""
+    options = _build_parser().parse_args(arguments)
     settings = load_settings()
     for sentence in list_unknown_settings():
         print(sentence, file=sys.stderr)
     try:
-        if chosen.command == "migrate":
+        if options.command == "migrate":
             migrate(settings)
         else:
-            reset_password(settings, chosen.name)
-    except OperatorError as refused:
-        print(refused, file=sys.stderr)
+            reset_password(settings, options.name)
+    except OperatorError as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 
@@ -58,7 +58,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def migrate(settings: Settings) -> None:
-    """Bring the configured database up to the newest revision and print from which to which it went."""
+    """Upgrade the schema of the configured database to the newest revision, and print the old and the new revision."""
     try:
         before = _read_revision(settings)
         migrations.upgrade(settings.url)
@@ -82,7 +82,7 @@ def _write_url(settings: Settings) -> str:
 
 
 def reset_password(settings: Settings, name: str) -> None:
-    """Ask for the account's new password, set it, end every session of the account, and print so."""
+    """Ask for the new password of the account with this user name or e-mail, set it, and end all its sessions."""
     if settings.is_embedded and not Path(str(settings.url.database)).exists():
         raise OperatorError(
             f"There is no database at {_write_url(settings)}; is this the folder of the service's .env?"
@@ -123,10 +123,10 @@ async def _reset_password(settings: Settings, name: str) -> None:
 
 
 async def _refuse_unready(settings: Settings, database: Database) -> None:
-    condition = await migrations.check_schema(database)
-    if condition is SchemaState.NO_ANSWER:
+    state = await migrations.check_schema(database)
+    if state is SchemaState.NO_ANSWER:
         raise OperatorError(f"{_write_url(settings)} does not answer.")
-    if condition is SchemaState.ANOTHER_SCHEMA:
+    if state is SchemaState.ANOTHER_SCHEMA:
         raise OperatorError(f"{_write_url(settings)} has another schema than this code: run `make migrate`.")
 
 

@@ -1,4 +1,4 @@
-"""Every setting of the service, read once from the environment and `.env`."""
+"""The settings of the service, read once from the environment and `.env`; the environment has priority."""
 
 import ipaddress
 import os
@@ -20,14 +20,14 @@ from values.origins import parse_origin
 
 VERSION: Final = "0.1.0"
 SECRET_BYTES: Final = 32
-# The throttle keeps the instant of each attempt that it counts.
+# The throttle stores the time of each counted attempt, so the number is limited.
 MAX_ATTEMPT_LIMIT: Final = 1_000
 SAMPLE_SECRETS: Final = frozenset(
     {
         # The one in FastAPI's tutorial, which many services have copied.
         "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
         "0123456789abcdef0123456789abcdef",
-        # What was pasted instead of its output.
+        # The command itself, pasted instead of its output.
         "openssl rand -hex 32",
         "your-256-bit-secret-your-256-bit-secret",
     }
@@ -35,7 +35,8 @@ SAMPLE_SECRETS: Final = frozenset(
 _DATABASE_NAME: Final = re.compile("[^@/#?]+")
 TLS_PARAMETERS: Final = {"ssl_ca", "ssl_cert", "ssl_key"}
 _ROOT_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*")
-# With one of these in front, a path that the proxy has stripped looks like one that it has not.
+# The service's own paths. If the root path began with one, a path from which the proxy has removed the root path could
+# not be told from one that still has it.
 _OWN_PATH: Final = re.compile(
     r"/(?:assets|budgets|categories|changes|currencies|docs|expenses|health|openapi\.json|ready|redoc|reports|users)(?:/|\Z)"
 )
@@ -54,7 +55,7 @@ _KEY_RULE: Final = "must be at least 32 random bytes: set it to the output of `o
 
 def _is_guessable(secret: str) -> bool:
     is_short = len(secret.encode()) < SECRET_BYTES or len(set(secret)) < 8  # noqa: PLR2004
-    # What repeats itself is found in itself twice over.
+    # A string that repeats a part of itself occurs in the middle of its own double.
     is_repeated = secret in (secret * 2)[1:-1]
     return is_short or is_repeated or any(sample in secret.lower() for sample in SAMPLE_SECRETS)
 
@@ -70,75 +71,76 @@ def _check_database_url(url: str) -> str:
         raise ValueError("DATABASE_URL names another database; use mysql+aiomysql://… or sqlite+aiosqlite:///file")
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError("DATABASE_URL names no database: append /name, or a file for SQLite")
-    asked = {name for name in parsed.query if name.startswith("ssl")}
-    if asked and ("ssl_ca" not in asked or asked - TLS_PARAMETERS):
+    tls_parameters = {name for name in parsed.query if name.startswith("ssl")}
+    if tls_parameters and ("ssl_ca" not in tls_parameters or tls_parameters - TLS_PARAMETERS):
         raise ValueError(
             "DATABASE_URL asks for TLS with ssl_ca=…, and ssl_cert=…&ssl_key=… beside it, and nothing else"
         )
-    # An unescaped password ends where it should not, and its rest would be shown as the name of a host or a database.
+    # With an unescaped character the URL is split in the wrong place, and the rest of the password would be shown as a
+    # host or database name.
     if parsed.get_backend_name() != "sqlite" and (url.count("@") > 1 or not _DATABASE_NAME.fullmatch(parsed.database)):
         raise ValueError("DATABASE_URL cannot be read: write @ as %40, / as %2F, # as %23 and % as %25 in the password")
     return parsed.set(drivername=DRIVERS[parsed.drivername]).render_as_string(hide_password=False)
 
 
 _ENV_FILE: Final = Path(".env")
-_ENCODING: Final = "utf-8-sig"  # Windows' editors begin a file with a byte order mark
-# Half of a secret that was pasted on a line of its own is no name.
+_ENCODING: Final = "utf-8-sig"  # some Windows editors begin a file with a byte order mark
+# Only such names are shown: anything else in `.env` may be a part of a secret, pasted on a line of its own.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}|[A-Z][A-Z0-9_]{0,39}")
-# HOST and PORT are too short to tell a slip from another program's HOSTS.
+# Shorter names, HOST and PORT, are not suggested for the environment: HOSTS may be another program's.
 _MIN_GUESSED_LENGTH: Final = 6
 _MIN_LIKENESS_IN_FILE: Final = 0.6
 _MIN_LIKENESS_IN_ENVIRONMENT: Final = 0.85
 
 
 class Settings(BaseSettings):
-    """The knobs of one running service; frozen, and never echoed in an error."""
+    """The settings of one running service; frozen, and their values are not shown in errors."""
 
     model_config = SettingsConfigDict(
         env_file=_ENV_FILE, env_file_encoding=_ENCODING, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
     database_url: Annotated[str, AfterValidator(_check_database_url)] = "sqlite+aiosqlite:///expense_tracker.db"
-    """Where the ledgers live: MySQL or MariaDB through aiomysql, or an embedded SQLite file."""
+    """URL of the database: MySQL or MariaDB through aiomysql, or an embedded SQLite file."""
 
     secret_key: SecretStr | None = None
     """Signs access tokens and derives refresh tokens: at least 32 bytes; generated beside an embedded database."""
 
     secret_key_previous: SecretStr | None = None
-    """The key before this one, while it is being replaced: what it signed is still good, and nothing new is signed."""
+    """The previous key, while it is being replaced: tokens that it signed are still valid; it signs no new ones."""
 
     access_token_minutes: int = Field(default=15, ge=1, le=24 * 60)
-    """How long an access token is good for, in minutes."""
+    """Lifetime of an access token in minutes."""
 
     session_idle_days: int = Field(default=30, ge=1, le=3650)
-    """A session that was not refreshed for so many days has ended."""
+    """A session ends if it is not refreshed for this number of days."""
 
     session_days: int = Field(default=180, ge=1, le=3650)
-    """So many days after the sign-in a session ends, however often it was refreshed."""
+    """A session ends this number of days after the sign-in, even if it was refreshed."""
 
     signin_per_name: int = Field(default=5, ge=0, le=MAX_ATTEMPT_LIMIT)
-    """Failed attempts at one name's password from one address in 15 minutes before the next is a 429; 0 is no limit."""
+    """Wrong passwords for one name from one address in 15 minutes, after which the answer is 429; 0: no limit."""
 
     signin_per_address: int = Field(default=50, ge=0, le=MAX_ATTEMPT_LIMIT)
-    """Failed attempts at any passwords from one address in 15 minutes before the next is a 429; 0 is no limit."""
+    """Wrong passwords for any names from one address in 15 minutes, after which the answer is 429; 0: no limit."""
 
     signin_per_name_daily: int = Field(default=100, ge=0, le=MAX_ATTEMPT_LIMIT)
-    """Failed attempts at one name's password in 24 hours, from all addresses that it never signed in from."""
+    """Wrong passwords for one name in 24 hours, from all addresses from which it has never signed in; 0: no limit."""
 
     registrations_per_address: int = Field(default=20, ge=0, le=MAX_ATTEMPT_LIMIT)
-    """Registrations from one address in an hour before the next is a 429; 0 is no limit."""
+    """Registrations from one address in an hour, after which the answer is 429; 0: no limit."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses and networks of the proxies whose X-Forwarded-For tells clients apart, separated by commas."""
+    """Addresses and networks of the proxies whose X-Forwarded-For is used, separated by commas."""
 
     password_min_length: int = Field(default=8, ge=8, le=64)
-    """The shortest password accepted, in characters; 15 is recommended where there is no second factor."""
+    """Minimum length of a password in characters; 15 is recommended if there is no second factor."""
 
     bcrypt_rounds: int = Field(default=12, ge=4, le=16)
-    """The cost of a password's hash; each step doubles the time."""
+    """Cost of a password hash; each step doubles the time."""
 
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    """Origins whose pages may call the API, separated by commas; empty: any port of localhost and 127.0.0.1."""
+    """Origins of the web pages that may call the API, separated by commas; empty: any port of localhost, 127.0.0.1."""
 
     host: str = "127.0.0.1"
     """The address that `make run` listens on."""
@@ -150,19 +152,19 @@ class Settings(BaseSettings):
     """The path below which a proxy shows the service, such as `/money`, whether the proxy strips it or not."""
 
     auto_migrate: bool = False
-    """Migrate a MySQL database at start; an embedded one always is."""
+    """Whether to migrate a MySQL database at start; an embedded one is always migrated."""
 
     pool_size: int = Field(default=10, ge=1, le=200)
-    """Connections kept to the database by each engine of each worker."""
+    """Size of the connection pool of each engine; each worker process has two engines."""
 
     pool_timeout: float = Field(default=3, gt=0, le=30)
-    """Seconds that a request waits for a connection before it is a 503."""
+    """Seconds that a request waits for a connection; then the answer is 503."""
 
     queue_limit: int = Field(default=200, ge=1)
-    """Writers that may wait for one ledger, or account (on SQLite: for the file), in a process before a 503."""
+    """Writers that may wait for one ledger or account (on SQLite: for the file) in a process; others get a 503."""
 
     trash_days: int = Field(default=30, ge=1, le=3650)
-    """Whole days that a deleted expense stays in the trash before it is gone for good."""
+    """Whole days that a deleted expense can be restored from the trash."""
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -179,13 +181,15 @@ class Settings(BaseSettings):
         try:
             return tuple(parse_origin(origin) for origin in origins)
         except ValueError:
-            # It would be compared with what a browser sends, and never be equal.
+            # Anything else would never equal what a browser sends.
             raise ValueError("CORS_ORIGINS takes origins like https://app.example.com, separated by commas") from None
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _split_proxies(cls, value: object) -> object:
-        return tuple(it.strip() for it in value.split(",") if it.strip()) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return tuple(proxy.strip() for proxy in value.split(",") if proxy.strip())
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -226,12 +230,12 @@ class Settings(BaseSettings):
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the database is a SQLite file of the service's own."""
+        """Whether the database is an SQLite file."""
         return self.url.get_backend_name() == "sqlite"
 
 
 def load_settings() -> Settings:
-    """Read the settings, or exit and name the variable that is wrong, never its value."""
+    """Return the settings, or exit with a message that names each wrong variable, but not its value."""
     try:
         if _ENV_FILE.is_dir():
             sys.exit("The service cannot start: .env is a folder, and the settings are read from a file of this name.")
@@ -246,21 +250,22 @@ def load_settings() -> Settings:
 
 
 def list_unknown_settings() -> list[str]:
-    """Return a sentence for each name in `.env` that is no setting, and for each near miss in the environment.
+    """Return a sentence for each unknown name in `.env`, and for each misspelt setting in the environment.
 
-    The environment is full of other programs' names, `.env` is not. No value is told.
+    In the environment only names close to a setting count, because it has the variables of other programs too. The
+    sentences contain no values.
     """
     known = [name.upper() for name in Settings.model_fields]
     long = [name for name in known if len(name) >= _MIN_GUESSED_LENGTH]
     in_file = {name for name, value in _read_env_file().items() if value is not None and name.upper() not in known}
-    named = sorted(name for name in in_file if _NAME.fullmatch(name))
-    told = [_describe_unknown(name, ".env", _find_nearest(name, known, _MIN_LIKENESS_IN_FILE)) for name in named]
-    if len(named) < len(in_file):
-        told.append("A name in .env is no setting; it is not shown here, since it may be part of a value.")
-    missed = {name: _find_nearest(name, long, _MIN_LIKENESS_IN_ENVIRONMENT) for name in sorted(os.environ)}
-    return told + [
+    shown = sorted(name for name in in_file if _NAME.fullmatch(name))
+    sentences = [_describe_unknown(name, ".env", _find_nearest(name, known, _MIN_LIKENESS_IN_FILE)) for name in shown]
+    if len(shown) < len(in_file):
+        sentences.append("A name in .env is no setting; it is not shown here, since it may be part of a value.")
+    nearest_settings = {name: _find_nearest(name, long, _MIN_LIKENESS_IN_ENVIRONMENT) for name in sorted(os.environ)}
+    return sentences + [
         _describe_unknown(name, "the environment", nearest)
-        for name, nearest in missed.items()
+        for name, nearest in nearest_settings.items()
         if nearest and name.upper() not in known
     ]
 
@@ -269,15 +274,15 @@ def _read_env_file() -> Mapping[str, str | None]:
     return dotenv_values(_ENV_FILE, encoding=_ENCODING) if _ENV_FILE.is_file() else {}
 
 
-def _find_nearest(name: str, settings: Sequence[str], least: float) -> str | None:
-    return next(iter(get_close_matches(name.upper(), settings, 1, least)), None)
+def _find_nearest(name: str, settings: Sequence[str], min_likeness: float) -> str | None:
+    return next(iter(get_close_matches(name.upper(), settings, 1, min_likeness)), None)
 
 
-def _describe_unknown(name: str, place: str, nearest: str | None) -> str:
-    return f"{name} in {place} is no setting" + (f": did you mean {nearest}?" if nearest else ", and changes nothing.")
+def _describe_unknown(name: str, source: str, nearest: str | None) -> str:
+    return f"{name} in {source} is no setting" + (f": did you mean {nearest}?" if nearest else ", and changes nothing.")
 
 
 def _describe_setting_error(error: ErrorDetails) -> str:
     variable = ".".join(map(str, error["loc"])).upper()
-    said = error["msg"].removeprefix("Value error, ")
-    return said if said.startswith(variable) else f"{variable}: {said}"
+    message = error["msg"].removeprefix("Value error, ")
+    return message if message.startswith(variable) else f"{variable}: {message}"

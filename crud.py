@@ -1,4 +1,4 @@
-"""Users and expenses: create, read, change and remove them; nothing here commits."""
+"""Create, read, change and delete users and expenses; the route class commits."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -32,7 +32,7 @@ from values.texts import make_name_key
 
 UserRow = Row[*tuple[Any, ...]]
 SIGN_IN_FIELDS: Final = {"username": "user name", "email": "e-mail"}
-"""The fields that a user signs in with, and how a sentence names them."""
+"""The fields with which a user can sign in, and their names in sentences."""
 
 # --- Users ------------------------------------------------------------------------------------------------------------
 
@@ -56,12 +56,12 @@ _BY_NAME_OR_EMAIL: Final = select(User.id, User.username_key, User.email_key).wh
     or_(User.username_key == bindparam("username_key"), User.email_key == bindparam("email_key"))
 )
 _LOCK_LEDGER: Final = select(LedgerState.revision).where(LedgerState.owner_id == bindparam("owner")).with_for_update()
-# Foreign keys only check, so rows that refer to others are deleted before those: children first.
+# Foreign keys do not cascade, so referring tables come first.
 _OWNED_TABLES: Final = [table for table in reversed(Base.metadata.sorted_tables) if "owner_id" in table.columns]
 
 
 async def create_user(connection: AsyncConnection, data: UserCreate, password_hash: str) -> UserAnswer:
-    """Create a user and their ledger; raise AlreadyExists with a pointer for each of name and e-mail that is taken."""
+    """Create a user and their ledger; raise AlreadyExists if the user name or the e-mail is taken."""
     await refuse_taken_names(connection, data.username, data.email)
     profile = data.model_dump(exclude={"password"})
     keys = {"username_key": make_name_key(data.username), "email_key": make_name_key(data.email)}
@@ -73,7 +73,7 @@ async def create_user(connection: AsyncConnection, data: UserCreate, password_ha
 
 
 async def read_profile(connection: AsyncConnection, user_id: int) -> UserAnswer:
-    """Return a user's profile; raise InvalidToken where the account is gone."""
+    """Return a user's profile; raise InvalidToken if the account was deleted."""
     row = (await connection.execute(_PROFILE, {"user_id": user_id})).one_or_none()
     if row is None:
         raise InvalidToken
@@ -81,7 +81,7 @@ async def read_profile(connection: AsyncConnection, user_id: int) -> UserAnswer:
 
 
 async def read_user(connection: AsyncConnection, user_id: int) -> UserRow:
-    """Return a user's row with the password hash; raise InvalidToken where the account is gone."""
+    """Return a user's row with the password hash; raise InvalidToken if the account was deleted."""
     user = (await connection.execute(_PROFILE_AND_HASH, {"user_id": user_id})).one_or_none()
     if user is None:
         raise InvalidToken
@@ -89,23 +89,23 @@ async def read_user(connection: AsyncConnection, user_id: int) -> UserRow:
 
 
 async def find_user(unit: UnitOfWork, name: str) -> UserRow | None:
-    """Return the user of this user name or e-mail, with the password hash, or None."""
+    """Return the user with this user name or e-mail, with the password hash, or None."""
     connection = await unit.connection()
     return (await connection.execute(_BY_NAME, {"key": make_sign_in_key(name)})).one_or_none()
 
 
 def make_sign_in_key(name: str) -> str:
-    """Return the key by which a user name or an e-mail is found, as somebody typed it."""
+    """Return the normalised key of a user name or e-mail as it was typed."""
     return make_name_key(normalize_email(name.strip()))
 
 
 async def lock_user(
     connection: AsyncConnection, user_id: int, verified: str | None, otherwise: Exception, *, shared: bool = False
 ) -> UserRow:
-    """Lock and return a user's row; raise `otherwise` where the password hash is no longer the one that was verified.
+    """Lock and return a user's row; raise `otherwise` if the password hash is no longer the `verified` one.
 
-    None as `verified` accepts any hash. A sign-in takes a shared lock, as every foreign key to the row does, and so
-    never waits for the user's own import.
+    None as `verified` accepts any hash. Raises InvalidToken if the account was deleted. A sign-in takes a shared lock,
+    as foreign keys to the row do, so that it does not wait for the user's own import.
     """
     locked = _PROFILE_AND_HASH.with_for_update(read=shared)
     user = (await connection.execute(locked, {"user_id": user_id})).one_or_none()
@@ -117,7 +117,7 @@ async def lock_user(
 
 
 async def change_user(connection: AsyncConnection, user: UserRow, sent: Mapping[str, Any]) -> UserAnswer:
-    """Change the fields of a locked user that differ from what was sent; raise AlreadyExists as `create_user` does."""
+    """Set the sent fields of a locked user that have other values; raise AlreadyExists as `create_user` does."""
     values = {name: value for name, value in sent.items() if value != getattr(user, name)}
     if renamed := SIGN_IN_FIELDS.keys() & values.keys():
         await refuse_taken_names(connection, values.get("username"), values.get("email"), but=user.id)
@@ -133,7 +133,7 @@ async def set_password_hash(connection: AsyncConnection, user_id: int, password_
 
 
 async def delete_user(connection: AsyncConnection, user_id: int) -> None:
-    """Delete a locked user and every row that they own, in whatever table."""
+    """Delete a locked user and all rows that they own, in all tables."""
     await connection.execute(_LOCK_LEDGER, {"owner": user_id})
     for table in _OWNED_TABLES:
         await connection.execute(delete(table).where(table.c.owner_id == bindparam("owner")), {"owner": user_id})
@@ -143,7 +143,7 @@ async def delete_user(connection: AsyncConnection, user_id: int) -> None:
 async def refuse_taken_names(
     connection: AsyncConnection, username: str | None, email: str | None, *, but: int | None = None
 ) -> None:
-    """Raise AlreadyExists where another account than `but` has this user name or this e-mail."""
+    """Raise AlreadyExists if an account other than `but` has this user name or e-mail; each gives a field error."""
     keys = {"username_key": make_name_key(username or ""), "email_key": make_name_key(email or "")}
     users = [user for user in await connection.execute(_BY_NAME_OR_EMAIL, keys) if user.id != but]
     errors: list[FieldError] = [
@@ -172,15 +172,15 @@ _INSERT: Final = Prepared(
 _COUNT: Final = select(func.count()).select_from(Expense).where(_MINE)
 
 
-async def list_expenses(ledger: Ledger, asked: PageRequest) -> ExpenseList:
-    """Return one page of the expenses that match, and where the next begins."""
-    limit, clauses = asked.query.limit, list(asked.query.clauses(asked.span))
-    rows = await load_page(ledger, asked, clauses)
+async def list_expenses(ledger: Ledger, request: PageRequest) -> ExpenseList:
+    """Return one page of the matching expenses, with the cursor of the next page."""
+    limit, clauses = request.query.limit, list(request.query.clauses(request.span))
+    rows = await load_page(ledger, request, clauses)
     page = ExpenseList(items=[build_expense(row) for row in rows[:limit]], next_cursor=None)
     if len(rows) > limit:
         last = rows[limit - 1]
-        page.next_cursor = asked.write_cursor(get_column(last, asked.sort_column), get_column(last, "id"))
-    if asked.query.with_count:
+        page.next_cursor = request.write_cursor(get_column(last, request.sort_column), get_column(last, "id"))
+    if request.query.with_count:
         page.count = (await ledger.execute(_COUNT.where(*clauses))).scalar_one()
     return page
 
@@ -194,7 +194,7 @@ async def read_expense(ledger: Ledger, expense_id: int) -> ExpenseAnswer:
 
 
 async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAnswer, bool]:
-    """Record an expense; return it and whether it is new: one with a known `external_id` stays as it stands."""
+    """Record an expense; return it, and whether it is new: an existing one with this `external_id` is not changed."""
     if data.external_id is not None and (existing := await _find_by_external_id(ledger, data.external_id)):
         return existing, False
     columns = build_new_columns(ledger, data)
@@ -207,14 +207,14 @@ async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAn
 async def replace_expense(
     ledger: Ledger, expense_id: int, whole: ExpenseReplace, condition: Precondition
 ) -> ExpenseAnswer:
-    """Replace an expense; what was left out becomes null."""
+    """Replace an expense; fields that were not sent become null."""
     return await _change_fields(ledger, expense_id, whole.dump_writable(), whole.revision, condition)
 
 
 async def change_expense(
     ledger: Ledger, expense_id: int, change: ExpenseUpdate, condition: Precondition
 ) -> ExpenseAnswer:
-    """Change the fields that were sent; the same values change nothing and take no revision."""
+    """Change the fields that were sent; if no value differs, nothing is written and no revision taken."""
     return await _change_fields(ledger, expense_id, change.dump_sent(), change.revision, condition)
 
 

@@ -1,4 +1,14 @@
-"""The database: declarative base, the two engines, and the unit of work."""
+"""The database: declarative base, the two engines, and the unit of work of a request.
+
+    connection()        reads in autocommit, on a connection of the reading engine
+    begin(owner_id)     releases that connection, waits in the queue of the owner's lock (on SQLite: of the file), takes
+                          a connection of the writing engine, and begins the transaction
+    connection()        from now on the transaction's connection
+    commit()            once, at the end
+    __aexit__           rolls back what was not committed, and returns the connection and the lock
+
+Writers wait in the queue without a connection, so that the writers of one owner do not use up the pool.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
@@ -20,7 +30,7 @@ INTERRUPT_INTERVAL: Final = 0.1
 
 
 class Base(DeclarativeBase):
-    """What every table derives from; constraints are named by one convention, so that migrations can address them."""
+    """The base class of all tables; it gives constraints the names by which migrations change them."""
 
     metadata = MetaData(
         naming_convention={
@@ -34,40 +44,40 @@ class Base(DeclarativeBase):
 
 
 def now() -> datetime:
-    """Return this second, in UTC."""
+    """Return the current time in UTC, without microseconds."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 def get_inserted_id(result: CursorResult[Any]) -> int:
-    """Return the id of the one row that was inserted, into a table that numbers its rows."""
+    """Return the id that the database has given to one inserted row; raise TypeError if its table gives none."""
     key = result.inserted_primary_key
     if key is None or len(key) != 1:
         raise TypeError("this table does not number its rows")
     return int(key[0])
 
 
-# The locks of an owner that writers wait for, each with a queue of its own: the ledger's row, and the user's, which
-# some want for themselves, while a sign-in shares it with every row that refers to the user.
+# The three locks of an owner, each with its own queue: the ledger's row; the user's row, exclusively; the user's row,
+# shared, as foreign keys to it do.
 LEDGER_LOCK: Final = "ledger"
 ACCOUNT_LOCK: Final = "account"
 SESSIONS_LOCK: Final = "sessions"
 
 
 class _CountingLock(asyncio.Lock):
-    """One place at a lock, and how many wait for it."""
+    """A lock that counts the writers that wait for it."""
 
     waiting = 0
 
 
 class WriterQueue:
-    """Where writers wait for a lock before they take a connection, so that one owner cannot eat the pool."""
+    """Lets writers wait for a lock before they take a connection, at most `limit` for each lock."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._turns: WeakValueDictionary[Hashable, _CountingLock] = WeakValueDictionary()
 
     async def acquire(self, key: Hashable) -> asyncio.Lock:
-        """Wait for the turn at `key` and return it held; raise QueueFull where too many wait."""
+        """Wait for the lock of `key`, acquire and return it; raise QueueFull if `limit` writers wait already."""
         turn = self._turns.get(key)
         if turn is None:
             turn = self._turns[key] = _CountingLock()
@@ -82,7 +92,7 @@ class WriterQueue:
 
 
 class Database:
-    """The two engines on one URL: one for units of work, one in autocommit for reads."""
+    """The two engines of one URL: one for transactions, and one in autocommit for reads."""
 
     def __init__(self, settings: Settings) -> None:
         self.is_embedded = settings.is_embedded
@@ -92,7 +102,7 @@ class Database:
 
     @property
     def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
-        """The engine of the units of work and that of the reads."""
+        """The engine of transactions and the engine of reads."""
         return self._work, self._read
 
     def new_unit(self, deadline: float | None = None) -> "UnitOfWork":
@@ -100,13 +110,13 @@ class Database:
         return UnitOfWork(self._work, self._read, self._queue, is_single_writer=self.is_embedded, deadline=deadline)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         for engine in self.engines:
             await engine.dispose()
 
 
 class UnitOfWork:
-    """What one request asks of the database: reads in autocommit, then at most one transaction, committed once."""
+    """The database work of one request: reads in autocommit, then at most one transaction, committed once."""
 
     def __init__(
         self,
@@ -129,15 +139,15 @@ class UnitOfWork:
         self._turn: asyncio.Lock | None = None
 
     async def __aenter__(self) -> Self:
-        """Open it; nothing is taken before it is needed."""
-        # MySQL ends a statement that takes too long by itself. SQLite works in a thread, which no cancellation
-        # reaches, and a connection is not closed before its statement has ended.
+        """Start the timer of the deadline; connections and locks are taken when they are needed."""
+        # MySQL stops a long statement itself. SQLite runs in a thread, which cannot be cancelled, and a connection
+        # cannot be closed before its statement ends; so its statement is interrupted at the deadline.
         if self._deadline is not None and self._is_single_writer:
             self._alarm = asyncio.get_running_loop().call_at(self._deadline, self._interrupt)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Roll back what was not committed and give everything back."""
+        """Roll back what was not committed; return the connections and the lock."""
         if self._alarm is not None:
             self._alarm.cancel()
         try:
@@ -151,7 +161,7 @@ class UnitOfWork:
                 self._turn = None
 
     def _interrupt(self) -> None:
-        # Once more in a moment: it may have come between two statements.
+        # Repeat: the interrupt may have come between two statements.
         self._alarm = asyncio.get_running_loop().call_later(INTERRUPT_INTERVAL, self._interrupt)
         for connection in (self._reading, self._writing):
             if connection is not None and not connection.closed and not connection.invalidated:
@@ -159,7 +169,7 @@ class UnitOfWork:
                 self._interruptions.append(asyncio.create_task(driver.interrupt()))  # type: ignore[union-attr]  # aiosqlite's
 
     async def connection(self) -> AsyncConnection:
-        """Return the connection for reads: in autocommit before the transaction begins, the transaction's own after."""
+        """Return the connection for reads: in autocommit, or the transaction's once it has begun."""
         if self._writing is not None:
             return self._writing
         if self._reading is None:
@@ -167,7 +177,10 @@ class UnitOfWork:
         return self._reading
 
     async def begin(self, owner_id: int | None = None, lock: str = LEDGER_LOCK) -> AsyncConnection:
-        """Begin the transaction, once it is this writer's turn at a lock of the owner's (at the file on SQLite)."""
+        """Wait in the queue of the owner's `lock` (on SQLite: of the file), then begin the transaction.
+
+        Returns the transaction's connection, at once if it has begun already. Raises QueueFull.
+        """
         if self._writing is None:
             await self.release()
             if self._is_single_writer or owner_id is not None:
@@ -180,34 +193,34 @@ class UnitOfWork:
     async def begin_separate(
         self, owner_id: int | None = None, lock: str = LEDGER_LOCK
     ) -> AsyncIterator[AsyncConnection]:
-        """Begin a transaction aside, committed at the end: for a trace that outlives the failure of what left it.
+        """Run a separate transaction, committed at the end: its changes stay even if the request fails.
 
-        Raises RuntimeError where this unit's own has begun: on SQLite it would wait for itself.
+        Raises RuntimeError if this unit's transaction has begun: on SQLite it would wait for itself.
         """
         if self._writing is not None:
             raise RuntimeError("what is to last is written before the transaction begins")
         await self.release()
-        aside = UnitOfWork(
+        separate = UnitOfWork(
             self._work, self._read, self._queue, is_single_writer=self._is_single_writer, deadline=self._deadline
         )
-        async with aside as unit:
+        async with separate as unit:
             yield await unit.begin(owner_id, lock)
             await unit.commit()
 
     async def release(self) -> None:
-        """Give the reading connection back: nobody holds one while hashing or waiting for a turn."""
+        """Return the reading connection to its pool, before hashing a password or waiting for a lock."""
         if self._reading is not None:
             connection, self._reading = self._reading, None
             await connection.close()
 
     async def commit(self) -> None:
-        """Commit what was begun; raise CommitLost where nobody can tell whether it happened."""
+        """Commit the transaction, if any; raise CommitLost if the connection was lost and the outcome is unknown."""
         if self._writing is None:
             return
         try:
             await self._writing.commit()
         except BaseException as error:
-            # For SQLAlchemy the transaction has ended, though it may still be open: nobody gets this connection again.
+            # For SQLAlchemy the transaction has ended, but it may still be open: the connection is not used again.
             await self._writing.invalidate()
             if is_commit_refused(error):
                 raise
@@ -215,7 +228,7 @@ class UnitOfWork:
 
 
 async def _roll_back(connection: AsyncConnection) -> None:
-    # The pools do not reset what comes back (a ROLLBACK each time costs a round trip), so a failed one is thrown away.
+    # The pools do not reset returned connections (a ROLLBACK costs a round trip), so a failed one is discarded.
     try:
         if connection.in_transaction():
             await connection.rollback()

@@ -1,4 +1,4 @@
-"""The application: its wiring, and nothing else."""
+"""The application: builds the services, the middleware and the routers, and starts uvicorn."""
 
 import signal
 import sys
@@ -33,7 +33,7 @@ from users.throttle import Throttle
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Build the service for these settings."""
+    """Build the application; its services are built when it starts, and closed when it stops."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(UnexpectedErrorMiddleware),
         ],
     )
-    # The busiest first: routes are tried in order.
+    # The most frequently used first, because routes are tried in order.
     for router in (
         expenses.router,
         expenses.bulk_router,
@@ -86,13 +86,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _build_proxy_middleware(settings: Settings) -> list[Middleware]:
-    # Whoever else sends X-Forwarded-For could make up an address for each attempt at a password.
-    trusted = [spelling for proxy in settings.trusted_proxies for spelling in (proxy, *_map_to_ipv6(proxy))]
+    # Only of trusted proxies: another client could send a new X-Forwarded-For with each attempt at a password.
+    trusted = [network for proxy in settings.trusted_proxies for network in (proxy, *_map_to_ipv6(proxy))]
     return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
 
 
 def _map_to_ipv6(proxy: str) -> list[str]:
-    # A server that listens on IPv6 sees an IPv4 address as one of these (RFC 4291 section 2.5.5.2).
+    # A server that listens on IPv6 sees IPv4 addresses as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2).
     network = ip_network(proxy)
     return [f"::ffff:{network.network_address}/{network.prefixlen + 96}"] if network.version == 4 else []  # noqa: PLR2004
 
@@ -101,10 +101,10 @@ settings = load_settings()
 app = create_app(settings)
 
 if __name__ == "__main__":
-    # uvicorn ends in order and then raises the signal again, which would make an orderly end look like a crash.
+    # uvicorn shuts down cleanly and then raises SIGTERM again; with this handler the exit code is 0.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Our own log of requests stands in for the access log, which holds what people search their expenses for.
-    # There are no websockets: asking for one would be answered below the application.
+    # No access log: it contains query strings, so what users search for; infra/log.py logs requests without them.
+    # No websockets: uvicorn would answer such a request itself, without the application.
     uvicorn.run(
         app,
         host=settings.host,

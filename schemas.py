@@ -1,4 +1,7 @@
-"""What goes over the wire: one family of shapes per noun, strict on the way in, complete on the way out."""
+"""Schemas of users, categories and expenses: requests are strict, answers are complete.
+
+Each noun has a family of them: X is the answer, XCreate a POST, XReplace a PUT, XUpdate a PATCH, XList a list.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -119,9 +122,10 @@ class AccountDeletion(RequestModel):
 class SignIn(RequestModel):
     """The password form of OAuth2 (RFC 6749 section 4.3); every other field is ignored, as its section 3.2 says."""
 
-    # To name an unknown one would echo what was sent: the rest of a password with an unescaped `&`, or a body in JSON.
+    # An error about an unknown field would show its name, which may be the rest of a password with an unescaped `&`, or
+    # a JSON body.
 
-    # An empty field of a form is one that was not sent.
+    # Here `minLength` is for the document only: FastAPI treats an empty field of a form as missing.
     username: Annotated[
         str,
         Field(
@@ -250,7 +254,7 @@ class ExpenseCreate(_ExpenseFields):
 
     @classmethod
     def takes_default_currency(cls, body: Mapping[str, Any]) -> bool:
-        """Whether it is a new expense for sure: one with a known `external_id` may be in another currency."""
+        """Whether it has no `external_id`: that may belong to an existing expense in another currency."""
         external_id = body.get("external_id")
         return not (isinstance(external_id, str) and external_id.strip())
 
@@ -284,7 +288,7 @@ class ExpenseUpdate(_WithReadOnlyExpenseFields, _ExpenseFields):
 class Expense:
     """An expense; a negative amount is a refund."""
 
-    # A dataclass, because a page makes up to 200 of these: a model takes eight times as long to make.
+    # A dataclass, because a page has up to 200 of these, and a pydantic model takes eight times as long to build.
     __pydantic_config__: ClassVar[ConfigDict] = with_example(
         id=7,
         amount="12.50",
