@@ -1,4 +1,4 @@
-"""The keys that sign tokens: from the settings, or from a file beside an embedded database."""
+"""The keys that sign tokens: from the settings, or from a generated file beside an embedded database."""
 
 import os
 import secrets
@@ -9,17 +9,17 @@ from typing import Final
 
 from config import SECRET_BYTES, Settings
 
-# So long a worker waits for the secret that another one is writing, which takes a moment.
+# How long a worker waits for the secret that another worker is writing.
 MAX_SECRET_SECONDS: Final = 1.0
 
 
 def load_signing_keys(settings: Settings) -> tuple[str, ...]:
     """Return the key that signs and, if it is set, the previous one, which only verifies.
 
-    An embedded database has its key in a file beside it, which is made when it is first asked for.
+    Without SECRET_KEY the key is read from a file beside the embedded database, which is created if it is missing.
     """
-    given = [key.get_secret_value() for key in (settings.secret_key, settings.secret_key_previous) if key]
-    return tuple(given) if settings.secret_key else (_load_embedded_key(settings), *given)
+    configured = [key.get_secret_value() for key in (settings.secret_key, settings.secret_key_previous) if key]
+    return tuple(configured) if settings.secret_key else (_load_embedded_key(settings), *configured)
 
 
 def _load_embedded_key(settings: Settings) -> str:
@@ -27,36 +27,37 @@ def _load_embedded_key(settings: Settings) -> str:
 
 
 def load_or_create_secret(path: Path) -> str:
-    """Return the secret in `path`, making it first where there is none.
+    """Return the secret in `path`; generate it first if the file does not exist.
 
-    The file (mode 0600) is written aside and linked into place, so that two workers that start together agree.
+    The file (mode 0600) is written under a temporary name and linked to `path`, so that of two workers that start
+    together both use the secret of the first.
     """
     if not path.exists():
-        aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         try:
-            _write_new_secret(aside)
+            _write_new_secret(temporary)
             with suppress(FileExistsError):
-                _place_secret(aside, path)
+                _place_secret(temporary, path)
         finally:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     return _read_secret(path)
 
 
 def _write_new_secret(path: Path) -> None:
-    """Write a secret into a file of its own; raise FileExistsError where there is one already."""
+    """Write a secret into a new file; raise FileExistsError if the file exists."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(SECRET_BYTES))
         file.flush()
         os.fsync(file.fileno())
 
 
-def _place_secret(aside: Path, path: Path) -> None:
+def _place_secret(temporary: Path, path: Path) -> None:
     try:
-        os.link(aside, path)
+        os.link(temporary, path)
     except FileExistsError:
         raise
     except (OSError, AttributeError):
-        # Neither exFAT nor Android has hard links. The worker that creates the file writes it, the others wait for it.
+        # exFAT and Android have no hard links: one worker creates and writes the file, the others wait for its content.
         _write_new_secret(path)
 
 

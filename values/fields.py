@@ -20,12 +20,12 @@ LARGEST_ID: Final = 2**63 - 1
 _WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,39}")
 
 
-def make_validator(read: Callable[[Any], T]) -> Callable[[Any], T]:
+def make_validator(parse: Callable[[Any], T]) -> Callable[[Any], T]:
     """Make a pydantic validator from a parser of money or periods: its errors become field errors."""
 
     def validate(value: object) -> T:
         try:
-            return read(value)
+            return parse(value)
         except (money.AmountError, periods.PeriodError) as error:
             raise invalid_value(error.code, str(error)) from None
 
@@ -44,13 +44,13 @@ class OmittableSchema:
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Remove null from `anyOf`."""
-        described = handler(schema)
-        choices = [choice for choice in described.pop("anyOf", []) if choice != {"type": "null"}]
-        return described | (choices[0] if len(choices) == 1 else {"anyOf": choices})
+        json_schema = handler(schema)
+        choices = [choice for choice in json_schema.pop("anyOf", []) if choice != {"type": "null"}]
+        return json_schema | (choices[0] if len(choices) == 1 else {"anyOf": choices})
 
 
 def parse_whole_number(value: object) -> object:
-    """Return the integer of a query string's digits; leave other values for pydantic to refuse."""
+    """Return digits of a query string as an integer, and any other value unchanged, so that pydantic refuses it."""
     return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
 
 
@@ -116,7 +116,7 @@ PositiveAmountText = Annotated[str, WithJsonSchema({"type": "string", "pattern":
 TotalText = Annotated[str, WithJsonSchema({"type": "string", "pattern": _DECIMAL.replace("{1,12}", "+")})]
 """A sum in an answer, which may have more digits than a single amount."""
 CURRENCY_DESCRIPTION: Final = "ISO 4217 code, in any case; [`GET /currencies`](currencies) lists them."
-"""The link is relative, so that it leads to the list from /docs and /redoc, below any path."""
+"""The link is relative, so that it works from /docs and /redoc also below a root path."""
 Currency = TypeAliasType(
     "Currency",
     Annotated[
@@ -125,7 +125,11 @@ Currency = TypeAliasType(
         WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "description": CURRENCY_DESCRIPTION}),
     ],
 )
-"""A currency in a request. The document does not list all codes: a typed client could not send back what it read."""
+"""A currency in a request.
+
+The document has no enum of the codes: the currency of an answer is a plain string, which a typed client could not send
+back.
+"""
 CurrencyCode = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"})]
 """A currency in an answer."""
 Day = Annotated[

@@ -1,4 +1,12 @@
-"""Origins of web pages: read as people write them, and spelled as browsers send them."""
+"""Origins of web pages: parsed as people write them, returned as browsers send them.
+
+    HTTPS://App.example.com:443/    https://app.example.com
+    http://localhost:5173           http://localhost:5173
+    https://bücher.example          https://xn--bcher-kva.example
+    http://[2001:DB8:0::1]          http://[2001:db8::1]
+
+CORS compares them as text, so they must be equal letter by letter.
+"""
 
 import re
 from ipaddress import AddressValueError, IPv6Address
@@ -15,16 +23,16 @@ _LARGEST_PORT: Final = 65_535
 
 
 def parse_origin(text: str) -> str:
-    """Return an origin as browsers send it (RFC 6454 section 6.2); raise ValueError where none sends this.
+    """Return an origin as browsers send it (RFC 6454 section 6.2); raise ValueError if the text is not an origin.
 
-    The host is in lower case and ASCII (RFC 5891), a port that the scheme implies is left out.
+    The host becomes lower case and ASCII (RFC 5891); the default port of the scheme is left out.
     """
     parts = _ORIGIN.fullmatch(text.strip().lower())
     if parts is None or int(parts["port"] or 0) > _LARGEST_PORT:
         raise ValueError("no origin")
     port = int(parts["port"]) if parts["port"] else _DEFAULT_PORTS.get(parts["scheme"])
-    shown = "" if port == _DEFAULT_PORTS.get(parts["scheme"]) else f":{port}"
-    return f"{parts['scheme']}://{_encode_host(parts['host'])}{shown}"
+    port_suffix = "" if port == _DEFAULT_PORTS.get(parts["scheme"]) else f":{port}"
+    return f"{parts['scheme']}://{_encode_host(parts['host'])}{port_suffix}"
 
 
 def _encode_host(host: str) -> str:
@@ -33,7 +41,7 @@ def _encode_host(host: str) -> str:
             return f"[{IPv6Address(host[1:-1]).compressed}]"
         except AddressValueError:
             raise ValueError("no IPv6 address") from None
-    # As browsers do, and not by the stricter rules for registering a name, which know neither emoji nor underscores.
+    # Browsers map names by UTS 46 without its STD3 rules, which refuse underscores.
     mapped = host if host.isascii() else idna.uts46_remap(host, std3_rules=False, transitional=False)
     if not _HOST.fullmatch(mapped):
         raise ValueError("no host name")

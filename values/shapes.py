@@ -1,4 +1,14 @@
-"""Base classes of all schemas: of what clients send (strict) and of what they get (complete)."""
+"""Base classes of the schemas.
+
+    RequestModel                    types are strict, and unknown fields are refused
+        WithAmount                  an amount and a currency, whose decimals the amount must fit
+        WithIgnoredFields           `id`, `created_at` and `updated_at` may be sent back, and are ignored
+            WithReadOnlyFields      `revision` may be sent back too, and must then equal the row's
+        PageQuery                   `limit`, `cursor` and `with_count`
+    ResponseModel                   every field is present, unless the class has OMITS_DEFAULTS
+
+So a client can change a row as it has read it, and send all of it back.
+"""
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal
@@ -12,7 +22,7 @@ from values.fields import BooleanParameter, CursorText, IgnoredField, Omittable,
 
 
 def with_example(**fields: JsonValue) -> ConfigDict:
-    """Return the model_config with which the OpenAPI document shows these fields as the schema's example."""
+    """Return a model_config that gives the schema these fields as its example in the OpenAPI document."""
     return ConfigDict(json_schema_extra={"example": fields})
 
 
@@ -43,12 +53,13 @@ class WithAmount(RequestModel):
 
     @classmethod
     def list_unfit_amounts(cls, body: object, default: str, errors: Collection[FieldError]) -> list[FieldError]:
-        """Return what is wrong with the amount of a refused body in the account's `default` currency, if anything.
+        """Return the error of an amount with more decimals than the account's `default` currency, if any.
 
-        A body is validated before that currency is looked at, so this is what `errors`, found in the body, leave out.
+        Validation does not know the account's currency, so this error may be missing from the `errors` of an invalid
+        body without a currency.
         """
-        refused = {error.location.get("pointer") for error in errors}
-        if not isinstance(body, dict) or "currency" in body or "/amount" in refused or "amount" not in body:
+        pointers = {error.location.get("pointer") for error in errors}
+        if not isinstance(body, dict) or "currency" in body or "/amount" in pointers or "amount" not in body:
             return []
         try:
             money.to_thousandths(money.parse_amount(body["amount"]), default)
@@ -101,4 +112,4 @@ class ResponseModel(BaseModel):
 
 
 OMITS_DEFAULTS: Final = ConfigDict(json_schema_serialization_defaults_required=False)
-"""The model_config of answers whose fields with a default may be absent."""
+"""The model_config of answers in which a field that has a default may be absent."""

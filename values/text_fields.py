@@ -24,8 +24,8 @@ from values.texts import (
 
 T = TypeVar("T")
 
-# No e-mail is ever sent, so an address at home (`ada@nas.local`) or under test (`ada@x.test`) is as good as any. The
-# library has no argument for the former; its documentation says to change this list.
+# No e-mail is ever sent, so addresses in a home network (`ada@nas.local`) and of tests (`ada@x.test`) are accepted too.
+# The library has no argument for `.local`; its documentation says to change this list.
 SPECIAL_USE_DOMAIN_NAMES.clear()
 
 # C0 control characters except tab, newline and carriage return, then DEL and C1: invisible, and harmful in logs, CSV
@@ -62,18 +62,18 @@ def refuse_surrogates(value: str) -> str:
 def make_text_validator(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
     """Make the validator of a text of several lines: it trims, applies NFC, and checks the length.
 
-    The length of the `key` that is stored is checked too. CRLF and CR are read as a newline.
+    CRLF and CR become a newline. If `key` is given, it makes the search key of the text, whose length is checked too.
     """
 
     def validate(value: str) -> str:
-        read = _CARRIAGE_RETURN.sub("\n", value) if "\r" in value else value
-        if len(read.strip()) > longest * MAX_CODE_POINTS_COMPOSED:
+        text = _CARRIAGE_RETURN.sub("\n", value) if "\r" in value else value
+        if len(text.strip()) > longest * MAX_CODE_POINTS_COMPOSED:
             raise invalid_value("too_long", f"Send at most {longest} characters.")
-        trimmed = unicodedata.normalize("NFC", refuse_surrogates(read).strip()).strip()
-        if _CONTROLS.search(read):
+        trimmed = unicodedata.normalize("NFC", refuse_surrogates(text).strip()).strip()
+        if _CONTROLS.search(text):
             raise invalid_value("malformed", "Leave out control characters.")
         _check_length(trimmed, shortest, longest)
-        # A few characters become up to eighteen when folded; the key of a text of them would not fit its column.
+        # A few characters become up to 18 in the key; the key of a text of them would not fit its column.
         if key and len(key(trimmed)) > longest * KEY_GROWTH:
             raise invalid_value("too_long", "Send fewer characters: some of these stand for many letters each.")
         return trimmed
@@ -82,7 +82,7 @@ def make_text_validator(shortest: int, longest: int, key: Callable[[str], str] |
 
 
 def make_line_validator(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
-    """Make the validator of a text of one line: as that of any text, but without a line end, also at its ends."""
+    """Make the validator of a text of one line: it refuses line ends too, also before and after the text."""
     validate_text = make_text_validator(shortest, longest, key)
 
     def validate(value: str) -> str:
@@ -107,7 +107,7 @@ def _refuse_line_ends(value: str) -> None:
 
 
 def _trim_line(value: str) -> str:
-    """Return a name or an address without the spaces around it, or refuse one that is not of one line."""
+    """Return a user name or e-mail without spaces around it; refuse line ends and control characters."""
     if _CONTROLS.search(value):
         raise invalid_value("malformed", "Leave out control characters.")
     _refuse_line_ends(value)
@@ -129,9 +129,9 @@ def _check_color(value: str) -> str:
 
 
 def _parse_email(text: str) -> str:
-    """Return an e-mail address in the one spelling that is stored (RFC 5891); raise EmailNotValidError for any other.
+    """Return the normal form of an e-mail address (RFC 5891); raise EmailNotValidError if the text is not one.
 
-    Only its syntax is looked at: RFC 5321 lets a domain have no dot, or be an IP address in brackets.
+    Only the syntax is checked. By RFC 5321 a domain may have no dot, or be an IP address in brackets.
     """
     parsed = validate_email(text, check_deliverability=False, globally_deliverable=False, allow_domain_literal=True)
     return str(parsed.normalized)
@@ -151,7 +151,7 @@ def _check_email(value: str) -> str:
     try:
         email = _parse_email(_trim_line(value))
     except EmailNotValidError:
-        # The library's own sentences quote the address.
+        # The library's own messages contain the address.
         raise invalid_value("malformed", "This is not an e-mail address.") from None
     if len(make_name_key(email)) > EMAIL_LENGTH * KEY_GROWTH:
         raise invalid_value("too_long", f"Send at most {EMAIL_LENGTH} characters.")
@@ -167,13 +167,13 @@ class NullableTextSchema:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Replace the pattern for at least one visible character, and remove `minLength`."""
-        described = handler(schema)
-        for choice in described.get("anyOf", []):
+        """Replace the pattern that requires a visible character, and remove `minLength`."""
+        json_schema = handler(schema)
+        for choice in json_schema.get("anyOf", []):
             if choice.get("pattern") == NON_BLANK_LINE_PATTERN:
                 choice["pattern"] = _LINE_PATTERN
                 del choice["minLength"]
-        return described
+        return json_schema
 
 
 Email = Annotated[
