@@ -1,10 +1,10 @@
 """Changes of expenses, checked in memory before any of them is written.
 
     load_plan                reads the expenses and categories that the changes name, in a few statements
-    create, change, delete   check one change against the state that those before it left, and plan it
-    write                    writes all that was planned, in a few statements and one for each changed expense
+    create, change, delete   check one change against the rows as the earlier changes leave them, and plan its writes
+    write                    writes all planned changes: a few statements, and one for each changed expense
 
-PUT, PATCH and every operation of a batch go this way, so that all of them mean the same.
+PUT, PATCH and every operation of a batch use this code, so that they have the same rules.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,7 +24,7 @@ from schemas import ExpenseCreate
 from values.texts import make_name_key
 
 Columns = dict[str, Any]
-"""The columns of one expense by their names, and `category`: the name of its category."""
+"""The columns of one expense by name, and `category`: the name of its category."""
 
 _MINE: Final = Expense.owner_id == bindparam("owner")
 _SELECT_LIVE: Final = select_expenses(Expense)
@@ -36,7 +36,7 @@ _SELECT_BY_REVISION: Final = (
 
 @dataclass(slots=True)
 class ExpensePlan:
-    """The expenses as the changes planned so far leave them, and what is to be written in the end."""
+    """The expenses as the planned changes leave them, and the rows to write."""
 
     ledger: Ledger
     rows: dict[int, Columns]
@@ -44,24 +44,24 @@ class ExpensePlan:
     by_external_id: dict[str, Columns]
     """Expenses by external id: live, new, or in the trash."""
     categories: dict[str, tuple[int, str]]
-    """The id and the spelling of each category, by the key of its name."""
+    """Id and stored name of each category, by the key of its name."""
     remaining_categories: int
     """How many more categories the account may have."""
     new_categories: dict[str, str] = field(default_factory=dict)
-    """The spelling of each category to create, by the key of its name."""
+    """Name of each category to create, by the key of the name."""
     created: list[Columns] = field(default_factory=list)
     changed: dict[int, Columns] = field(default_factory=dict)
     deleted: list[int] = field(default_factory=list)
 
     @property
     def _planned_revision(self) -> int:
-        # The ledger is locked, so no other transaction can take this revision first.
+        # The ledger is locked, so no other transaction can take this revision.
         return self.ledger.revision + 1
 
     def create(self, data: ExpenseCreate) -> tuple[Columns, bool]:
-        """Plan a new expense; return it and True, or the one that has its `external_id` already and False."""
+        """Plan a new expense; return it and True, or the existing one with its `external_id` and False."""
         if data.external_id is not None and (existing := self.by_external_id.get(data.external_id)):
-            # The id of a new expense is filled in when it is written; no other change can name that expense.
+            # A new expense gets its id when it is written, so its row is returned itself instead of a copy.
             return (existing if existing["id"] is None else dict(existing)), False
         self.ledger.refuse_too_many(len(self.created) + 1 - len(self.deleted))
         row = build_new_columns(self.ledger, data) | {"id": None, "revision": self._planned_revision}
@@ -72,7 +72,7 @@ class ExpensePlan:
         return row, True
 
     def change(self, row: Columns, sent: Mapping[str, Any]) -> Columns:
-        """Plan to change the fields that were sent; return the row as it then is. Equal values change nothing."""
+        """Plan to change the fields that were sent; return the changed row. If no value differs, nothing is planned."""
         values = build_columns(sent) | build_money_columns(row, sent)
         if "external_id" in sent:
             values["external_id"] = self._check_external_id(row, sent["external_id"])
@@ -94,7 +94,7 @@ class ExpensePlan:
         self.deleted.append(row["id"])
 
     async def write(self) -> None:
-        """Write what was planned, and fill in the ids of new expenses."""
+        """Write the planned changes, and set the ids of new expenses."""
         if self.deleted:
             await trash.move_to_trash(self.ledger, len(self.deleted), Expense.id.in_(self.deleted))
         if not (self.created or self.changed):
@@ -106,13 +106,13 @@ class ExpensePlan:
             await self.ledger.execute(update(Expense).where(_MINE, Expense.id == expense_id).values(values))
         if self.created:
             await self.ledger.insert_all(Expense, [_resolve_category(row, category_ids) for row in self.created])
-            written = await self.ledger.fetch_all(_SELECT_BY_REVISION, revision=revision)
-            new_ids = [row.id for row in written if row.id not in self.changed]
+            rows = await self.ledger.fetch_all(_SELECT_BY_REVISION, revision=revision)
+            new_ids = [row.id for row in rows if row.id not in self.changed]
             for row, expense_id in zip(self.created, new_ids, strict=True):
                 row["id"] = expense_id
 
     async def _create_categories(self) -> dict[str, int]:
-        """Create the new categories; return the id of every category that a row names, by the key of its name."""
+        """Create the new categories; return the ids of these and of the loaded ones, by the key of their name."""
         new: dict[str, tuple[int, str]] = {}
         if self.new_categories:
             new = await categories.create_categories(self.ledger, list(self.new_categories.values()))
@@ -125,7 +125,7 @@ class ExpensePlan:
                 self.by_external_id[changed["external_id"]] = row
 
     def _find_category(self, name: str | None) -> str | None:
-        """Return the spelling of the category of this name; a new one is created when the plan is written."""
+        """Return the stored name of the category; plan to create it if there is none."""
         if name is None:
             return None
         key = make_name_key(name)
@@ -135,21 +135,21 @@ class ExpensePlan:
             raise categories.too_many_categories_problem("/category")
         return self.new_categories.setdefault(key, name)
 
-    def _check_external_id(self, row: Columns, wanted: str | None) -> str | None:
-        if wanted not in {None, row["external_id"]} and (existing := self.by_external_id.get(str(wanted))):
+    def _check_external_id(self, row: Columns, external_id: str | None) -> str | None:
+        if external_id not in {None, row["external_id"]} and (existing := self.by_external_id.get(str(external_id))):
             raise external_id_taken_problem(existing["id"], is_deleted=existing.get("deleted_at") is not None)
-        return wanted
+        return external_id
 
 
 async def load_plan(ledger: Ledger, ids: AbstractSet[int], bodies: Collection[Mapping[str, Any]]) -> ExpensePlan:
-    """Load the live expenses of these ids, and the expenses and categories that the bodies name."""
+    """Load the live expenses with these ids, and the expenses and categories that the bodies name."""
     rows = await _load_by_id(ledger, ids)
     external_ids = {body["external_id"] for body in bodies if body.get("external_id") is not None}
     by_external_id = await _load_by_external_id(ledger, rows, external_ids)
     keys = {make_name_key(body["category"]) for body in bodies if body.get("category") is not None}
-    found = await categories.find_categories(ledger, keys)
-    remaining = await categories.count_remaining(ledger) if keys - found.keys() else 0
-    return ExpensePlan(ledger, rows, by_external_id, found, remaining)
+    existing = await categories.find_categories(ledger, keys)
+    remaining = await categories.count_remaining(ledger) if keys - existing.keys() else 0
+    return ExpensePlan(ledger, rows, by_external_id, existing, remaining)
 
 
 async def _load_by_id(ledger: Ledger, ids: AbstractSet[int]) -> dict[int, Columns]:
@@ -160,22 +160,26 @@ async def _load_by_id(ledger: Ledger, ids: AbstractSet[int]) -> dict[int, Column
 async def _load_by_external_id(
     ledger: Ledger, loaded: Mapping[int, Columns], external_ids: AbstractSet[str]
 ) -> dict[str, Columns]:
-    """Return the expenses of these external ids, and those of the loaded rows; the same row is the same object."""
-    by_id = {row["external_id"]: row for row in loaded.values() if row["external_id"] is not None}
+    """Return by external id the loaded rows, and the expenses with these external ids, live or in the trash.
+
+    A loaded row is the same object here, so that a planned change is seen in both. Expired expenses are deleted.
+    """
+    by_external_id = {row["external_id"]: row for row in loaded.values() if row["external_id"] is not None}
     for statement, table in ((_SELECT_LIVE, Expense), (_SELECT_TRASHED, TrashedExpense)):
-        wanted = external_ids - by_id.keys()
-        rows = await ledger.fetch_all(statement.where(table.external_id.in_(wanted))) if wanted else []
-        by_id |= {row.external_id: row._asdict() for row in rows}
-    expired = {row["id"] for row in by_id.values() if row.get("deleted_at", ledger.instant) < ledger.trash_start}
+        missing = external_ids - by_external_id.keys()
+        rows = await ledger.fetch_all(statement.where(table.external_id.in_(missing))) if missing else []
+        by_external_id |= {row.external_id: row._asdict() for row in rows}
+    all_rows = by_external_id.values()
+    expired = {row["id"] for row in all_rows if row.get("deleted_at", ledger.instant) < ledger.trash_start}
     if expired:
         await trash.delete_expired(ledger, expired)
-    return {external_id: row for external_id, row in by_id.items() if row["id"] not in expired}
+    return {external_id: row for external_id, row in by_external_id.items() if row["id"] not in expired}
 
 
 def _resolve_category(columns: Columns, category_ids: Mapping[str, int]) -> Columns:
-    """Return the columns to write: the id of the category in place of its name."""
-    written = {name: value for name, value in columns.items() if name not in {"id", "category"}}
+    """Return the columns to write: without the id, and with the id of the category instead of its name."""
+    resolved = {name: value for name, value in columns.items() if name not in {"id", "category"}}
     if "category" in columns:
         name = columns["category"]
-        written["category_id"] = None if name is None else category_ids[make_name_key(name)]
-    return written
+        resolved["category_id"] = None if name is None else category_ids[make_name_key(name)]
+    return resolved

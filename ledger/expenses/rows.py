@@ -1,8 +1,13 @@
-"""How an expense is read from its columns, live or in the trash, and which columns its fields are written to.
+"""Converts between the fields of an expense and its columns, live or in the trash.
 
-The fields of `schemas.Expense` are the one list of what an expense has, and in which order it is selected. A field is
-stored in the column of its name, but for `date` (spent_on) and `category` (category_id). So a new field takes five
-edits: a migration, `models.ExpenseColumns`, `schemas.Expense`, the body that it is sent in beside it, and a test.
+    field           column
+    date            spent_on
+    category        category_id; the name is selected from categories
+    description     description, and description_key for searching
+    every other     the column of the same name
+
+The fields of `schemas.Expense` are the only list of them, in the order in which they are selected. So a new field takes
+five edits: a migration, `models.ExpenseColumns`, `schemas.Expense`, the request body in the same module, and a test.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,16 +27,18 @@ from values.field_errors import field_error
 from values.texts import make_text_key
 
 _COLUMN_NAMES: Final = {"date": "spent_on"}
-# What only expenses in the trash have comes last.
-_COLUMNS: Final = [_COLUMN_NAMES.get(it.name, it.name) for it in fields(ExpenseAnswer) if it.name != "deleted_at"]
+# `deleted_at`, which only the trash has, is selected last.
+_COLUMNS: Final = [
+    _COLUMN_NAMES.get(field.name, field.name) for field in fields(ExpenseAnswer) if field.name != "deleted_at"
+]
 _AMOUNT: Final = _COLUMNS.index("amount")
 _CURRENCY: Final = _COLUMNS.index("currency")
-# Their columns depend on other rows, or on each other.
+# `build_columns` leaves these out: their columns depend on other rows, or on each other.
 _RESOLVED_FIELDS: Final = frozenset({"amount", "currency", "category", "external_id"})
 
 
 def select_expenses(table: type[Expense | TrashedExpense], *more: Any) -> Select[*tuple[Any, ...]]:
-    """Return the SELECT of the owner's expenses in a table, a column for each field of the answer, and then `more`."""
+    """Return the SELECT of the owner's expenses in a table: a column for each field of the answer, then `more`."""
     columns = [Category.name.label(name) if name == "category" else getattr(table, name) for name in _COLUMNS]
     return (
         select(*columns, *more)
@@ -41,24 +48,24 @@ def select_expenses(table: type[Expense | TrashedExpense], *more: Any) -> Select
 
 
 def get_column(row: Sequence[Any], name: str) -> Any:  # noqa: ANN401
-    """Return the value of a column of a row of `select_expenses`."""
+    """Return the value of a column, from a row of `select_expenses`."""
     return row[_COLUMNS.index(name)]
 
 
 def build_expense(row: Sequence[Any]) -> ExpenseAnswer:
-    """Return the expense of a row of `select_expenses`; `more` was nothing, or `deleted_at`."""
+    """Build the answer from a row of `select_expenses`, whose `more` is nothing or `deleted_at`."""
     values = list(row)
     values[_AMOUNT] = money.write_amount(values[_AMOUNT], values[_CURRENCY])
     return ExpenseAnswer(*values)
 
 
 def build_expense_from_columns(columns: Mapping[str, Any]) -> ExpenseAnswer:
-    """Return the expense of these columns by their names, with the name of its category as `category`."""
+    """Build the answer from columns by name; `category` is the name of the category."""
     return build_expense([*(columns[name] for name in _COLUMNS), columns.get("deleted_at")])
 
 
 def build_new_columns(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
-    """Return the columns of a new expense, except category and revision."""
+    """Return the columns of a new expense, except its category and revision."""
     currency = data.currency or ledger.owner.currency
     sent = {name: getattr(data, name) for name in type(data).model_fields}
     return {
@@ -72,7 +79,7 @@ def build_new_columns(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
 
 
 def build_columns(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that fields are written to, but for the amount, the currency, the category and the own id."""
+    """Return the columns of the sent fields, except amount, currency, category and external id."""
     columns = {_COLUMN_NAMES.get(name, name): value for name, value in sent.items() if name not in _RESOLVED_FIELDS}
     if "description" in columns:
         columns["description_key"] = columns["description"] and make_text_key(columns["description"])
@@ -80,7 +87,10 @@ def build_columns(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def external_id_taken_problem(existing_id: int | None, *, is_deleted: bool = False) -> AlreadyExists:
-    """Return the problem of an `external_id` that another expense has; `existing_id` None: it is new in this batch."""
+    """Return the problem of an `external_id` that another expense has.
+
+    `existing_id` is None if that expense is created in the same batch.
+    """
     holder = "A deleted" if is_deleted else "Another"
     error = field_error("/external_id", "already_exists", f"{holder} expense of yours has this id.")
     return AlreadyExists(errors=[error], members={} if existing_id is None else {"existing_id": existing_id})
