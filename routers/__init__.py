@@ -1,1 +1,1 @@
-"""The operations of the API, a module for each noun."""
+"""The operations of the API, one module per noun; the docstrings of the endpoints are the API's documentation."""

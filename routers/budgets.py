@@ -1,4 +1,4 @@
-"""Budgets: what is meant to be spent, and how far it is."""
+"""Budgets: limits for spending, and how much of each is used."""
 
 from http import HTTPStatus
 from typing import Annotated, Final

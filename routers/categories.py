@@ -1,4 +1,4 @@
-"""Categories: the names that expenses are sorted under."""
+"""Categories: the names by which expenses are grouped."""
 
 from http import HTTPStatus
 from typing import Annotated, Final

@@ -1,4 +1,4 @@
-"""Changes: what a client that keeps a copy has to learn."""
+"""Changes: what has changed since a client last read them, so that it can keep a copy of the ledger."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Expenses: the entries of a ledger."""
+"""Expenses: one at a time, in a batch, and all that match a filter."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -24,8 +24,8 @@ from values.etags import write_row_etag
 
 EXTERNAL_ID_TAKEN: Final = rows.external_id_taken_problem(7)
 BATCH_REFUSED: Final = [
-    batch.combine_problems([batch.prefix_pointers(problem, f"/operations/{place}")])
-    for place, problem in enumerate(
+    batch.combine_problems([batch.prefix_pointers(problem, f"/operations/{index}")])
+    for index, problem in enumerate(
         [
             batch.expense_not_found_problem(),
             batch.prefix_pointers(rows.external_id_taken_problem(7), "/data"),
@@ -37,7 +37,7 @@ BATCH_REFUSED: Final = [
 
 
 class ExpenseIdConvertor(StringConvertor):
-    """What an expense's address may end in: whatever is no address of its own."""
+    """The last part of an expense's path: anything but batch, restore and trash."""
 
     regex = "(?!(?:batch|restore|trash)$)[^/]+"
 
@@ -45,7 +45,7 @@ class ExpenseIdConvertor(StringConvertor):
 register_url_convertor("expense", ExpenseIdConvertor())
 EXPENSE_PATH: Final = "/{expense_id:expense}"
 
-# The busiest first: routes are tried in order, and each try costs a fiftieth of reading an expense.
+# The most frequently used route first: routes are tried in order, and each try costs a fiftieth of reading an expense.
 router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRoute)
 bulk_router = APIRouter(prefix="/expenses", tags=["bulk"], route_class=LedgerRoute)
 
@@ -66,10 +66,10 @@ async def list_expenses(
 
     All filters given must hold; a `category` that you do not have matches nothing.
     """
-    asked = pages.read_page_request(ledger, query)
+    page_request = pages.read_page_request(ledger, query)
     is_of_today = query.depends_on_today and query.cursor is None
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner, ledger.today if is_of_today else None))
-    page = await crud.list_expenses(ledger, asked)
+    page = await crud.list_expenses(ledger, page_request)
     if page.next_cursor:
         response.headers["Link"] = write_next_link("/expenses", request.query_params, page.next_cursor)
     return page

@@ -1,4 +1,4 @@
-"""Reports: where the money went."""
+"""Reports: spending by currency, category and time."""
 
 from typing import Annotated
 
@@ -30,8 +30,8 @@ async def report_spending(
     `compare=previous` sets like days beside each other. Refunds lower the totals. Averages and percentages are rounded
     half to even; a percentage is null where its base is not positive.
     """
-    asked = spending.resolve_report_span(ledger, query)
+    span = spending.resolve_report_span(ledger, query)
     answer_304_if_current(
         request, response, write_ledger_etag(ledger.owner, ledger.today if query.depends_on_today else None)
     )
-    return await spending.read_spending(ledger, query, asked)
+    return await spending.read_spending(ledger, query, span)

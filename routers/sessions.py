@@ -1,4 +1,4 @@
-"""Sessions: signing in, staying signed in, and signing out, here or elsewhere."""
+"""Sessions: sign in, refresh tokens, sign out, list sessions and end them."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -47,7 +47,7 @@ async def sign_in(
     responses=document_problems([InvalidToken(sessions.INVALID_DETAIL), RefreshTokenReused()]),
 )
 async def refresh_token(
-    session_service: SessionsDep, unit: UnitOfWorkDep, client: ClientDep, shown: RefreshTokenShown
+    session_service: SessionsDep, unit: UnitOfWorkDep, client: ClientDep, body: RefreshTokenShown
 ) -> Token:
     """Exchange a refresh token for the next pair of tokens; no `Authorization` is needed.
 
@@ -57,16 +57,16 @@ async def refresh_token(
     for all tabs of a browser, and read it just before you use it. A session that is not refreshed for 30 days ends too,
     and every one does 180 days after the sign-in, unless the service is set to others.
     """
-    return await session_service.refresh(unit, shown.refresh_token, client)
+    return await session_service.refresh(unit, body.refresh_token, client)
 
 
 @router.post("/logout", status_code=HTTPStatus.NO_CONTENT, summary="Sign out")
-async def log_out(unit: UnitOfWorkDep, shown: RefreshTokenShown) -> None:
+async def log_out(unit: UnitOfWorkDep, body: RefreshTokenShown) -> None:
     """End the session of a refresh token, at once, its access tokens with it; no `Authorization` is needed.
 
     What is no refresh token of a session ends nothing, and is answered alike.
     """
-    await sessions.log_out(unit, shown.refresh_token)
+    await sessions.log_out(unit, body.refresh_token)
 
 
 @router.get("/me/sessions", summary="List your sessions")

@@ -1,4 +1,4 @@
-"""The service itself: what it is, whether it lives, whether it can work."""
+"""The service itself: name and version, health, readiness, and the list of currencies."""
 
 from http import HTTPStatus
 from typing import Final
@@ -48,10 +48,10 @@ async def read_health() -> Health:
 )
 async def read_readiness(request: Request, response: Response) -> Readiness:
     """Check the database and its schema: 200 if the service can do its work, else 503."""
-    condition = await migrations.check_schema(get_services(request.app).database)
-    if condition is not SchemaState.READY:
+    state = await migrations.check_schema(get_services(request.app).database)
+    if state is not SchemaState.READY:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(status="ok" if condition is SchemaState.READY else "unavailable", checks=_CHECKS[condition])
+    return Readiness(status="ok" if state is SchemaState.READY else "unavailable", checks=_CHECKS[state])
 
 
 @currencies.get("/currencies", summary="List currencies")

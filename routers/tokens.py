@@ -1,4 +1,4 @@
-"""Personal access tokens: what a user gives to a script instead of the password."""
+"""Personal access tokens: a user gives one to a script, which sends it instead of signing in."""
 
 from http import HTTPStatus
 

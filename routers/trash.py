@@ -1,4 +1,4 @@
-"""The trash: what was deleted of the expenses, and the way back."""
+"""The trash: list deleted expenses, restore them, or delete them for good."""
 
 from http import HTTPStatus
 from typing import Annotated

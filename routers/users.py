@@ -1,4 +1,4 @@
-"""Accounts: registering, the profile, the password, the end."""
+"""Accounts: register, read and change the profile, change the password, delete the account."""
 
 from http import HTTPStatus
 from typing import Final
@@ -20,7 +20,7 @@ WRONG_PASSWORD: Final = WrongPassword(
     errors=[field_error("/current_password", "not_allowed", "This is not your current password.")]
 )
 
-# Who opens an account signs in next: the document shows the two together.
+# A router of its own with the tag `sessions`: the document shows registration together with signing in.
 registration = APIRouter(prefix="/users", tags=["sessions"], route_class=LedgerRoute)
 router = APIRouter(prefix="/users", tags=["users"], route_class=LedgerRoute)
 
