@@ -110,7 +110,7 @@ class RefreshTokenReused(NotAuthenticated):
 
 
 class InsufficientScope(Problem):
-    """A personal access token does not open this: sign in with the password."""
+    """No personal access token is accepted here: sign in with the password."""
 
     status = HTTPStatus.FORBIDDEN
 
@@ -127,13 +127,13 @@ class NotFound(Problem):
 
 
 class MethodNotAllowed(Problem):
-    """This address does not take that method; the Allow header lists those it takes."""
+    """This path does not have that method; the header Allow lists the methods that it has."""
 
     status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
 class AlreadyExists(Problem):
-    """Something like this is there already."""
+    """This value must be unique, and another row has it already."""
 
     status = HTTPStatus.CONFLICT
 
@@ -175,31 +175,31 @@ class WrongPassword(Problem):
 
 
 class TooMany(Problem):
-    """An account holds no more of these."""
+    """The account has the greatest number of these rows already."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class FilterRequired(Problem):
-    """Say which expenses: without any filter these would be all of them. If that is meant, give a span of days."""
+    """Send at least one filter: without one, all expenses match. If you mean all of them, send `from` and `to`."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class IdempotencyKeyReused(Problem):
-    """This Idempotency-Key was sent with another request before: make a new key for each thing you do."""
+    """This Idempotency-Key was sent before, with another request: send a new key with each new request."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     def __post_init__(self) -> None:
         """Name the header Idempotency-Key as the field in error."""
         super().__post_init__()
-        detail = "It belongs to another method, address, query or body."
+        detail = "It was sent before with another method, path, query or body."
         self.errors = self.errors or [header_error("Idempotency-Key", "not_allowed", detail)]
 
 
 class ResyncRequired(Problem):
-    """Your copy is ahead of this server, which was set back to a backup: drop the copy and start again with since=0."""
+    """Your copy is newer than this server's data, which come from a backup: delete it and start again with since=0."""
 
     status = HTTPStatus.GONE
 
@@ -228,4 +228,4 @@ class Unavailable(Problem):
 
 
 class OutcomeUnknown(Unavailable):
-    """The connection to the database was lost during the commit, so it may have happened: look before you repeat it."""
+    """The connection to the database was lost during the commit: check whether the change was made, then repeat it."""

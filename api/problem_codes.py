@@ -39,24 +39,24 @@ ADVICE: Final[Mapping[type[Problem], str]] = {
     InvalidCredentials: "ask for the user name and the password again",
     RefreshTokenReused: "the session has ended just now, perhaps because somebody else has its token: sign in again",
     InsufficientScope: "make a personal access token with the scope that `WWW-Authenticate` names, or sign in",
-    NotFound: "the address is wrong, or the row is deleted or another user's: drop it from what you show",
+    NotFound: "the path is wrong, or the row is deleted or another user's: do not show it any more",
     MethodNotAllowed: "use one of the methods that `Allow` lists",
     AlreadyExists: "send another value for the field in `errors`, or use the row of yours that `existing_id` names",
     CategoryInUse: "repeat with `move_to=NAME` or with `uncategorized=true`",
     ResyncRequired: "delete your copy and read everything again: `GET /changes?since=0`",
-    PreconditionFailed: "read the row again, make your change in what it is now, and repeat",
+    PreconditionFailed: "read the row again, and repeat the change with its current `revision`",
     BodyTooLarge: "send less at once",
     UnsupportedMediaType: "send `Content-Type: application/json` (to `POST /users/token` "
     "`application/x-www-form-urlencoded`) and no `Content-Encoding`",
     ValidationFailed: "correct each field that `errors` names",
     WrongPassword: "ask for the current password again; you are still signed in",
     FilterRequired: "add a filter; if all expenses are meant, `from` and `to`",
-    IdempotencyKeyReused: "send each request under a key of its own",
+    IdempotencyKeyReused: "send a new key with each new request",
     TooMany: "delete some rows of this kind first",
     TooManyAttempts: "wait as many seconds as `Retry-After` says",
     InternalError: "nothing was changed; quote the `request_id` when you report it",
     Unavailable: "nothing was changed; repeat after as many seconds as `Retry-After` says",
-    OutcomeUnknown: "repeat with the same `Idempotency-Key`; without one, look first whether it happened",
+    OutcomeUnknown: "repeat with the same `Idempotency-Key`; without one, check first whether the change was made",
 }
 """What a client does about each problem, in the order of their statuses."""
 
