@@ -66,7 +66,7 @@ class UserCreate(RequestModel):
 
 
 class UserUpdate(WithIgnoredFields):
-    """What may change of an account; another name or e-mail needs the current password too."""
+    """The fields of an account to change; a new user name or e-mail needs the current password too."""
 
     username: Omittable[Username] = None
     email: Omittable[Email] = None
@@ -103,7 +103,7 @@ class User(ResponseModel):
 
 
 class PasswordChange(RequestModel):
-    """The password that was, and the one that shall be."""
+    """The current password and the new one."""
 
     current_password: EnteredPassword
     new_password: NewPassword
@@ -112,7 +112,7 @@ class PasswordChange(RequestModel):
 
 
 class AccountDeletion(RequestModel):
-    """The password again, because nothing brings the account back."""
+    """The current password, because a deleted account cannot be restored."""
 
     current_password: EnteredPassword
 
@@ -153,7 +153,7 @@ class CategoryCreate(RequestModel):
 
 
 class CategoryUpdate(WithReadOnlyFields):
-    """What may change of a category; a new name is read on all its expenses and budgets."""
+    """The fields of a category to change; its expenses and budgets show a new name too."""
 
     expense_count: IgnoredField = None
     last_used: IgnoredField = None
@@ -168,7 +168,7 @@ class CategoryUpdate(WithReadOnlyFields):
 
 
 class Category(ResponseModel):
-    """A name that a user sorts expenses under."""
+    """A category: a name by which you group expenses."""
 
     id: int
     name: str
@@ -190,12 +190,12 @@ class Category(ResponseModel):
 
 
 class CategoryWithUsage(Category):
-    """A category, and with `with_usage=true` how it is used."""
+    """A category; with `with_usage=true` also the number of its expenses and the date of the latest."""
 
     expense_count: int | SkipJsonSchema[None] = Field(
-        default=None, description="Live expenses under it; only with `with_usage=true`."
+        default=None, description="Number of its expenses, without deleted ones; only with `with_usage=true`."
     )
-    last_used: date | None = Field(default=None, description="Its latest expense's date; only with `with_usage=true`.")
+    last_used: date | None = Field(default=None, description="Date of its latest expense; only with `with_usage=true`.")
 
     model_config = OMITS_DEFAULTS
 
@@ -208,7 +208,7 @@ class CategoryList(ResponseModel):
 
 
 class CategoryQuery(RequestModel):
-    """What else to say of each category."""
+    """The query of the list of categories."""
 
     with_usage: BooleanParameter = Field(default=False, description="Add `expense_count` and `last_used`.")
 
@@ -216,8 +216,12 @@ class CategoryQuery(RequestModel):
 class CategoryDeleteQuery(RequestModel):
     """Where a deleted category's expenses and budgets go."""
 
-    move_to: Omittable[CategoryName] = Field(default=None, description="The name of the category they go to.")
-    uncategorized: BooleanParameter = Field(default=False, description="Let expenses have none, and end budgets.")
+    move_to: Omittable[CategoryName] = Field(
+        default=None, description="Name of the category that gets its expenses and budgets."
+    )
+    uncategorized: BooleanParameter = Field(
+        default=False, description="Leave its expenses without a category, and delete its budgets."
+    )
 
     @field_validator("uncategorized")
     @classmethod
@@ -234,17 +238,17 @@ class _ExpenseFields(WithAmount):
     # The currency comes first, so that it is known when the amount is validated.
     currency: Omittable[Currency] = None
     external_id: NullableText[ExternalId] = Field(
-        default=None, description="Your own id of it, one of a kind in your account; empty is null."
+        default=None, description="Your own id of the expense, unique in your account; empty means null."
     )
     amount: Amount
     category: NullableText[CategoryName] = Field(
-        default=None, description="A category's name; a new one makes the category; empty is null."
+        default=None, description="Name of the category, which is created if it does not exist; empty means null."
     )
-    description: NullableText[Description] = Field(default=None, description="Empty is null.")
+    description: NullableText[Description] = Field(default=None, description="Empty means null.")
 
 
 class ExpenseCreate(_ExpenseFields):
-    """A new expense; without a currency it is in the user's, without a date it is today's."""
+    """A new expense; the default currency is that of your account, the default date is today."""
 
     date: Omittable[Day] = None
 
@@ -266,7 +270,7 @@ class _WithReadOnlyExpenseFields(WithReadOnlyFields):
 
 
 class ExpenseReplace(_WithReadOnlyExpenseFields, _ExpenseFields):
-    """A whole expense; what is left out becomes null."""
+    """A whole expense; fields that are left out become null."""
 
     currency: Currency
     amount: Amount
@@ -321,6 +325,8 @@ class ExpenseList(ResponseModel):
 
     items: list[Expense]
     next_cursor: str | None
-    count: int | SkipJsonSchema[None] = Field(default=None, description="All that match; only with `with_count=true`.")
+    count: int | SkipJsonSchema[None] = Field(
+        default=None, description="Number of all expenses that match; only with `with_count=true`."
+    )
 
     model_config = OMITS_DEFAULTS

@@ -10,21 +10,21 @@ from values.shapes import OMITS_DEFAULTS, ResponseModel
 
 
 class ProblemEntry(ResponseModel):
-    """One field to blame: by `pointer`, `parameter` or `header`, whichever it is."""
+    """A field of the request that is wrong, named by `pointer`, `parameter` or `header`."""
 
     pointer: str | SkipJsonSchema[None] = Field(
         default=None, description="A field of the body, as a JSON Pointer (RFC 6901)."
     )
     parameter: str | SkipJsonSchema[None] = Field(default=None, description="A parameter of the query.")
     header: str | SkipJsonSchema[None] = Field(default=None, description="A header.")
-    code: FieldErrorCode = Field(description="For programs.")
+    code: FieldErrorCode = Field(description="What is wrong, for programs.")
     detail: str = Field(description="For people: what to do about it.")
 
     model_config = OMITS_DEFAULTS
 
 
 class Problem(ResponseModel):
-    """What went wrong, as RFC 9457 says it; `code` is for programs, `detail` for people."""
+    """An error (RFC 9457); `code` is for programs, `detail` for people."""
 
     type: str
     title: str
@@ -32,12 +32,14 @@ class Problem(ResponseModel):
     detail: str
     code: str = Field(json_schema_extra={"enum": [*list_codes()]})
     request_id: str
-    errors: list[ProblemEntry] | SkipJsonSchema[None] = Field(default=None, description="Each field to blame.")
+    errors: list[ProblemEntry] | SkipJsonSchema[None] = Field(
+        default=None, description="The fields of the request that are wrong."
+    )
     existing_id: int | SkipJsonSchema[None] = Field(
-        default=None, description="With `already_exists`: the row of yours that is in the way."
+        default=None, description="With `already_exists`: the id of your row that has the value already."
     )
     error: str | SkipJsonSchema[None] = Field(
-        default=None, description="At `/users/token` only: the problem in OAuth2's words (RFC 6749 section 5.2)."
+        default=None, description="At `/users/token` only: the error code of OAuth2 (RFC 6749 section 5.2)."
     )
     error_description: str | SkipJsonSchema[None] = Field(
         default=None, description="At `/users/token` only: `detail` and `errors` in one sentence."
@@ -61,7 +63,7 @@ class CurrencyList(ResponseModel):
 
 
 class Service(ResponseModel):
-    """What answers here, and where its documentation is."""
+    """Name and version of the service, and the paths of its documentation."""
 
     service: str
     version: str
@@ -70,13 +72,13 @@ class Service(ResponseModel):
 
 
 class Health(ResponseModel):
-    """That the process lives."""
+    """The process is running."""
 
     status: str
 
 
 class Readiness(ResponseModel):
-    """Whether the service can do its work, check by check."""
+    """Whether the service can work, with the result of each check."""
 
     status: str
     checks: dict[str, str]

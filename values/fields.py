@@ -174,6 +174,8 @@ MonthStartDay = Annotated[
     ),
 ]
 RevisionNumber = Annotated[
-    int, Field(description="The number of the last change to it; changes are counted over the whole account.")
+    int, Field(description="Number of the row's last change; all changes in an account are numbered in one sequence.")
 ]
-Archived = Annotated[bool, Field(description="Whether pickers should leave it out; it has no other effect.")]
+Archived = Annotated[
+    bool, Field(description="Whether apps should not offer it for new expenses; it has no other effect.")
+]

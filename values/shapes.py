@@ -90,7 +90,9 @@ class WithIgnoredFields(RequestModel):
 class WithReadOnlyFields(WithIgnoredFields):
     """The same of a row of the ledger, whose `revision` must be current if it is sent."""
 
-    revision: Omittable[Annotated[int, Field(description="If sent, it must equal the row's, else 412.")]] = None
+    revision: Omittable[
+        Annotated[int, Field(description="If it is sent and is not the row's current revision, the answer is 412.")]
+    ] = None
 
     read_only: ClassVar[frozenset[str]] = WithIgnoredFields.read_only | {"revision"}
 

@@ -189,7 +189,7 @@ TokenName = Annotated[
     str,
     AfterValidator(make_line_validator(1, NAME_LENGTH)),
     Field(
-        description="What it is for.",
+        description="What the token is for.",
         json_schema_extra={"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
     ),
 ]
@@ -197,8 +197,8 @@ UniqueName = Annotated[
     str,
     _CATEGORY_NAME,
     Field(
-        description="Unique in your account. Case and the form of letters do not count (Unicode NFKC: ² is 2), accents "
-        "do.",
+        description="Unique in your account. Names that differ only in case or in the form of letters are equal "
+        "(Unicode NFKC: ² is 2); names that differ in accents are not.",
         json_schema_extra={"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
     ),
 ]
@@ -218,7 +218,7 @@ Color = Annotated[
     str,
     AfterValidator(_check_color),
     WithJsonSchema(
-        {"type": "string", "pattern": "^(#[0-9A-Fa-f]{6})?$", "description": "Like #2a9d8f; empty is null."}
+        {"type": "string", "pattern": "^(#[0-9A-Fa-f]{6})?$", "description": "Like #2a9d8f; empty means null."}
     ),
 ]
 Username = Annotated[
