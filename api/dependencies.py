@@ -68,7 +68,9 @@ async def _finish_write(ledger: Ledger, key: str | None, fingerprint: Callable[[
 async def read_precondition(
     if_match: Annotated[
         Omittable[EntityTags],
-        Header(alias=IF_MATCH, description="Change it only if its `ETag` is still this, or one of these; or `*`."),
+        Header(
+            alias=IF_MATCH, description="Change the row only if its current `ETag` is one of these; `*` matches any."
+        ),
     ] = None,
     if_none_match: Annotated[Omittable[EntityTags], Header(alias=IF_NONE_MATCH, include_in_schema=False)] = None,
 ) -> Precondition:
@@ -143,7 +145,7 @@ REQUEST_HEADERS: Final = (
             "name": IF_NONE_MATCH,
             "in": "header",
             "required": False,
-            "description": "The `ETag` of the answer that you have: if it still holds, the answer is an empty 304.",
+            "description": "The `ETag` of the answer that you have: if it has not changed, the answer is an empty 304.",
             "schema": ENTITY_TAGS_SCHEMA,
         },
     ),
@@ -153,9 +155,9 @@ REQUEST_HEADERS: Final = (
             "name": idempotency.KEY_HEADER,
             "in": "header",
             "required": False,
-            "description": "A key of your own, such as a UUID: up to 255 visible ASCII characters. The same request "
-            "with the same key is done once: sent again within 24 hours, it is answered as the first time, with "
-            "`Idempotency-Replayed: true`.",
+            "description": "A key of your own, such as a UUID: up to 255 visible ASCII characters. If you send the "
+            "same request with the same key again within 24 hours, nothing is done: you get the first answer again, "
+            "with `Idempotency-Replayed: true`.",
             "schema": idempotency.KEY_SCHEMA,
         },
     ),

@@ -46,14 +46,15 @@ Accounts, categories, expenses, reports and budgets, exact to the last decimal.
 4. See where the money goes with `GET /reports/spending`, and set a limit with `POST /budgets`.
 
 Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
-whose `errors` name each field to blame. Unknown fields and query parameters are refused, and so is a body on a DELETE
-of many rows, so that a typo never widens a request. A slash at an address's end is ignored, save where a DELETE may
-have lost its id. A row's `ETag` is its `revision`: send it as `If-Match`, and nobody's change is lost. With an
-`Idempotency-Key` a write of expenses, categories or budgets can be repeated safely; under `/users` it does nothing.
+whose `errors` name each field that is wrong. Unknown fields and query parameters are refused, and so is a body on a
+DELETE of many rows: if a misspelt filter were ignored, more rows would match. A slash at the end of a path is ignored,
+except in a DELETE from which the id may be missing. A row's `ETag` is its `revision` in quotes: send it as `If-Match`,
+and you do not overwrite a change that you have not read. With an `Idempotency-Key` a write of expenses, categories or
+budgets can be repeated safely; operations under `/users` ignore it.
 
-Any request may be answered with 500 or 503, the last three codes of the table; no operation repeats them.
+Any request may be answered with 500 or 503: the last three codes of the table. The operations do not list them.
 
-An application signs in and refreshes; a script sends a personal access token from `POST /users/me/tokens`.
+An application signs in and refreshes its tokens; a script sends a personal access token from `POST /users/me/tokens`.
 
 """
 DESCRIPTION: Final = INTRODUCTION + write_table()
@@ -61,17 +62,20 @@ LICENSE: Final = {"name": "MIT", "identifier": "MIT"}
 SERVERS: Final = [{"url": "/"}]
 # In the order in which people need them; the operations are sorted by their tag.
 TAGS: Final = [
-    {"name": "sessions", "description": "Open an account, sign in, see where else you are, and sign out."},
-    {"name": "tokens", "description": "What a script sends instead of signing in."},
+    {"name": "sessions", "description": "Open an account, sign in, list and end your sessions, and sign out."},
+    {"name": "tokens", "description": "Personal access tokens, which scripts send instead of signing in."},
     {"name": "users", "description": "Read, change or delete your account."},
-    {"name": "expenses", "description": "The entries of your ledger."},
+    {"name": "expenses", "description": "Record, read, change and delete single expenses."},
     {"name": "bulk", "description": "Many expenses in one request."},
-    {"name": "trash", "description": "What you deleted, and the way back."},
-    {"name": "categories", "description": "The names that you sort expenses under."},
-    {"name": "reports", "description": "Where the money went."},
-    {"name": "budgets", "description": "What you mean to spend, and how far you are."},
-    {"name": "changes", "description": "What a copy of your ledger has to learn."},
-    {"name": "service", "description": "What answers here, and whether it can."},
+    {"name": "trash", "description": "List deleted expenses, restore them, or delete them for good."},
+    {"name": "categories", "description": "The names by which you group expenses."},
+    {"name": "reports", "description": "Spending by currency, category and time."},
+    {"name": "budgets", "description": "Limits for your spending, and how much of each is used."},
+    {
+        "name": "changes",
+        "description": "What has changed since your last call, so that you can keep a copy of your ledger.",
+    },
+    {"name": "service", "description": "Version and health of the service, and its currencies."},
 ]
 METHOD_ORDER: Final = ("post", "get", "put", "patch", "delete")
 # The schemas of answers that consist of one row, and so have an ETag.
@@ -86,7 +90,7 @@ SCRIPT_SCHEME_DEFINITION: Final = {
     "description": "A personal access token from `POST /users/me/tokens`, with the scope that an operation names.",
 }
 BELOW_A_PROXY: Final = (
-    "Behind a proxy that adds a path it holds if `ROOT_PATH` names that path; `id` and `next_cursor` always do."
+    "Behind a proxy that adds a path, it is right only if `ROOT_PATH` is that path; `id` and `next_cursor` always are."
 )
 BOUND_KEYWORDS: Final = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 SCHEMA_MODULES: Final = (
@@ -214,9 +218,9 @@ def _list_headers(
     schema = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
     is_row = schema.rpartition("/")[2] in ROW_SCHEMAS
     if status == "304" or (status < "300" and (IF_NONE_MATCH in request_headers or is_row)):
-        yield _build_header("ETag", "Names this version: a row's is its `revision` in quotes.")
+        yield _build_header("ETag", "The version of this answer; of a row it is the `revision` in quotes.")
     if status < "300" and idempotency.KEY_HEADER in request_headers:
-        description = "`true` where this was answered before, to the same `Idempotency-Key`."
+        description = "`true` if this is the answer to an earlier request with the same `Idempotency-Key`."
         yield _build_header(idempotency.REPLAYED_HEADER, description, required=False)
     if status == "201" and is_row:
         yield _build_header("Location", f"The new row's path on this host. {BELOW_A_PROXY}")
@@ -227,7 +231,7 @@ def _list_headers(
     if status == "403":
         yield _build_header("WWW-Authenticate", "`Bearer`, and the scope that is missing, if there is one (RFC 6750).")
     if status == "429":
-        yield _build_header("Retry-After", "Seconds after which it is worth trying again.")
+        yield _build_header("Retry-After", "Seconds to wait before you try again.")
     if status == "200" and any(parameter["name"] == "cursor" for parameter in parameters):
         description = f'The path of the next page, `rel="next"` (RFC 8288), if there is one. {BELOW_A_PROXY}'
         yield _build_header("Link", description, required=False)

@@ -67,8 +67,8 @@ from values.shapes import WithAmount
 
 STATEMENT_SHARE: Final = 0.9
 REPEAT_WITH_KEY: Final = (
-    "The connection to the database was lost during the commit, so it may have happened: repeat it with the same "
-    "Idempotency-Key, and it happens once."
+    "The connection to the database was lost during the commit, so the change may have been made: repeat the request "
+    "with the same Idempotency-Key, and it is made only once."
 )
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_TRIES: Final = {Fault.RETRY: 4, Fault.DISCONNECTED: 2}
@@ -102,7 +102,9 @@ class LedgerRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         self.responses = document_problems(self._list_problems(), beside=self.responses)
         if self._has_parameter(Reader):
-            self.responses[HTTPStatus.NOT_MODIFIED.value] = {"description": "You have this answer already."}
+            self.responses[HTTPStatus.NOT_MODIFIED.value] = {
+                "description": "Not changed: `If-None-Match` has its current `ETag`."
+            }
         headers = [header for kinds, header in REQUEST_HEADERS if self._has_parameter(*kinds)]
         scopes = [dependency.scope for dependency in find_bearer_dependencies(self.endpoint) if dependency.scope]
         # A personal access token with this scope is accepted too; OpenAPI 3.1 writes the scope as a role.
