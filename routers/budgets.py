@@ -21,7 +21,7 @@ router = APIRouter(prefix="/budgets", tags=["budgets"], route_class=LedgerRoute)
 
 @router.get("", summary="List budgets")
 async def list_budgets(ledger: Reader, request: Request, response: Response) -> BudgetList:
-    """Return all your budgets, by category and currency, then the oldest first; those for all spending lead."""
+    """Return all your budgets: first those for all spending, then by category and currency, the oldest first."""
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner))
     return BudgetList(items=await budgets.list_budgets(ledger), next_cursor=None)
 
@@ -33,9 +33,9 @@ async def list_budgets(ledger: Reader, request: Request, response: Response) -> 
     responses=document_problems([BUDGET_EXISTS, TooMany()]),
 )
 async def create_budget(ledger: Writer, response: Response, data: BudgetCreate) -> Budget:
-    """Set how much you mean to spend in each week, month, quarter or year, on a category or in all.
+    """Set how much you want to spend per week, month, quarter or year, on one category or on all together.
 
-    There is one for each category, currency and period; a new category's name makes the category.
+    There can be one budget per category, currency and period. A category that does not exist is created.
     """
     budget = await budgets.create_budget(ledger, data)
     response.headers.update({"Location": f"/budgets/{budget.id}", "ETag": write_row_etag(budget.revision)})
@@ -46,10 +46,10 @@ async def create_budget(ledger: Writer, response: Response, data: BudgetCreate) 
 async def read_budget_status(
     ledger: Reader, request: Request, response: Response, query: Annotated[StatusQuery, Query()]
 ) -> BudgetStatus:
-    """Tell for each budget what is spent and left in the window that holds the day, today unless you name another.
+    """Return what is spent and left of each budget, in the window that contains the day `on` (default: today).
 
-    A window is a whole week, month, quarter or year: what is dated later in it is spent already. Windows before a
-    budget was set are told too. `unbudgeted` is what the month of the day spends where no category's budget watches.
+    A window is a whole week, month, quarter or year; expenses with a later date in it count as spent. The day may be
+    before the budget was set. `unbudgeted` is the spending of that day's month that no category's budget covers.
     """
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner, None if query.on else ledger.today))
     return await status.read_status(ledger, query.on or ledger.today)

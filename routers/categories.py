@@ -34,11 +34,11 @@ async def list_categories(
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
-    summary="Make a category",
+    summary="Create a category",
     responses=document_problems([NAME_TAKEN, TooMany()]),
 )
 async def create_category(ledger: Writer, response: Response, data: CategoryCreate) -> Category:
-    """Make a category ahead of its first expense; an expense with a new category's name makes it too."""
+    """Create a category before its first expense; recording an expense with a new name creates the category too."""
     category = await categories.create_category(ledger, data)
     response.headers.update({"Location": f"/categories/{category.id}", "ETag": write_row_etag(category.revision)})
     return category
@@ -56,7 +56,7 @@ async def read_category(ledger: Reader, request: Request, response: Response, ca
 async def change_category(
     ledger: BulkWriter, response: Response, category_id: RowId, change: CategoryUpdate, condition: PreconditionDep
 ) -> Category:
-    """Change the fields you send; a new name is read on all expenses and budgets. What you read can be sent back."""
+    """Change the fields you send; expenses and budgets show a new name too. What you read can be sent back."""
     category = await categories.change_category(ledger, category_id, change, condition)
     response.headers["ETag"] = write_row_etag(category.revision)
     return category
@@ -71,9 +71,9 @@ async def change_category(
 async def delete_category(
     ledger: BulkWriter, category_id: RowId, heir: Annotated[CategoryDeleteQuery, Query()], condition: PreconditionDep
 ) -> None:
-    """Delete a category; if it is in use, say with `move_to` or `uncategorized` where its expenses go.
+    """Delete a category; if it has expenses or budgets, send `move_to` or `uncategorized` to say what becomes of them.
 
-    Its budgets go along with `move_to`, save where one of the same currency and period stands already: that one stays
-    as it is, and the other ends. Without a category to go to all of them end.
+    With `move_to` expenses and budgets move to that category; if it has a budget of the same currency and period
+    already, this one stays as it is, and the other is deleted. With `uncategorized` all its budgets are deleted.
     """
     await categories.delete_category(ledger, category_id, heir, condition)

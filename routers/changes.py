@@ -20,8 +20,9 @@ async def read_changes(
 ) -> Changes:
     """Return all expenses, categories and budgets that changed after revision `since`, and what was deleted.
 
-    Go on with `next_cursor` until it is null, then keep `revision` as the next `since`: from 0 on, call after call,
-    your copy becomes exactly what the server has. What changes while you page comes with the next call.
+    Send each `next_cursor` as `cursor` until it is null, then keep `revision` as the `since` of your next call. If you
+    start with `since=0`, your copy becomes equal to the server's data. Changes made while you read the pages come
+    with the next call.
     """
     reach = feed.read_range(ledger, query)
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner))

@@ -64,7 +64,7 @@ async def list_expenses(
 ) -> ExpenseList:
     """Return a page of your expenses, the newest first; `next_cursor` leads to the next page.
 
-    All filters given must hold; a `category` that you do not have matches nothing.
+    An expense must match all filters; a `category` that you do not have matches nothing.
     """
     page_request = pages.read_page_request(ledger, query)
     is_of_today = query.depends_on_today and query.cursor is None
@@ -80,13 +80,13 @@ async def list_expenses(
     status_code=HTTPStatus.CREATED,
     summary="Record an expense",
     responses=document_problems([TooMany()])
-    | {HTTPStatus.OK.value: {"model": Expense, "description": "An expense with this `external_id` is there already."}},
+    | {HTTPStatus.OK.value: {"model": Expense, "description": "An expense with this `external_id` exists already."}},
 )
 async def create_expense(ledger: Writer, response: Response, data: ExpenseCreate) -> Expense:
-    """Record an expense; a negative amount is a refund, and a new category's name makes the category.
+    """Record an expense; a negative amount is a refund, and a category that does not exist is created.
 
-    With an `external_id` that is already there nothing changes and the answer is 200 with the expense as it stands,
-    deleted or not: a script may send everything every night.
+    If an expense with this `external_id` exists, in the trash too, nothing changes and the answer is 200 with that
+    expense: so a script may send all its expenses every night.
     """
     expense, is_new = await crud.create_expense(ledger, data)
     if expense.deleted_at is None:
@@ -127,9 +127,9 @@ async def change_expense(
     responses=document_problems([NotFound()]),
 )
 async def delete_expense(ledger: Writer, expense_id: RowId, condition: PreconditionDep) -> None:
-    """Move the expense to the trash, from where it can be restored for a while.
+    """Move the expense to the trash, from which it can be restored until it expires.
 
-    Its `external_id` stays taken, so that a script that sends it again brings nothing back.
+    Its `external_id` stays in use as long, so that a script that sends it again does not record the expense again.
     """
     await crud.delete_expense(ledger, expense_id, condition)
 
@@ -143,11 +143,11 @@ async def delete_expense(ledger: Writer, expense_id: RowId, condition: Precondit
 async def change_expenses_together(ledger: BulkWriter, operations: Batch) -> BatchResult:
     """Do up to 1,000 operations one after the other: all of them, or none.
 
-    Each sees what those before it did. A create whose `external_id` is there changes nothing and answers the expense
-    as it stands (`existing`), which may be another than you sent, or deleted: see its `deleted_at`. Deleting what was
-    deleted before is no error (`gone`). If any is refused, nothing happens, and the problem lists every refused one by
-    pointers like `/operations/3/data/amount`; its status is the first one's. After a 412 ask `GET /changes`, look
-    again at what you meant to do, and send it under another Idempotency-Key.
+    Each operation sees the changes of those before it. A create whose `external_id` exists changes nothing and returns
+    that expense (`existing`); its fields may differ from yours, and it may be deleted: see its `deleted_at`. Deleting
+    an expense that is deleted already is no error (`gone`). If any operation fails, none is done; the problem has the
+    errors of all that fail, with pointers like `/operations/3/data/amount`, and the status of the first. After a 412
+    read `GET /changes`, adapt your operations, and send them with another Idempotency-Key.
     """
     return await batch.run_batch(ledger, operations)
 
@@ -160,7 +160,7 @@ async def change_matching_expenses(
 ) -> BulkChange:
     """Give all expenses that match another category or description; `dry_run=true` only counts them.
 
-    At least one filter is needed. Expenses that have these values already stay as they are.
+    At least one filter is required. Expenses that have these values already are not changed.
     """
     return await bulk.change_matching(ledger, query, change, condition)
 
@@ -171,6 +171,6 @@ async def delete_matching_expenses(
 ) -> BulkChange:
     """Move all expenses that match to the trash; `dry_run=true` only counts them.
 
-    At least one filter is needed. `POST /expenses/restore` with the `revision` answered here undoes it.
+    At least one filter is required. To undo it, send the `revision` of the answer to `POST /expenses/restore`.
     """
     return await bulk.delete_matching(ledger, query, condition)

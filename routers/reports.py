@@ -23,12 +23,12 @@ router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
 async def report_spending(
     ledger: Reader, request: Request, response: Response, query: Annotated[SpendingQuery, Query()]
 ) -> SpendingReport:
-    """Add up what was spent, per currency: in all, and by category, time or both; with all filters of the list.
+    """Add up your expenses per currency, in all and by category, time or both; it has all filters of the list.
 
-    Without any dates it is your current month. `from` alone reaches to today, or to the last expense that matches if
-    that is later; `to` alone reaches back to the first one. For a month that is not over, `period=month-to-date` with
-    `compare=previous` sets like days beside each other. Refunds lower the totals. Averages and percentages are rounded
-    half to even; a percentage is null where its base is not positive.
+    Without dates the report is about your current month. `from` without `to` ends today, or on the date of the last
+    matching expense if that is later; `to` without `from` begins on the date of the first one. For a month that is not
+    over, `period=month-to-date` with `compare=previous` compares the same days of both months. Refunds lower the
+    totals. Averages and percentages are rounded half to even; a percentage of a base that is not positive is null.
     """
     span = spending.resolve_report_span(ledger, query)
     answer_304_if_current(

@@ -28,26 +28,26 @@ _CHECKS: Final = {
 }
 
 
-@router.get("/", summary="What this is")
+@router.get("/", summary="Read name and version")
 async def read_service(request: Request) -> Service:
-    """Name the service, its version, and where its documentation is."""
+    """Return the name and version of the service, and the paths of its documentation."""
     root = get_root(request.scope)
     return Service(service="Expense Tracker", version=VERSION, docs=f"{root}/docs", openapi=f"{root}{DOCUMENT_PATH}")
 
 
-@router.get("/health", summary="Does it live?")
+@router.get("/health", summary="Check that it runs")
 async def read_health() -> Health:
-    """Say ok while the process lives; it asks nothing of the database."""
+    """Return ok while the process runs; the database is not asked."""
     return Health(status="ok")
 
 
 @router.get(
     "/ready",
-    summary="Can it work?",
+    summary="Check that it can work",
     responses={HTTPStatus.SERVICE_UNAVAILABLE.value: {"model": Readiness, "description": "A check failed."}},
 )
 async def read_readiness(request: Request, response: Response) -> Readiness:
-    """Check the database and its schema: 200 if the service can do its work, else 503."""
+    """Check the database and its schema: 200 if both are ready, else 503."""
     state = await migrations.check_schema(get_services(request.app).database)
     if state is not SchemaState.READY:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE

@@ -15,14 +15,17 @@ router = APIRouter(prefix="/users/me/tokens", tags=["tokens"], route_class=Ledge
 
 
 @router.post(
-    "", status_code=HTTPStatus.CREATED, summary="Make a personal access token", responses=document_problems([TooMany()])
+    "",
+    status_code=HTTPStatus.CREATED,
+    summary="Create a personal access token",
+    responses=document_problems([TooMany()]),
 )
 async def create_token(unit: UnitOfWorkDep, caller: SignedInCaller, data: PersonalTokenCreate) -> PersonalTokenSecret:
-    """Make a token for a script, which sends it as `Authorization: Bearer <token>`; it is shown here and never again.
+    """Create a token for a script, which sends it as `Authorization: Bearer <token>`; only this answer contains it.
 
-    `read` opens every GET of expenses, categories, reports, budgets and changes, and `GET /users/me`; `write` opens
-    every change of expenses, categories and budgets too. Nothing else under `/users` is open to it. An account has at
-    most 100 of them; expired ones are removed when a new one is made.
+    The scope `read` allows every GET of expenses, categories, reports, budgets and changes, and `GET /users/me`;
+    `write` also allows every change of expenses, categories and budgets. No other operation under `/users` accepts a
+    personal access token. An account has at most 100 of them; expired ones are deleted when a new one is created.
     """
     return await personal_tokens.create_token(unit, caller, data)
 

@@ -23,9 +23,10 @@ router = APIRouter(prefix="/expenses", tags=["trash"], route_class=LedgerRoute)
 async def list_trash(
     ledger: Reader, request: Request, response: Response, query: Annotated[PageQuery, Query()]
 ) -> ExpenseList:
-    """Return a page of what was deleted, the last first; it is kept for 30 days unless the service says otherwise.
+    """Return a page of deleted expenses, the last deleted first.
 
-    `revision` is that of the deletion, by which `POST /expenses/restore` undoes it.
+    They are kept for 30 days, unless the service is set to another number. `revision` is that of the
+    deletion: send it to `POST /expenses/restore` to undo the deletion.
     """
     cursor = trash.parse_trash_cursor(query)
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner, ledger.trash_start.date()))
@@ -37,13 +38,13 @@ async def list_trash(
 
 @router.delete("/trash", status_code=HTTPStatus.NO_CONTENT, summary="Empty the trash")
 async def empty_trash(ledger: BulkWriter, condition: BulkPreconditionDep) -> None:
-    """Delete everything in the trash for good; each `external_id` there is free again."""
+    """Delete everything in the trash for good; new expenses can use the `external_id` of each again."""
     await trash.empty_trash(ledger, condition)
 
 
 @router.post("/restore", summary="Undo a deletion", responses=document_problems([NotFound(), TooMany()]))
 async def restore_expenses(ledger: BulkWriter, deletion: Deletion) -> BulkChange:
-    """Bring back all expenses that the change of this revision deleted, so far as they are still in the trash."""
+    """Restore all expenses that were deleted at this revision and are still in the trash."""
     return await trash.restore_deletion(ledger, deletion.revision)
 
 
@@ -51,7 +52,7 @@ async def restore_expenses(ledger: BulkWriter, deletion: Deletion) -> BulkChange
     "/{expense_id}/restore", summary="Restore an expense", responses=document_problems([NotFound(), TooMany()])
 )
 async def restore_expense(ledger: Writer, response: Response, expense_id: RowId) -> Expense:
-    """Bring an expense back from the trash, unchanged and under its old id; one that is not deleted stays as it is."""
+    """Restore an expense from the trash, with its old id and fields; one that is not deleted is not changed."""
     expense = await trash.restore_expense(ledger, expense_id)
     response.headers["ETag"] = write_row_etag(expense.revision)
     return expense

@@ -34,10 +34,10 @@ router = APIRouter(prefix="/users", tags=["users"], route_class=LedgerRoute)
 async def register(accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, data: UserCreate) -> User:
     """Register with a user name, an e-mail and a password; then sign in at `POST /users/token`.
 
-    The currency (default EUR) is that of expenses that name none; the time zone (default UTC) decides what "today" is.
-    A name or an e-mail belongs to one account, whatever its case. Refused as a password are the 3,000 most common ones,
-    and the name or the e-mail itself. After 20 registrations from one address in an hour, those included whose name was
-    taken, the answer is 429, unless the service is set to another limit.
+    The currency (default EUR) is that of expenses without one; the time zone (default UTC) decides what "today" is. Two
+    accounts cannot have the same user name or e-mail; upper and lower case are equal. The password must be none of the
+    3,000 most common ones, nor your user name or e-mail. After 20 registrations from one address in an hour the answer
+    is 429, unless the service is set to another limit; a registration with a taken name counts too.
     """
     return await accounts.register(unit, data, client)
 
@@ -56,8 +56,8 @@ async def change_me(
 ) -> User:
     """Change the fields you send; another `username` or `email` also needs `current_password`.
 
-    The account as it was read can be sent back. A wrong password counts as a failed sign-in, here and wherever the
-    current one is asked for; a new name or e-mail counts as a registration.
+    The account as you read it can be sent back. A wrong password counts as a failed sign-in, here and in every other
+    operation that needs the current one; a new name or e-mail counts as a registration.
     """
     return await accounts.change_profile(unit, caller, change, client)
 
@@ -71,9 +71,9 @@ async def change_me(
 async def change_password(
     accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, caller: SignedInCaller, change: PasswordChange
 ) -> None:
-    """Change the password; every other session ends at once, this one goes on.
+    """Change the password; every other session ends at once, but not this one.
 
-    Personal access tokens live on: if the old password may have been in other hands, end them with
+    Personal access tokens stay valid: if somebody else may know the old password, delete them with
     `DELETE /users/me/tokens`.
     """
     await accounts.change_password(unit, caller, change, client)
