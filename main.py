@@ -4,18 +4,17 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import ip_network
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import migrations
+from api.cors import build_cors
 from api.docs_pages import mount_pages
-from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, build_cors
+from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, build_proxy_middleware
 from api.openapi import TITLE, make_openapi_builder, name_operation
 from api.problem_json import answer_problem
 from api.services import Services
@@ -61,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=name_operation,
         middleware=[
-            *_build_proxy_middleware(settings),
+            *build_proxy_middleware(settings),
             Middleware(RequestMiddleware, settings.root_path),
             build_cors(settings),
             Middleware(UnexpectedErrorMiddleware),
@@ -83,18 +82,6 @@ def create_app(settings: Settings) -> FastAPI:
     for error in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(error, answer_problem)
     return app
-
-
-def _build_proxy_middleware(settings: Settings) -> list[Middleware]:
-    # Only of trusted proxies: another client could send a new X-Forwarded-For with each attempt at a password.
-    trusted = [network for proxy in settings.trusted_proxies for network in (proxy, *_map_to_ipv6(proxy))]
-    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
-
-
-def _map_to_ipv6(proxy: str) -> list[str]:
-    # A server that listens on IPv6 sees IPv4 addresses as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2).
-    network = ip_network(proxy)
-    return [f"::ffff:{network.network_address}/{network.prefixlen + 96}"] if network.version == 4 else []  # noqa: PLR2004
 
 
 settings = load_settings()

@@ -6,7 +6,7 @@ Each noun has a family of them: X is the answer, XCreate a POST, XReplace a PUT,
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -117,27 +117,6 @@ class AccountDeletion(RequestModel):
     current_password: EnteredPassword
 
     model_config = with_example(current_password="your current password")  # noqa: S106
-
-
-class SignIn(RequestModel):
-    """The password form of OAuth2 (RFC 6749 section 4.3); every other field is ignored, as its section 3.2 says."""
-
-    # An error about an unknown field would show its name, which may be the rest of a password with an unescaped `&`, or
-    # a JSON body.
-
-    # Here `minLength` is for the document only: FastAPI treats an empty field of a form as missing.
-    username: Annotated[
-        str,
-        Field(
-            max_length=254,
-            description="The user name or the e-mail.",
-            examples=["ada"],
-            json_schema_extra={"minLength": 1},
-        ),
-    ]
-    password: Annotated[EnteredPassword, Field(examples=["a walk along the sea"])]
-
-    model_config = ConfigDict(extra="ignore") | with_example(username="ada", password="a walk along the sea")  # noqa: S106
 
 
 # --- Categories -------------------------------------------------------------------------------------------------------

@@ -112,12 +112,12 @@ def find_bearer_dependencies(endpoint: Callable[..., Any]) -> Iterator[BearerDep
     """Yield the dependency that authenticates the caller of an endpoint, if it has one."""
     yield from (
         dependency
-        for mark in list_annotations(endpoint)
+        for mark in list_markers(endpoint)
         if isinstance(dependency := getattr(mark, "dependency", None), BearerDependency)
     )
 
 
-def list_annotations(endpoint: Callable[..., Any]) -> Iterator[Any]:
+def list_markers(endpoint: Callable[..., Any]) -> Iterator[Any]:
     """Yield the metadata of the `Annotated` parameters of an endpoint."""
     for parameter in inspect.signature(endpoint).parameters.values():
         yield from getattr(parameter.annotation, "__metadata__", ())

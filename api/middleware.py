@@ -17,21 +17,19 @@ import re
 import secrets
 import time
 from http import HTTPStatus
+from ipaddress import ip_network
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.problem_json import render_problem, to_problem
 from api.root_path import ROOT_KEY, place_header, split_path
 from config import Settings
 from infra.log import logger
 from infra.request_context import get_log_context, log_request, start_request_context
-from problems import ValidationFailed
-from values.field_errors import FieldError
 
 REQUEST_ID_PATTERN: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 CONTENT_POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
@@ -40,28 +38,6 @@ NO_STORE: Final = (b"cache-control", b"no-store")
 NO_CACHE: Final = (b"cache-control", b"private, no-cache")
 VARY: Final = (b"vary", b"Authorization, Origin")
 
-LOCAL_ORIGINS: Final = r"https?://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?"
-EXPOSED_HEADERS: Final = [
-    "Location",
-    "Link",
-    "ETag",
-    "X-Request-ID",
-    "WWW-Authenticate",
-    "Retry-After",
-    "Idempotency-Replayed",
-    "Content-Disposition",
-]
-ALLOWED_HEADERS: Final = [
-    "Authorization",
-    "Content-Type",
-    "If-Match",
-    "If-None-Match",
-    "Idempotency-Key",
-    "X-Request-ID",
-]
-# The names that headers may have (RFC 9110 section 5.6.2).
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-PREFLIGHT_SECONDS: Final = 2 * 60 * 60
 
 Header = tuple[bytes, bytes]
 
@@ -138,64 +114,6 @@ def _merge_headers(present: list[Header], added: list[Header]) -> list[Header]:
     return [*others, *added, *policy]
 
 
-class ProblemCorsMiddleware(CORSMiddleware):
-    """CORS that allows any request header, and answers a refused preflight with a problem.
-
-    Tracing tools add their own headers to every request of a page. Allowing any header is safe, because browsers send
-    no credentials to this service by themselves: a page must have the token.
-    """
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        headers = Headers(scope=scope) if scope.get("method") == "OPTIONS" else Headers()
-        if {"origin", "access-control-request-method"} <= set(headers):
-            send_response = self.preflight_response(headers)
-            if send_response.status_code == HTTPStatus.OK:
-                send_response.headers["Access-Control-Allow-Headers"] = _list_allowed_headers(headers)
-            else:
-                dropped = ("content-", "access-control-allow-headers", "access-control-allow-private-network")
-                others = {name: value for name, value in send_response.headers.items() if not name.startswith(dropped)}
-                send_response = render_problem(
-                    Request(scope), ValidationFailed(errors=[self._explain_refusal(headers)], headers=others)
-                )
-            await send_response(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
-    def _explain_refusal(self, headers: Headers) -> FieldError:
-        if not self.is_allowed_origin(headers["origin"]):
-            return FieldError(
-                {"header": "Origin"}, "not_allowed", "Pages of this origin may not call: see CORS_ORIGINS."
-            )
-        return FieldError({"header": "Access-Control-Request-Method"}, "not_allowed", "No address takes this method.")
-
-
-def _list_allowed_headers(headers: Headers) -> str:
-    """Return the headers that a page may send: ALLOWED_HEADERS and all others that the preflight asks for.
-
-    It is a list because `*` does not allow Authorization.
-    """
-    requested = (name.strip() for name in headers.get("access-control-request-headers", "").split(","))
-    known = {name.lower() for name in ALLOWED_HEADERS}
-    others = (name for name in requested if _TOKEN.fullmatch(name) and name.lower() not in known)
-    return ", ".join([*ALLOWED_HEADERS, *others])
-
-
-def build_cors(settings: Settings) -> Middleware:
-    """Return the CORS middleware for the origins of CORS_ORIGINS, by default those of localhost; without cookies."""
-    return Middleware(
-        ProblemCorsMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGINS,
-        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["*"],
-        # A public page may call a service in a home network: https://wicg.github.io/private-network-access/
-        allow_private_network=True,
-        expose_headers=EXPOSED_HEADERS,
-        max_age=PREFLIGHT_SECONDS,
-    )
-
-
 class UnexpectedErrorMiddleware:
     """Turns an unexpected exception into a 500 problem; inside CORS, so that a page in a browser can read it."""
 
@@ -218,3 +136,16 @@ class UnexpectedErrorMiddleware:
                 raise
             logger.exception("met what nobody expected", extra=get_log_context(scope))
             await render_problem(Request(scope), to_problem(error))(scope, receive, send)
+
+
+def build_proxy_middleware(settings: Settings) -> list[Middleware]:
+    """Return the middleware that believes X-Forwarded-For of the trusted proxies, if there are any."""
+    # Only of trusted proxies: another client could send a new X-Forwarded-For with each attempt at a password.
+    trusted = [network for proxy in settings.trusted_proxies for network in (proxy, *_map_to_ipv6(proxy))]
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
+
+
+def _map_to_ipv6(proxy: str) -> list[str]:
+    # A server that listens on IPv6 sees IPv4 addresses as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2).
+    network = ip_network(proxy)
+    return [f"::ffff:{network.network_address}/{network.prefixlen + 96}"] if network.version == 4 else []  # noqa: PLR2004

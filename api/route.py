@@ -26,7 +26,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 
-from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_annotations
+from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_markers
 from api.dependencies import REQUEST_HEADERS, AccountsDep, BulkWriter, PreconditionDep, Reader, Writer
 from api.headers import EarlyResponse
 from api.openapi import SCRIPT_SCHEME
@@ -81,7 +81,7 @@ async def refuse_parameters(_: Annotated[NoFields, Query()]) -> None:
 
 
 def _has_query(endpoint: Callable[..., Any]) -> bool:
-    return any(isinstance(mark, params.Query) for mark in list_annotations(endpoint))
+    return any(isinstance(mark, params.Query) for mark in list_markers(endpoint))
 
 
 class LedgerRoute(APIRoute):

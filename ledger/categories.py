@@ -88,7 +88,9 @@ async def change_category(
     return await read_category(ledger, category_id)
 
 
-async def delete_category(ledger: Ledger, category_id: int, heir: CategoryDeleteQuery, condition: Precondition) -> None:
+async def delete_category(
+    ledger: Ledger, category_id: int, query: CategoryDeleteQuery, condition: Precondition
+) -> None:
     """Delete a category.
 
     With `move_to`, its expenses and budgets move to that category. With `uncategorized`, the expenses lose their
@@ -96,8 +98,8 @@ async def delete_category(ledger: Ledger, category_id: int, heir: CategoryDelete
     """
     row = await _load_category(ledger, category_id)
     refuse_changed_row(row.revision, condition)
-    target = await _find_target(ledger, category_id, heir.move_to) if heir.move_to is not None else None
-    if target is None and not heir.uncategorized:
+    target = await _find_target(ledger, category_id, query.move_to) if query.move_to is not None else None
+    if target is None and not query.uncategorized:
         await _refuse_in_use(ledger, category_id)
     await _stamp_rows(ledger, Expense, category_id, {"category_id": target})
     await _move_or_delete_budgets(ledger, category_id, target)

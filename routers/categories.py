@@ -69,11 +69,11 @@ async def change_category(
     responses=document_problems([NotFound(), CategoryInUse()]),
 )
 async def delete_category(
-    ledger: BulkWriter, category_id: RowId, heir: Annotated[CategoryDeleteQuery, Query()], condition: PreconditionDep
+    ledger: BulkWriter, category_id: RowId, query: Annotated[CategoryDeleteQuery, Query()], condition: PreconditionDep
 ) -> None:
     """Delete a category; if it has expenses or budgets, send `move_to` or `uncategorized` to say what becomes of them.
 
     With `move_to` expenses and budgets move to that category; if it has a budget of the same currency and period
     already, this one stays as it is, and the other is deleted. With `uncategorized` all its budgets are deleted.
     """
-    await categories.delete_category(ledger, category_id, heir, condition)
+    await categories.delete_category(ledger, category_id, query, condition)

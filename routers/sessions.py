@@ -9,9 +9,8 @@ from api.dependencies import AccountsDep, ClientDep, RowId, SessionsDep, SignedI
 from api.problem_json import document_problems
 from api.route import LedgerRoute
 from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused, TooManyAttempts
-from schemas import SignIn
 from users import sessions
-from users.schemas import RefreshTokenShown, SessionList, Token
+from users.schemas import RefreshTokenShown, SessionList, SignIn, Token
 
 TOO_MANY_ATTEMPTS: Final = TooManyAttempts(headers={"Retry-After": "840"})
 

@@ -27,7 +27,7 @@ import migrations
 from config import Settings
 from infra import prepared
 from main import create_app
-from tests.support.made_up import HUNT
+from tests.support.generated import HUNT
 from tests.support.people import Arrive, At, Person, SignUp, make_transport, signed_up
 from tests.support.servers import UNLIMITED, MySQL, NoServer, open_mysql
 from tests.support.settings import NOON
@@ -36,7 +36,7 @@ from tests.support.statements import Statements
 KINDS: Final = ("sqlite", "mysql")
 
 
-pytest_plugins = ["tests.support.calm"]
+pytest_plugins = ["tests.support.terminal_report"]
 
 
 hypothesis.settings.register_profile(

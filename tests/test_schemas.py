@@ -20,7 +20,7 @@ from schemas import (
     UserUpdate,
 )
 from tests.support.bodies import EXPENSE, USER, blamed, taken
-from tests.support.made_up import SHAPES, any_body, any_json
+from tests.support.generated import SHAPES, any_body, any_json
 
 WHOLE: dict[str, Any] = {"amount": "12.50", "currency": "EUR", "date": "2026-11-22"}
 

@@ -15,12 +15,12 @@ from problems import (
     ValidationFailed,
     WrongPassword,
 )
-from schemas import AccountDeletion, PasswordChange, SignIn, UserCreate, UserUpdate
+from schemas import AccountDeletion, PasswordChange, UserCreate, UserUpdate
 from schemas import User as UserAnswer
 from users import familiar_networks, sessions, throttle
 from users.client_address import Client
 from users.hashing import PasswordHasher
-from users.schemas import Token
+from users.schemas import SignIn, Token
 from users.sessions import Sessions
 from users.throttle import Throttle
 from values.field_errors import field_error, to_field_error

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from values.fields import Instant
+from values.passwords import EnteredPassword
 from values.shapes import RequestModel, ResponseModel, with_example
 from values.text_fields import TokenName
 
@@ -118,3 +119,24 @@ class PersonalTokenList(ResponseModel):
 
     items: list[PersonalToken]
     next_cursor: None = None
+
+
+class SignIn(RequestModel):
+    """The password form of OAuth2 (RFC 6749 section 4.3); every other field is ignored, as its section 3.2 says."""
+
+    # An error about an unknown field would show its name, which may be the rest of a password with an unescaped `&`, or
+    # a JSON body.
+
+    # Here `minLength` is for the document only: FastAPI treats an empty field of a form as missing.
+    username: Annotated[
+        str,
+        Field(
+            max_length=254,
+            description="The user name or the e-mail.",
+            examples=["ada"],
+            json_schema_extra={"minLength": 1},
+        ),
+    ]
+    password: Annotated[EnteredPassword, Field(examples=["a walk along the sea"])]
+
+    model_config = ConfigDict(extra="ignore") | with_example(username="ada", password="a walk along the sea")  # noqa: S106

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
 
-from api.middleware import ALLOWED_HEADERS
+from api.cors import ALLOWED_HEADERS
 from config import Settings
 from main import create_app
 from tests.support.asgi import exchange
@@ -336,7 +336,7 @@ async def test_a_preflight_allows_every_method(client: httpx.AsyncClient, path: 
 @pytest.mark.parametrize(
     "header", ["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-ID"]
 )
-async def test_a_preflight_allows_the_headers_of_the_contract(client: httpx.AsyncClient, header: str) -> None:
+async def test_a_preflight_allows_the_headers_of_the_service(client: httpx.AsyncClient, header: str) -> None:
     answer = await client.options("/expenses", headers=PREFLIGHT | {"Access-Control-Request-Headers": header.lower()})
 
     assert (answer.status_code, header in words(answer.headers["Access-Control-Allow-Headers"])) == (200, True)

@@ -16,7 +16,7 @@ from api import requests
 from api.requests import StrictRequest
 from tests.support.asgi import exchange
 from tests.support.expenses import spend
-from tests.support.made_up import in_pieces, padded
+from tests.support.generated import in_pieces, padded
 from tests.support.people import Person, SignUp
 from tests.support.problems import JSON, advice, blamed
 

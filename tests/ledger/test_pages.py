@@ -20,7 +20,7 @@ from api.headers import write_next_link
 from ledger.pages import Cursor, fingerprint_query, parse_cursor
 from problems import ValidationFailed
 from tests.support.expenses import spend
-from tests.support.made_up import any_text, any_values, days, encoded, forged
+from tests.support.generated import any_text, any_values, days, encoded, forged
 from tests.support.people import Person, SignUp, signed_up
 from tests.support.problems import blamed
 from values.fields import LARGEST_ID

@@ -37,7 +37,7 @@ def fuzz(
     with Service(environment) as service, TemporaryDirectory() as folder:
         accounts = Path(folder) / "accounts.json"
         accounts.write_text(json.dumps(_accounts(service.url)))
-        own = {"FUZZ_ACCOUNTS": str(accounts), "SCHEMATHESIS_HOOKS": str(HERE / "unsayable.py")}
+        own = {"FUZZ_ACCOUNTS": str(accounts), "SCHEMATHESIS_HOOKS": str(HERE / "schemathesis_hooks.py")}
         return subprocess.run(
             [*_command(service.url), "--phases", ",".join(phases), f"--max-examples={examples}", f"--seed={seed}"],
             cwd=folder,

@@ -27,7 +27,7 @@ from database import Base, now
 from infra.signing_keys import load_signing_keys
 from main import create_app
 from models import RefreshToken, Session
-from tests.support.made_up import hunts
+from tests.support.generated import hunts
 from tests.support.matrix import bearer, said
 from tests.support.people import Person, forget_attempts, signed_up
 from tests.support.servers import Service

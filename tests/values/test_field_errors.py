@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tests.support.bodies import ENTRY_CODES, refused
-from tests.support.made_up import SHAPES, any_body, any_json
+from tests.support.generated import SHAPES, any_body, any_json
 from tests.support.people import Person
 from tests.support.problems import JSON, advice, blamed
 from values.field_errors import translate_errors

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.support.made_up import HUNT
+from tests.support.generated import HUNT
 from tests.support.matrix import (
     FORM,
     OPERATIONS,

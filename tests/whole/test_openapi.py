@@ -17,7 +17,7 @@ from routers import budgets, categories, changes, expenses, reports, sessions, s
 from tests.support.document import DOCUMENT, OPERATIONS, SCHEMAS, Node
 from tests.support.fuzzing import fuzz
 from tests.support.people import Person
-from tests.support.unsayable import is_unsayable
+from tests.support.schemathesis_hooks import is_unsayable
 from values.fields import LARGEST_ID
 from values.money import DECIMALS
 

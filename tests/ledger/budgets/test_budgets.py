@@ -19,9 +19,9 @@ from sqlalchemy import insert
 from models import MAX_BUDGETS, Budget
 from tests.support.budgets import budget, tombstones
 from tests.support.categories import create as create_category
+from tests.support.expected_reports import UNITS_OF, Pencil, Recorded, record
 from tests.support.expenses import spend
-from tests.support.made_up import hunts
-from tests.support.pencil import UNITS_OF, Pencil, Recorded, record
+from tests.support.generated import hunts
 from tests.support.people import Person, SignUp
 from tests.support.problems import advice, blamed
 from tests.support.statements import Statements

@@ -17,8 +17,8 @@ from ledger import categories
 from tests.support.categories import names
 from tests.support.categories import where as category_at
 from tests.support.expenses import ids, spend, undo
+from tests.support.generated import hunts
 from tests.support.ledgers import state_of
-from tests.support.made_up import hunts
 from tests.support.people import Person, SignUp
 from tests.support.problems import blamed
 from tests.support.statements import Statements

@@ -16,7 +16,7 @@ from api.problem_json import to_problem
 from ledger.expenses.filters import ExpenseFilter, ExpenseQuery
 from tests.support.bodies import refused
 from tests.support.expenses import spend
-from tests.support.made_up import any_text
+from tests.support.generated import any_text
 from tests.support.people import Person, SignUp, signed_up
 from tests.support.problems import blamed
 from values.spans import Span

@@ -18,9 +18,9 @@ from ledger.reports import spending
 from ledger.reports.totals import select_spending
 from models import Expense
 from tests.support.categories import create
+from tests.support.expected_reports import UNITS_OF, Pencil, Recorded, record
 from tests.support.expenses import spend
-from tests.support.made_up import hunts
-from tests.support.pencil import UNITS_OF, Pencil, Recorded, record
+from tests.support.generated import hunts
 from tests.support.people import Person, SignUp
 from tests.support.problems import advice, blamed
 from tests.support.statements import Statements

@@ -18,8 +18,8 @@ from database import now
 from ledger.core import MAX_EXPENSES
 from models import MAX_CATEGORIES, Category, LedgerState
 from tests.support.expenses import read, sendable, spend
+from tests.support.generated import hunts, in_pieces, padded
 from tests.support.ledgers import state_of
-from tests.support.made_up import hunts, in_pieces, padded
 from tests.support.people import Person, SignUp
 from tests.support.problems import JSON, blamed
 from tests.support.statements import Statements

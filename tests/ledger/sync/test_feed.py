@@ -20,7 +20,7 @@ from ledger.sync import feed
 from models import Budget, Category
 from tests.support.budgets import budget
 from tests.support.expenses import change, spend
-from tests.support.made_up import any_text, any_values, encoded, forged, hunts
+from tests.support.generated import any_text, any_values, encoded, forged, hunts
 from tests.support.people import Person, signed_up
 from tests.support.problems import blamed
 from tests.support.processes import sign_up as sign_up_at

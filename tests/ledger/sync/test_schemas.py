@@ -22,7 +22,7 @@ from ledger.sync.schemas import (
     UpdateOperation,
 )
 from tests.support.bodies import ENTRY_CODES, refused
-from tests.support.made_up import any_json, any_text
+from tests.support.generated import any_json, any_text
 from values.field_errors import FieldError, translate_errors
 from values.fields import LARGEST_ID
 

@@ -20,10 +20,10 @@ from schemas import (
     ExpenseReplace,
     ExpenseUpdate,
     PasswordChange,
-    SignIn,
     UserCreate,
     UserUpdate,
 )
+from users.schemas import SignIn
 from values.periods import EARLIEST, LATEST
 
 days = st.dates(EARLIEST, LATEST)
