@@ -1,6 +1,18 @@
-"""What the tests stand on: one migrated database of each kind, the running app, and people who sign up.
+"""Fixtures of all tests.
 
-Every test signs up its own users and commits for real; nothing is rolled back, since ownership is the isolation.
+    fixture                     what it is                                                          lives for
+    database_url                a migrated database; the test runs on SQLite and on MySQL           the session
+    empty_database_url          the same, not migrated                                              the test
+    app                         the started application on `database_url`                           the session
+    client                      an HTTP client without a token                                      the test
+    person, stranger, sign_up   users as HTTP clients with their tokens                             the test
+    somebody                    a user for tests that store nothing                                 the module
+    at                          paths of a ledger with one row of each kind                         the test
+    noon                        a clock that stands at Sunday, 22 November 2026, 12:00 UTC          the test
+    outside                     a connection of another process                                     the test
+    statements                  records the SQL that the app runs                                   the test
+
+Tests commit, and nothing is rolled back or deleted after them: each has users of its own, who see only their own rows.
 """
 
 import gc
@@ -46,14 +58,14 @@ hypothesis.settings.load_profile("expenses")
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over what stays to the end: thousands of tests, and all that was imported."""
+    """Exclude the collected tests and the imported modules, which stay to the end, from garbage collection."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Try what is decided before any database is asked over one of them: its modules are marked `wire`."""
+    """Run tests that are marked `wire` on SQLite only: their answers are decided before the database is asked."""
     if metafunc.definition.get_closest_marker("wire") and "database_url" in metafunc.fixturenames:
         metafunc.definition.add_marker(
             pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
@@ -71,8 +83,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 async def _one_event_loop(anyio_backend: str) -> AsyncIterator[None]:  # noqa: ARG001
-    # Engines belong to the loop that they first ran in, and anyio closes its loop whenever no async generator fixture
-    # is open; this one is set up first and torn down last, so that all tests and fixtures of a session share one loop.
+    # An engine belongs to the loop in which it first ran, and anyio closes its loop when no async generator fixture is
+    # open. This fixture is set up first and torn down last, so all tests and fixtures of a session share one loop.
     yield  # noqa: PT022
 
 
@@ -81,20 +93,20 @@ async def _one_event_loop(anyio_backend: str) -> AsyncIterator[None]:  # noqa: A
 
 @pytest.fixture(scope="session")
 def mysql_server() -> Iterator[MySQL]:
-    """The MySQL server of this session, started by the first test that wants one."""
+    """The MySQL server of this session, started by the first test that needs it."""
     try:
         server = open_mysql()
-    except NoServer as missing:
+    except NoServer as error:
         if os.environ.get("MYSQL") == "required":
             raise
-        pytest.skip(f"NOTHING WAS TESTED ON MYSQL: {missing}. Install mariadb-server, or set TEST_MYSQL_URL.")
+        pytest.skip(f"NOTHING WAS TESTED ON MYSQL: {error}. Install mariadb-server, or set TEST_MYSQL_URL.")
     with server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The session's migrated SQLite database, for a test of that kind only."""
+    """The session's migrated SQLite database, for tests that run on SQLite only."""
     url = _sqlite(tmp_path_factory.mktemp("sqlite"))
     migrations.upgrade(url)
     return url
@@ -102,7 +114,7 @@ def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def mysql_url(mysql_server: MySQL) -> Iterator[str]:
-    """The session's migrated MySQL database, for a test of that kind only."""
+    """The session's migrated MySQL database, for tests that run on MySQL only."""
     with mysql_server.fresh_database() as url:
         migrations.upgrade(url)
         yield url
@@ -110,27 +122,27 @@ def mysql_url(mysql_server: MySQL) -> Iterator[str]:
 
 @pytest.fixture(scope="session", params=KINDS)
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The session's migrated database: whatever asks for it, or for the app, is tested on both kinds."""
+    """The session's migrated database; a test that needs it, or the app, runs once on SQLite and once on MySQL."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 
 @pytest.fixture
 def empty_sqlite_url(tmp_path: Path) -> str:
-    """A SQLite database of the test's own, not yet there."""
+    """The URL of an SQLite file of the test's own, which does not exist yet."""
     return _sqlite(tmp_path)
 
 
 @pytest.fixture
 def empty_mysql_url(mysql_server: MySQL) -> Iterator[str]:
-    """A MySQL database of the test's own, not yet migrated."""
+    """An empty MySQL database of the test's own."""
     with mysql_server.fresh_database() as url:
         yield url
 
 
 @pytest.fixture(params=KINDS)
 def empty_database_url(request: pytest.FixtureRequest) -> str:
-    """A database of the test's own, not yet migrated, of both kinds."""
+    """An empty database of the test's own; the test runs once on SQLite and once on MySQL."""
     url: str = request.getfixturevalue(f"empty_{request.param}_url")
     return url
 
@@ -146,14 +158,14 @@ def _sqlite(folder: Path) -> str:
 def settings(database_url: str) -> Settings:
     """The settings of the app under test: the cheapest hash, no throttle, and nothing from the developer's `.env`."""
     key = SecretStr(secrets.token_hex(32))
-    plain = Settings(database_url=database_url, secret_key=key, bcrypt_rounds=4, _env_file=None)
-    # Nearly every test signs somebody up, and counting the attempts would be most of what it asks the database.
-    return plain.model_copy(update=UNLIMITED)
+    limited = Settings(database_url=database_url, secret_key=key, bcrypt_rounds=4, _env_file=None)
+    # Nearly every test signs up a user, and most of its statements would be those that count attempts.
+    return limited.model_copy(update=UNLIMITED)
 
 
 @pytest.fixture(scope="session")
 async def app(settings: Settings) -> AsyncIterator[FastAPI]:
-    """The app, started; one for each kind of database."""
+    """The started app, one for SQLite and one for MySQL."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
         yield app
@@ -161,7 +173,7 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that nobody has signed in with."""
+    """An HTTP client without a token."""
     async with httpx.AsyncClient(transport=make_transport(app), base_url="http://testserver") as client:
         yield client
 
@@ -171,13 +183,13 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="session")
 def arrive() -> Arrive:
-    """How people get their accounts; the tests that are about accounts let them register."""
+    """How users get their accounts: rows written directly; tests of accounts replace it by `registered`."""
     return signed_up
 
 
 @pytest.fixture
 async def sign_up(app: FastAPI, arrive: Arrive) -> AsyncIterator[SignUp]:
-    """Sign up one more user: `await sign_up(currency="JPY")`."""
+    """A function that signs up one more user: `await sign_up(currency="JPY")`."""
     async with AsyncExitStack() as people:
 
         async def sign_up(**overrides: object) -> Person:
@@ -194,31 +206,31 @@ async def person(sign_up: SignUp) -> Person:
 
 @pytest.fixture
 async def stranger(sign_up: SignUp) -> Person:
-    """Another user, who must not see any of it."""
+    """Another user, who must not see that ledger."""
     return await sign_up()
 
 
 @pytest.fixture(scope="module")
 async def somebody(app: FastAPI) -> AsyncIterator[Person]:
-    """A user for the tests that look at nothing but what they sent: one for all of them, because signing up costs."""
+    """One user for all tests of a module that only look at the answer to their own request: signing up takes time."""
     async with signed_up(app) as somebody:
         yield somebody
 
 
 @pytest.fixture
 async def at(noon: time_machine.Traveller, person: Person) -> At:  # noqa: ARG001
-    """A ledger with one of each, no two at the same revision, and its addresses: `at("/expenses/{expense_id}")`."""
+    """Paths of a ledger with one row of each kind, each at another revision: `at("/expenses/{expense_id}")`."""
 
-    async def make(path: str, **fields: object) -> int:
+    async def create(path: str, **fields: object) -> int:
         return int((await person.post(path, json=fields)).json()["id"])
 
-    category = await make("/categories", name="Groceries")
+    category_id = await create("/categories", name="Groceries")
     expense = {"amount": "12.50", "date": "2026-11-22"}
-    kept = await make("/expenses", category="Groceries", external_id="bank-1", **expense)
-    limit = await make("/budgets", category="Groceries", amount="200.00", period="month")
-    trashed = await make("/expenses", **expense)
-    await person.delete(f"/expenses/{trashed}")
-    ids = {"expense_id": kept, "category_id": category, "budget_id": limit}
+    expense_id = await create("/expenses", category="Groceries", external_id="bank-1", **expense)
+    budget_id = await create("/budgets", category="Groceries", amount="200.00", period="month")
+    trashed_id = await create("/expenses", **expense)
+    await person.delete(f"/expenses/{trashed_id}")
+    ids = {"expense_id": expense_id, "category_id": category_id, "budget_id": budget_id}
     return lambda path: path.format(**ids)
 
 
@@ -227,7 +239,7 @@ async def at(noon: time_machine.Traveller, person: Person) -> At:  # noqa: ARG00
 
 @pytest.fixture
 def noon() -> Iterator[time_machine.Traveller]:
-    """It is Sunday, 22 November 2026, 12:00 UTC, and stays so."""
+    """A clock that stands at Sunday, 22 November 2026, 12:00 UTC."""
     with time_machine.travel(NOON, tick=False) as traveller:
         yield traveller
 
@@ -237,7 +249,7 @@ def noon() -> Iterator[time_machine.Traveller]:
 
 @pytest.fixture
 def outside(database_url: str) -> Iterator[Connection]:
-    """A connection of another process: what it locks is locked for the app."""
+    """A connection as of another process: its locks make the app wait."""
     engine = create_engine(migrations.make_sync_url(make_url(database_url)), poolclass=NullPool)
     with engine.connect() as connection:
         yield connection
@@ -248,35 +260,35 @@ def outside(database_url: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def statements(app: FastAPI) -> Statements:
-    """Write down what the app asks the database: `with statements() as sent:`, in order, commits as "COMMIT"."""
+    """Record the SQL that the app runs: `with statements() as sent:`, in order, a commit as "COMMIT"."""
 
     @contextmanager
     def statements() -> Iterator[list[str]]:
         sent: list[str] = []
 
-        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-            # SQLite is told to begin where MySQL begins by itself: left out, both count alike.
+        def record(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            # SQLite gets a BEGIN, MySQL needs none: without it, both have the same number of statements.
             if not statement.startswith("BEGIN"):
                 sent.append(statement)
 
-        def note_commit(_connection: object) -> None:
+        def record_commit(_connection: object) -> None:
             sent.append("COMMIT")
 
         listeners = [
             (engine.sync_engine, name, listener)
             for engine in app.state.services.database.engines
-            for name, listener in (("before_cursor_execute", note), ("commit", note_commit))
+            for name, listener in (("before_cursor_execute", record), ("commit", record_commit))
         ]
 
-        def noting(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-            async def noted(driver: object, sql: str, values: object) -> object:
+        def wrap(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+            async def record_and_run(driver: object, sql: str, values: object) -> object:
                 sent.append(sql)
-                return await send(driver, sql, values)
+                return await run(driver, sql, values)
 
-            return noted
+            return record_and_run
 
         prepared_statements = mock.patch.multiple(
-            prepared, run_select=noting(prepared.run_select), run_write=noting(prepared.run_write)
+            prepared, run_select=wrap(prepared.run_select), run_write=wrap(prepared.run_write)
         )
         for listener in listeners:
             event.listen(*listener)

@@ -1,4 +1,4 @@
-"""What the tests of accounts and of the throttle do with an account."""
+"""Requests about accounts, for the tests of accounts and of the throttle."""
 
 from typing import Literal
 
@@ -26,8 +26,8 @@ async def sign_in(person: Person) -> httpx.Response:
 
 
 async def change_name(person: Person) -> httpx.Response:
-    wanted = {"username": f"renamed-{next(numbers)}", "current_password": person.password}
-    return await person.patch("/users/me", json=wanted)
+    fields = {"username": f"renamed-{next(numbers)}", "current_password": person.password}
+    return await person.patch("/users/me", json=fields)
 
 
 async def change_password(person: Person) -> httpx.Response:

@@ -1,13 +1,13 @@
-"""One request by the messages of ASGI."""
+"""Sends one request to an app as messages of ASGI."""
 
 import anyio
 from fastapi import FastAPI
 from starlette.types import Message, Scope
 
 
-async def exchange(app: FastAPI, method: str, path: str, *coming: Message) -> list[Message]:
-    """Return all that a service sends when these messages come: httpx hides what it should not have sent."""
-    arriving = iter(coming or [{"type": "http.request", "body": b"", "more_body": False}])
+async def exchange(app: FastAPI, method: str, path: str, *messages: Message) -> list[Message]:
+    """Return all messages that an app sends after it has received these; httpx would hide wrong ones."""
+    arriving = iter(messages or [{"type": "http.request", "body": b"", "more_body": False}])
     sent: list[Message] = []
 
     async def receive() -> Message:

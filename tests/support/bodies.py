@@ -1,4 +1,4 @@
-"""Bodies against the schemas that read them, without an app."""
+"""Validates request bodies by their schemas, without an app."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from api.problem_json import to_problem
 
-# The words of the contract: a client may switch on these and no others.
+# All codes of field errors: the contract promises clients that there are no others.
 ENTRY_CODES = {
     "required",
     "unknown",
@@ -24,11 +24,11 @@ ENTRY_CODES = {
 
 
 def refused(shape: type[BaseModel], sent: object) -> RequestValidationError:
-    """Return what FastAPI tells the edge of a body that a shape does not take."""
+    """Return the exception that FastAPI raises for a body, with the errors of its schema; without errors if valid."""
     try:
         shape.model_validate(sent)
     except ValidationError as error:
-        return RequestValidationError([{**it, "loc": ("body", *it["loc"])} for it in error.errors()])
+        return RequestValidationError([{**details, "loc": ("body", *details["loc"])} for details in error.errors()])
     return RequestValidationError([])
 
 
@@ -37,10 +37,10 @@ EXPENSE: dict[str, Any] = {"amount": "12.50"}
 
 
 def taken(shape: type[BaseModel], **fields: object) -> dict[str, Any]:
-    """Return what a shape makes of these fields."""
+    """Return the values that a schema parses from these fields."""
     return shape.model_validate(fields).model_dump()
 
 
 def blamed(shape: type[BaseModel], **fields: object) -> dict[str, str]:
-    """Return which fields a shape refuses, and what for; nothing where it takes them."""
-    return {entry.location["pointer"][1:]: entry.code for entry in to_problem(refused(shape, fields)).errors}
+    """Return the fields that a schema refuses, with the code of each error; empty if all are valid."""
+    return {error.location["pointer"][1:]: error.code for error in to_problem(refused(shape, fields)).errors}

@@ -1,4 +1,4 @@
-"""A real browser for the tests of pages: headless Chromium, driven through the DevTools protocol."""
+"""A real browser for the tests of pages: headless Chromium, controlled by the DevTools protocol."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ Message = dict[str, Any]
 
 
 class Browser:
-    """One page of a browser with a fresh profile; it notes each request, console message and violated policy."""
+    """One page of a browser with a new profile; it records the page's requests, console messages and errors."""
 
     def __init__(self) -> None:
         program = next(filter(None, map(shutil.which, NAMES)), None)
@@ -65,14 +65,14 @@ class Browser:
         return result
 
     def open(self, url: str) -> None:
-        """Open a page, also the same one again, and return when it has loaded."""
+        """Open a page, or load the current one again, and return when it has loaded."""
         before = self._count("Page.loadEventFired")
         self.call("Page.navigate", url=url)
         while self._count("Page.loadEventFired") == before:
             self._receive()
 
     def look(self, expression: str) -> Any:  # noqa: ANN401
-        """Return what a JavaScript expression is worth, as soon as it is worth anything."""
+        """Evaluate a JavaScript expression until it is true, for at most 10 seconds, and return its value."""
         waiting = f"""new Promise((resolve, reject) => {{
             const look = () => {{
                 const found = {expression}
@@ -86,11 +86,11 @@ class Browser:
         return seen["result"].get("value")
 
     def click(self, selector: str) -> None:
-        """Click the first element of this selector, as soon as it is there."""
+        """Click the first element of this selector, as soon as it exists and is enabled."""
         self.look(f"(it => it && !it.disabled && (it.click(), true))(document.querySelector({json.dumps(selector)}))")
 
     def fill(self, selector: str, text: str) -> None:
-        """Type into a field, as soon as it is there."""
+        """Type into a field, as soon as it exists."""
         self.look(f"(it => it && (it.focus(), it.select(), true))(document.querySelector({json.dumps(selector)}))")
         self.call("Input.insertText", text=text)
 
@@ -101,32 +101,32 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", **key)
 
     def picture(self, path: Path) -> None:
-        """Save what the page looks like."""
+        """Save a screenshot of the page."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
     def forget(self) -> None:
-        """Forget what was noted and what pages have stored, as if the browser were new."""
+        """Delete the recorded events and what pages have stored, so that the browser is as new."""
         self.call("Page.navigate", url="about:blank")
         self.call("Storage.clearDataForOrigin", origin="*", storageTypes="all")
         self._seen.clear()
 
     def hosts(self) -> set[str]:
-        """Return the hosts that anything was asked of."""
+        """Return the hosts of all requests."""
         sent = [event["params"]["request"]["url"] for event in self._events("Network.requestWillBeSent")]
         return {urlsplit(url).netloc for url in sent if url.startswith(("http", "ws"))}
 
     def complaints(self) -> list[str]:
-        """Return every error and warning of the console: exceptions, violated policies, files that were not there."""
+        """Return all errors and warnings of the console, such as exceptions, violated policies and missing files."""
         logged = [event["params"]["entry"] for event in self._events("Log.entryAdded")]
-        said = [event["params"] for event in self._events("Runtime.consoleAPICalled")]
+        calls = [event["params"] for event in self._events("Runtime.consoleAPICalled")]
         return (
             [f"{entry['level']}: {entry['text']} {entry.get('url')}" for entry in logged if entry["level"] != "verbose"]
-            + [f"{call['type']}: {call['args']}" for call in said if call["type"] in {"error", "warning", "assert"}]
+            + [f"{call['type']}: {call['args']}" for call in calls if call["type"] in {"error", "warning", "assert"}]
             + [str(event["params"]) for event in self._events("Runtime.exceptionThrown")]
         )
 
     def close(self) -> None:
-        """Close the browser and forget the profile."""
+        """Close the browser and delete its profile."""
         self._open.close()
 
     def __enter__(self) -> Self:
@@ -137,10 +137,10 @@ class Browser:
         """Close it."""
         self.close()
 
-    def _page(self, chosen: Path) -> str:
-        """Return the address of the page, once the browser has written down which port it chose."""
-        self._process.wait_until(lambda: chosen.exists() and "\n" in chosen.read_text())
-        port = chosen.read_text().split(maxsplit=1)[0]
+    def _page(self, port_file: Path) -> str:
+        """Return the DevTools URL of the page, once the browser has written its port into the file."""
+        self._process.wait_until(lambda: port_file.exists() and "\n" in port_file.read_text())
+        port = port_file.read_text().split(maxsplit=1)[0]
         targets = httpx.get(f"http://127.0.0.1:{port}/json/list", trust_env=False).json()
         return next(str(target["webSocketDebuggerUrl"]) for target in targets if target["type"] == "page")
 

@@ -1,4 +1,4 @@
-"""What the tests do with budgets, and what deletions leave."""
+"""Creates budgets, and reads the tombstones of deleted rows."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from tests.support.people import Person
 
 
 async def budget(person: Person, **fields: object) -> dict[str, Any]:
-    """Set a budget, of 200.00 a month on Groceries unless the fields say otherwise, and return it."""
+    """Create a budget and return it; by default 200.00 per month on Groceries."""
     sent = {"amount": "200.00", "category": "Groceries", "period": "month"} | fields
     answer = await person.post("/budgets", json=sent)
     assert answer.status_code == httpx.codes.CREATED, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+    created: dict[str, Any] = answer.json()
+    return created
 
 
 async def tombstones(app: FastAPI, person: Person) -> list[tuple[str, int, int]]:

@@ -1,4 +1,4 @@
-"""What the tests do with categories."""
+"""Requests about categories."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tests.support.people import Person
 
 
 async def create(person: Person, name: str, **fields: object) -> dict[str, Any]:
-    """Make a category and return it."""
+    """Create a category and return it."""
     answer = await person.post("/categories", json={"name": name} | fields)
     assert answer.status_code == httpx.codes.CREATED, answer.text
     category: dict[str, Any] = answer.json()
@@ -21,8 +21,8 @@ async def names(person: Person) -> list[str]:
 
 
 async def where(person: Person, name: str) -> str:
-    """Return the address of the category of this name."""
-    [category] = [it for it in await listed(person) if it["name"] == name]
+    """Return the path of the category of this name."""
+    [category] = [category for category in await listed(person) if category["name"] == name]
     return f"/categories/{category['id']}"
 
 

@@ -1,4 +1,4 @@
-"""Commits that fail on request."""
+"""Makes the app's commits fail."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,10 @@ Commit = Callable[[Any], None]
 
 
 class Commits:
-    """The commits of an app: how many there were, and what became of each."""
+    """Replaces the commit of an app's database; counts commits, and lets the next ones fail.
+
+    `fates` has a function for each of the next commits; when it is empty, commits are done `really`.
+    """
 
     def __init__(self, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
         self.number = 0
@@ -24,7 +27,7 @@ class Commits:
         (self.fates.pop(0) if self.fates else self.really)(connection)
 
     def fail_with(self, *errors: BaseException) -> None:
-        """Let the next commits fail, each without having happened."""
+        """Let the next commits raise these errors, each without an effect."""
 
         def failing(error: BaseException) -> Commit:
             def fail(_: object) -> None:

@@ -1,10 +1,10 @@
-"""The page /docs as somebody uses it: signing in, and pressing Execute."""
+"""Uses the page /docs in a browser: signs in, and presses Execute."""
 
 from tests.support.browser import Browser
 
 
 def sign_in(browser: Browser, name: str, password: str) -> None:
-    """Sign in with *Authorize*, and return when the page shows that one is signed in."""
+    """Sign in with *Authorize*, and return when the page shows the closed lock."""
     browser.click(".btn.authorize")
     browser.fill("#oauth_username", name)
     browser.fill("#oauth_password", password)
@@ -15,12 +15,12 @@ def sign_in(browser: Browser, name: str, password: str) -> None:
 
 
 def execute(browser: Browser, operation: str) -> str:
-    """Open the form of an operation, press *Execute* as it stands, and return the status of the answer."""
+    """Open the form of an operation, press *Execute* without changing it, and return the status of the answer."""
     block = f"#operations-{operation}"
     browser.click(f"{block} .opblock-summary-control")
-    # Until the page knows what belongs in the form, Execute finds no operation.
+    # Execute does nothing before the page has loaded the operation's form.
     browser.look(f"document.querySelector('{block} .responses-table')")
     browser.click(f"{block} .execute")
-    answered = f"{block} .live-responses-table .response .response-col_status"
-    status = str(browser.look(f"document.querySelector('{answered}')?.innerText"))
+    selector = f"{block} .live-responses-table .response .response-col_status"
+    status = str(browser.look(f"document.querySelector('{selector}')?.innerText"))
     return status.split(maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""The OpenAPI document."""
+"""The OpenAPI document of the app: its schemas by name, its operations by operationId."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Somebody with a pencil, who computes by hand what the service reports; and ledgers to compute on."""
+"""Computes spending reports a second time, in the simplest way, to compare them with the service's."""
 
 import calendar
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from tests.support.people import Person
 
 DECIMALS: Final = {"EUR": 2, "JPY": 0, "KWD": 3, "USD": 2}
 UNITS_OF: Final = {"EUR": 10, "JPY": 1000, "KWD": 1}
-"""The smallest unit of a currency, in thousandths."""
+"""The smallest unit of each currency in thousandths."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """An expense; its amount in thousandths."""
+    """An expense; its amount is in thousandths."""
 
     day: date
     amount: int
@@ -30,25 +30,25 @@ class Recorded:
 
 
 async def record(app: FastAPI, person: Person, expenses: Sequence[Recorded]) -> None:
-    """Write expenses past the API, which would take a request each."""
+    """Insert expenses into the database; by the API each would take a request."""
     owner = person.user["id"]
     instants = {"created_at": now(), "updated_at": now(), "revision": 1, "owner_id": owner}
     async with app.state.services.database.new_unit() as unit:
         connection = await unit.begin(owner)
-        names = sorted({it.category for it in expenses if it.category})
+        names = sorted({expense.category for expense in expenses if expense.category})
         for name in names:
             await connection.execute(insert(Category), {"name": name, "name_key": name.casefold(), **instants})
         mine = select(Category.name, Category.id).where(Category.owner_id == bindparam("owner"))
         ids = {row.name: row.id for row in await connection.execute(mine, {"owner": owner})}
         rows = [
             {
-                "amount": it.amount,
-                "currency": it.currency,
-                "spent_on": it.day,
-                "category_id": ids.get(it.category),
+                "amount": expense.amount,
+                "currency": expense.currency,
+                "spent_on": expense.day,
+                "category_id": ids.get(expense.category),
                 **instants,
             }
-            for it in expenses
+            for expense in expenses
         ]
         if rows:
             await connection.execute(insert(Expense), rows)
@@ -56,7 +56,7 @@ async def record(app: FastAPI, person: Person, expenses: Sequence[Recorded]) -> 
 
 
 class Pencil:
-    """Somebody who computes a report by hand: day by day, with decimals, and nothing of the service's own."""
+    """Computes a report day by day and with Decimal, without any code of the service's reports."""
 
     def __init__(self, expenses: Sequence[Recorded], group_by: Sequence[str], start_day: int) -> None:
         self.expenses = expenses
@@ -65,7 +65,7 @@ class Pencil:
         self.unit = next((name for name in group_by if name != "category"), None)
 
     def name(self, day: date) -> str | int | None:
-        """The bucket that holds a day."""
+        """Return the name of the bucket that contains a day."""
         if self.unit == "month":
             month = day if day.day >= self.start_day else day.replace(day=1) - timedelta(days=1)
             return f"{month.year}-{month.month:02}"
@@ -79,20 +79,20 @@ class Pencil:
         }[self.unit]
 
     def buckets(self, first: date, last: date) -> list[str | int | None]:
-        """The buckets of a span in their order."""
+        """Return the names of the buckets of a span in their order."""
         days = (first + timedelta(days=at) for at in range((last - first).days + 1))
         names = list(dict.fromkeys(self.name(day) for day in days))
         return sorted(names) if self.unit == "weekday" else names  # type: ignore[type-var]  # they are numbers
 
     def between(self, first: date, last: date) -> list[Recorded]:
-        return [it for it in self.expenses if first <= it.day <= last]
+        return [expense for expense in self.expenses if first <= expense.day <= last]
 
     def at(self, days: tuple[date, date], place: int, name: object) -> list[Recorded]:
-        """What lies in the bucket at a place of a span; a weekday goes by its name."""
+        """Return the expenses of the bucket at the index `place` of a span; a weekday is found by its name instead."""
         names = self.buckets(*days)
         if self.unit != "weekday":
             name = names[place] if place < len(names) else "none"
-        return [it for it in self.between(*days) if self.name(it.day) == name]
+        return [expense for expense in self.between(*days) if self.name(expense.day) == name]
 
     def report(self, own: str, now: tuple[date, date], before: tuple[date, date] | None) -> dict[str, Any]:
         spans = [now, before] if before else [now]
@@ -111,7 +111,7 @@ class Pencil:
         }
 
     def order(self, row: tuple[int, int, dict[str, Any]]) -> list[object]:
-        """As `group_by` says; none comes after all categories; the own currency first."""
+        """Return the sort key: the order of `group_by`, no category after all others, then the own currency first."""
         place, currency, shown = row
         category = shown.get("category")
         named = (category is None, (category or "").casefold())

@@ -1,4 +1,4 @@
-"""What the tests do with expenses and with the trash."""
+"""Requests about expenses and the trash."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Expense = dict[str, Any]
 
 
 async def spend(person: Person, **fields: object) -> dict[str, Any]:
-    """Record an expense, of 12.50 unless the fields say otherwise, and return it."""
+    """Record an expense and return it; its default amount is 12.50."""
     answer = await person.post("/expenses", json={"amount": "12.50"} | fields)
     assert answer.status_code == httpx.codes.CREATED, answer.text
     expense: dict[str, Any] = answer.json()
@@ -18,7 +18,7 @@ async def spend(person: Person, **fields: object) -> dict[str, Any]:
 
 
 async def read(person: Person, expense: dict[str, Any]) -> dict[str, Any]:
-    """Return an expense as it stands now."""
+    """Read an expense again and return it."""
     answer = await person.get(f"/expenses/{expense['id']}")
     assert answer.status_code == httpx.codes.OK, answer.text
     now: dict[str, Any] = answer.json()
@@ -40,7 +40,7 @@ def sendable(expense: dict[str, Any], **fields: object) -> dict[str, Any]:
 
 
 async def discard(person: Person, *expenses: Expense) -> None:
-    """Delete expenses one after the other."""
+    """Delete expenses, one request each."""
     for expense in expenses:
         answer = await person.delete(f"/expenses/{expense['id']}")
         assert answer.status_code == httpx.codes.NO_CONTENT, answer.text
@@ -48,7 +48,7 @@ async def discard(person: Person, *expenses: Expense) -> None:
 
 async def ids(person: Person, path: str = "/expenses/trash") -> list[int]:
     """Return the ids of a page of the trash, or of another list."""
-    return [it["id"] for it in (await person.get(path)).json()["items"]]
+    return [row["id"] for row in (await person.get(path)).json()["items"]]
 
 
 async def restore(person: Person, expense: Expense) -> httpx.Response:
@@ -60,5 +60,5 @@ async def undo(person: Person, revision: object) -> httpx.Response:
 
 
 async def several(person: Person, number: int = 3, **fields: object) -> list[Expense]:
-    """Record some expenses that are alike."""
+    """Record several equal expenses."""
     return [await spend(person, **fields) for _ in range(number)]

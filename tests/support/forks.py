@@ -1,7 +1,11 @@
-"""Python processes that start at once: forked from one that has loaded what each would take two seconds to load.
+"""Python processes that start quickly: forked from one that has imported the libraries, which takes two seconds.
 
-Such a process is as real as any other: it has memory, an environment, a folder and a process group of its own, and
-begins with `__main__`. Nothing of the service's own is loaded before it.
+    tests -- JSON on stdin --> parent --+-- fork --> python main.py         sent: [program, folder, log, environment]
+                                        +-- fork --> python -m uvicorn …    answered: its pid
+                                                                            sent: a pid; answered: its exit code or null
+
+Each has memory, an environment, a folder and a process group of its own, and runs its program as `__main__`. The
+parent imports no module of the service, so that each process imports and configures them itself.
 """
 
 import atexit
@@ -17,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 CAN_FORK: Final = sys.platform == "linux"
-"""Elsewhere the libraries of the system may not survive it."""
+"""On other systems, libraries of the system may fail after a fork."""
 PARENT: Final = """
 import json, os, runpy, sys
 import aiomysql, aiosqlite, alembic.command, alembic.script, anyio, fastapi.openapi.utils, fastapi_offline, filelock
@@ -53,7 +57,7 @@ for line in sys.stdin:
 
 
 class Fork:
-    """A process that was forked, with what is needed of `subprocess.Popen`."""
+    """A forked process, with those methods of `subprocess.Popen` that the tests need."""
 
     def __init__(self, program: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]) -> None:
         self.args = program
@@ -72,7 +76,7 @@ class Fork:
             os.kill(self.pid, signal.SIGTERM)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return the exit code once it has ended; raise TimeoutExpired where it does not."""
+        """Return the exit code when it has ended; raise TimeoutExpired if it has not ended in `timeout` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
             if deadline is not None and time.monotonic() > deadline:
@@ -81,17 +85,17 @@ class Fork:
         return code
 
 
-def _ask(question: object) -> Any:  # noqa: ANN401
+def _ask(request: object) -> Any:  # noqa: ANN401
     parent = _parent()
     assert parent.stdin
     assert parent.stdout
-    parent.stdin.write(f"{json.dumps(question)}\n")
+    parent.stdin.write(f"{json.dumps(request)}\n")
     return json.loads(parent.stdout.readline())
 
 
 @cache
 def _parent() -> subprocess.Popen[str]:
-    """Start the process that the others come from; it ends with this one."""
+    """Start the process from which the others are forked; it ends with this one."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     )

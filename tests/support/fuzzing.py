@@ -1,4 +1,4 @@
-"""Made-up requests: schemathesis over the whole document, signed in, with every check that it has.
+"""Fuzzing: schemathesis sends generated requests to all operations of the document, signed in, with all its checks.
 
 Run as a program, on an SQLite file and on a private MariaDB: python tests/support/fuzzing.py --examples 200 --seed 1
 """
@@ -20,8 +20,8 @@ from tests.support.servers import ROOT, UNLIMITED, Service, inherited, open_mysq
 
 HERE: Final = Path(__file__).resolve().parent
 EXAMPLES: Final = 50
-"""Requests made up for each operation, unless somebody asks for more."""
-# No example has it: a request made of one cannot delete the account that it is sent from.
+"""Default number of generated requests per operation."""
+# Unlike the password of the document's examples: a request made of an example cannot delete the account that sends it.
 PASSWORD: Final = "a path through the dunes"
 NAMES: Final = ("owner", "stranger")
 PHASES: Final = ("examples", "coverage", "fuzzing", "stateful")
@@ -30,9 +30,9 @@ PHASES: Final = ("examples", "coverage", "fuzzing", "stateful")
 def fuzz(
     database_url: str, examples: int, seed: int, *, phases: Sequence[str] = PHASES, shown: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Start the service on an empty database and send it made-up requests; the exit code says whether all was well."""
-    # Hundreds of registrations and wrong passwords come from one address.
-    unlimited = {name.upper(): str(most) for name, most in UNLIMITED.items()}
+    """Start the service on an empty database and send it generated requests; the exit code is 0 without findings."""
+    # All requests come from one address, hundreds of registrations and wrong passwords among them.
+    unlimited = {name.upper(): str(limit) for name, limit in UNLIMITED.items()}
     environment = {"DATABASE_URL": database_url, "AUTO_MIGRATE": "true"} | unlimited
     with Service(environment) as service, TemporaryDirectory() as folder:
         accounts = Path(folder) / "accounts.json"
@@ -54,7 +54,7 @@ def _command(url: str) -> list[str]:
 
 
 def _accounts(url: str) -> dict[str, Any]:
-    """Register those who send the requests, and say how they sign in (Web Fuzzing Commons, authentication)."""
+    """Register two users, and return how schemathesis signs them in (Web Fuzzing Commons, authentication)."""
     with httpx.Client(base_url=url, trust_env=False) as client:
         for name in NAMES:
             account = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
@@ -87,18 +87,18 @@ def _database(kind: str) -> Iterator[str]:
 
 
 def main() -> int:
-    """Fuzz on both databases, and return how many of them had findings."""
+    """Fuzz on both databases, and return the number of databases with findings."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--examples", type=int, default=EXAMPLES)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32))
     parser.add_argument("--database", action="append", choices=("sqlite", "mysql"))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     findings = 0
-    for kind in asked.database or ("sqlite", "mysql"):
-        sys.stdout.write(f"\n{kind}: again with make fuzz examples={asked.examples} seed={asked.seed}\n\n")
+    for kind in options.database or ("sqlite", "mysql"):
+        sys.stdout.write(f"\n{kind}: again with make fuzz examples={options.examples} seed={options.seed}\n\n")
         sys.stdout.flush()
         with _database(kind) as url:
-            findings += bool(fuzz(url, asked.examples, asked.seed, shown=True).returncode)
+            findings += bool(fuzz(url, options.examples, options.seed, shown=True).returncode)
     return findings
 
 

@@ -1,4 +1,4 @@
-"""Made-up values: how many are tried, and of which kinds."""
+"""Generated values for Hypothesis: strategies, and how many examples are tried."""
 
 import base64
 import json
@@ -29,11 +29,11 @@ from values.periods import EARLIEST, LATEST
 days = st.dates(EARLIEST, LATEST)
 
 HUNT: Final = "HUNT" in os.environ
-"""Whether to look long and far, as `make fuzz` does."""
+"""Whether to try many more examples, as `make fuzz` does."""
 
 
 def hunts(examples: int) -> hypothesis.settings:
-    """Let a test that asks a database for each example have so many of them, and twenty times as many in a hunt."""
+    """Return settings with this number of examples, 20 times as many in a HUNT: for tests that use a database."""
     return hypothesis.settings(
         max_examples=examples * 20 if HUNT else examples, suppress_health_check=list(hypothesis.HealthCheck)
     )
@@ -71,21 +71,21 @@ any_values = (
 
 
 def forged(*members: object) -> str:
-    """Write a list as the text of a cursor is written."""
+    """Encode a list in the form of a cursor."""
     return encoded(json.dumps(members).encode())
 
 
 def encoded(content: bytes) -> str:
-    """Write bytes as the text of a cursor is written."""
+    """Encode bytes in the form of a cursor."""
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def padded(body: bytes, size: int) -> bytes:
-    """Make a JSON text exactly so many bytes long; white space means nothing in it."""
+    """Fill a JSON text with spaces, which mean nothing in JSON, to `size` bytes."""
     return body.ljust(size)
 
 
 async def in_pieces(body: bytes, size: int = 1_000) -> AsyncIterator[bytes]:
-    """Send a body chunked, and so without a Content-Length."""
+    """Yield a body in chunks, so that httpx sends it without a Content-Length."""
     for start in range(0, len(body), size):
         yield body[start : start + size]

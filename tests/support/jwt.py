@@ -1,4 +1,4 @@
-"""Access tokens, taken apart."""
+"""Decodes the parts of access tokens."""
 
 import base64
 import json

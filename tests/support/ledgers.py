@@ -1,4 +1,4 @@
-"""What the tests look at in a ledger."""
+"""Reads the state of a ledger from the database, and counts the statuses of answers."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ from tests.support.people import Person
 
 
 async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
-    """The ledger's revision, and how many expenses it says that it holds."""
+    """Return the ledger's revision and its stored number of expenses."""
     statement = select(LedgerState.revision, LedgerState.expense_count)
     async with app.state.services.database.new_unit() as unit:
         mine = statement.where(LedgerState.owner_id == bindparam("owner"))

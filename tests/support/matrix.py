@@ -1,4 +1,12 @@
-"""What the OpenAPI document says there is to try; a new operation, field or parameter joins by itself."""
+"""Lists all operations, fields and parameters from the OpenAPI document, so that tests cover new ones by themselves.
+
+    resolved, choices, objects, fields      the objects and fields of a request body, by its schema
+    ledger_of, Ledger                       a user with a row of each kind; fills in a path or an example body
+    call                                    sends an operation, comparable byte by byte
+    dump, comparable, said, lacking         what the tests look at afterwards: rows, answers, headers
+
+Rows, ids and secrets in the document's examples are replaced by those of the user who sends the request.
+"""
 
 import copy
 import json
@@ -30,8 +38,8 @@ OPERATIONS: Final[dict[Operation, Node]] = {
     for method, operation in operations.items()
     if method.upper() in METHODS
 }
-# Deny by default: what is missing here must ask who is calling. The service itself is nobody's; one registers and signs
-# in before there is a token; and a refresh token says itself whose it is, also when the access token has expired.
+# Deny by default: all operations that are not listed here must authenticate the caller. Nobody has a token before
+# registering and signing in; a refresh token identifies its session itself; the rest is about the service.
 PUBLIC: Final = {
     ("POST", "/users/register"),
     ("POST", "/users/token"),
@@ -45,9 +53,9 @@ PUBLIC: Final = {
 CLOSED: Final = sorted(OPERATIONS.keys() - PUBLIC)
 OF_ONE_ROW: Final = sorted(operation for operation in OPERATIONS if "{" in operation[1])
 FORM: Final = "application/x-www-form-urlencoded"
-# Only the one that asks knows this id; with the same one two answers can be equal to the last byte.
+# Answers repeat the request id; with the same id, two answers can be compared byte by byte.
 SAME_REQUEST: Final = {"X-Request-ID": "the-same"}
-# Without them, some do nothing: a category in use stays, and nobody changes all expenses by leaving out the filter.
+# Without these queries the operations are refused: a category in use needs them, and a bulk change needs a filter.
 QUERIES: Final[Mapping[Operation, str]] = {
     ("DELETE", "/categories/{category_id}"): "?uncategorized=true",
     ("PATCH", "/expenses"): "?from=1900-01-01",
@@ -61,46 +69,47 @@ newcomers: Final = count(1)
 
 
 def resolved(schema: Node) -> Node:
-    """Follow a reference."""
+    """Return a schema, or the one that its `$ref` names."""
     return DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
 def choices(schema: Node) -> list[Node]:
-    """Return what a value may be by a schema."""
-    return [resolved(it) for it in schema.get("oneOf") or schema.get("anyOf") or [schema]]
+    """Return the alternatives of a schema: those of `oneOf` or `anyOf`, or itself."""
+    return [resolved(choice) for choice in schema.get("oneOf") or schema.get("anyOf") or [schema]]
 
 
 def media_type(operation: Operation) -> str | None:
-    """Return the type of the body that an operation takes, or None."""
+    """Return the media type of an operation's body, or None if it has none."""
     return next(iter(OPERATIONS[operation].get("requestBody", {}).get("content", {})), None)
 
 
 def body_schema(operation: Operation) -> Node:
-    """Return what the document says of an operation's body."""
+    """Return the schema of an operation's body."""
     (media,) = OPERATIONS[operation]["requestBody"]["content"].values()
     return resolved(media["schema"])
 
 
 def parameters(operation: Operation, where: str) -> list[str]:
     """Return the names of an operation's parameters in the path, the query or the headers."""
-    return [it["name"] for it in OPERATIONS[operation].get("parameters", ()) if it["in"] == where]
+    listed = OPERATIONS[operation].get("parameters", ())
+    return [parameter["name"] for parameter in listed if parameter["in"] == where]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An object in a body: where it is, by which schema, and a whole body that it is in."""
+    """An object in a body: its path, its schema, and a whole body that contains it."""
 
     path: Path
     schema: Node
     body: Any
 
     def within(self, step: str | int, whole: Any) -> Self:  # noqa: ANN401
-        """Return the same place, seen from one level higher."""
+        """Return the same object with a path that begins one level higher, in the body `whole`."""
         return type(self)((step, *self.path), self.schema, whole)
 
 
 def objects(schema: Node) -> Iterator[Place]:
-    """Yield every object that a value of this schema can hold, each choice of them, in an example of the whole."""
+    """Yield each object that a value of this schema can contain, for each alternative, within an example body."""
     for choice in choices(schema):
         if choice.get("type") == "array":
             for place in objects(choice["items"]):
@@ -114,29 +123,29 @@ def objects(schema: Node) -> Iterator[Place]:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of an object in a body, or one that is not there by its schema."""
+    """A field of an object in a body; its schema may not have it, for tests of unknown fields."""
 
     place: Place
     name: str
 
     @property
     def pointer(self) -> str:
-        """Where it is, as a JSON Pointer."""
+        """The JSON Pointer of the field."""
         return "".join(f"/{step}" for step in (*self.place.path, self.name))
 
     @property
     def schema(self) -> Node:
-        """What the document says of it."""
+        """The schema of the field."""
         return resolved(self.place.schema["properties"][self.name])
 
     @property
     def is_ignored(self) -> bool:
-        """Whether it is there because it was read, and may be anything."""
+        """Whether the service ignores the field, so that a row can be sent back as it was read."""
         return self.schema.get("description") == "Ignored."
 
     def may_be(self, kind: str) -> bool:
-        """Tell whether it takes values of this type."""
-        return any(it.get("type", kind) == kind for it in choices(self.schema))
+        """Whether the field accepts values of this JSON type."""
+        return any(choice.get("type", kind) == kind for choice in choices(self.schema))
 
 
 def fields(operation: Operation) -> list[Field]:
@@ -146,12 +155,12 @@ def fields(operation: Operation) -> list[Field]:
 
 def put(whole: Any, path: Path, name: str, value: object) -> Any:  # noqa: ANN401
     """Return a copy of a body with one field of one object in it set to a value."""
-    made = copy.deepcopy(whole)
-    inner = made
+    body = copy.deepcopy(whole)
+    inner = body
     for step in path:
         inner = inner[step]
     inner[name] = value
-    return made
+    return body
 
 
 # --- a ledger that can be tried ---------------------------------------------------------------------------------------
@@ -159,7 +168,7 @@ def put(whole: Any, path: Path, name: str, value: object) -> Any:  # noqa: ANN40
 
 @dataclass(slots=True)
 class Ledger:
-    """A person with a row of each kind that a path can name, and what a body must say to be about these rows."""
+    """A user with a row of each kind that a path can name; `said` has the values that bodies need for these rows."""
 
     person: Person
     ids: dict[str, int]
@@ -171,42 +180,42 @@ class Ledger:
         return int(self.person.user["id"])
 
     def address(self, operation: Operation, row_id: object = None) -> str:
-        """Return where the operation is, of the person's own row or of this one."""
+        """Return the path of an operation, with `row_id` or else the id of the user's own row."""
         return operation[1].format(
-            **{it: self.ids[it] if row_id is None else row_id for it in parameters(operation, "path")}
+            **{name: self.ids[name] if row_id is None else row_id for name in parameters(operation, "path")}
         )
 
     def body(self, whole: Any, **otherwise: object) -> Any:  # noqa: ANN401
-        """Return a body in which the person's own ids and secrets stand instead of an example's."""
+        """Return an example body with the user's own ids and secrets in it; `otherwise` replaces further values."""
         if isinstance(whole, list):
-            return [self.body(it, **otherwise) for it in whole]
-        said = self.said | otherwise
+            return [self.body(element, **otherwise) for element in whole]
+        own_values = self.said | otherwise
         return (
-            {name: said.get(name, self.body(it, **otherwise)) for name, it in whole.items()}
+            {name: own_values.get(name, self.body(value, **otherwise)) for name, value in whole.items()}
             if isinstance(whole, dict)
             else whole
         )
 
     def example(self, operation: Operation, **otherwise: object) -> Any:  # noqa: ANN401
-        """Return the body that the document gives as an example, made the person's own, or None."""
+        """Return the document's example body with the user's own values, or None if there is no body."""
         return (
             self.made_out(operation, body_schema(operation)["example"], **otherwise) if media_type(operation) else None
         )
 
     def made_out(self, operation: Operation, whole: Any, **otherwise: object) -> Any:  # noqa: ANN401
-        """Return a body made the person's own, under a name that nobody has where it opens an account."""
-        made = self.body(whole, **otherwise)
-        return made | newcomer() if operation == ("POST", "/users/register") else made
+        """Return a body with the user's own values; for a registration, with an unused name and e-mail."""
+        body = self.body(whole, **otherwise)
+        return body | newcomer() if operation == ("POST", "/users/register") else body
 
 
 def newcomer() -> dict[str, str]:
-    """Return a name and an e-mail that nobody has."""
+    """Return a user name and an e-mail that are not in use."""
     name = f"newcomer-{next(newcomers)}"
     return {"username": name, "email": f"{name}@example.com"}
 
 
 def encoded(operation: Operation, body: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return the body and its header as an operation takes them, with whatever half characters there are."""
+    """Return httpx's arguments for a body, in the operation's media type; surrogates are kept."""
     kind = media_type(operation)
     if kind is None or body is None:
         return {}
@@ -217,35 +226,35 @@ def encoded(operation: Operation, body: Any) -> dict[str, Any]:  # noqa: ANN401
 async def call(
     client: httpx.AsyncClient, operation: Operation, address: str, body: object = None, **headers: str
 ) -> httpx.Response:
-    """Call an operation at an address, so that two answers can be compared."""
+    """Send a request of an operation, always with the same request id, so that two answers can be compared."""
     sent = encoded(operation, body)
     sent["headers"] = SAME_REQUEST | sent.get("headers", {}) | headers
     return await client.request(operation[0], address, **sent)
 
 
 async def sign_in(person: Person) -> dict[str, Any]:
-    """Open one more session of a person, and return its tokens."""
+    """Sign the user in once more, and return the tokens of the new session."""
     form = {"username": person.user["username"], "password": person.password}
     tokens: dict[str, Any] = (await person.post("/users/token", data=form)).raise_for_status().json()
     return tokens
 
 
 async def made(person: Person, path: str, **fields: object) -> dict[str, Any]:
-    """Make a row, and return it."""
+    """Create a row, and return it."""
     row: dict[str, Any] = (await person.post(path, json=fields)).raise_for_status().json()
     return row
 
 
 async def ledger_of(person: Person) -> Ledger:
-    """Give a person one row of each kind, under names that nobody else has."""
+    """Create one row of each kind for a user, with names that contain the user name."""
     own = f"of {person.user['username']}"
-    kept = await made(person, "/expenses", amount="12.50", category=own, external_id=own)
+    expense = await made(person, "/expenses", amount="12.50", category=own, external_id=own)
     category = (await person.get("/categories")).json()["items"][0]
     budget = await made(person, "/budgets", amount="200.00", category=own, period="week")
     trashed = await made(person, "/expenses", amount="3.00")
     # One change for both, so that the revision of the expense is also that of a deletion.
     operations = [
-        {"op": "update", "id": kept["id"], "data": {"description": own}},
+        {"op": "update", "id": expense["id"], "data": {"description": own}},
         {"op": "delete", "id": trashed["id"]},
     ]
     together = await made(person, "/expenses/batch", operations=operations)
@@ -253,33 +262,33 @@ async def ledger_of(person: Person) -> Ledger:
     sessions = (await person.get("/users/me/sessions")).json()["items"]
     token = await made(person, "/users/me/tokens", name=own, scope="write")
     ids = {
-        "expense_id": kept["id"],
+        "expense_id": expense["id"],
         "category_id": category["id"],
         "budget_id": budget["id"],
-        "session_id": next(it["id"] for it in sessions if not it["current"]),
+        "session_id": next(row["id"] for row in sessions if not row["current"]),
         "token_id": token["id"],
     }
-    said = {
-        "id": kept["id"],
+    own_values = {
+        "id": expense["id"],
         "revision": together["revision"],
         "username": person.user["username"],
         "password": person.password,
         "current_password": person.password,
         "refresh_token": session["refresh_token"],
     }
-    return Ledger(person, ids, said)
+    return Ledger(person, ids, own_values)
 
 
 # --- what is looked at ------------------------------------------------------------------------------------------------
 
 
 def dump(connection: Connection, owner_id: int) -> dict[str, list[str]]:
-    """Return every row of a person, table by table; only when a script was used is noted of one that is refused too."""
+    """Return all rows of a user by table, without `last_used_at` of tokens: a refused request updates it too."""
     return {
         table.name: sorted(map(repr, connection.execute(select(*columns).where(_owner(table) == owner_id))))
         for table in Base.metadata.sorted_tables
         if _owner(table) is not None
-        for columns in [[it for it in table.c if it is not PersonalToken.__table__.c.last_used_at]]
+        for columns in [[column for column in table.c if column is not PersonalToken.__table__.c.last_used_at]]
     }
 
 
@@ -288,37 +297,37 @@ def _owner(table: Table) -> Any:  # noqa: ANN401
 
 
 def comparable(answer: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
-    """Return everything about an answer."""
+    """Return status, body and headers of an answer."""
     return answer.status_code, answer.content, answer.headers.multi_items()
 
 
 def said(answer: httpx.Response) -> tuple[int, str]:
-    """Return what an answer says went wrong, if anything."""
+    """Return the status of an answer, and the code of its problem or an empty string."""
     is_problem = answer.headers.get("content-type") == "application/problem+json"
     return answer.status_code, answer.json()["code"] if is_problem else ""
 
 
 def bearer(token: str, **headers: str) -> dict[str, str]:
-    """Return the header that bears a token, and others."""
+    """Return an Authorization header with a token, and other headers."""
     return {"Authorization": f"Bearer {token}", **headers}
 
 
 def lacking(answer: httpx.Response) -> list[str]:
-    """Return which headers of every answer an answer lacks, has twice, or should not have."""
+    """Return a sentence for each common header that an answer lacks, has twice, or should not have."""
     sent, headers = answer.request, answer.headers
-    wanted = {
+    expected = {
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
         "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     }
     if sent.url.path.startswith("/users"):
-        wanted["cache-control"] = "no-store"
+        expected["cache-control"] = "no-store"
     elif "authorization" in sent.headers:
-        wanted["cache-control"] = "private, no-cache"
+        expected["cache-control"] = "private, no-cache"
     if "authorization" in sent.headers:
-        wanted["vary"] = "Authorization, Origin"
+        expected["vary"] = "Authorization, Origin"
     names = [name for name, _ in headers.multi_items()]
-    wrong = [name for name, value in wanted.items() if headers.get(name) != value]
+    wrong = [name for name, value in expected.items() if headers.get(name) != value]
     wrong += [] if headers.get("x-request-id") else ["x-request-id"]
     wrong += sorted({"server", "x-powered-by"} & set(names))
     wrong += sorted({f"{name} twice" for name in names if names.count(name) > 1})
@@ -326,4 +335,4 @@ def lacking(answer: httpx.Response) -> list[str]:
 
 
 UNKNOWN: Final = LARGEST_ID
-"""An id, and a revision, that nothing has."""
+"""An id, and a revision, that does not exist."""

@@ -1,4 +1,4 @@
-"""A real nginx in front of a service: it shows it below a path and compresses JSON, as many people's does."""
+"""A real nginx as a proxy of the service, below a path and with compressed JSON, as in many installations."""
 
 import os
 from pathlib import Path
@@ -34,9 +34,9 @@ http {{
 
 
 class Nginx:
-    """An nginx of the test's own, which shows what listens on the port `upstream` below `path`, and nothing else.
+    """Runs an nginx that passes requests below `path` to the port `upstream`.
 
-    If it `strips` the path, the service is asked for the rest; otherwise for all of it.
+    If it `strips`, it removes `path` from the path of each request.
     """
 
     def __init__(self, upstream: int, path: str, *, strips: bool) -> None:
@@ -56,20 +56,20 @@ class Nginx:
 
     @property
     def host(self) -> str:
-        """The host and port that browsers see."""
+        """The host and port of nginx."""
         return f"127.0.0.1:{self._port}"
 
     def close(self) -> None:
-        """End it and remove its folder."""
+        """Stop nginx and delete its folder."""
         self._process.kill()
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
-        """Return the proxy, which answers already."""
+        """Return the proxy, which has started."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """Stop nginx."""
         self.close()
 
     def _answers(self) -> bool:

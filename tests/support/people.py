@@ -1,4 +1,4 @@
-"""The people of the tests, as the clients that they sign in with, and what they do with their accounts."""
+"""The users of the tests: each is an HTTP client that sends its own token."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -24,21 +24,21 @@ At = Callable[[str], str]
 
 
 def make_transport(app: FastAPI) -> ASGITransport:
-    # Each client has an address of its own, so that what one test does to the throttle does not meet the next one.
-    # An unexpected error is what the app makes of it, a 500, as a real client sees it; its traceback is in the log.
+    # Each client has an address of its own, so that the attempts that one test makes do not count in another.
+    # An unexpected error is answered with a 500, as for a real client; the traceback is in the log.
     address = IPv4Address("10.0.0.0") + next(numbers)
     return ASGITransport(app, raise_app_exceptions=False, client=(str(address), 50000))
 
 
 class Person(httpx.AsyncClient):
-    """A user as the client that they sign in with: every request bears their token."""
+    """A user, as an HTTP client: every request has the user's access token."""
 
     user: dict[str, Any]
     password: str
     token: str
 
     async def open_account(self, app: FastAPI, client: Client, **overrides: object) -> None:
-        """Write the rows that `register` and `sign_in` would, at a fifth of the cost: nearly every test needs them."""
+        """Insert the rows that `register` and `sign_in` would, in a fifth of the time: nearly every test needs them."""
         data, services = UserCreate.model_validate(_new_account(overrides)), app.state.services
         password_hash = await _hashed(app, data.password)
         async with services.database.new_unit() as unit:
@@ -51,7 +51,7 @@ class Person(httpx.AsyncClient):
         self._bear(token.access_token)
 
     async def register(self, **overrides: object) -> None:
-        """Register under a name that nobody has, or as `overrides` say."""
+        """Register with an unused name; `overrides` are other fields to send."""
         fields = _new_account(overrides)
         answer = await self.post("/users/register", json=fields)
         assert answer.status_code == httpx.codes.CREATED, answer.text
@@ -59,7 +59,7 @@ class Person(httpx.AsyncClient):
         self.password = str(fields["password"])
 
     async def sign_in(self) -> None:
-        """Sign in, once more where they had: the new token replaces the old one."""
+        """Sign in, and send the new access token from now on."""
         form = {"username": self.user["username"], "password": self.password}
         answer = await self.post("/users/token", data=form)
         assert answer.status_code == httpx.codes.OK, answer.text
@@ -80,16 +80,16 @@ def _new_account(overrides: Mapping[str, object]) -> dict[str, object]:
 
 
 async def _hashed(app: FastAPI, password: str) -> str:
-    """Return the hash of a password, as an app makes it; the one that nearly everybody has is hashed once."""
-    known = hashes.setdefault(app, {})
-    if password not in known:
-        known[password] = await app.state.services.accounts._passwords.hash(password)
-    return known[password]
+    """Return the app's hash of a password, computed once for each password."""
+    cached = hashes.setdefault(app, {})
+    if password not in cached:
+        cached[password] = await app.state.services.accounts._passwords.hash(password)
+    return cached[password]
 
 
 @asynccontextmanager
 async def signed_up(app: FastAPI, **overrides: object) -> AsyncIterator[Person]:
-    """Somebody who has signed up with an app, and signed in."""
+    """A signed-in user, whose rows are written directly."""
     transport = make_transport(app)
     async with Person(transport=transport, base_url="http://testserver") as person:
         await person.open_account(app, read_client(transport.client[0], person.headers["User-Agent"]), **overrides)
@@ -98,7 +98,7 @@ async def signed_up(app: FastAPI, **overrides: object) -> AsyncIterator[Person]:
 
 @asynccontextmanager
 async def registered(app: FastAPI, **overrides: object) -> AsyncIterator[Person]:
-    """Somebody who has registered with an app and signed in as a client does."""
+    """A signed-in user, who has registered and signed in by requests."""
     async with Person(transport=make_transport(app), base_url="http://testserver") as person:
         await person.register(**overrides)
         await person.sign_in()
@@ -106,11 +106,11 @@ async def registered(app: FastAPI, **overrides: object) -> AsyncIterator[Person]
 
 
 def hold(outside: Connection, person: Person) -> None:
-    """Lock a ledger as another process's writer does; on SQLite that is the whole file."""
+    """Lock a ledger as a writer in another process does; on SQLite this locks the whole file."""
     outside.execute(text("UPDATE ledgers SET revision = revision WHERE owner_id = :id"), {"id": person.user["id"]})
 
 
 async def forget_attempts(app: FastAPI) -> None:
-    """Count nothing against anybody any more, and leave none of an earlier test's attempts to be swept."""
+    """Delete all counted attempts, so that none of an earlier test counts or is left to be deleted."""
     async with app.state.services.database.new_unit() as unit, unit.begin_separate() as connection:
         await connection.execute(delete(AttemptCounter))

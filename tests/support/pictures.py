@@ -1,4 +1,4 @@
-"""Takes the pictures of README: the pages of the running service, as a browser shows them.
+"""Takes the screenshots of README: pages of the running service in a browser.
 
 Run as a program by `make pictures`
 """
@@ -14,7 +14,7 @@ PICTURES: Final = ROOT / "docs" / "pictures"
 SAMPLE: Final = ROOT / "docs" / "guides" / "sample.json"
 NAME: Final = "ada"
 PASSWORD: Final = "a walk along the sea"
-# README shows each picture at about half of its own pixels, so that it is sharp on most screens.
+# README shows each picture smaller than its pixels, so that it is sharp on most screens.
 WIDTH: Final = 720
 HEIGHT: Final = 490
 SHARPNESS: Final = 1.5
@@ -22,7 +22,7 @@ REPORT: Final = "#operations-reports-report_spending"
 
 
 def main() -> None:
-    """Start the service with the sample expenses, and take a picture of /docs and one of a report."""
+    """Start the service with the sample expenses, and take a screenshot of /docs and one of a report."""
     PICTURES.mkdir(exist_ok=True)
     with Service({}) as service, Browser() as browser:
         _record(service.url)
@@ -62,12 +62,12 @@ def _sign_in(browser: Browser) -> None:
 
 
 def _ask(browser: Browser) -> None:
-    """Ask for the spending of a month by category, and bring the answer into view."""
+    """Request the spending of a month by category, and scroll to the answer."""
     browser.click(f"{REPORT} .opblock-summary-control")
     browser.look(f"document.querySelector('{REPORT} .responses-table')")
     browser.fill(f"{REPORT} tr[data-param-name=period] input", "2026-11")
     browser.look(
-        # A field is read when it loses the focus.
+        # The page reads the field before when it loses the focus.
         f"(it => it && (it.focus(), [...it.options].forEach(one => one.selected = one.value == 'category'), "
         f"it.dispatchEvent(new Event('change', {{bubbles: true}})), true))"
         f"(document.querySelector('{REPORT} tr[data-param-name=group_by] select'))"

@@ -1,4 +1,4 @@
-"""Requests that are refused, and what their problems say."""
+"""Requests that are refused without a token, and readers of problems."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Refusal:
-    """A request that is refused before anybody has signed in, and what it is refused as."""
+    """A request without a valid token that is refused, with the status and code of its problem."""
 
     status: int
     code: str
@@ -39,16 +39,19 @@ REFUSALS = [
     Refusal(415, "unsupported_media_type", "POST", "/users/register", {"content": b"{}"}),
     Refusal(422, "validation_failed", "POST", "/users/register", {"json": {}}),
 ]
-AS_REFUSED = pytest.mark.parametrize("refusal", REFUSALS, ids=lambda it: f"{it.status}-{it.method}-{it.path}-{it.code}")
+AS_REFUSED = pytest.mark.parametrize(
+    "refusal", REFUSALS, ids=lambda refusal: f"{refusal.status}-{refusal.method}-{refusal.path}-{refusal.code}"
+)
 
 
 def blamed(answer: httpx.Response) -> dict[str, str]:
-    """Return who is to blame for a problem, and for what: {"/amount": "out_of_range", "limit": "wrong_type"}."""
+    """Return the code of each field error by its field: {"/amount": "out_of_range", "limit": "wrong_type"}."""
     assert answer.headers["Content-Type"] == "application/problem+json", answer.text
-    return {entry.get("pointer", entry.get("parameter")): entry["code"] for entry in answer.json()["errors"]}
+    return {error.get("pointer", error.get("parameter")): error["code"] for error in answer.json()["errors"]}
 
 
 def advice(answer: httpx.Response, place: str) -> str:
-    """Return the sentence that a problem says about one pointer or parameter."""
-    [entry] = [it for it in answer.json()["errors"] if place in (it.get("pointer"), it.get("parameter"))]
-    return str(entry["detail"])
+    """Return the `detail` of the field error of one pointer or parameter."""
+    errors = answer.json()["errors"]
+    [error] = [error for error in errors if place in (error.get("pointer"), error.get("parameter"))]
+    return str(error["detail"])

@@ -1,4 +1,4 @@
-"""People of a service that runs as a process."""
+"""Users of a service that runs as a process."""
 
 import secrets
 
@@ -10,7 +10,7 @@ PASSWORD = "a walk along the sea"
 
 
 async def sign_up(service: Service) -> httpx.AsyncClient:
-    """Somebody new, as the client that they sign in with."""
+    """Register and sign in a new user; return an HTTP client that sends the token."""
     name = f"user-{secrets.token_hex(6)}"
     client = httpx.AsyncClient(base_url=service.url, timeout=20, trust_env=False)
     form = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}

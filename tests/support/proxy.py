@@ -1,4 +1,9 @@
-"""A proxy between an app and its MariaDB (or MySQL) that cuts a connection just where a test wants it cut."""
+"""A proxy between an app and its MariaDB (or MySQL) that cuts a connection at a chosen statement.
+
+cut_at("COMMIT", arrives=False)     app -- COMMIT --> proxy  X          server    never gets it
+cut_at("COMMIT", arrives=True)      app -- COMMIT --> proxy -- COMMIT --> server  commits
+                                    app  X            proxy <---- OK ---- server  the app gets no answer
+"""
 
 import asyncio
 from contextlib import suppress
@@ -12,14 +17,14 @@ CHUNK: Final = 64 * 1024
 
 
 class Proxy:
-    """Passes on what both say, until a statement comes at which it was told to cut the connection.
+    """Forwards all bytes of both sides, until the statement comes at which it must cut the connection.
 
-    Other connections, and those that follow, are served as if nothing had been. None may be encrypted, since the
-    proxy reads along.
+    Other connections, and later ones, are not affected. Connections must not be encrypted, because the proxy reads the
+    statements.
     """
 
     def __init__(self, database: URL) -> None:
-        """Stand before the server of this URL."""
+        """Forward to the server of this URL."""
         self._database = database
         self._listener: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
@@ -28,21 +33,21 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Where the same database is, by way of the proxy."""
+        """The URL of the same database through the proxy."""
         assert self._listener, "the proxy listens only inside `async with`"
         port = self._listener.sockets[0].getsockname()[1]
         return self._database.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
 
     @property
     def has_cut(self) -> bool:
-        """Whether the statement to cut at has come."""
+        """Whether the connection was cut."""
         return self._cut is None
 
     def cut_at(self, statement: str, *, arrives: bool) -> None:
-        """Cut the connection on which the next statement comes that begins so, and only that one.
+        """Cut the connection of the next statement that begins with `statement`, once.
 
-        Either it never arrives, or it arrives and the connection is cut once the server has answered: then what it
-        asks for is done, and the app does not learn that.
+        If it `arrives`, the server executes it, and the connection is cut instead of forwarding the answer. Otherwise
+        the server never gets it.
         """
         self._cut = statement.encode(), arrives
 
@@ -52,7 +57,7 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Cut what is still open."""
+        """Cut all open connections."""
         assert self._listener
         self._listener.close()
         for end in self._ends:
@@ -84,8 +89,8 @@ class Proxy:
     async def _pass_commands(
         self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, swallowing: asyncio.Event
     ) -> None:
-        # A packet is its length in three bytes, least first, a number that begins at 0 with each command, and so many
-        # bytes; those of a statement are 0x03 and its text.
+        # A packet has a header and a content: the length of the content in three bytes, little-endian, and a sequence
+        # number, which is 0 for each command. The content of a statement is 0x03 and its text.
         with suppress(EOFError, OSError):
             while True:
                 header = await reader.readexactly(HEADER_BYTES)
@@ -102,6 +107,6 @@ class Proxy:
 
 async def _pass_answers(reader: asyncio.StreamReader, client: asyncio.StreamWriter, swallowing: asyncio.Event) -> None:
     with suppress(OSError):
-        while (said := await reader.read(CHUNK)) and not swallowing.is_set():
-            client.write(said)
+        while (chunk := await reader.read(CHUNK)) and not swallowing.is_set():
+            client.write(chunk)
             await client.drain()

@@ -1,4 +1,12 @@
-"""Somebody who reads README and the guides, and pastes their commands into a terminal."""
+"""Runs the commands of README and the guides, as somebody who pastes them into a terminal, and compares the output.
+
+    Document    splits a file into fenced blocks: `serving` start the service, `steps` are commands with their output
+    Reader      runs a block that starts the service in a fresh checkout, and pastes the steps
+    answer_of   compares the output of a step with the document; `…` stands for any text, and ids, tokens and times may
+                  differ
+
+tests/whole/test_guides.py uses it for every document.
+"""
 
 import json
 import os
@@ -20,9 +28,9 @@ from tests.support.servers import ROOT, Process, free_port, inherited
 ADDRESS: Final = "http://localhost:8000"
 PROGRAMS: Final = ("bash", "curl", "git", "make", "openssl")
 LEFT_OUT: Final = "…"
-# A block that ends so leaves a service running; another terminal is needed for what follows.
+# A block that ends with one of these commands leaves a service running; later blocks need another terminal.
 SERVES: Final = re.compile(r"^(make run|make migrate run|fastapi dev main\.py)\n\Z", re.MULTILINE)
-# What differs from reader to reader, by its key in an answer.
+# The patterns of values that differ from run to run, by their key in an answer.
 THEIR_OWN: Final = {
     **dict.fromkeys(("created_at", "updated_at", "last_used_at", "deleted_at"), r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"),
     "access_token": r"[\w-]+\.[\w-]+\.[\w-]+",
@@ -35,7 +43,7 @@ THEIR_OWN: Final = {
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block; `follows` says that nothing stands between it and the block before."""
+    """A fenced block; `follows`: it comes directly after the block before."""
 
     language: str
     text: str
@@ -44,7 +52,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Step:
-    """Commands that are pasted together, and the answer that is shown below them."""
+    """A block of commands, and the block with their output below it."""
 
     commands: str
     answer: Block | None
@@ -61,12 +69,12 @@ class Document:
     @cached_property
     def blocks(self) -> list[Block]:
         """Every fenced block, in order."""
-        found = re.finditer(r"^```(\w+)\n(.*?)^```\n", self.text, re.MULTILINE | re.DOTALL)
-        ends = 0
+        matches = re.finditer(r"^```(\w+)\n(.*?)^```\n", self.text, re.MULTILINE | re.DOTALL)
+        previous_end = 0
         blocks = []
-        for block in found:
-            blocks.append(Block(block[1], block[2], follows=block.start() == ends))
-            ends = block.end()
+        for match in matches:
+            blocks.append(Block(match[1], match[2], follows=match.start() == previous_end))
+            previous_end = match.end()
         return blocks
 
     @property
@@ -76,7 +84,7 @@ class Document:
 
     @property
     def steps(self) -> list[Step]:
-        """All other commands, in order, each with its answer."""
+        """All other blocks of commands, in order, each with its output."""
         pairs = zip(self.blocks, [*self.blocks[1:], None], strict=False)
         return [
             Step(block.text, after if after and after.follows else None)
@@ -91,14 +99,14 @@ DOCUMENTS: Final = [README, *GUIDES]
 
 
 def tracked() -> list[str]:
-    """Return the files of a checkout, with what is new and not ignored."""
+    """Return the files of a checkout: the tracked ones, and new ones that are not ignored."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
 def check_out(folder: Path) -> Path:
-    """Make a fresh checkout, save that the virtual environment is there already."""
+    """Make a fresh checkout, with a link to the virtual environment of the tests."""
     checkout = folder / "Expense-Tracker-Backend"
     for name in tracked():
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +116,7 @@ def check_out(folder: Path) -> Path:
 
 
 class Reader:
-    """Pastes a block that starts the service into one terminal, and what follows into another, in the same folder."""
+    """Runs a block that starts the service in one terminal, and the steps in another, in the same folder."""
 
     def __init__(self, checkout: Path, block: str, replaced: Mapping[str, str]) -> None:
         self.port = free_port()
@@ -119,8 +127,8 @@ class Reader:
             "BCRYPT_ROUNDS": "4",
         }
         script = f"set -e\n{block}".replace("dev main.py", f"dev main.py --port {self.port}")
-        for shown, own in replaced.items():
-            script = script.replace(shown, own)
+        for text, replacement in replaced.items():
+            script = script.replace(text, replacement)
         self.process = Process(["bash", "-c", script], checkout, self._environment)
         try:
             self.process.wait_until(self._is_served)
@@ -129,15 +137,15 @@ class Reader:
             raise
 
     def paste(self, document: Document) -> Iterator[tuple[Step, str, str]]:
-        """Paste the blocks one after the other; yield each with what it printed, errors too, and its exit status."""
-        # An unset variable ends the session: what a document needs, it must have set before.
+        """Run the steps in one shell; yield each with its output, errors included, and its exit status."""
+        # With `set -u` an unset variable ends the shell, so a document must set every variable that it uses.
         script = "set -u\nexec 2>&1\n" + "".join(
             f"{step.commands}printf '\\0%s\\0' \"$?\"\n" for step in document.steps
         )
         script = script.replace(ADDRESS, f"http://127.0.0.1:{self.port}")
-        # Nothing is written into the home of whoever runs the tests.
+        # So that no command writes into the home of the developer.
         home = {"HOME": str(self._checkout.parent)}
-        ran = subprocess.run(
+        completed = subprocess.run(
             ["bash", "-c", script],
             cwd=self._checkout,
             env=self._environment | home,
@@ -145,7 +153,7 @@ class Reader:
             stdout=subprocess.PIPE,
             check=False,
         )
-        *parts, rest = ran.stdout.decode().split("\0")
+        *parts, rest = completed.stdout.decode().split("\0")
         assert len(parts) == 2 * len(document.steps), f"the session ended early: {rest}"
         yield from zip(document.steps, parts[::2], parts[1::2], strict=True)
 
@@ -156,8 +164,8 @@ class Reader:
 
 
 def answer_of(step: Step, printed: str) -> tuple[object, object]:
-    """Return what came and what is shown, equal where they differ only in what differs from reader to reader."""
-    # Headers end their lines with a carriage return, which nobody sees.
+    """Return the output and the documented output; they are equal if they differ only in values that may differ."""
+    # curl prints headers with a carriage return at the end of each line, which the documents leave out.
     printed, shown = printed.replace("\r\n", "\n"), step.answer.text if step.answer else ""
     if step.answer and step.answer.language == "json":
         expected = json.loads(shown)
@@ -168,7 +176,7 @@ def answer_of(step: Step, printed: str) -> tuple[object, object]:
 
 
 def as_shown(came: Any, shown: Any, key: str = "") -> object:  # noqa: ANN401
-    """Return what came, with what is shown in the place of all that may differ from it."""
+    """Return the JSON that came, with the documented value in place of each value that may differ."""
     if isinstance(came, dict) and isinstance(shown, dict):
         known = {name: as_shown(came[name], shown[name], name) for name in shown if name in came}
         others = {name: value for name, value in came.items() if name not in shown}

@@ -1,4 +1,4 @@
-"""What no OpenAPI document can say: hooks without which schemathesis would blame the service for it."""
+"""Hooks of schemathesis: they accept refusals by rules that an OpenAPI document cannot express."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ STATES: Final = {
     "filter_required": "that one of many parameters must be there",
     "too_many": "how much the account holds already",
 }
-"""Problems that depend on more than the request, or on more than one parameter, by their code."""
+"""Codes of problems that depend on stored data or on several parameters, with the rule behind each."""
 ENTRIES: Final = (
     # how many decimals each currency has, and that a number has at most three when it is written out
     ("amount", r"[A-Z]{3} has (no|\d) decimals\.|No currency has more than 3 decimals\."),
@@ -61,21 +61,22 @@ ENTRIES: Final = (
     # what the rules of domain names (RFC 5891) leave of `format: email`
     ("email", r"This is not an e-mail address\."),
 )
-"""What may be said of a field of a request that the document allows; all else is a finding."""
-# The server below the application reads no longer a line, and answers 400 in plain text.
+"""Fields, and the sentences with which a request that fits the document may be refused; all others are findings."""
+# uvicorn refuses a longer request line with 400 in plain text.
 LONGEST_QUERY: Final = 60_000
 
 
 @schemathesis.hook
 def before_load_schema(_: HookContext, raw_schema: dict[str, Any]) -> None:
-    """Say the same as the document in words that schemathesis acts on."""
-    # A token of OAuth2 is a bearer token (RFC 6750); the check ignored_auth knows of those alone.
+    """Rewrite the document for schemathesis, without changing its meaning."""
+    # A token of OAuth2 is a bearer token (RFC 6750); the check ignored_auth supports only the scheme `bearer`.
     schemes = raw_schema["components"]["securitySchemes"]
-    schemes |= {name: {"type": "http", "scheme": "bearer"} for name, it in schemes.items() if it["type"] == "oauth2"}
-    # Which currencies there are; one for each number of decimals, so that not each of many is sent to each place.
+    oauth2 = [name for name, scheme in schemes.items() if scheme["type"] == "oauth2"]
+    schemes |= {name: {"type": "http", "scheme": "bearer"} for name in oauth2}
+    # The document has no list of currencies. One for each number of decimals is enough.
     one_of_each = {decimals: code for code, decimals in DECIMALS.items()}
     raw_schema["components"]["schemas"]["Currency"] = {"type": "string", "enum": [*one_of_each.values()]}
-    # A header without a format is made of letters and digits in the phase `coverage`, whatever its pattern.
+    # In the phase `coverage`, schemathesis ignores the pattern of a header that has no format.
     for schema in _patterned_headers(raw_schema):
         schema["format"] = schema["pattern"]
         schemathesis.openapi.format(schema["format"], strategies.from_regex(schema["pattern"], fullmatch=True))
@@ -90,13 +91,13 @@ def _patterned_headers(raw_schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @schemathesis.hook
 def filter_case(_: HookContext, case: Case[Any]) -> bool:
-    """Leave out what would not reach the application."""
+    """Leave out requests that uvicorn refuses before they reach the application."""
     return len(urlencode(case.query or {}, doseq=True, errors="replace")) < LONGEST_QUERY
 
 
 @schemathesis.hook
 def before_call(_: HookContext, case: Case[Any], __: dict[str, Any]) -> None:
-    """Give each request an Idempotency-Key of its own, and equal ones the same, as a key is for one request only."""
+    """Make the Idempotency-Key of a request depend on the request, because a key is for one request only."""
     key = case.headers.get(KEY_HEADER) if case.headers else None
     if isinstance(key, str) and len(key) <= IDEMPOTENCY_KEY_LENGTH and KEY.fullmatch(key):
         others = {name: value for name, value in case.headers.items() if name not in {KEY_HEADER, "Authorization"}}
@@ -107,18 +108,18 @@ def before_call(_: HookContext, case: Case[Any], __: dict[str, Any]) -> None:
 
 @schemathesis.hook
 def filter_failure(_: HookContext, failure: Failure, __: Case[Any], response: Response) -> bool:
-    """Keep all failures but refusals that no document could have told of."""
+    """Keep all failures except refusals by rules that a document cannot express."""
     return not (isinstance(failure, RejectedPositiveData) and is_unsayable(response.json()))
 
 
 def is_unsayable(problem: dict[str, Any]) -> bool:
-    """Whether a problem's every reason is one that no document can say."""
-    entries = problem.get("errors", [])
-    told = problem["code"] == "validation_failed" and entries and all(map(_is_unsayable, entries))
-    return problem["code"] in STATES or bool(told)
+    """Whether all reasons of a problem are rules that a document cannot express."""
+    errors = problem.get("errors", [])
+    are_expected = problem["code"] == "validation_failed" and errors and all(map(_is_unsayable, errors))
+    return problem["code"] in STATES or bool(are_expected)
 
 
-def _is_unsayable(entry: dict[str, str]) -> bool:
-    place = entry.get("pointer", entry.get("parameter", entry.get("header", "")))
-    field = place.rpartition("/")[2]
-    return any(re.fullmatch(name, field) and re.fullmatch(said, entry["detail"]) for name, said in ENTRIES)
+def _is_unsayable(error: dict[str, str]) -> bool:
+    location = error.get("pointer", error.get("parameter", error.get("header", "")))
+    field = location.rpartition("/")[2]
+    return any(re.fullmatch(name, field) and re.fullmatch(detail, error["detail"]) for name, detail in ENTRIES)

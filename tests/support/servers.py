@@ -23,46 +23,46 @@ from sqlalchemy.exc import OperationalError
 from tests.support.forks import CAN_FORK, Fork
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-# What `make run` starts.
+# The program that `make run` starts.
 MAIN: Final = (str(ROOT / "main.py"),)
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 20
-# A normal user's PATH on Debian lacks the first, where mariadbd lives.
+# On Debian, mariadbd is in /usr/sbin, which is not in a normal user's PATH.
 PROGRAM_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/libexec")
-# What another process needs of our environment; coverage is not measured there, since it would double the time.
+# The variables that other processes inherit. Coverage is not measured in them, because that would double the time.
 INHERITED: Final = ("PATH", "HOME", "LANG", "LC_", "TMPDIR", "PYTHON")
-# How often one may try: 0 is as often as one likes.
+# The limits of the throttle, switched off: 0 means no limit.
 UNLIMITED: Final = dict.fromkeys(
     ("signin_per_name", "signin_per_address", "signin_per_name_daily", "registrations_per_address"), 0
 )
-# Ends the child and removes its folder once our end of the pipe is closed, however we came to our end (SIGKILL too).
+# Kills the child and deletes its folder when our end of the pipe is closed, which also happens if we are killed.
 GUARD: Final = 'read -r _; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 
 
 class NoServer(Exception):
-    """There is no such server on this machine, or it does not start."""
+    """The server is not installed on this machine, or does not start."""
 
 
 Server = TypeVar("Server")
 
 
 def open_or_skip(open_server: Callable[[], Server], variable: str) -> Server:
-    """Open what a test needs, or skip it where the machine has none; fail where `variable` is `required`, as on CI."""
+    """Open a server; if the machine has none, skip the test, or fail if `variable` is `required`, as on CI."""
     try:
         return open_server()
-    except NoServer as missing:
+    except NoServer as error:
         if os.environ.get(variable) == "required":
             raise
-        pytest.skip(f"NOTHING WAS TESTED WITH {variable}: {missing}")
+        pytest.skip(f"NOTHING WAS TESTED WITH {variable}: {error}")
 
 
 def inherited() -> dict[str, str]:
-    """Return the environment of another process: not the developer's whole one, whose database no test may touch."""
+    """Return the environment of another process; it leaves out the developer's settings, such as DATABASE_URL."""
     return {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
 
 
 def free_port() -> int:
-    """Return a loopback TCP port that nobody listens on."""
+    """Return a free TCP port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -70,7 +70,7 @@ def free_port() -> int:
 
 
 class Process:
-    """A child in a process group of its own, with its output in a file; it never outlives this process."""
+    """A child process in its own process group, with its output in a file; it is killed when this process ends."""
 
     def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self._log = folder / "log"
@@ -112,11 +112,11 @@ class Process:
 
     @property
     def log(self) -> str:
-        """What the child has printed up to now."""
+        """The output of the child up to now."""
         return self._log.read_text(errors="replace")
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
-        """Return once `ready` says so; raise NoServer where the child ends before that, or takes too long."""
+        """Wait until `ready` returns True; raise NoServer if the child ends before, or takes longer than 60 s."""
         deadline = time.monotonic() + START_SECONDS
         while not ready():
             if not self.alive or time.monotonic() > deadline:
@@ -124,7 +124,7 @@ class Process:
             time.sleep(0.02)
 
     def stop(self) -> int:
-        """Ask the child to end (SIGTERM) and return its exit code; raise AssertionError where it does not end."""
+        """Send SIGTERM to the child and return its exit code; raise AssertionError if it does not end in 20 s."""
         try:
             with suppress(ProcessLookupError):
                 self._child.terminate()
@@ -136,7 +136,7 @@ class Process:
             self.kill()
 
     def kill(self) -> None:
-        """End the child and all of its own children at once (SIGKILL)."""
+        """Kill the child and its children (SIGKILL)."""
         self._signal(signal.SIGKILL)
         self._child.wait()
         with self._guard:
@@ -147,7 +147,7 @@ class Process:
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen child go on."""
+        """Continue a suspended child."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -160,7 +160,7 @@ class MySQL:
 
     def __init__(self, url: str | URL) -> None:
         self.server_url = make_url(url).set(drivername="mysql+aiomysql")
-        # A transaction that a test forgot would otherwise make a DROP DATABASE wait for a day.
+        # Otherwise DROP DATABASE would wait for up to a day if a test has left a transaction open.
         self._engine = create_engine(
             self.server_url.set(drivername="mysql+pymysql"),
             poolclass=NullPool,
@@ -179,18 +179,18 @@ class MySQL:
         return self.server_url.set(database=name).render_as_string(hide_password=False)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database with all that it holds."""
+        """Drop a database."""
         self.execute(f"DROP DATABASE `{name}`")
 
     @contextmanager
     def fresh_database(self) -> Iterator[str]:
-        """Create an empty database under a name that nobody has, and drop it at the end."""
+        """Create an empty database with an unused name, and drop it at the end."""
         name = f"expenses_test_{secrets.token_hex(6)}"
         yield self.create_database(name)
         self.drop_database(name)
 
     def close(self) -> None:
-        """Let the server be: it belongs to somebody else."""
+        """Do nothing: the tests did not start this server."""
 
     def __enter__(self) -> Self:
         """Return the server itself."""
@@ -202,9 +202,9 @@ class MySQL:
 
 
 class PrivateMariaDB(MySQL):
-    """A server with its data in a temporary folder, on a loopback port and a socket; it forgets rather than waits.
+    """A server with its data in a temporary folder, on a loopback port and a socket; it does not wait for the disk.
 
-    It can be stopped, killed, frozen and started again, on the same port and the same data, by the test that owns it.
+    The test that has started it can stop, kill and freeze it, and start it again with the same port and data.
     """
 
     def __init__(self, *options: str) -> None:
@@ -225,7 +225,7 @@ class PrivateMariaDB(MySQL):
 
     @property
     def process(self) -> Process:
-        """The server's process, to be frozen or looked at."""
+        """The server's process."""
         assert self._process, "the server was never started"
         return self._process
 
@@ -235,36 +235,36 @@ class PrivateMariaDB(MySQL):
         self._process.wait_until(self._answers)
 
     def stop(self) -> None:
-        """Shut the server down in order; `start` brings it back."""
+        """Shut the server down cleanly; `start` starts it again."""
         self.process.stop()
 
     def kill(self) -> None:
-        """End the server as a power cut would; `start` recovers it."""
+        """Kill the server, as a power cut would; `start` recovers its data."""
         self.process.kill()
 
     def freeze(self) -> None:
-        """Make the server hang, with every connection open."""
+        """Suspend the server: its connections stay open, and get no answers."""
         self.process.freeze()
 
     def thaw(self) -> None:
-        """Let a frozen server go on."""
+        """Continue a suspended server."""
         self.process.thaw()
 
     def close(self) -> None:
-        """End the server and forget its data."""
+        """Kill the server and delete its data."""
         if self._process:
             self._process.kill()
         self._folder.cleanup()
 
     def _install(self) -> None:
-        # As the first thing at each start, because MySQL's own root cannot come in over TCP.
+        # The server runs this file at each start; MySQL's root user cannot create the user over TCP.
         (self._path / "init.sql").write_text(
             f"CREATE USER IF NOT EXISTS expenses@'127.0.0.1' IDENTIFIED BY '{self._password}';\n"
             "GRANT ALL ON *.* TO expenses@'127.0.0.1';\n"
         )
-        made = subprocess.run(self._installer(), capture_output=True, text=True, cwd=self._path, check=False)
-        if made.returncode:
-            raise NoServer(f"{made.args!r} failed:\n{made.stdout[-2000:]}{made.stderr[-2000:]}")
+        completed = subprocess.run(self._installer(), capture_output=True, text=True, cwd=self._path, check=False)
+        if completed.returncode:
+            raise NoServer(f"{completed.args!r} failed:\n{completed.stdout[-2000:]}{completed.stderr[-2000:]}")
 
     def _installer(self) -> list[str]:
         options = ["--no-defaults", f"--datadir={self._path / 'data'}", f"--tmpdir={self._path}", *_as_root()]
@@ -306,18 +306,18 @@ class PrivateMariaDB(MySQL):
 
 
 def open_mysql() -> MySQL:
-    """Return the server that TEST_MYSQL_URL names, or else a private one; raise NoServer where neither can be had."""
+    """Return the server of TEST_MYSQL_URL, or else start a private one; raise NoServer if there is neither."""
     url = os.environ.get("TEST_MYSQL_URL")
     return MySQL(url) if url else PrivateMariaDB()
 
 
 def find_program(*names: str) -> str:
-    """Return the first of these programs that is installed; raise NoServer where none is."""
+    """Return the path of the first of these programs that is installed; raise NoServer if none is."""
     folders = os.pathsep.join([os.environ.get("PATH", os.defpath), *PROGRAM_FOLDERS])
-    found = next(filter(None, (shutil.which(name, path=folders) for name in names)), None)
-    if not found:
+    program = next(filter(None, (shutil.which(name, path=folders) for name in names)), None)
+    if not program:
         raise NoServer(f"{' or '.join(names)} is not installed")
-    return found
+    return program
 
 
 def _as_root() -> list[str]:
@@ -327,8 +327,8 @@ def _as_root() -> list[str]:
 class Service:
     """The service as a real process on a loopback port, configured by `environment`.
 
-    That is uvicorn's own command with so many `workers`, or else another `program` of Python's. It runs in a folder of
-    its own, so that no `.env` of the developer's and no file of an earlier run is read.
+    It is started by uvicorn's command with this number of `workers`, or by another `program` for Python. It runs in a
+    new folder, so that it reads neither the developer's `.env` nor files of an earlier run.
     """
 
     def __init__(
@@ -359,32 +359,32 @@ class Service:
 
     @property
     def log(self) -> str:
-        """What the service has logged up to now."""
+        """The log of the service up to now."""
         return self.process.log
 
     def stop(self) -> None:
-        """End the service as a supervisor does; raise AssertionError where it crashed before, or does not end well."""
+        """Stop the service with SIGTERM; raise AssertionError if it has crashed before, or fails while it stops."""
         assert self.process.alive, f"the service ended by itself:\n{self.log[-4000:]}"
         code = self.process.stop()
         self._killed = True
         assert code in (0, -signal.SIGTERM), f"the service ended with {code}:\n{self.log[-4000:]}"
 
     def kill(self) -> None:
-        """End the service with all of its workers, as a power cut would."""
+        """Kill the service with all its workers, as a power cut would."""
         self._killed = True
         self.process.kill()
 
     def close(self) -> None:
-        """End what still runs and remove the folder with the log."""
+        """Kill the service if it still runs, and delete its folder with the log."""
         self.process.kill()
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
-        """Return the service, which answers already."""
+        """Return the service, which has started."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop the service, unless the test has, and see that it ended well."""
+        """Stop the service if the test has not, and check that it ended without an error."""
         try:
             if not self._killed:
                 self.stop()
@@ -392,15 +392,14 @@ class Service:
             self.close()
 
     def _is_healthy(self) -> bool:
-        # Not with httpx, which loads all certificates of the machine each time that it is asked.
+        # Not with httpx, which loads all certificates of the machine for each call.
         with suppress(OSError, HTTPException), closing(HTTPConnection("127.0.0.1", self.port, timeout=2)) as probe:
             probe.request("GET", "/health")
             return probe.getresponse().status == HTTPStatus.OK
         return False
 
 
-def _environment(given: Mapping[str, str]) -> dict[str, str]:
-    # Not the developer's whole environment: a DATABASE_URL exported there must not be touched by a test.
-    # Everybody here comes from one address.
-    usual = {"BCRYPT_ROUNDS": "4", "SECRET_KEY": secrets.token_hex(32), "REGISTRATIONS_PER_ADDRESS": "0"}
-    return inherited() | usual | dict(given)
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    # Registrations are not limited, because all users of a test have the same address.
+    defaults = {"BCRYPT_ROUNDS": "4", "SECRET_KEY": secrets.token_hex(32), "REGISTRATIONS_PER_ADDRESS": "0"}
+    return inherited() | defaults | dict(settings)

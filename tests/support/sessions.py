@@ -1,4 +1,4 @@
-"""Sign-ins that the tests of sessions make."""
+"""Signs users in, from chosen addresses, for the tests of sessions."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ SECOND = timedelta(seconds=1)
 
 
 async def sign_in(client: httpx.AsyncClient, person: Person, **headers: str) -> Pair:
-    """Open one more session of the person's, from where the client is."""
+    """Sign a user in once more, from the client's address, and return the tokens."""
     form = {"username": person.user["username"], "password": person.password}
     answer = await client.post("/users/token", data=form, headers=headers)
     assert answer.status_code == 200, answer.text

@@ -1,4 +1,4 @@
-"""Settings and instants that many tests share."""
+"""Settings, and a fixed time, that many tests use."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -11,5 +11,5 @@ GOOD_SECRET: Final = "5f0c1d6b8e9a47239b1f7c2e4d8a6035f1b2c3d4e5f60718"
 
 
 def limited(settings: Settings) -> Settings:
-    """Return the settings with the limits that the service has by itself."""
+    """Return the settings with the default limits of the throttle."""
     return settings.model_copy(update={name: Settings.model_fields[name].default for name in UNLIMITED})

@@ -1,4 +1,4 @@
-"""What the app asks the database."""
+"""The type of the fixture `statements`, which records the SQL that the app runs."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
