@@ -35,7 +35,7 @@ def main() -> None:
         )
         browser.call("Emulation.setScrollbarsHidden", hidden=True)
         browser.open(f"{service.url}/docs")
-        _show(browser, ".scheme-container")
+        _show(browser, "#operations-tag-expenses")
         _take(browser, "docs.png")
         _sign_in(browser)
         _ask(browser)
@@ -43,13 +43,15 @@ def main() -> None:
 
 
 def _record(url: str) -> None:
-    """Register, and record the sample expenses."""
+    """Register, and record the expenses that README records."""
     with httpx.Client(base_url=url, trust_env=False) as client:
         account = {"username": NAME, "email": f"{NAME}@example.com", "password": PASSWORD}
         client.post("/users/register", json=account).raise_for_status()
         form = {"username": NAME, "password": PASSWORD}
         token = client.post("/users/token", data=form).raise_for_status().json()["access_token"]
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        apples = {"amount": "12.50", "date": "2026-11-22", "category": "Groceries", "description": "Apples"}
+        client.post("/expenses", json=apples, headers=headers).raise_for_status()
         client.post("/expenses/batch", content=SAMPLE.read_bytes(), headers=headers).raise_for_status()
 
 
