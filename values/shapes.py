@@ -53,19 +53,20 @@ class WithAmount(RequestModel):
 
     @classmethod
     def list_unfit_amounts(cls, body: object, default: str, errors: Collection[FieldError]) -> list[FieldError]:
-        """Return the error of an amount with more decimals than the account's `default` currency, if any.
+        """Return the error of the amount that the `errors` of an invalid body without a currency lack, if any.
 
-        Validation does not know the account's currency, so this error may be missing from the `errors` of an invalid
-        body without a currency.
+        Validation does not know the account's `default` currency, whose decimals the amount must have. It also looks at
+        no field of a body with a key that is not Unicode.
         """
         pointers = {error.location.get("pointer") for error in errors}
         if not isinstance(body, dict) or "currency" in body or "/amount" in pointers or "amount" not in body:
             return []
         try:
-            money.to_thousandths(money.parse_amount(body["amount"]), default)
-        except money.TooManyDecimals as error:
+            amount = money.parse_amount(body["amount"])
             if cls.takes_default_currency(body):
-                return [field_error("/amount", error.code, str(error))]
+                money.to_thousandths(amount, default)
+        except money.AmountError as error:
+            return [field_error("/amount", error.code, str(error))]
         return []
 
 

@@ -524,3 +524,27 @@ async def test_a_parameter_beside_a_new_expense_records_nothing(person: Person) 
     await person.post("/expenses?currency=JPY", json={"amount": "12.50"})
 
     assert (await person.get("/expenses")).json()["items"] == []
+
+
+HALF_A_CHARACTER = r'{"\ud800": 1, "amount": "x"}'
+CREATE_IN_A_BATCH = f'{{"operations": [{{"op": "create", "data": {HALF_A_CHARACTER}}}]}}'
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/expenses", HALF_A_CHARACTER),
+        ("PUT", "/expenses/1", HALF_A_CHARACTER),
+        ("PATCH", "/expenses/1", HALF_A_CHARACTER),
+        ("POST", "/budgets", HALF_A_CHARACTER),
+        ("PATCH", "/budgets/1", HALF_A_CHARACTER),
+        ("POST", "/expenses/batch", CREATE_IN_A_BATCH),
+    ],
+)
+async def test_a_name_that_is_no_unicode_beside_a_wrong_amount_is_refused_with_it(
+    somebody: Person, method: str, path: str, body: str
+) -> None:
+    answer = await somebody.request(method, path, content=body, headers=JSON)
+
+    assert answer.status_code == 422
+    assert [pointer for pointer in blamed(answer) if pointer.endswith("/amount")] != []

@@ -85,6 +85,12 @@ def test_what_fits_or_is_no_amount_is_not_refused_again(body: object) -> None:
     assert unfit(body, "/note") == []
 
 
+@pytest.mark.parametrize(("amount", "code"), [("12,50", "malformed"), ("0", "out_of_range"), (True, "wrong_type")])
+def test_a_malformed_amount_that_was_not_looked_at_is_refused(amount: object, code: str) -> None:
+    # Pydantic looks at no field of a body with a key that is not Unicode.
+    assert unfit({"amount": amount}, "") == [({"pointer": "/amount"}, code)]
+
+
 def test_an_amount_that_was_refused_is_not_refused_again() -> None:
     assert unfit({"amount": "12,50"}, "/amount") == []
 
