@@ -70,6 +70,8 @@ NO_IDS: Final = [
     ),
     *("%ff", "%ED%A0%80", "%C0%B1", "%", "%zz", "%u0031", "%F0%9F%8D%8E"),
 ]
+# Where an address is no row's for one method, routing finds none for another: these are tried with few.
+SOME_NO_IDS: Final = ("0", "01", "-1", "1.0", "%D9%A1", "1%0A", "%ff", "me", str(LARGEST_ID + 1), "..%2f1")
 
 
 def spelt(operation: Operation, row_id: str) -> httpx.URL:
@@ -101,7 +103,7 @@ async def test_what_is_no_id_names_no_row(ledger: Ledger, operation: Operation) 
 
 @pytest.mark.parametrize("operation", [it for it in OF_ONE_ROW if it[0] == "GET"], ids=" ".join)
 async def test_what_is_no_id_has_no_head_either(ledger: Ledger, operation: Operation) -> None:
-    answers = [await ledger.person.head(spelt(operation, it)) for it in NO_IDS]
+    answers = [await ledger.person.head(spelt(operation, it)) for it in SOME_NO_IDS]
 
     assert {it.status_code for it in answers} == {404}
 
@@ -111,7 +113,7 @@ async def test_what_is_no_id_takes_no_other_method(ledger: Ledger, path: str) ->
     methods = [method for method in METHODS if (method, path) not in OPERATIONS]
     # Any operation of this path says where its id stands.
     one = next(it for it in OF_ONE_ROW if it[1] == path)
-    answers = [await ledger.person.request(method, spelt(one, it)) for method in methods for it in NO_IDS]
+    answers = [await ledger.person.request(method, spelt(one, it)) for method in methods for it in SOME_NO_IDS]
 
     assert {it.status_code for it in answers} <= {404, 405}
 
@@ -182,20 +184,20 @@ async def all_answers(ledger: Ledger, client: httpx.AsyncClient, operation: Oper
     return [*refused, *heads, await call(ledger.person, operation, address, ledger.example(operation))]
 
 
+def not_met(operation: Operation, answers: list[httpx.Response]) -> set[str]:
+    """Return the refusals that the document tells of an operation, and that none of these answers is."""
+    told = set() if operation in OF_THE_SERVICE else {it for it in OPERATIONS[operation]["responses"] if it >= "300"}
+    return told - NOT_MET - {str(it.status_code) for it in answers}
+
+
 @pytest.mark.parametrize("operation", sorted(OPERATIONS), ids=" ".join)
-async def test_every_kind_of_answer_has_the_headers_of_every_answer(
+async def test_every_kind_of_answer_is_met_and_has_the_headers_of_every_answer(
     ledger: Ledger, client: httpx.AsyncClient, operation: Operation
 ) -> None:
     answers = await all_answers(ledger, client, operation)
 
     assert [wrong for answer in answers for wrong in lacking(answer)] == []
-
-
-@pytest.mark.parametrize("operation", sorted(OPERATIONS.keys() - OF_THE_SERVICE), ids=" ".join)
-async def test_every_kind_of_refusal_was_met(ledger: Ledger, client: httpx.AsyncClient, operation: Operation) -> None:
-    met = {str(it.status_code) for it in await all_answers(ledger, client, operation)}
-
-    assert {it for it in OPERATIONS[operation]["responses"] if it >= "300"} - met <= NOT_MET
+    assert not_met(operation, answers) == set()
 
 
 @pytest.fixture(scope="module")
