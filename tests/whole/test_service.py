@@ -75,8 +75,8 @@ async def amounts(person: httpx.AsyncClient) -> Counter[str]:
     return Counter(it["amount"] for it in page.json()["items"])
 
 
-async def test_two_workers_lose_none_of_eighty_writes_at_once(empty_database_url: str) -> None:
-    environment = {"DATABASE_URL": empty_database_url, "AUTO_MIGRATE": "true"}
+async def test_two_workers_lose_none_of_eighty_writes_at_once(empty_sqlite_url: str) -> None:
+    environment = {"DATABASE_URL": empty_sqlite_url, "AUTO_MIGRATE": "true"}
     with Service(environment, workers=2) as service:
         person, *others = [await sign_up(service) for _ in range(5)]
         mine = await writes(person, each=14)
