@@ -229,8 +229,19 @@ def test_the_matrix_is_not_empty() -> None:
     assert media_type(("POST", "/users/token")) == FORM
 
 
+# On MySQL, where one text of each kind of column is written; on SQLite everywhere.
+WRITTEN: Final = [("POST", "/expenses"), ("POST", "/categories"), ("POST", "/users/register"), ("PATCH", "/users/me")]
+BY_KIND: Final = [("sqlite", it) for it in WITH_TEXTS] + [("mysql", it) for it in (WITH_TEXTS if HUNT else WRITTEN)]
+
+
 @pytest.mark.hunt
-@pytest.mark.parametrize("operation", WITH_TEXTS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("database_url", "operation"),
+    BY_KIND,
+    indirect=["database_url"],
+    scope="session",
+    ids=lambda it: it if isinstance(it, str) else " ".join(it),
+)
 async def test_a_text_in_a_body_is_refused_or_kept_as_the_rules_say(ledger: Ledger, operation: Operation) -> None:
     assert await wrong_with_bodies(ledger, operation) == []
 

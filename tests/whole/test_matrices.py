@@ -193,6 +193,7 @@ async def test_a_token_anywhere_but_in_its_header_opens_nothing(
     assert said(answer) == (401, "not_authenticated")
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
 async def test_the_same_request_is_taken_with_a_token_that_is_good(app: FastAPI, operation: Operation) -> None:
     async with signed_up(app) as person:
@@ -248,6 +249,7 @@ async def test_either_scope_reads(client: httpx.AsyncClient, house: House, opera
     assert (await with_token(client, house, operation, house.scripts[scope])).status_code == 200
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("operation", OF_THE_LEDGER, ids=" ".join)
 async def test_a_script_that_may_write_writes(app: FastAPI, operation: Operation) -> None:
     async with signed_up(app) as person:
