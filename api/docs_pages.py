@@ -64,45 +64,47 @@ def mount_pages(app: FastAPI) -> None:
     """Add the routes of the document, the pages and their files to an application."""
     app.add_route(f"{ASSETS_PATH}/redoc.standalone.js", _serve_redoc_bundle, include_in_schema=False)
     app.mount(ASSETS_PATH, Assets(directory=str(ASSET_FILES)), "assets")
+    app.add_route(DOCUMENT_PATH, _show_document, include_in_schema=False)
+    app.add_route("/docs", _show_docs, include_in_schema=False)
+    app.add_route("/redoc", _show_redoc, include_in_schema=False)
 
-    async def show_document(request: Request) -> JSONResponse:
-        """Show the OpenAPI document."""
-        return JSONResponse(place_document(app.openapi(), get_root(request.scope)))
 
-    async def show_docs(request: Request) -> HTMLResponse:
-        """Show Swagger UI."""
-        root = get_root(request.scope)
-        page = get_swagger_ui_html(
-            openapi_url=f"{root}{DOCUMENT_PATH}",
-            title=TITLE,
-            swagger_js_url=f"{root}{ASSETS_PATH}/swagger-ui-bundle.js",
-            swagger_css_url=f"{root}{ASSETS_PATH}/swagger-ui.css",
-            swagger_favicon_url=f"{root}{ASSETS_PATH}/favicon.png",
-            swagger_ui_parameters={
-                "persistAuthorization": True,
-                "tryItOutEnabled": True,
-                # These are regular expressions and bounds under each parameter; the descriptions say what they mean.
-                "showCommonExtensions": False,
-            },
-        )
-        return _add_policy(_insert(page, "</body>", f"<script>{_DOCS_SCRIPT}</script>"))
+async def _show_document(request: Request) -> JSONResponse:
+    """Show the OpenAPI document."""
+    return JSONResponse(place_document(request.app.openapi(), get_root(request.scope)))
 
-    async def show_redoc(request: Request) -> HTMLResponse:
-        """Show ReDoc."""
-        root = get_root(request.scope)
-        page = get_redoc_html(
-            openapi_url=f"{root}{DOCUMENT_PATH}",
-            title=TITLE,
-            redoc_js_url=f"{root}{ASSETS_PATH}/redoc.standalone.js",
-            redoc_favicon_url=f"{root}{ASSETS_PATH}/favicon.png",
-            with_google_fonts=False,
-        )
-        page = _insert(page, " spec-url=", " hide-schema-pattern")
-        return _add_policy(_insert(page, "</body>", f"<script>{_REDOC_SCRIPT}</script>"))
 
-    app.add_route(DOCUMENT_PATH, show_document, include_in_schema=False)
-    app.add_route("/docs", show_docs, include_in_schema=False)
-    app.add_route("/redoc", show_redoc, include_in_schema=False)
+async def _show_docs(request: Request) -> HTMLResponse:
+    """Show Swagger UI."""
+    root = get_root(request.scope)
+    page = get_swagger_ui_html(
+        openapi_url=f"{root}{DOCUMENT_PATH}",
+        title=TITLE,
+        swagger_js_url=f"{root}{ASSETS_PATH}/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}{ASSETS_PATH}/swagger-ui.css",
+        swagger_favicon_url=f"{root}{ASSETS_PATH}/favicon.png",
+        swagger_ui_parameters={
+            "persistAuthorization": True,
+            "tryItOutEnabled": True,
+            # These are regular expressions and bounds under each parameter; the descriptions say what they mean.
+            "showCommonExtensions": False,
+        },
+    )
+    return _add_policy(_insert(page, "</body>", f"<script>{_DOCS_SCRIPT}</script>"))
+
+
+async def _show_redoc(request: Request) -> HTMLResponse:
+    """Show ReDoc."""
+    root = get_root(request.scope)
+    page = get_redoc_html(
+        openapi_url=f"{root}{DOCUMENT_PATH}",
+        title=TITLE,
+        redoc_js_url=f"{root}{ASSETS_PATH}/redoc.standalone.js",
+        redoc_favicon_url=f"{root}{ASSETS_PATH}/favicon.png",
+        with_google_fonts=False,
+    )
+    page = _insert(page, " spec-url=", " hide-schema-pattern")
+    return _add_policy(_insert(page, "</body>", f"<script>{_REDOC_SCRIPT}</script>"))
 
 
 async def _serve_redoc_bundle(request: Request) -> Response:
