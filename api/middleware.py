@@ -60,9 +60,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         request_headers = dict(scope["headers"])
-        request_id = request_headers.get(b"x-request-id", b"")
-        if not REQUEST_ID_PATTERN.fullmatch(request_id):
-            request_id = secrets.token_hex(8).encode()
+        request_id = _choose_request_id(request_headers.get(b"x-request-id", b""))
         root, path = split_path(scope, self._root_path)
         is_signed_in = b"authorization" in request_headers
         added = _build_headers(request_id, is_account=path.startswith("/users"), is_signed_in=is_signed_in)
@@ -83,18 +81,27 @@ class RequestMiddleware:
             await send(message)
 
         start_request_context(request_id.decode(), scope["method"])
-        normalized = {**scope, "root_path": "", ROOT_KEY: root}
+        normalized = {**scope, "root_path": "", ROOT_KEY: root, "path": _drop_slash(scope["method"], path)}
         if is_head:
             normalized["method"] = "GET"
-        # `DELETE /expenses/` may be a path whose id a client has lost: it must not delete the collection.
-        is_id_missing = scope["method"] == "DELETE" and not path[-2:-1].isdecimal()
-        is_slashed = len(path) > 1 and path.endswith("/") and not path.endswith("//") and not is_id_missing
-        normalized["path"] = path[:-1] if is_slashed else path
         started = time.perf_counter()
         try:
             await self._app(normalized, receive, send_response)
         finally:
             log_request(normalized, status, time.perf_counter() - started)
+
+
+def _choose_request_id(sent: bytes) -> bytes:
+    """Return the id that the client sent if it is well formed, and a new one if not."""
+    return sent if REQUEST_ID_PATTERN.fullmatch(sent) else secrets.token_hex(8).encode()
+
+
+def _drop_slash(method: str, path: str) -> str:
+    """Return the path without one slash at its end."""
+    # `DELETE /expenses/` may be a path whose id a client has lost: it must not delete the collection.
+    is_id_missing = method == "DELETE" and not path[-2:-1].isdecimal()
+    is_slashed = len(path) > 1 and path.endswith("/") and not path.endswith("//") and not is_id_missing
+    return path[:-1] if is_slashed else path
 
 
 def _build_headers(request_id: bytes, *, is_account: bool, is_signed_in: bool) -> list[Header]:
