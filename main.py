@@ -33,27 +33,10 @@ from users.throttle import Throttle
 
 def create_app(settings: Settings) -> FastAPI:
     """Build the application; its services are built when it starts, and closed when it stops."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        for sentence in list_unknown_settings():
-            log.logger.warning("%s", sentence)
-        await migrations.migrate_at_start(settings)
-        database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)
-        access_tokens = AccessTokens(load_signing_keys(settings), settings.access_token_minutes)
-        accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
-        app.state.services = Services(settings, database, access_tokens, Sessions(settings, access_tokens), accounts)
-        try:
-            await migrations.refuse_another_schema(database)
-            yield
-        finally:
-            passwords.close()
-            await database.close()
-
     app = FastAPI(
         title=TITLE,
         version=VERSION,
-        lifespan=log.log_lifespan(lifespan, migrations.SchemaError),
+        lifespan=log.log_lifespan(_build_lifespan(settings), migrations.SchemaError),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -82,6 +65,28 @@ def create_app(settings: Settings) -> FastAPI:
     for error in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(error, answer_problem)
     return app
+
+
+def _build_lifespan(settings: Settings) -> log.Lifespan[FastAPI]:
+    """Return what runs around the application's life: build its services before the first request, close them after."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        for sentence in list_unknown_settings():
+            log.logger.warning("%s", sentence)
+        await migrations.migrate_at_start(settings)
+        database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)
+        access_tokens = AccessTokens(load_signing_keys(settings), settings.access_token_minutes)
+        accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
+        app.state.services = Services(settings, database, access_tokens, Sessions(settings, access_tokens), accounts)
+        try:
+            await migrations.refuse_another_schema(database)
+            yield
+        finally:
+            passwords.close()
+            await database.close()
+
+    return lifespan
 
 
 settings = load_settings()
