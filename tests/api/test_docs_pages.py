@@ -1,6 +1,5 @@
 """/docs and /redoc, opened in a real browser that has never been here and has no internet."""
 
-import os
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -11,7 +10,7 @@ import pytest
 
 from api.docs_pages import _hash_script
 from tests.support.browser import Browser
-from tests.support.servers import NoServer, Service
+from tests.support.servers import Service, open_or_skip
 
 PASSWORD: Final = "a walk along the sea"
 PAGES: Final = ("/docs", "/redoc")
@@ -78,13 +77,7 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def _browser() -> Iterator[Browser]:
-    try:
-        browser = Browser()
-    except NoServer as missing:
-        if os.environ.get("BROWSER") == "required":
-            raise
-        pytest.skip(f"NO PAGE WAS OPENED IN A BROWSER: {missing}")
-    with browser:
+    with open_or_skip(Browser, "BROWSER") as browser:
         yield browser
 
 

@@ -4,7 +4,6 @@ Each document is one session of bash, with the service started as README or the 
 the guide that copies the SQLite file.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ from tests.support.reader import (
     as_shown,
     check_out,
 )
-from tests.support.servers import MySQL, NoServer, Service
+from tests.support.servers import MySQL, Service, open_or_skip
 
 MYSQL: Final = "mysql+aiomysql://username:password@localhost/expense_tracker"
 WIDEST: Final = 100
@@ -286,13 +285,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser, if there is one on this machine."""
-    try:
-        browser = Browser()
-    except NoServer as missing:
-        if os.environ.get("BROWSER") == "required":
-            raise
-        pytest.skip(f"THE CLIENT OF THE GUIDE WAS NOT TRIED: {missing}")
-    with browser:
+    with open_or_skip(Browser, "BROWSER") as browser:
         yield browser
 
 
