@@ -179,7 +179,7 @@ _CALLER: Final = Prepared(
     select(User.currency, User.timezone, User.month_start_day, LedgerState.revision)
     .join(Session, Session.owner_id == User.id)
     .join(LedgerState, LedgerState.owner_id == Session.owner_id)
-    .where(Session.sid == bindparam("sid"), Session.owner_id == bindparam("owner"))
+    .where(Session.sid == bindparam("sid"), Session.mine())
 )
 
 

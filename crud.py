@@ -55,7 +55,7 @@ _BY_NAME: Final = select(User.id, User.password_hash, User.username, User.email)
 _BY_NAME_OR_EMAIL: Final = select(User.id, User.username_key, User.email_key).where(
     or_(User.username_key == bindparam("username_key"), User.email_key == bindparam("email_key"))
 )
-_LOCK_LEDGER: Final = select(LedgerState.revision).where(LedgerState.owner_id == bindparam("owner")).with_for_update()
+_LOCK_LEDGER: Final = select(LedgerState.revision).where(LedgerState.mine()).with_for_update()
 # Foreign keys do not cascade, so referring tables come first.
 _OWNED_TABLES: Final = [table for table in reversed(Base.metadata.sorted_tables) if "owner_id" in table.columns]
 
@@ -157,7 +157,6 @@ async def refuse_taken_names(
 
 # --- Expenses ---------------------------------------------------------------------------------------------------------
 
-_MINE: Final = Expense.owner_id == bindparam("owner")
 _THIS: Final = Expense.id == bindparam("row_id")
 _ONE: Final = Prepared(select_expenses(Expense).where(_THIS))
 _BY_EXTERNAL_ID: Final = Prepared(select_expenses(Expense).where(Expense.external_id == bindparam("external_id")))
@@ -169,7 +168,7 @@ _TRASHED_BY_EXTERNAL_ID: Final = Prepared(
 _INSERT: Final = Prepared(
     insert(Expense).inline(), [column.key for column in Expense.__table__.columns if column.key != "id"]
 )
-_COUNT: Final = select(func.count()).select_from(Expense).where(_MINE)
+_COUNT: Final = select(func.count()).select_from(Expense).where(Expense.mine())
 
 
 async def list_expenses(ledger: Ledger, request: PageRequest) -> ExpenseList:

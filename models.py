@@ -16,6 +16,7 @@ from typing import Annotated
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Date,
     ForeignKey,
     ForeignKeyConstraint,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    bindparam,
     text,
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
@@ -70,6 +72,11 @@ class Owned:
         """The id of the user to whom the row belongs."""
         return mapped_column(BigId, ForeignKey("users.id"), sort_order=-1)
 
+    @classmethod
+    def mine(cls) -> ColumnElement[bool]:
+        """Return the condition that the row belongs to `:owner`, who is given when the statement is executed."""
+        return cls.owner_id == bindparam("owner")
+
 
 class Timestamped:
     """A row with the instants of its creation and last change."""
@@ -94,7 +101,7 @@ class User(Identified, Timestamped, Base):
     month_start_day: Mapped[int] = mapped_column(Integer)
 
 
-class LedgerState(Base):
+class LedgerState(Owned, Base):
     """The ledger's lock row: its revision, and the number of expenses that are not deleted."""
 
     __tablename__ = "ledgers"

@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 
 from database import get_inserted_id
 from infra.prepared import Prepared, TupleRow
 from ledger.core import Ledger
-from ledger.editing import Precondition, refuse_changed_row
-from models import MAX_CATEGORIES, Budget, Category, Expense, Tombstone, TrashedExpense
+from ledger.editing import Precondition, delete_rows, refuse_changed_row
+from models import MAX_CATEGORIES, Budget, Category, Expense, TrashedExpense
 from problems import AlreadyExists, CategoryInUse, NotFound, TooMany, ValidationFailed
 from schemas import Category as CategoryAnswer
 from schemas import CategoryCreate, CategoryDeleteQuery, CategoryUpdate, CategoryWithUsage
@@ -26,26 +26,25 @@ _COLUMNS = (
     Category.created_at,
     Category.updated_at,
 )
-_MINE = Category.owner_id == bindparam("owner")
-SELECT_CATEGORIES = select(*_COLUMNS).where(_MINE)
+SELECT_CATEGORIES = select(*_COLUMNS).where(Category.mine())
 _ALL = SELECT_CATEGORIES.order_by(Category.name_key)
 _ONE = SELECT_CATEGORIES.where(Category.id == bindparam("row_id"))
 # Answered by the unique index on (owner_id, name_key).
-_BY_NAME = Prepared(select(Category.id, Category.name).where(_MINE, Category.name_key == bindparam("key")))
-_SELECT_NAMES = select(Category.id, Category.name, Category.name_key).where(_MINE)
-_COUNT = select(func.count()).select_from(Category).where(_MINE)
+_BY_NAME = Prepared(select(Category.id, Category.name).where(Category.mine(), Category.name_key == bindparam("key")))
+_SELECT_NAMES = select(Category.id, Category.name, Category.name_key).where(Category.mine())
+_COUNT = select(func.count()).select_from(Category).where(Category.mine())
 # Answered by the index on (owner_id, category_id, spent_on, id), which covers it.
 _SELECT_USAGE = (
     select(Expense.category_id, func.count().label("expense_count"), func.max(Expense.spent_on).label("last_used"))
-    .where(Expense.owner_id == bindparam("owner"), Expense.category_id.is_not(None))
+    .where(Expense.mine(), Expense.category_id.is_not(None))
     .group_by(Expense.category_id)
 )
 _SELECT_USES = [
-    select(table.id).where(table.owner_id == bindparam("owner"), table.category_id == bindparam("row_id")).limit(1)
+    select(table.id).where(table.mine(), table.category_id == bindparam("row_id")).limit(1)
     for table in (Expense, Budget)
 ]
 _SELECT_BUDGETS_OF_BOTH = select(Budget.id, Budget.category_id, Budget.currency, Budget.period).where(
-    Budget.owner_id == bindparam("owner"), Budget.category_id.in_((bindparam("row_id"), bindparam("target")))
+    Budget.mine(), Budget.category_id.in_((bindparam("row_id"), bindparam("target")))
 )
 
 
@@ -84,7 +83,7 @@ async def change_category(
         await _stamp_rows(ledger, Expense, category_id)
         await _stamp_rows(ledger, Budget, category_id)
     values |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
-    await ledger.execute(update(Category).where(_MINE, Category.id == category_id).values(values))
+    await ledger.execute(update(Category).where(Category.mine(), Category.id == category_id).values(values))
     return await read_category(ledger, category_id)
 
 
@@ -103,11 +102,9 @@ async def delete_category(
         await _refuse_in_use(ledger, category_id)
     await _stamp_rows(ledger, Expense, category_id, {"category_id": target})
     await _move_or_delete_budgets(ledger, category_id, target)
-    trashed = TrashedExpense.owner_id == bindparam("owner"), TrashedExpense.category_id == category_id
+    trashed = TrashedExpense.mine(), TrashedExpense.category_id == category_id
     await ledger.execute(update(TrashedExpense).where(*trashed).values(category_id=target))
-    await ledger.execute(delete(Category).where(_MINE, Category.id == category_id))
-    revision = await ledger.take_revision()
-    await ledger.insert(Tombstone, kind="category", row_id=category_id, revision=revision)
+    await delete_rows(ledger, Category, Category.id == category_id)
 
 
 async def find_or_create_category(ledger: Ledger, name: str | None) -> tuple[int | None, str | None]:
@@ -209,7 +206,7 @@ async def _stamp_rows(
 ) -> None:
     """Give the category's rows the transaction's revision, because their answers change, and the `changed` values."""
     stamp = {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
-    condition = table.owner_id == bindparam("owner"), table.category_id == category_id
+    condition = table.mine(), table.category_id == category_id
     await ledger.execute(update(table).where(*condition).values({**(changed or {}), **stamp}))
 
 
@@ -224,14 +221,6 @@ async def _move_or_delete_budgets(ledger: Ledger, category_id: int, target: int 
     ended = [row_id for row_id, kind in kinds.items() if target is None or kind in target_kinds]
     if moved := kinds.keys() - set(ended):
         values = {"category_id": target, "revision": await ledger.take_revision(), "updated_at": ledger.instant}
-        await ledger.execute(update(Budget).where(*_match_budgets(moved)).values(values))
+        await ledger.execute(update(Budget).where(Budget.mine(), Budget.id.in_(moved)).values(values))
     if ended:
-        revision = await ledger.take_revision()
-        rows = select(Budget.owner_id, literal("budget"), Budget.id, literal(revision)).where(*_match_budgets(ended))
-        into = insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], rows)
-        await ledger.execute(into)
-        await ledger.execute(delete(Budget).where(*_match_budgets(ended)))
-
-
-def _match_budgets(budget_ids: Collection[int]) -> tuple[ColumnElement[bool], ...]:
-    return Budget.owner_id == bindparam("owner"), Budget.id.in_(budget_ids)
+        await delete_rows(ledger, Budget, Budget.id.in_(ended))

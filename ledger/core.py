@@ -36,12 +36,12 @@ CHUNK_SIZE: Final = 2_000
 # A writer locks only this row, by primary key: a locking join deadlocks, and foreign keys lock rows of `users`.
 _LOCK: Final = Prepared(
     select(LedgerState.revision, LedgerState.expense_count, LedgerState.swept_on)
-    .where(LedgerState.owner_id == bindparam("owner"))
+    .where(LedgerState.mine())
     .with_for_update()
 )
 _ADVANCE: Final = Prepared(
     update(LedgerState)
-    .where(LedgerState.owner_id == bindparam("owner"))
+    .where(LedgerState.mine())
     .values(revision=bindparam("next_revision"), expense_count=bindparam("next_count"))
 )
 

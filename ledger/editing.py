@@ -1,10 +1,14 @@
-"""What all changes of rows have in common: the check of preconditions, and of an amount with its currency."""
+"""What changes of rows have in common: preconditions, the amount with its currency, and deletion with tombstones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from sqlalchemy import ColumnElement, delete, insert, literal, select
+
+from ledger.core import Ledger
+from models import Budget, Category, Expense, Tombstone
 from problems import PreconditionFailed, ValidationFailed
 from values import money
 from values.etags import IF_MATCH, IF_NONE_MATCH, is_match, write_row_etag
@@ -65,3 +69,22 @@ def build_money_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> di
     except money.TooManyDecimals as error:
         currency_error = field_error("/currency", error.code, f"{error} Send an amount too.")
         raise ValidationFailed(errors=[currency_error]) from None
+
+
+KINDS: Final[Mapping[type[Expense | Category | Budget], str]] = {
+    Expense: "expense",
+    Category: "category",
+    Budget: "budget",
+}
+"""The name of a table's rows in the feed of changes."""
+
+
+async def delete_rows(
+    ledger: Ledger, table: type[Expense | Category | Budget], *which: ColumnElement[bool], **parameters: Any
+) -> None:
+    """Delete the rows that meet the conditions, and leave a tombstone for each."""
+    revision = await ledger.take_revision()
+    rows = select(table.owner_id, literal(KINDS[table]), table.id, literal(revision)).where(table.mine(), *which)
+    into = insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], rows)
+    await ledger.execute(into, **parameters)
+    await ledger.execute(delete(table).where(table.mine(), *which), **parameters)

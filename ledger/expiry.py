@@ -14,17 +14,15 @@ from models import LedgerState, RememberedAnswer, TrashedExpense
 MAX_EXPENSES_SWEPT: Final = 1_000
 MAX_ANSWERS_SWEPT: Final = 50
 
-_RECORD_SWEEP: Final = Prepared(
-    update(LedgerState).where(LedgerState.owner_id == bindparam("owner")).values(swept_on=bindparam("day"))
-)
+_RECORD_SWEEP: Final = Prepared(update(LedgerState).where(LedgerState.mine()).values(swept_on=bindparam("day")))
 
 
 async def sweep(ledger: Ledger) -> None:
     """Delete expired rows; no revision is taken, because they were invisible already."""
-    mine = TrashedExpense.owner_id == bindparam("owner"), TrashedExpense.deleted_at < ledger.trash_start
+    mine = TrashedExpense.mine(), TrashedExpense.deleted_at < ledger.trash_start
     expenses = await _delete_some(ledger, MAX_EXPENSES_SWEPT, TrashedExpense.id, *mine)
     is_expired = RememberedAnswer.created_at < ledger.instant - KEY_LIFETIME
-    mine = RememberedAnswer.owner_id == bindparam("owner"), is_expired
+    mine = RememberedAnswer.mine(), is_expired
     answers = await _delete_some(ledger, MAX_ANSWERS_SWEPT, RememberedAnswer.key, *mine)
     if expenses < MAX_EXPENSES_SWEPT and answers < MAX_ANSWERS_SWEPT:
         await ledger.write_prepared(_RECORD_SWEEP, day=ledger.instant.date())

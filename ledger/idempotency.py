@@ -25,7 +25,6 @@ KEY_SCHEMA: Final = {
     "maxLength": IDEMPOTENCY_KEY_LENGTH,
 }
 
-_MINE: Final = RememberedAnswer.owner_id == bindparam("owner")
 _THIS: Final = RememberedAnswer.key == bindparam("key")
 # Answered by the primary key.
 _RECALL: Final = Prepared(
@@ -36,12 +35,12 @@ _RECALL: Final = Prepared(
         RememberedAnswer.etag,
         RememberedAnswer.body,
         RememberedAnswer.created_at,
-    ).where(_MINE, _THIS)
+    ).where(RememberedAnswer.mine(), _THIS)
 )
 _REMEMBER: Final = Prepared(insert(RememberedAnswer).inline(), RememberedAnswer.__table__.columns.keys())
 
 
-_FORGET: Final = delete(RememberedAnswer).where(_MINE, _THIS)
+_FORGET: Final = delete(RememberedAnswer).where(RememberedAnswer.mine(), _THIS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,11 @@ MAX_NETWORKS: Final = 1_000
 # A network without a sign-in for so long is deleted when the user signs in from a new one.
 FAMILIAR_DAYS: Final = 400
 
-_MINE: Final = FamiliarNetwork.owner_id == bindparam("owner")
-_THIS: Final = (_MINE, FamiliarNetwork.network == bindparam("this"))
+_THIS: Final = (FamiliarNetwork.mine(), FamiliarNetwork.network == bindparam("this"))
 _SELECT_SEEN_AT: Final = select(FamiliarNetwork.seen_at).where(*_THIS)
 _OLDEST_KEPT: Final = (
     select(FamiliarNetwork.seen_at)
-    .where(_MINE)
+    .where(FamiliarNetwork.mine())
     .order_by(FamiliarNetwork.seen_at.desc())
     .limit(1)
     .offset(MAX_NETWORKS - 2)
@@ -25,7 +24,7 @@ _OLDEST_KEPT: Final = (
     .subquery()
 )
 _DELETE_OLD: Final = delete(FamiliarNetwork).where(
-    _MINE,
+    FamiliarNetwork.mine(),
     or_(
         FamiliarNetwork.seen_at < bindparam("forgotten"),
         FamiliarNetwork.seen_at < select(_OLDEST_KEPT.c.seen_at).scalar_subquery(),

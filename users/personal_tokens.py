@@ -46,8 +46,7 @@ RECORDING_SECONDS: Final = 1
 SCOPES: Final = {"read": frozenset({"read"}), "write": frozenset({"read", "write"})}
 """The scopes that a token of each scope includes."""
 
-_MINE: Final = PersonalToken.owner_id == bindparam("owner")
-_THIS: Final = (_MINE, PersonalToken.id == bindparam("token_id"))
+_THIS: Final = (PersonalToken.mine(), PersonalToken.id == bindparam("token_id"))
 # Holding the token proves ownership. Answered by the unique index on token_hash and the keys of users and ledgers.
 _SELECT_HOLDER: Final = Prepared(
     select(
@@ -74,11 +73,13 @@ _ALL: Final = (
         PersonalToken.last_used_at,
         PersonalToken.expires_at,
     )
-    .where(_MINE)
+    .where(PersonalToken.mine())
     .order_by(PersonalToken.id.desc())
 )
-_DELETE_EXPIRED: Final = delete(PersonalToken).where(_MINE, PersonalToken.expires_at <= bindparam("instant"))
-_COUNT: Final = select(func.count(PersonalToken.id)).where(_MINE)
+_DELETE_EXPIRED: Final = delete(PersonalToken).where(
+    PersonalToken.mine(), PersonalToken.expires_at <= bindparam("instant")
+)
+_COUNT: Final = select(func.count(PersonalToken.id)).where(PersonalToken.mine())
 # Locked so that two requests cannot both create the hundredth token.
 _LOCK_USER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update()
 _RECORD_USE: Final = (
@@ -199,4 +200,4 @@ async def delete_token(unit: UnitOfWork, caller: Caller, token_id: int) -> None:
 
 async def delete_tokens(unit: UnitOfWork, caller: Caller) -> None:
     """Delete all tokens of the caller."""
-    await (await unit.begin()).execute(delete(PersonalToken).where(_MINE), {"owner": caller.id})
+    await (await unit.begin()).execute(delete(PersonalToken).where(PersonalToken.mine()), {"owner": caller.id})

@@ -52,10 +52,10 @@ INVALID_DETAIL: Final = "This refresh token is not valid, or its session has end
 _REFRESH_TOKEN: Final = re.compile("[A-Za-z0-9_-]{43}")
 _SUCCESSOR_LABEL: Final = b"the refresh token that follows "
 
-_MINE: Final = Session.owner_id == bindparam("owner")
-_MY_TOKENS: Final = RefreshToken.owner_id == bindparam("owner")
 _LATEST_FIRST: Final = (
-    select(Session.id, Session.expires_at).where(_MINE).order_by(Session.last_used_at.desc(), Session.id.desc())
+    select(Session.id, Session.expires_at)
+    .where(Session.mine())
+    .order_by(Session.last_used_at.desc(), Session.id.desc())
 )
 # Looked up by hash alone: holding the token proves ownership.
 _SELECT_REFRESH_TOKEN: Final = select(RefreshToken.owner_id, RefreshToken.session_id, RefreshToken.generation).where(
@@ -65,11 +65,11 @@ _SELECT_REFRESH_TOKEN: Final = select(RefreshToken.owner_id, RefreshToken.sessio
 _SHARE_USER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update(read=True)
 _LOCK_SESSION: Final = (
     select(Session.id, Session.owner_id, Session.sid, Session.created_at, Session.expires_at, Session.generation)
-    .where(_MINE, Session.id == bindparam("session_id"))
+    .where(Session.mine(), Session.id == bindparam("session_id"))
     .with_for_update()
 )
 _SELECT_NEWEST_HASH: Final = select(RefreshToken.token_hash).where(
-    _MY_TOKENS,
+    RefreshToken.mine(),
     RefreshToken.session_id == bindparam("session_id"),
     RefreshToken.generation == bindparam("generation"),
 )
@@ -82,7 +82,7 @@ _SELECT_LIVE: Final = (
         Session.ip,
         Session.sid,
     )
-    .where(_MINE, Session.expires_at > bindparam("instant"))
+    .where(Session.mine(), Session.expires_at > bindparam("instant"))
     .order_by(Session.id.desc())
 )
 
@@ -153,7 +153,7 @@ class Sessions:
         expires_at = self._compute_expiry(session.created_at, instant)
         await _store_refresh_token(connection, session.owner_id, session.id, generation, successor)
         values = {"generation": generation, **_build_use_columns(client, instant, expires_at)}
-        statement = update(Session).where(_MINE, Session.id == session.id)
+        statement = update(Session).where(Session.mine(), Session.id == session.id)
         await connection.execute(statement.values(values), {"owner": session.owner_id})
         return self._build_answer(session.owner_id, session.sid, successor, expires_at)
 
@@ -199,7 +199,7 @@ def _build_session(session: dict[str, Any], caller: Caller) -> schemas.Session:
 
 async def is_session_live(connection: AsyncConnection, caller: Caller) -> bool:
     """Whether the caller's session still exists."""
-    statement = select(Session.id).where(_MINE, Session.sid == caller.sid)
+    statement = select(Session.id).where(Session.mine(), Session.sid == caller.sid)
     return (await connection.execute(statement, {"owner": caller.id})).scalar() is not None
 
 
@@ -266,12 +266,12 @@ async def _store_refresh_token(
 async def _delete_sessions(connection: AsyncConnection, owner_id: int, condition: ColumnElement[bool]) -> bool:
     """Delete the owner's sessions that meet a condition, with their tokens; return whether there were any."""
     # Sessions are locked before their tokens are deleted, so that none is refreshed meanwhile.
-    locked = select(Session.id).where(_MINE, condition).with_for_update()
+    locked = select(Session.id).where(Session.mine(), condition).with_for_update()
     session_ids = (await connection.execute(locked, {"owner": owner_id})).scalars().all()
     if session_ids:
         for statement in (
-            delete(RefreshToken).where(_MY_TOKENS, RefreshToken.session_id.in_(session_ids)),
-            delete(Session).where(_MINE, Session.id.in_(session_ids)),
+            delete(RefreshToken).where(RefreshToken.mine(), RefreshToken.session_id.in_(session_ids)),
+            delete(Session).where(Session.mine(), Session.id.in_(session_ids)),
         ):
             await connection.execute(statement, {"owner": owner_id})
     return bool(session_ids)

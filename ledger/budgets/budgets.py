@@ -3,20 +3,19 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from database import get_inserted_id
 from ledger.budgets.schemas import Budget as BudgetAnswer
 from ledger.budgets.schemas import BudgetCreate, BudgetUpdate
 from ledger.categories import find_or_create_category
 from ledger.core import Ledger
-from ledger.editing import Precondition, build_money_columns, convert_amount, refuse_changed_row
-from models import MAX_BUDGETS, Budget, Category, Tombstone
+from ledger.editing import Precondition, build_money_columns, convert_amount, delete_rows, refuse_changed_row
+from models import MAX_BUDGETS, Budget, Category
 from problems import AlreadyExists, NotFound, TooMany
 from values import money
 from values.field_errors import field_error
 
-_MINE: Final = Budget.owner_id == bindparam("owner")
 _THIS: Final = Budget.id == bindparam("row_id")
 SELECT_BUDGETS: Final = (
     select(
@@ -31,14 +30,14 @@ SELECT_BUDGETS: Final = (
         Budget.category_id,
     )
     .outerjoin(Category, (Category.owner_id == Budget.owner_id) & (Category.id == Budget.category_id))
-    .where(_MINE)
+    .where(Budget.mine())
 )
 # Both databases sort nulls first: budgets for all spending. There are at most 1,000, so there are no pages.
 _ALL: Final = SELECT_BUDGETS.order_by(Category.name_key, Budget.currency, Budget.id)
 _ONE: Final = SELECT_BUDGETS.where(_THIS)
-_COUNT: Final = select(func.count()).select_from(Budget).where(_MINE)
+_COUNT: Final = select(func.count()).select_from(Budget).where(Budget.mine())
 _SELECT_SAME_KIND: Final = select(Budget.id).where(
-    _MINE,
+    Budget.mine(),
     Budget.category_id.is_not_distinct_from(bindparam("category_id")),
     Budget.currency == bindparam("currency"),
     Budget.period == bindparam("period"),
@@ -96,16 +95,14 @@ async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate, co
         kind = {name: (row | values)[name] for name in ("category_id", "currency", "period")}
         await _refuse_same_kind(ledger, kind, {name.removesuffix("_id") for name in changed})
     changed |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
-    await ledger.execute(update(Budget).where(_MINE, _THIS).values(changed), row_id=budget_id)
+    await ledger.execute(update(Budget).where(Budget.mine(), _THIS).values(changed), row_id=budget_id)
     return await read_budget(ledger, budget_id)
 
 
 async def delete_budget(ledger: Ledger, budget_id: int, condition: Precondition) -> None:
     """Delete a budget and leave a tombstone."""
     refuse_changed_row((await _load_budget(ledger, budget_id))["revision"], condition)
-    await ledger.execute(delete(Budget).where(_MINE, _THIS), row_id=budget_id)
-    revision = await ledger.take_revision()
-    await ledger.insert(Tombstone, kind="budget", row_id=budget_id, revision=revision)
+    await delete_rows(ledger, Budget, _THIS, row_id=budget_id)
 
 
 async def load_budgets(ledger: Ledger) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Bulk changes: change or delete all expenses that match a filter."""
 
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, false, func, or_, select, true, update
+from sqlalchemy import ColumnElement, case, false, func, or_, select, true, update
 
 from ledger.categories import find_category_id, find_or_create_category
 from ledger.core import Ledger
@@ -13,8 +13,6 @@ from ledger.expenses.rows import build_columns
 from ledger.expenses.schemas import BulkChange, ExpenseChange
 from models import Expense
 from problems import FilterRequired
-
-_MINE: Final = Expense.owner_id == bindparam("owner")
 
 
 async def change_matching(
@@ -29,13 +27,13 @@ async def change_matching(
         true() if is_new else or_(false(), *(getattr(Expense, key).is_distinct_from(values[key]) for key in values))
     )
     counts = func.count().label("matched"), func.count(case((differs, 1))).label("differing")
-    counted = (await ledger.execute(select(*counts).select_from(Expense).where(_MINE, *matching))).one()
+    counted = (await ledger.execute(select(*counts).select_from(Expense).where(Expense.mine(), *matching))).one()
     if query.dry_run or not counted.differing:
         return BulkChange(matched=counted.matched, revision=None)
     if is_new:
         values["category_id"], _ = await find_or_create_category(ledger, change.category)
     values |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
-    await ledger.execute(update(Expense).where(_MINE, *matching, differs).values(values))
+    await ledger.execute(update(Expense).where(Expense.mine(), *matching, differs).values(values))
     return BulkChange(matched=counted.matched, revision=ledger.revision)
 
 
@@ -43,7 +41,7 @@ async def delete_matching(ledger: Ledger, query: BulkQuery, condition: Precondit
     """Move all matching expenses to the trash, with as many statements as for one."""
     matching = _build_conditions(ledger, query)
     refuse_changed_row(None, condition)
-    counted = select(func.count()).select_from(Expense).where(_MINE, *matching)
+    counted = select(func.count()).select_from(Expense).where(Expense.mine(), *matching)
     matched = (await ledger.execute(counted)).scalar_one()
     if query.dry_run or not matched:
         return BulkChange(matched=matched, revision=None)

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
-from sqlalchemy import ColumnElement, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from models import MAX_CATEGORIES, Category, Expense
 from problems import ValidationFailed
@@ -138,7 +138,7 @@ class ExpenseFilter(RequestModel):
             yield func.instr(Expense.description_key, word) > 0
 
     def _build_category_clauses(self) -> Iterator[ColumnElement[bool]]:
-        owned = select(Category.id).where(Category.owner_id == bindparam("owner"))
+        owned = select(Category.id).where(Category.mine())
         if len(self.category) == 1:
             # One value, not IN: so the index on (owner_id, category_id, spent_on, id) also gives the order by date.
             yield (

@@ -26,11 +26,10 @@ from values.texts import make_name_key
 Columns = dict[str, Any]
 """The columns of one expense by name, and `category`: the name of its category."""
 
-_MINE: Final = Expense.owner_id == bindparam("owner")
 _SELECT_LIVE: Final = select_expenses(Expense)
 _SELECT_TRASHED: Final = select_expenses(TrashedExpense, TrashedExpense.deleted_at)
 _SELECT_BY_REVISION: Final = (
-    select(Expense.id).where(_MINE, Expense.revision == bindparam("revision")).order_by(Expense.id)
+    select(Expense.id).where(Expense.mine(), Expense.revision == bindparam("revision")).order_by(Expense.id)
 )
 
 
@@ -103,7 +102,7 @@ class ExpensePlan:
         category_ids = await self._create_categories()
         for expense_id, changed in self.changed.items():
             values = _resolve_category(changed, category_ids)
-            await self.ledger.execute(update(Expense).where(_MINE, Expense.id == expense_id).values(values))
+            await self.ledger.execute(update(Expense).where(Expense.mine(), Expense.id == expense_id).values(values))
         if self.created:
             await self.ledger.insert_all(Expense, [_resolve_category(row, category_ids) for row in self.created])
             rows = await self.ledger.fetch_all(_SELECT_BY_REVISION, revision=revision)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, select
 
 from ledger.core import Ledger
 from ledger.editing import convert_amount
@@ -43,7 +43,7 @@ def select_expenses(table: type[Expense | TrashedExpense], *more: Any) -> Select
     return (
         select(*columns, *more)
         .outerjoin(Category, (Category.owner_id == table.owner_id) & (Category.id == table.category_id))
-        .where(table.owner_id == bindparam("owner"))
+        .where(table.mine())
     )
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal, 
 
 from infra.prepared import Prepared
 from ledger.core import CHUNK_SIZE, Ledger
-from ledger.editing import Precondition, refuse_changed_row
+from ledger.editing import Precondition, delete_rows, refuse_changed_row
 from ledger.expenses.rows import build_expense, select_expenses
 from ledger.expenses.schemas import BulkChange
 from ledger.pages import PAGE_SIZE, Cursor, build_before_condition, fingerprint_query, parse_cursor
@@ -28,15 +28,13 @@ from schemas import ExpenseList
 from values.field_errors import field_error
 from values.shapes import PageQuery
 
-_MINE: Final = Expense.owner_id == bindparam("owner")
-_MY_TRASH: Final = TrashedExpense.owner_id == bindparam("owner")
 _TRASH_FINGERPRINT: Final = fingerprint_query("trash")
-_MY_EXPENSE_TOMBSTONES: Final = (Tombstone.owner_id == bindparam("owner"), Tombstone.kind == "expense")
+_MY_EXPENSE_TOMBSTONES: Final = (Tombstone.mine(), Tombstone.kind == "expense")
 _COPIED_COLUMNS: Final = tuple(column.key for column in Expense.__table__.columns if column.key != "revision")
 _SELECT_LIVE_ONE: Final = Prepared(select_expenses(Expense).where(Expense.id == bindparam("row_id")))
 _NOT_EXPIRED: Final = TrashedExpense.deleted_at >= bindparam("trash_start")
-_IDS: Final = select(TrashedExpense.id).where(_MY_TRASH, _NOT_EXPIRED).order_by(TrashedExpense.id)
-_COUNT: Final = select(func.count()).select_from(TrashedExpense).where(_MY_TRASH, _NOT_EXPIRED)
+_IDS: Final = select(TrashedExpense.id).where(TrashedExpense.mine(), _NOT_EXPIRED).order_by(TrashedExpense.id)
+_COUNT: Final = select(func.count()).select_from(TrashedExpense).where(TrashedExpense.mine(), _NOT_EXPIRED)
 
 # The last deleted first: the index on (owner_id, revision, id), read backwards.
 _PAGE: Final = (
@@ -52,12 +50,10 @@ async def move_to_trash(ledger: Ledger, count: int, *which: ColumnElement[bool],
     """Move the expenses that meet the conditions, `count` rows, to the trash; return the revision of the deletion."""
     revision = await ledger.take_revision(expenses=-count)
     columns = [getattr(Expense, name) for name in _COPIED_COLUMNS]
-    copies = select(*columns, literal(revision), literal(ledger.instant)).where(_MINE, *which)
+    copies = select(*columns, literal(revision), literal(ledger.instant)).where(Expense.mine(), *which)
     into = insert(TrashedExpense).from_select([*_COPIED_COLUMNS, "revision", "deleted_at"], copies)
     await ledger.execute(into, **parameters)
-    rows = select(Expense.owner_id, literal("expense"), Expense.id, literal(revision)).where(_MINE, *which)
-    await ledger.execute(insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], rows), **parameters)
-    await ledger.execute(delete(Expense).where(_MINE, *which), **parameters)
+    await delete_rows(ledger, Expense, *which, **parameters)
     return revision
 
 
@@ -117,28 +113,28 @@ async def _restore(ledger: Ledger, which: ColumnElement[bool], tombstones: Colum
         for start in range(0, len(ids), CHUNK_SIZE):
             first, *_, last = [ids[start], *ids[start : start + CHUNK_SIZE]]
             await _insert_chunk(ledger, revision, which, TrashedExpense.id.between(first, last))
-        restored_ids = select(TrashedExpense.id).where(_MY_TRASH, which)
+        restored_ids = select(TrashedExpense.id).where(TrashedExpense.mine(), which)
         await ledger.execute(
             delete(Tombstone).where(*_MY_EXPENSE_TOMBSTONES, tombstones, Tombstone.row_id.in_(restored_ids))
         )
-        await ledger.execute(delete(TrashedExpense).where(_MY_TRASH, which))
+        await ledger.execute(delete(TrashedExpense).where(TrashedExpense.mine(), which))
     return len(ids)
 
 
 async def _insert_chunk(ledger: Ledger, revision: int, *which: ColumnElement[bool]) -> None:
     columns = [getattr(TrashedExpense, name) for name in _COPIED_COLUMNS]
-    rows = select(*columns, literal(revision)).where(_MY_TRASH, *which)
+    rows = select(*columns, literal(revision)).where(TrashedExpense.mine(), *which)
     await ledger.execute(insert(Expense).from_select([*_COPIED_COLUMNS, "revision"], rows))
 
 
 async def delete_expired(ledger: Ledger, ids: Collection[int]) -> None:
     """Delete these rows, which have expired, because a new expense has one of their external ids."""
-    await ledger.execute(delete(TrashedExpense).where(_MY_TRASH, TrashedExpense.id.in_(ids)))
+    await ledger.execute(delete(TrashedExpense).where(TrashedExpense.mine(), TrashedExpense.id.in_(ids)))
 
 
 async def empty_trash(ledger: Ledger, condition: Precondition) -> None:
     """Delete all rows of the trash; their external ids can be used again, their tombstones stay."""
     refuse_changed_row(None, condition)
     if (await ledger.execute(_COUNT, trash_start=ledger.trash_start)).scalar_one():
-        await ledger.execute(delete(TrashedExpense).where(_MY_TRASH))
+        await ledger.execute(delete(TrashedExpense).where(TrashedExpense.mine()))
         await ledger.take_revision()

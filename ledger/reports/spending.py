@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, select
 
 from ledger.core import Ledger
 from ledger.reports.schemas import Days, SpendingQuery, SpendingReport
@@ -29,9 +29,8 @@ MAX_ROWS: Final = 10_000
 # Rows of the aggregate: many more would reach the deadline, and a 503 would be repeated in vain.
 MAX_SUMS: Final = 500_000
 
-_MINE: Final = Expense.owner_id == bindparam("owner")
-_LAST_DAY: Final = select(Expense.spent_on).where(_MINE).order_by(Expense.spent_on.desc()).limit(1)
-_FIRST_DAY: Final = select(Expense.spent_on).where(_MINE).order_by(Expense.spent_on).limit(1)
+_LAST_DAY: Final = select(Expense.spent_on).where(Expense.mine()).order_by(Expense.spent_on.desc()).limit(1)
+_FIRST_DAY: Final = select(Expense.spent_on).where(Expense.mine()).order_by(Expense.spent_on).limit(1)
 
 
 @dataclass(slots=True)

@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, CompoundSelect, bindparam, func, literal, null, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, func, literal, null, select, union_all
 
 from infra.column_types import exact_sum
 from models import Category, Expense
 
-_MINE: Final = Expense.owner_id == bindparam("owner")
 # The name is looked up once per row of the aggregate, by primary key.
 _SELECT_CATEGORY_NAME: Final = (
     select(Category.name)
-    .where(Category.owner_id == bindparam("owner"), Category.id == Expense.category_id)
+    .where(Category.mine(), Category.id == Expense.category_id)
     .correlate(Expense)
     .scalar_subquery()
 )
@@ -44,7 +43,7 @@ def select_spending(
     groups = [*[Expense.spent_on] * by_day, *[Expense.category_id] * by_category, Expense.currency]
     return union_all(
         *(
-            select(literal(index).label("part"), *columns).where(_MINE, *conditions).group_by(*groups)
+            select(literal(index).label("part"), *columns).where(Expense.mine(), *conditions).group_by(*groups)
             for index, conditions in enumerate(parts)
         )
     )

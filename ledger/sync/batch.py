@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 
 from ledger.core import Ledger
 from ledger.editing import Precondition, refuse_changed_row
@@ -162,7 +162,7 @@ async def _load_deleted(ledger: Ledger, ids: AbstractSet[int]) -> set[int]:
     """Return which of these ids are those of deleted expenses."""
     if not ids:
         return set()
-    conditions = Tombstone.owner_id == bindparam("owner"), Tombstone.kind == "expense", Tombstone.row_id.in_(ids)
+    conditions = Tombstone.mine(), Tombstone.kind == "expense", Tombstone.row_id.in_(ids)
     return {row[0] for row in await ledger.fetch_all(select(Tombstone.row_id).where(*conditions))}
 
 

@@ -73,7 +73,7 @@ FEED_STATEMENTS: Final[Sequence[Select[*tuple[Any, ...]]]] = (
     _select_changed(select_expenses(Expense), Expense),
     select(Tombstone.row_id.label("id"), Tombstone.revision, Tombstone.kind)
     .with_hint(Tombstone, "FORCE INDEX (ix_tombstones_owner_id_revision_row_id)", "mysql")
-    .where(Tombstone.owner_id == bindparam("owner"), _AFTER_TOMBSTONE, Tombstone.revision <= _UNTIL)
+    .where(Tombstone.mine(), _AFTER_TOMBSTONE, Tombstone.revision <= _UNTIL)
     .order_by(Tombstone.revision, Tombstone.row_id, Tombstone.kind)
     .limit(PAGE_SIZE),
 )
