@@ -28,7 +28,7 @@ from database import UnitOfWork, now
 from infra.prepared import Prepared, TupleRow
 from models import LedgerState, Owned
 from problems import InvalidToken, TooMany
-from values import periods
+from values import days
 
 MAX_EXPENSES: Final = 1_000_000
 CHUNK_SIZE: Final = 2_000
@@ -73,7 +73,7 @@ class Ledger:
     @property
     def today(self) -> date:
         """The calendar day in the owner's time zone at the start of the request."""
-        return periods.compute_today(self.instant, self.owner.timezone)
+        return days.compute_today(self.instant, self.owner.timezone)
 
     @property
     def trash_start(self) -> datetime:

@@ -11,8 +11,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import TypeAliasType
 
-from values import money, periods
-from values.field_errors import invalid_value
+from values import days, money
+from values.field_errors import ParseError, invalid_value
 
 T = TypeVar("T")
 
@@ -21,12 +21,12 @@ _WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,39}")
 
 
 def make_validator(parse: Callable[[Any], T]) -> Callable[[Any], T]:
-    """Make a pydantic validator from a parser of money or periods: its errors become field errors."""
+    """Make a pydantic validator from a parser: its ParseErrors become field errors."""
 
     def validate(value: object) -> T:
         try:
             return parse(value)
-        except (money.AmountError, periods.PeriodError) as error:
+        except ParseError as error:
             raise invalid_value(error.code, str(error)) from None
 
     return validate
@@ -134,31 +134,31 @@ CurrencyCode = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-
 """A currency in an answer."""
 Day = Annotated[
     date,
-    BeforeValidator(make_validator(periods.parse_day)),
+    BeforeValidator(make_validator(days.parse_day)),
     WithJsonSchema(
         {
             "type": "string",
             "format": "date",
-            "pattern": periods.DAY_PATTERN,
+            "pattern": days.DAY_PATTERN,
             "description": "A day from 1900-01-01 to 2199-12-31.",
         }
     ),
 ]
 Instant = Annotated[
     datetime,
-    BeforeValidator(make_validator(periods.parse_instant)),
+    BeforeValidator(make_validator(days.parse_instant)),
     WithJsonSchema(
         {
             "type": "string",
             "format": "date-time",
-            "pattern": periods.INSTANT_PATTERN,
+            "pattern": days.INSTANT_PATTERN,
             "description": "An instant (RFC 3339) before 2200.",
         }
     ),
 ]
 Timezone = Annotated[
     str,
-    BeforeValidator(make_validator(periods.parse_timezone)),
+    BeforeValidator(make_validator(days.parse_timezone)),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_+/-]+$", "description": "IANA time zone name."}),
 ]
 Omittable = Annotated[T | None, BeforeValidator(_refuse_null), OmittableSchema]

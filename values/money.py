@@ -15,7 +15,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import ClassVar, Final, Self
+from typing import Final, Self
+
+from values.field_errors import ParseError
 
 SCALE: Final = 1000
 MAX_WHOLE_DIGITS: Final = 12
@@ -56,14 +58,8 @@ _ENDINGS_BY_DECIMALS: Final = {
 _ENDINGS_BY_CURRENCY: Final = {code: _ENDINGS_BY_DECIMALS[decimals] for code, decimals in DECIMALS.items()}
 
 
-class AmountError(ValueError):
+class AmountError(ParseError):
     """Send an amount of money, like "12.50"."""
-
-    code: ClassVar[str] = "malformed"
-
-    def __init__(self, detail: str | None = None) -> None:
-        """Take the sentence for the client; the default is the class's docstring."""
-        super().__init__(detail or self.__doc__)
 
 
 class NotDecimal(AmountError):

@@ -1,4 +1,4 @@
-"""Parses what clients write: days, instants, time zones, and periods, which become a Span of days.
+"""Parses the periods that clients write; each is resolved to a Span of days.
 
     2026   2026-Q4   2026-11   2026-W47   2026-11-22                    NAMED_RULES: the same days for ever
     today   this-week   last-month   year-to-date   …                   RELATIVE_RULES: depend on today
@@ -11,11 +11,11 @@ resolved period is cut to EARLIEST..LATEST.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from datetime import date, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo, available_timezones
 
+from values.days import DASH_DAY, DASH_MONTH, DAY, EARLIEST, LATEST, MONTH, YEAR, YEAR_IN_RANGE
+from values.field_errors import ParseError
 from values.spans import (
     MONTHS_PER_YEAR,
     ONE_DAY,
@@ -37,8 +37,6 @@ from values.spans import (
     shift_back_by_months,
 )
 
-EARLIEST = date(1900, 1, 1)
-LATEST = date(2199, 12, 31)
 MAX_DAYS = 36_600
 MAX_MONTHS = 1_200
 
@@ -46,146 +44,14 @@ SpanRule = Callable[[date, int], Span]
 """A function from a day and the day on which the user's months begin (1 to 28) to a span."""
 
 
-class PeriodError(ValueError):
-    """This is not a date or period that can be used."""
-
-    code = "malformed"
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail or self.__doc__)
-
-
-class NotADay(PeriodError):
-    """Write a day that exists as YYYY-MM-DD, like 2026-11-22."""
-
-
-class DayNotText(NotADay):
-    """Send the day as a string, like "2026-11-22"."""
-
-    code = "wrong_type"
-
-
-class InstantForDay(PeriodError):
-    """This is a day, not an instant: send 2026-11-22 without a time."""
-
-
-class DayOutOfRange(PeriodError):
-    """Send a day from 1900-01-01 to 2199-12-31."""
-
-    code = "out_of_range"
-
-
-class NotAPeriod(PeriodError):
+class NotAPeriod(ParseError):
     """Send a period like 2026, 2026-Q4, 2026-11, 2026-W47, 2026-11-22, last-month or last-30-days."""
 
 
-class PeriodOutOfRange(PeriodError):
+class PeriodOutOfRange(ParseError):
     """Ask for a period from 1900-01-01 to 2199-12-31, and for at most the last 36600 days or 1200 months."""
 
     code = "out_of_range"
-
-
-class UnknownTimezone(PeriodError):
-    """Send an IANA time zone name, like Europe/Berlin."""
-
-    code = "not_allowed"
-
-
-class TimezoneNotText(UnknownTimezone):
-    """Send the time zone as a string, like "Europe/Berlin"."""
-
-    code = "wrong_type"
-
-
-class NotAnInstant(PeriodError):
-    """Write an instant with its offset, like 2027-01-31T09:00:00Z."""
-
-
-class InstantNotText(NotAnInstant):
-    """Send the instant as a string, like "2027-01-31T09:00:00Z"."""
-
-    code = "wrong_type"
-
-
-class InstantOutOfRange(PeriodError):
-    """Send an instant before the year 2200."""
-
-    code = "out_of_range"
-
-
-# [0-9] throughout, because \d also matches the digits of every other script.
-YEAR = "([0-9]{4})"
-MONTH = f"{YEAR}-(0[1-9]|1[0-2])"
-DAY = f"{MONTH}-(0[1-9]|[12][0-9]|3[01])"
-INSTANT = "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}"
-TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
-FULL_INSTANT = f"{DAY}[Tt]{TIME}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-
-
-def parse_day(value: object) -> date:
-    """Parse a calendar day written as YYYY-MM-DD, the extended format of ISO 8601-1, 5.2.2.1.
-
-    Raises DayNotText, InstantForDay, NotADay or DayOutOfRange.
-    """
-    if not isinstance(value, str):
-        raise DayNotText
-    if re.match(INSTANT, value):
-        raise InstantForDay
-    if not re.fullmatch(DAY, value):
-        raise NotADay
-    # Compared as text, which sorts like the days: `date` has no year 0000, which can be written.
-    if not EARLIEST.isoformat() <= value <= LATEST.isoformat():
-        raise DayOutOfRange
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise NotADay from None
-
-
-def parse_instant(value: object) -> datetime:
-    """Parse an instant in the format of RFC 3339 and return it in UTC, cut to whole seconds.
-
-    Raises InstantNotText, NotAnInstant or InstantOutOfRange.
-    """
-    if not isinstance(value, str):
-        raise InstantNotText
-    if not re.fullmatch(FULL_INSTANT, value):
-        raise NotAnInstant
-    try:
-        instant = datetime.fromisoformat(value.upper()).astimezone(UTC).replace(microsecond=0)
-    except ValueError:
-        raise NotAnInstant from None
-    except OverflowError:
-        raise InstantOutOfRange from None
-    if instant.year > LATEST.year:
-        raise InstantOutOfRange
-    return instant
-
-
-@cache
-def list_timezones() -> frozenset[str]:
-    """Return the time zones that a user may have: the names of the IANA database, without three that mean no place."""
-    return frozenset(available_timezones() - {"Factory", "localtime", "posixrules"})
-
-
-def parse_timezone(value: object) -> str:
-    """Return the name of a time zone, which must be spelt exactly as in the IANA database.
-
-    Raises TimezoneNotText or UnknownTimezone.
-    """
-    if not isinstance(value, str):
-        raise TimezoneNotText
-    if value not in list_timezones():
-        raise UnknownTimezone
-    return value
-
-
-def compute_today(now: datetime, timezone: str) -> date:
-    """Return the calendar day in `timezone` at the instant `now`; raise ValueError if `now` is naive."""
-    if now.utcoffset() is None:
-        # astimezone takes a naive datetime as the server's local time: right on a developer's machine, wrong elsewhere.
-        raise ValueError("today() needs an aware datetime")
-    return now.astimezone(ZoneInfo(timezone)).date()
 
 
 def make_previous_rule(find_unit: SpanRule) -> SpanRule:
@@ -239,24 +105,17 @@ NAMED_RULES: tuple[tuple[re.Pattern[str], Callable[..., Span]], ...] = (
 )
 
 
-_YEARS = "(?:19|20|21)[0-9]{2}"
-_MONTHS = "-(?:0[1-9]|1[0-2])"
-_DAYS = "-(?:0[1-9]|[12][0-9]|3[01])"
-DAY_PATTERN = f"^{_YEARS}{_MONTHS}{_DAYS}$"
-"""The pattern of a day in the OpenAPI document; it also matches days that do not exist, like 2026-02-30."""
-INSTANT_PATTERN = rf"^{_YEARS}{_MONTHS}{_DAYS}[Tt]{TIME}(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
-"""The pattern of an instant in the document, with the same limitation."""
 PERIOD_PATTERN = "^(?:{})$".format(
     "|".join(
         (
-            f"{_YEARS}(?:-Q[1-4]|-W(?:0[1-9]|[1-4][0-9]|5[0-3])|{_MONTHS}(?:{_DAYS})?)?",
+            f"{YEAR_IN_RANGE}(?:-Q[1-4]|-W(?:0[1-9]|[1-4][0-9]|5[0-3])|{DASH_MONTH}(?:{DASH_DAY})?)?",
             *RELATIVE_RULES,
             "last-[1-9][0-9]{0,4}-days",
             "last-[1-9][0-9]{0,3}-months",
         )
     )
 )
-"""The pattern of a period in the document, with the same limitation."""
+"""The pattern of a period in the OpenAPI document; it also matches days and weeks that do not exist."""
 
 
 def is_relative(period: str) -> bool:
@@ -310,7 +169,7 @@ def clip_span(reach: Span) -> Span:
 
 
 Comparison = Literal["previous", "last-year"]
-TO_DATE_MONTHS = {"month-to-date": 1, "year-to-date": MONTHS_PER_YEAR}
+TO_DATEMONTHS = {"month-to-date": 1, "year-to-date": MONTHS_PER_YEAR}
 """The periods that end today, and how many months their unit has."""
 
 
@@ -321,9 +180,9 @@ def find_compared_span(reach: Span, comparison: Comparison, period: str | None, 
     days of the month or year before. `last-N-days` is always compared by days, even if it happens to be a whole month.
     """
     match = period is not None and COUNTED_PATTERN.fullmatch(period)
-    in_days = period in TO_DATE_MONTHS or (match and match[2] == "days")
+    in_days = period in TO_DATEMONTHS or (match and match[2] == "days")
     if comparison == "last-year":
         return shift_back_by_months(reach, MONTHS_PER_YEAR) if in_days else shift_back_a_year(reach, start_day)
-    if period in TO_DATE_MONTHS:
-        return shift_back_by_months(reach, TO_DATE_MONTHS[period])
+    if period in TO_DATEMONTHS:
+        return shift_back_by_months(reach, TO_DATEMONTHS[period])
     return shift_back_by_length(reach) if in_days else find_span_before(reach, start_day)

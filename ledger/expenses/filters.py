@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, func, or_, select
 
 from models import MAX_CATEGORIES, Category, Expense
 from problems import ValidationFailed
-from values import periods
-from values.field_errors import invalid_value, parameter_error
+from values import days, periods
+from values.field_errors import ParseError, invalid_value, parameter_error
 from values.fields import CURRENCY_DESCRIPTION, AmountBound, BooleanParameter, Currency, Day, Omittable, make_validator
 from values.shapes import PageQuery, RequestModel
 from values.spans import Span
@@ -109,11 +109,11 @@ class ExpenseFilter(RequestModel):
         if self.period is not None:
             try:
                 return periods.resolve_period(self.period, today, month_start_day)
-            except periods.PeriodError as error:
+            except ParseError as error:
                 raise ValidationFailed(errors=[parameter_error("period", error.code, str(error))]) from None
         if self.from_ is None and self.to is None:
             return None
-        return Span(self.from_ or periods.EARLIEST, self.to or periods.LATEST)
+        return Span(self.from_ or days.EARLIEST, self.to or days.LATEST)
 
     @property
     def depends_on_today(self) -> bool:

@@ -24,7 +24,7 @@ from schemas import (
     UserUpdate,
 )
 from users.schemas import SignIn
-from values.periods import EARLIEST, LATEST
+from values.days import EARLIEST, LATEST
 
 days = st.dates(EARLIEST, LATEST)
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from values import periods
-from values.periods import EARLIEST, LATEST
+from values.days import EARLIEST, LATEST
 from values.spans import (
     CALENDAR_UNITS,
     ONE_DAY,
