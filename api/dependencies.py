@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from fastapi import Header, Response, Security
 from fastapi.params import Depends
 from pydantic import BeforeValidator, Field
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from api.bearer import BearerDependency, authenticate
 from api.headers import EarlyResponse
@@ -115,6 +116,18 @@ def _parse_row_id(value: object) -> int:
 
 RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_parse_row_id)]
 """The id of a row in a path."""
+
+
+class ExpenseIdConvertor(StringConvertor):
+    """The last part of an expense's path: anything but batch, restore and trash."""
+
+    regex = "(?!(?:batch|restore|trash)$)[^/]+"
+
+
+EXPENSE_ID: Final = "expense"
+"""The name of that convertor in a route's path."""
+register_url_convertor(EXPENSE_ID, ExpenseIdConvertor())
+
 Reader = Annotated[Ledger, Security(BearerDependency(_open_ledger, "read"))]
 """The caller's ledger, for reading."""
 Writer = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]

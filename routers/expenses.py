@@ -4,46 +4,23 @@ from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.convertors import StringConvertor, register_url_convertor
 
 import crud
-from api.dependencies import BulkPreconditionDep, BulkWriter, PreconditionDep, Reader, RowId, Writer
+from api.dependencies import EXPENSE_ID, BulkPreconditionDep, BulkWriter, PreconditionDep, Reader, RowId, Writer
 from api.headers import answer_304_if_current, write_ledger_etag, write_next_link
 from api.problem_json import document_problems
 from api.route import MAX_BATCH_BYTES, LedgerRoute
-from ledger import categories
-from ledger.editing import REVISION_CHANGED
 from ledger.expenses import bulk, pages, rows
 from ledger.expenses.filters import BulkQuery, ExpenseQuery
 from ledger.expenses.schemas import BulkChange, ExpenseChange
 from ledger.sync import batch
 from ledger.sync.schemas import Batch, BatchResult
-from problems import FilterRequired, NotFound, PreconditionFailed, TooMany
+from problems import FilterRequired, NotFound, TooMany
 from schemas import Expense, ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate
 from values.etags import write_row_etag
 
 EXTERNAL_ID_TAKEN: Final = rows.external_id_taken_problem(7)
-BATCH_REFUSED: Final = [
-    batch.combine_problems([batch.prefix_pointers(problem, f"/operations/{index}")])
-    for index, problem in enumerate(
-        [
-            batch.expense_not_found_problem(),
-            batch.prefix_pointers(rows.external_id_taken_problem(7), "/data"),
-            PreconditionFailed(errors=[REVISION_CHANGED]),
-            batch.prefix_pointers(categories.too_many_categories_problem("/category"), "/data"),
-        ]
-    )
-]
-
-
-class ExpenseIdConvertor(StringConvertor):
-    """The last part of an expense's path: anything but batch, restore and trash."""
-
-    regex = "(?!(?:batch|restore|trash)$)[^/]+"
-
-
-register_url_convertor("expense", ExpenseIdConvertor())
-EXPENSE_PATH: Final = "/{expense_id:expense}"
+EXPENSE_PATH: Final = f"/{{expense_id:{EXPENSE_ID}}}"
 
 # The most frequently used route first: routes are tried in order, and each try costs a fiftieth of reading an expense.
 router = APIRouter(prefix="/expenses", tags=["expenses"], route_class=LedgerRoute)
@@ -137,7 +114,7 @@ async def delete_expense(ledger: Writer, expense_id: RowId, condition: Precondit
 @bulk_router.post(
     "/batch",
     summary="Change many expenses together",
-    responses=document_problems(BATCH_REFUSED),
+    responses=document_problems(batch.list_example_problems()),
     max_body_size=MAX_BATCH_BYTES,
 )
 async def change_expenses_together(ledger: BulkWriter, operations: Batch) -> BatchResult:

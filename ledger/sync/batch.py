@@ -18,10 +18,11 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import select
 
+from ledger.categories import too_many_categories_problem
 from ledger.core import Ledger
-from ledger.editing import Precondition, refuse_changed_row
+from ledger.editing import REVISION_CHANGED, Precondition, refuse_changed_row
 from ledger.expenses.plan import Columns, ExpensePlan, load_plan
-from ledger.expenses.rows import build_expense_from_columns
+from ledger.expenses.rows import build_expense_from_columns, external_id_taken_problem
 from ledger.sync.schemas import (
     Batch,
     BatchResult,
@@ -33,7 +34,7 @@ from ledger.sync.schemas import (
     UpdateOperation,
 )
 from models import Tombstone
-from problems import NotFound, Problem, ValidationFailed
+from problems import NotFound, PreconditionFailed, Problem, ValidationFailed
 from schemas import ExpenseCreate
 from values.field_errors import field_error, translate_errors
 
@@ -125,6 +126,19 @@ def prefix_pointers(problem: Problem, prefix: str) -> Problem:
         problem,
         errors=[replace(error, location={"pointer": f"{prefix}{error.location['pointer']}"}) for error in errors],
     )
+
+
+def list_example_problems() -> list[Problem]:
+    """Return an example of each problem of a batch, for the OpenAPI document."""
+    refused = [
+        expense_not_found_problem(),
+        prefix_pointers(external_id_taken_problem(7), "/data"),
+        PreconditionFailed(errors=[REVISION_CHANGED]),
+        prefix_pointers(too_many_categories_problem("/category"), "/data"),
+    ]
+    return [
+        combine_problems([prefix_pointers(problem, f"/operations/{index}")]) for index, problem in enumerate(refused)
+    ]
 
 
 def expense_not_found_problem(*, is_deleted: bool = False) -> NotFound:
