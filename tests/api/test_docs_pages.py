@@ -9,8 +9,11 @@ import httpx
 import pytest
 
 from api.docs_pages import _hash_script
+from tests.support import docs_page
 from tests.support.browser import Browser
 from tests.support.servers import Service, open_or_skip
+
+pytestmark = pytest.mark.wire
 
 PASSWORD: Final = "a walk along the sea"
 PAGES: Final = ("/docs", "/redoc")
@@ -81,18 +84,33 @@ def _browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def blank(_browser: Browser) -> Browser:
-    """A browser that has never seen the service."""
-    _browser.forget()
-    return _browser
+def _look_at(browser: Browser, url: str) -> Browser:
+    """Open a page for tests that only look at it, unless the test before has left it open."""
+    if browser.url != url:
+        browser.forget()
+        browser.open(url)
+    return browser
 
 
 @pytest.fixture
-def browser(blank: Browser, service: Service) -> Browser:
+def docs(_browser: Browser, service: Service) -> Browser:
+    """A browser that shows /docs, for tests that only look."""
+    return _look_at(_browser, f"{service.url}/docs")
+
+
+@pytest.fixture
+def redoc(_browser: Browser, service: Service) -> Browser:
+    """A browser that shows /redoc, for tests that only look."""
+    return _look_at(_browser, f"{service.url}/redoc")
+
+
+@pytest.fixture
+def browser(_browser: Browser, service: Service) -> Iterator[Browser]:
     """A browser that has never seen the service, with /docs open."""
-    blank.open(f"{service.url}/docs")
-    return blank
+    _browser.forget()
+    _browser.open(f"{service.url}/docs")
+    yield _browser
+    _browser.forget()
 
 
 def _operations(service: Service) -> int:
@@ -100,15 +118,7 @@ def _operations(service: Service) -> int:
     return sum(len(item) for item in document["paths"].values())
 
 
-def _authorize(browser: Browser, password: str) -> None:
-    browser.click(".btn.authorize")
-    browser.fill("#oauth_username", "ada")
-    browser.fill("#oauth_password", password)
-    # The dialog's other form, for personal tokens, has a button of its own, before this one.
-    browser.click(".auth-container > div .authorize")
-
-
-def _authorize_script(browser: Browser, token: str) -> None:
+def _send_token(browser: Browser, token: str) -> None:
     browser.click(".btn.authorize")
     browser.fill("#auth-bearer-value", token)
     browser.click(".auth-container > form .authorize")
@@ -126,133 +136,91 @@ def _make_token(service: Service, scope: str) -> str:
     return str(made.raise_for_status().json()["token"])
 
 
-def _is_signed_in(browser: Browser) -> bool:
-    return bool(browser.look("document.querySelector('.btn.authorize.locked')"))
+def test_docs_show_every_operation_and_ask_no_other_host(docs: Browser, service: Service) -> None:
+    assert docs.look(f"document.querySelectorAll('.opblock').length == {_operations(service)}")
+
+    assert docs.hosts() == {f"127.0.0.1:{service.port}"}
+    assert docs.complaints() == []
 
 
-def _open(browser: Browser, *operations: str) -> None:
-    """Open forms, and wait until the page knows what belongs in them: until then Execute finds no operation."""
-    for operation in operations:
-        browser.click(f"#operations-{operation} .opblock-summary-control")
-        browser.look(f"document.querySelector('#operations-{operation} .responses-table')")
-
-
-def _execute(browser: Browser, operation: str) -> str:
-    """Press Execute on the form as it stands, and return the status of the answer."""
-    block = f"#operations-{operation}"
-    browser.click(f"{block} .execute")
-    status = str(
-        browser.look(
-            f"document.querySelector('{block} .live-responses-table .response .response-col_status')?.innerText"
-        )
-    )
-    browser.click(f"{block} .btn-clear")
-    return status.split(maxsplit=1)[0]
-
-
-def test_docs_show_every_operation_and_ask_no_other_host(browser: Browser, service: Service) -> None:
-    assert browser.look(f"document.querySelectorAll('.opblock').length == {_operations(service)}")
-
-    assert browser.hosts() == {f"127.0.0.1:{service.port}"}
-    assert browser.complaints() == []
-
-
-def test_redoc_shows_every_operation_and_asks_no_other_host(blank: Browser, service: Service) -> None:
-    blank.open(f"{service.url}/redoc")
-
-    assert blank.look(f"document.querySelectorAll('[id*=\"/operation/\"]').length >= {_operations(service)}")
-    assert blank.look("document.querySelector('img[alt=\"redocly logo\"]')?.complete")
-    assert blank.hosts() == {f"127.0.0.1:{service.port}"}
-    assert blank.complaints() == []
-
-
-def test_authorize_says_when_the_password_is_wrong(browser: Browser) -> None:
-    _authorize(browser, "wrong")
-
-    assert "The user name or the password is wrong." in browser.look("document.querySelector('.errors')?.innerText")
-
-
-def test_authorize_opens_on_the_user_name(browser: Browser) -> None:
-    browser.click(".btn.authorize")
-
-    assert browser.look("document.activeElement.id == 'oauth_username'")
-    assert browser.look("document.querySelector('.modal-ux-content').scrollTop == 0")
-
-
-def test_enter_signs_in(browser: Browser) -> None:
-    browser.click(".btn.authorize")
-    browser.fill("#oauth_username", "ada")
-    browser.fill("#oauth_password", PASSWORD)
-
-    browser.press_enter()
-
-    assert _is_signed_in(browser)
-    assert browser.complaints() == []
-
-
-def test_docs_show_the_answer_to_a_new_row_first(browser: Browser) -> None:
-    _open(browser, "expenses-create_expense")
+def test_docs_show_the_answer_to_a_new_row_first(docs: Browser) -> None:
+    docs_page.open_forms(docs, "expenses-create_expense")
     rows = "[...document.querySelectorAll('#operations-expenses-create_expense tr.response')]"
 
-    assert browser.look(f"{rows}.map(it => it.dataset.code).slice(0, 2).join() == '201,200'")
+    assert docs.look(f"{rows}.map(it => it.dataset.code).slice(0, 2).join() == '201,200'")
 
 
-def test_docs_show_no_regular_expression_under_a_parameter(browser: Browser) -> None:
-    _open(browser, "expenses-list_expenses")
-    shown = browser.look("document.querySelector('#operations-expenses-list_expenses .parameters').innerText")
+def test_docs_show_no_regular_expression_under_a_parameter(docs: Browser) -> None:
+    docs_page.open_forms(docs, "expenses-list_expenses")
+    shown = docs.look("document.querySelector('#operations-expenses-list_expenses .parameters').innerText")
 
     assert "The first day, inclusive." in shown
     assert re.findall(r"pattern|\^", shown) == []
 
 
-def test_redoc_shows_the_sample_of_a_new_row_first(browser: Browser, service: Service) -> None:
-    browser.open(f"{service.url}/redoc")
+def test_authorize_opens_on_the_user_name(docs: Browser) -> None:
+    docs.click(".btn.authorize")
+
+    assert docs.look("document.activeElement.id == 'oauth_username'")
+    assert docs.look("document.querySelector('.modal-ux-content').scrollTop == 0")
+
+
+def test_redoc_shows_every_operation_and_asks_no_other_host(redoc: Browser, service: Service) -> None:
+    assert redoc.look(f"document.querySelectorAll('[id*=\"/operation/\"]').length >= {_operations(service)}")
+    assert redoc.look("document.querySelector('img[alt=\"redocly logo\"]')?.complete")
+    assert redoc.hosts() == {f"127.0.0.1:{service.port}"}
+    assert redoc.complaints() == []
+
+
+def test_redoc_shows_the_sample_of_a_new_row_first(redoc: Browser) -> None:
     tabs = "document.querySelector('[id$=\"/operation/create_expense\"]')?.querySelectorAll('[role=tab]')"
 
-    assert browser.look(f"[...{tabs} ?? []].find(it => it.innerText.trim() == '201')?.ariaSelected == 'true'")
+    assert redoc.look(f"[...{tabs} ?? []].find(it => it.innerText.trim() == '201')?.ariaSelected == 'true'")
 
 
-def test_redoc_shows_no_regular_expression(browser: Browser, service: Service) -> None:
-    browser.open(f"{service.url}/redoc")
-    shown = browser.look("document.querySelector('[id$=\"/operation/create_expense\"]')?.innerText")
+def test_redoc_shows_no_regular_expression(redoc: Browser) -> None:
+    shown = redoc.look("document.querySelector('[id$=\"/operation/create_expense\"]')?.innerText")
 
     assert "A key of your own" in shown
     assert "^[" not in shown
 
 
+def test_authorize_says_when_the_password_is_wrong_and_enter_sends_the_right_one(browser: Browser) -> None:
+    docs_page.send_password(browser, "ada", "wrong")
+    said = browser.look("document.querySelector('.errors')?.innerText")
+    browser.fill("#oauth_password", PASSWORD)
+    browser.press_enter()
+
+    assert "The user name or the password is wrong." in said
+    assert docs_page.is_signed_in(browser)
+    assert [it for it in browser.complaints() if "401 (Unauthorized)" not in it] == []
+
+
 def test_execute_succeeds_on_untouched_forms_twice_also_after_a_reload(browser: Browser, service: Service) -> None:
-    _authorize(browser, PASSWORD)
-    assert _is_signed_in(browser)
+    docs_page.sign_in(browser, "ada", PASSWORD)
     browser.open(f"{service.url}/docs")
-    assert _is_signed_in(browser)
-    asked = ("reports-report_spending", "budgets-read_budget_status")
-    _open(browser, *FORMS, *asked, "budgets-create_budget")
+    assert docs_page.is_signed_in(browser)
+    asked = (*FORMS, "reports-report_spending", "budgets-read_budget_status")
+    docs_page.open_forms(browser, *asked, "budgets-create_budget")
 
-    recorded = [_execute(browser, name) for name in FORMS * 2]
-    reported = [_execute(browser, name) for name in (*asked, "budgets-create_budget", *asked)]
+    answers = [docs_page.execute(browser, *it) for it in (asked, ["budgets-create_budget"], asked)]
 
-    assert recorded == ["201", "200", "201", "200"]
-    assert reported == ["200", "200", "201", "200", "200"]
+    assert answers == [["201", "200", "200", "200"], ["201"], ["201", "200", "200", "200"]]
     assert browser.complaints() == []
 
 
-def test_a_personal_token_to_read_lets_the_forms_read_and_not_write_also_after_a_reload(
-    browser: Browser, service: Service
-) -> None:
-    _authorize_script(browser, _make_token(service, "read"))
-    assert _is_signed_in(browser)
+def test_the_forms_may_do_what_a_personal_token_may_also_after_a_reload(browser: Browser, service: Service) -> None:
+    _send_token(browser, _make_token(service, "write"))
+    assert docs_page.is_signed_in(browser)
     browser.open(f"{service.url}/docs")
-    assert _is_signed_in(browser)
-    _open(browser, *FORMS)
-
-    assert [_execute(browser, it) for it in FORMS] == ["403", "200"]
-
-
-def test_a_personal_token_to_write_lets_the_forms_write_too(browser: Browser, service: Service) -> None:
-    _authorize_script(browser, _make_token(service, "write"))
-    assert _is_signed_in(browser)
-    browser.click(".auth-btn-wrapper .btn-done")
-    _open(browser, *FORMS)
-
-    assert [_execute(browser, it) for it in FORMS] == ["201", "200"]
+    assert docs_page.is_signed_in(browser)
+    docs_page.open_forms(browser, *FORMS)
+    assert docs_page.execute(browser, *FORMS) == ["201", "200"]
     assert browser.complaints() == []
+
+    browser.click(".btn.authorize")
+    browser.click(".auth-container > form .modal-btn:not(.authorize):not(.btn-done)")
+    _send_token(browser, _make_token(service, "read"))
+
+    assert docs_page.is_signed_in(browser)
+    assert docs_page.execute(browser, *FORMS) == ["403", "200"]

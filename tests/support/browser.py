@@ -42,6 +42,7 @@ class Browser:
         program = next(filter(None, map(shutil.which, NAMES)), None)
         if program is None:
             raise NoServer(f"none of {', '.join(NAMES)} is installed")
+        self.url = "about:blank"
         self._numbers = count(1)
         self._seen: list[Message] = []
         with ExitStack() as stack:
@@ -68,6 +69,7 @@ class Browser:
         """Open a page, or load the current one again, and return when it has loaded."""
         before = self._count("Page.loadEventFired")
         self.call("Page.navigate", url=url)
+        self.url = url
         while self._count("Page.loadEventFired") == before:
             self._receive()
 
@@ -85,9 +87,10 @@ class Browser:
         assert "exceptionDetails" not in seen, f"never came: {expression}\n{seen}"
         return seen["result"].get("value")
 
-    def click(self, selector: str) -> None:
-        """Click the first element of this selector, as soon as it exists and is enabled."""
-        self.look(f"(it => it && !it.disabled && (it.click(), true))(document.querySelector({json.dumps(selector)}))")
+    def click(self, *selectors: str) -> None:
+        """Click the first element of each selector at once, as soon as all of them exist and are enabled."""
+        found = f"{json.dumps(selectors)}.map(it => document.querySelector(it))"
+        self.look(f"(all => all.every(it => it && !it.disabled) && (all.forEach(it => it.click()), true))({found})")
 
     def fill(self, selector: str, text: str) -> None:
         """Type into a field, as soon as it exists."""
@@ -106,7 +109,7 @@ class Browser:
 
     def forget(self) -> None:
         """Delete the recorded events and what pages have stored, so that the browser is as new."""
-        self.call("Page.navigate", url="about:blank")
+        self.open("about:blank")
         self.call("Storage.clearDataForOrigin", origin="*", storageTypes="all")
         self._seen.clear()
 

@@ -208,10 +208,9 @@ def test_a_row_that_has_moved_on_is_not_changed_by_the_tag_that_came_compressed(
 def test_one_signs_in_and_executes_from_docs(browser: Browser, nginx: Nginx, visitor: Visitor) -> None:
     browser.open(f"{nginx.url}/docs")
     docs_page.sign_in(browser, visitor.name, PASSWORD)
+    docs_page.open_forms(browser, "expenses-create_expense", "expenses-list_expenses")
 
-    statuses = [docs_page.execute(browser, name) for name in ("expenses-create_expense", "expenses-list_expenses")]
-
-    assert statuses == ["201", "200"]
+    assert docs_page.execute(browser, "expenses-create_expense", "expenses-list_expenses") == ["201", "200"]
     assert (browser.complaints(), browser.hosts()) == ([], {nginx.host})
 
 
