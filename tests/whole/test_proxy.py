@@ -1,5 +1,6 @@
 """Behind a real nginx that shows the service at /money/ and compresses: links, pages and entity tags hold."""
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +29,9 @@ class Setup:
 
 
 NAMED: Final = {"ROOT_PATH": PATH}
+STRIPPED: Final = "uvicorn main:app, stripped"
 SETUPS: Final = {
-    "uvicorn main:app, stripped": Setup(strips=True, environment=NAMED),
+    STRIPPED: Setup(strips=True, environment=NAMED),
     "make run, not stripped": Setup(strips=False, environment=NAMED, program=MAIN),
     "uvicorn --root-path, stripped": Setup(strips=True, options=["--root-path", PATH]),
 }
@@ -205,6 +207,27 @@ def test_a_row_that_has_moved_on_is_not_changed_by_the_tag_that_came_compressed(
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_everything_that_a_page_asks_for_is_below_the_path(visitor: Visitor, path: str) -> None:
+    page = visitor.get(path)
+    addresses = re.findall(r"""["'](/[^"'\s]+)["']""", page.text)
+
+    assert f"{PATH}/openapi.json" in addresses
+    assert [it for it in addresses if not it.startswith(f"{PATH}/") or not visitor.follow(page, it).is_success] == []
+
+
+def test_the_bundle_of_redoc_shows_a_logo_that_is_there(visitor: Visitor) -> None:
+    bundle = visitor.get("/assets/redoc.standalone.js")
+    (logo,) = re.findall(r"[^\"]*/favicon\.png", bundle.text)
+
+    assert visitor.follow(bundle, logo).headers["Content-Type"] == "image/png"
+
+
+# In one of the setups: the browser follows the addresses of the document and of the pages, which are tried in each.
+in_a_browser: Final = pytest.mark.parametrize("nginx", [SETUPS[STRIPPED]], ids=[STRIPPED], indirect=True)
+
+
+@in_a_browser
 def test_one_signs_in_and_executes_from_docs(browser: Browser, nginx: Nginx, visitor: Visitor) -> None:
     browser.open(f"{nginx.url}/docs")
     docs_page.sign_in(browser, visitor.name, PASSWORD)
@@ -214,6 +237,7 @@ def test_one_signs_in_and_executes_from_docs(browser: Browser, nginx: Nginx, vis
     assert (browser.complaints(), browser.hosts()) == ([], {nginx.host})
 
 
+@in_a_browser
 def test_redoc_shows_the_operations(browser: Browser, nginx: Nginx) -> None:
     browser.open(f"{nginx.url}/redoc")
 
