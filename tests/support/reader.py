@@ -21,9 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
-from tests.support.servers import ROOT, Process, free_port, inherited
+from tests.support.servers import ROOT, Process, free_port, inherited, is_served
 
 ADDRESS: Final = "http://localhost:8000"
 PROGRAMS: Final = ("bash", "curl", "git", "make", "openssl")
@@ -158,9 +156,7 @@ class Reader:
         yield from zip(document.steps, parts[::2], parts[1::2], strict=True)
 
     def _is_served(self) -> bool:
-        with suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{self.port}/docs", trust_env=False, timeout=2).is_success
-        return False
+        return is_served(self.port, "/docs")
 
 
 def answer_of(step: Step, printed: str) -> tuple[object, object]:

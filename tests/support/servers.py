@@ -69,6 +69,15 @@ def free_port() -> int:
         return port
 
 
+def is_served(port: int, path: str) -> bool:
+    """Return whether a server of the loopback interface answers a GET with 200."""
+    # Not with httpx, which loads all certificates of the machine for each call.
+    with suppress(OSError, HTTPException), closing(HTTPConnection("127.0.0.1", port, timeout=2)) as probe:
+        probe.request("GET", path)
+        return probe.getresponse().status == HTTPStatus.OK
+    return False
+
+
 class Process:
     """A child process in its own process group, with its output in a file; it is killed when this process ends."""
 
@@ -392,11 +401,7 @@ class Service:
             self.close()
 
     def _is_healthy(self) -> bool:
-        # Not with httpx, which loads all certificates of the machine for each call.
-        with suppress(OSError, HTTPException), closing(HTTPConnection("127.0.0.1", self.port, timeout=2)) as probe:
-            probe.request("GET", "/health")
-            return probe.getresponse().status == HTTPStatus.OK
-        return False
+        return is_served(self.port, "/health")
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
