@@ -33,7 +33,7 @@ import pytest
 import time_machine
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import Connection, NullPool, create_engine, event, make_url
+from sqlalchemy import Connection, event
 
 import migrations
 from config import Settings
@@ -41,7 +41,7 @@ from infra import prepared
 from main import create_app
 from tests.support.generated import HUNT
 from tests.support.people import Arrive, At, Person, SignUp, make_transport, signed_up
-from tests.support.servers import UNLIMITED, MySQL, NoServer, open_mysql
+from tests.support.servers import UNLIMITED, MySQL, NoServer, make_blocking_engine, open_mysql
 from tests.support.settings import NOON
 from tests.support.statements import Statements
 
@@ -250,8 +250,7 @@ def noon() -> Iterator[time_machine.Traveller]:
 @pytest.fixture
 def outside(database_url: str) -> Iterator[Connection]:
     """A connection as of another process: its locks make the app wait."""
-    engine = create_engine(migrations.make_sync_url(make_url(database_url)), poolclass=NullPool)
-    with engine.connect() as connection:
+    with make_blocking_engine(database_url).connect() as connection:
         yield connection
 
 

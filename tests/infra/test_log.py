@@ -20,7 +20,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from starlette.types import Message, Scope
 
@@ -32,7 +32,7 @@ from migrations import SchemaError
 from tests.support.asgi import exchange
 from tests.support.document import OPERATIONS, SCHEMAS
 from tests.support.people import Person, registered, signed_up
-from tests.support.servers import MAIN, ROOT, Service, inherited
+from tests.support.servers import MAIN, ROOT, Service, inherited, make_blocking_engine
 from tests.support.statements import Statements
 
 pytestmark = pytest.mark.wire
@@ -625,8 +625,7 @@ async def on_mysql(empty_mysql_url: str) -> AsyncIterator[FastAPI]:
 
 def alter(url: str, statement: str, **values: object) -> None:
     """Do what only an operator could do to a database."""
-    engine = create_engine(migrations.make_sync_url(make_url(url)), isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with engine.connect() as connection:
+    with make_blocking_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
         connection.execute(text(statement), values)
 
 

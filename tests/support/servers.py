@@ -14,12 +14,13 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import pytest
-from sqlalchemy import URL, NullPool, create_engine, make_url
+from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
+import migrations
 from tests.support.forks import CAN_FORK, Fork
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -164,18 +165,22 @@ class Process:
             os.killpg(self.pid, number)
 
 
+def make_blocking_engine(url: str | URL, **options: Any) -> Engine:
+    """Return an engine for what tests do past the app; every use opens a connection of its own."""
+    url = migrations.make_sync_url(make_url(url))
+    # PyMySQL would try TLS, and load all certificates of the machine for each connection, which takes 20 ms.
+    arguments = {} if url.get_backend_name() == "sqlite" else {"ssl_disabled": True}
+    return create_engine(url, poolclass=NullPool, connect_args=arguments, **options)
+
+
 class MySQL:
     """A MySQL or MariaDB server whose user may create databases."""
 
     def __init__(self, url: str | URL) -> None:
         self.server_url = make_url(url).set(drivername="mysql+aiomysql")
         # Otherwise DROP DATABASE would wait for up to a day if a test has left a transaction open.
-        self._engine = create_engine(
-            self.server_url.set(drivername="mysql+pymysql"),
-            poolclass=NullPool,
-            isolation_level="AUTOCOMMIT",
-            connect_args={"init_command": "SET SESSION lock_wait_timeout = 10"},
-        )
+        impatient = self.server_url.update_query_pairs([("init_command", "SET SESSION lock_wait_timeout = 10")])
+        self._engine = make_blocking_engine(impatient, isolation_level="AUTOCOMMIT")
 
     def execute(self, statement: str) -> None:
         """Run one statement as the server's user, outside of any test's connection."""

@@ -11,14 +11,14 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import Connection, NullPool, create_engine, inspect, make_url, text
+from sqlalchemy import Connection, inspect, make_url, text
 
 import migrations
 from config import Settings
 from database import Base
 from main import create_app
 from migrations import SchemaError
-from tests.support.servers import ROOT, inherited
+from tests.support.servers import ROOT, inherited, make_blocking_engine
 from tests.support.settings import GOOD_SECRET
 
 TABLES = set(Base.metadata.tables)
@@ -27,8 +27,7 @@ TABLES = set(Base.metadata.tables)
 @pytest.fixture
 def outside(empty_database_url: str) -> Iterator[Connection]:
     """A connection to the test's own database, past the app."""
-    engine = create_engine(migrations.make_sync_url(make_url(empty_database_url)), poolclass=NullPool)
-    with engine.connect() as connection:
+    with make_blocking_engine(empty_database_url).connect() as connection:
         yield connection
 
 
@@ -37,7 +36,7 @@ def app_on(url: str) -> FastAPI:
 
 
 def tables_of(url: str) -> set[str]:
-    with create_engine(migrations.make_sync_url(make_url(url)), poolclass=NullPool).connect() as connection:
+    with make_blocking_engine(url).connect() as connection:
         return tables(connection)
 
 
@@ -91,8 +90,7 @@ def test_every_revision_leads_to_the_next_one(empty_database_url: str) -> None:
 
 def test_every_table_on_mysql_compares_bytes(empty_mysql_url: str) -> None:
     migrations.upgrade(empty_mysql_url)
-    engine = create_engine(migrations.make_sync_url(make_url(empty_mysql_url)), poolclass=NullPool)
-    with engine.connect() as connection:
+    with make_blocking_engine(empty_mysql_url).connect() as connection:
         found = connection.execute(
             text(
                 "SELECT DISTINCT collation_name FROM information_schema.columns "
@@ -248,10 +246,7 @@ async def start(app: FastAPI) -> None:
 
 async def test_an_embedded_database_is_migrated_at_start(empty_sqlite_url: str) -> None:
     await start(app_on(empty_sqlite_url))
-    with create_engine(
-        migrations.make_sync_url(make_url(empty_sqlite_url)), poolclass=NullPool
-    ).connect() as connection:
-        assert tables(connection) == TABLES
+    assert tables_of(empty_sqlite_url) == TABLES
 
 
 async def test_on_mysql_an_empty_database_is_refused_with_what_to_run(empty_mysql_url: str) -> None:

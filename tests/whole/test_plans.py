@@ -8,7 +8,7 @@ from typing import Any
 import aiomysql
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Connection, NullPool, create_engine, insert, make_url, select, update
+from sqlalchemy import Connection, insert, select, update
 
 import migrations
 from config import Settings
@@ -16,7 +16,7 @@ from database import Base, now
 from main import create_app
 from models import Category, Expense, LedgerState
 from tests.support.people import Person, make_transport
-from tests.support.servers import MySQL
+from tests.support.servers import MySQL, make_blocking_engine
 from tests.support.settings import GOOD_SECRET
 
 MINE, THEIRS = 20_000, 2_000
@@ -124,9 +124,7 @@ async def planner(mysql_server: MySQL) -> AsyncIterator[Planner]:
     with mysql_server.fresh_database() as url:
         migrations.upgrade(url)
         app = create_app(Settings(database_url=url, secret_key=SecretStr(GOOD_SECRET), bcrypt_rounds=4, _env_file=None))
-        engine = create_engine(
-            migrations.make_sync_url(make_url(url)), poolclass=NullPool, isolation_level="AUTOCOMMIT"
-        )
+        engine = make_blocking_engine(url, isolation_level="AUTOCOMMIT")
         async with (
             app.router.lifespan_context(app),
             Person(transport=make_transport(app), base_url="http://t") as person,
