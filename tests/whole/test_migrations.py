@@ -1,6 +1,6 @@
 """The schema: up, down and up again, the same as the models, and by one process at a time."""
 
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -74,9 +74,8 @@ def test_a_second_upgrade_changes_nothing(empty_database_url: str, outside: Conn
     assert outside.scalar(text("SELECT username FROM users")) == "ada"
 
 
-def test_the_migrated_database_is_what_the_models_say(empty_database_url: str) -> None:
-    migrations.upgrade(empty_database_url)
-    with migrations._lock_for_migration(make_url(empty_database_url)) as config:
+def test_the_migrated_database_is_what_the_models_say(database_url: str) -> None:
+    with migrations._lock_for_migration(make_url(database_url)) as config:
         command.check(config)
 
 
@@ -88,9 +87,8 @@ def test_every_revision_leads_to_the_next_one(empty_database_url: str) -> None:
         migrations.upgrade(empty_database_url, revision.revision)
 
 
-def test_every_table_on_mysql_compares_bytes(empty_mysql_url: str) -> None:
-    migrations.upgrade(empty_mysql_url)
-    with make_blocking_engine(empty_mysql_url).connect() as connection:
+def test_every_table_on_mysql_compares_bytes(mysql_url: str) -> None:
+    with make_blocking_engine(mysql_url).connect() as connection:
         found = connection.execute(
             text(
                 "SELECT DISTINCT collation_name FROM information_schema.columns "
@@ -116,25 +114,58 @@ def test_alembics_own_command_finds_the_configured_database(empty_sqlite_url: st
 # --- one at a time ----------------------------------------------------------------------------------------------------
 
 
-def test_two_processes_that_start_at_once_migrate_once(empty_database_url: str, outside: Connection) -> None:
-    program = "import sys, migrations; sys.stdin.read(); migrations.upgrade(sys.argv[1])"
+# A process of its own, which has loaded all that a migration needs, has children upgrade a database, all at once. Each
+# is killed after the statement that it is told, if any.
+UPGRADES_IN_CHILDREN = """
+import json, os, signal, sys
+import migrations
+from sqlalchemy import Engine, event
+
+def upgrade(url, last, gate):
+    @event.listens_for(Engine, "after_cursor_execute")
+    def die_half_way(connection, cursor, statement, *_):
+        if last and statement.strip().startswith(last):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.read(gate, 1)
+    migrations.upgrade(url)
+    os._exit(0)
+
+for line in sys.stdin:
+    url, statements = json.loads(line)
     gate, go = os.pipe()
-    starting = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", program, empty_database_url],
-            cwd=ROOT,
-            env=inherited(),
-            stdin=gate,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    children = [os.fork() or (os.close(go), upgrade(url, last, gate)) for last in statements]
     os.close(go)
-    said = [process.communicate()[1] for process in starting]
     os.close(gate)
-    assert [process.returncode for process in starting] == [0, 0], said
-    assert tables(outside) == TABLES
+    print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]), flush=True)
+"""
+UpgradeInProcesses = Callable[..., list[int]]
+
+
+@pytest.fixture(scope="module")
+def upgrade_in_processes() -> Iterator[UpgradeInProcesses]:
+    """Upgrade a database in one process for each statement, which is its last; return how the processes ended."""
+    command = [sys.executable, "-W", "error", "-c", UPGRADES_IN_CHILDREN]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=inherited(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as parent:
+        asked, answered = parent.stdin, parent.stdout
+        assert asked
+        assert answered
+
+        def upgrade(url: str, *statements: str | None) -> list[int]:
+            asked.write(f"{json.dumps([url, statements])}\n")
+            return list(json.loads(answered.readline()))
+
+        yield upgrade
+        asked.close()
+
+
+def test_two_processes_that_start_at_once_migrate_once(
+    upgrade_in_processes: UpgradeInProcesses, empty_database_url: str
+) -> None:
+    assert upgrade_in_processes(empty_database_url, None, None) == [0, 0]
+    assert tables_of(empty_database_url) == TABLES
 
 
 def test_on_mysql_a_migration_waits_for_the_one_that_runs(
@@ -149,48 +180,8 @@ def test_on_mysql_a_migration_waits_for_the_one_that_runs(
     migrations.upgrade(empty_mysql_url)
 
 
-# A process of its own, which has loaded all that a migration needs, has a child begin each and be killed half-way.
-KILLS_ITS_CHILDREN = """
-import os, signal, sys
-import migrations
-from sqlalchemy import Engine, event
-
-def migrate_half_way(url, last):
-    @event.listens_for(Engine, "after_cursor_execute")
-    def die_half_way(connection, cursor, statement, *_):
-        if statement.strip().startswith(last):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    migrations.upgrade(url)
-    os._exit(0)
-
-for line in sys.stdin:
-    child = os.fork() or migrate_half_way(*line.strip().split("|"))
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-MigrateHalfWay = Callable[[str, str], int]
-
-
-@pytest.fixture(scope="module")
-def migrate_half_way() -> Iterator[MigrateHalfWay]:
-    """Begin to migrate a database, end after a statement that begins so, and return how the process ended."""
-    command = [sys.executable, "-c", KILLS_ITS_CHILDREN]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=inherited(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    ) as parent:
-        asked, answered = parent.stdin, parent.stdout
-        assert asked
-        assert answered
-
-        def migrate_half_way(url: str, last: str) -> int:
-            asked.write(f"{url}|{last}\n")
-            return int(answered.readline())
-
-        yield migrate_half_way
-        asked.close()
-
-
-# MySQL commits after each of these, and what was cut off there is run again; on SQLite it is undone with its revision.
+# In the order of the migration. MySQL commits after each of these, and the next process runs again what was cut off
+# there; on SQLite it is undone with its revision.
 STATEMENTS = (
     "CREATE TABLE IF NOT EXISTS ledgers",
     "CREATE TABLE IF NOT EXISTS remembered_answers",
@@ -207,25 +198,15 @@ STATEMENTS = (
     "CREATE TABLE IF NOT EXISTS familiar_networks",
     "CREATE TABLE IF NOT EXISTS attempts",
 )
-OF_EACH_KIND = ("CREATE TABLE IF NOT EXISTS ledgers", "CREATE INDEX ix_trash_owner_id_revision_id", STATEMENTS[6])
 
 
-@pytest.mark.parametrize("last", STATEMENTS)
-def test_on_mysql_a_migration_that_was_killed_half_way_can_be_run_again(
-    migrate_half_way: MigrateHalfWay, empty_mysql_url: str, last: str
+def test_a_migration_that_was_killed_half_way_can_be_run_again(
+    upgrade_in_processes: UpgradeInProcesses, empty_database_url: str
 ) -> None:
-    assert migrate_half_way(empty_mysql_url, last) == -signal.SIGKILL
-    migrations.upgrade(empty_mysql_url)
-    assert tables_of(empty_mysql_url) == TABLES
-
-
-@pytest.mark.parametrize("last", OF_EACH_KIND)
-def test_on_sqlite_a_migration_that_was_killed_half_way_can_be_run_again(
-    migrate_half_way: MigrateHalfWay, empty_sqlite_url: str, last: str
-) -> None:
-    assert migrate_half_way(empty_sqlite_url, last) == -signal.SIGKILL
-    migrations.upgrade(empty_sqlite_url)
-    assert tables_of(empty_sqlite_url) == TABLES
+    ended = [(last, *upgrade_in_processes(empty_database_url, last)) for last in STATEMENTS]
+    assert ended == [(last, -signal.SIGKILL) for last in STATEMENTS]
+    migrations.upgrade(empty_database_url)
+    assert tables_of(empty_database_url) == TABLES
 
 
 async def test_a_start_that_waits_too_long_for_another_migration_says_so(
