@@ -18,6 +18,7 @@ from httpx import codes
 import commands
 import migrations
 from config import Settings
+from infra import engines
 from tests.support.people import Person
 from tests.support.servers import ROOT, inherited
 from tests.support.settings import GOOD_SECRET
@@ -206,8 +207,9 @@ async def test_an_empty_database_asks_for_its_migration(run: Run, empty_mysql_ur
 
 @on_sqlite
 async def test_a_database_that_is_busy_is_a_sentence(
-    run: Run, person: Person, sqlite_url: str, settings: Settings
+    run: Run, person: Person, sqlite_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engines, "SQLITE_BUSY_SECONDS", 0)
     assert settings.is_embedded
     file = sqlite3.connect(str(settings.url.database), isolation_level=None)
     file.execute("BEGIN IMMEDIATE")

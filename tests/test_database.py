@@ -445,6 +445,8 @@ async def test_a_write_beyond_its_deadline_is_a_503_and_leaves_no_lock(
     database_url: str, start: Start, join: Join, outside: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(route, "WRITE_DEADLINE", 0.5)
+    # Longer than the deadline, but not by much: the thread that waits for the file cannot be ended.
+    monkeypatch.setattr(engines, "SQLITE_BUSY_SECONDS", 1)
     app = await start(database_url)
     person = await join(app)
     hold(outside, person)
@@ -495,19 +497,18 @@ def frail(mysql_server: MySQL) -> Iterator[PrivateMariaDB]:
     """A server that may be killed and frozen: nobody else's tests are on it."""
     assert mysql_server.server_url
     try:
-        server = PrivateMariaDB()
+        # Otherwise it forgets what it was told last when it is killed, as no server in production does.
+        server = PrivateMariaDB("--innodb-flush-log-at-trx-commit=1")
     except NoServer as missing:
         pytest.skip(f"TEST_MYSQL_URL names a server that must not be killed, and {missing}")
     with server:
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def frail_url(frail: PrivateMariaDB) -> Iterator[str]:
     """A migrated database there."""
     with frail.fresh_database() as url:
-        # Without this it forgets what it was told last when it is killed, as no server in production does.
-        frail.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
         migrations.upgrade(url)
         yield url
 
