@@ -23,18 +23,24 @@ Write = Coroutine[Any, Any, httpx.Response]
 # --- from nothing -----------------------------------------------------------------------------------------------------
 
 
-async def test_two_workers_start_from_nothing_and_agree() -> None:
+@pytest.fixture(scope="module")
+def two_workers() -> Iterator[Service]:
+    """Two workers that have started without a database or a secret."""
     with Service({"SECRET_KEY": ""}, workers=2) as service:
-        person = await sign_up(service)
-        # A connection each, so that both workers are asked.
-        answers = [await person.get("/users/me", headers={"Connection": "close"}) for _ in range(30)]
-        await person.aclose()
-        assert Counter(answer.status_code for answer in answers) == {200: 30}
-        assert {file.name for file in service.folder.glob("expense_tracker.*")} >= {
-            "expense_tracker.db",
-            "expense_tracker.key",
-        }
-        assert service.log.count("Application startup complete") == 2
+        yield service
+
+
+async def test_two_workers_start_from_nothing_and_agree(two_workers: Service) -> None:
+    person = await sign_up(two_workers)
+    # A connection each, so that both workers are asked.
+    answers = [await person.get("/users/me", headers={"Connection": "close"}) for _ in range(30)]
+    await person.aclose()
+    assert Counter(answer.status_code for answer in answers) == {200: 30}
+    assert {file.name for file in two_workers.folder.glob("expense_tracker.*")} >= {
+        "expense_tracker.db",
+        "expense_tracker.key",
+    }
+    assert two_workers.log.count("Application startup complete") == 2
 
 
 def test_another_schema_is_refused_with_what_to_run(empty_mysql_url: str) -> None:
@@ -75,22 +81,18 @@ async def amounts(person: httpx.AsyncClient) -> Counter[str]:
     return Counter(it["amount"] for it in page.json()["items"])
 
 
-async def test_two_workers_lose_none_of_eighty_writes_at_once(empty_sqlite_url: str) -> None:
-    environment = {"DATABASE_URL": empty_sqlite_url, "AUTO_MIGRATE": "true"}
-    with Service(environment, workers=2) as service:
-        person, *others = [await sign_up(service) for _ in range(5)]
-        mine = await writes(person, each=14)
-        theirs = [write for other in others for write in await writes(other, each=4)]
-        answers = await asyncio.gather(
-            *(write for pair in zip(theirs, mine, strict=False) for write in pair), *theirs[42:]
-        )
-        assert Counter(answer.status_code for answer in answers) == {201: 30, 200: 30, 204: 30}
-        assert await amounts(person) == {"2.00": 14, "3.00": 14}
-        assert [await amounts(other) for other in others] == [{"2.00": 4, "3.00": 4}] * 4
-        # The next revision counts every write that was acknowledged.
-        assert (await create(person, "4.00"))["revision"] == 28 + 42 + 1
-        assert [(await create(other, "4.00"))["revision"] for other in others] == [8 + 12 + 1] * 4
-        await asyncio.gather(*(client.aclose() for client in (person, *others)))
+async def test_two_workers_lose_none_of_eighty_writes_at_once(two_workers: Service) -> None:
+    person, *others = [await sign_up(two_workers) for _ in range(5)]
+    mine = await writes(person, each=14)
+    theirs = [write for other in others for write in await writes(other, each=4)]
+    answers = await asyncio.gather(*(write for pair in zip(theirs, mine, strict=False) for write in pair), *theirs[42:])
+    assert Counter(answer.status_code for answer in answers) == {201: 30, 200: 30, 204: 30}
+    assert await amounts(person) == {"2.00": 14, "3.00": 14}
+    assert [await amounts(other) for other in others] == [{"2.00": 4, "3.00": 4}] * 4
+    # The next revision counts every write that was acknowledged.
+    assert (await create(person, "4.00"))["revision"] == 28 + 42 + 1
+    assert [(await create(other, "4.00"))["revision"] for other in others] == [8 + 12 + 1] * 4
+    await asyncio.gather(*(client.aclose() for client in (person, *others)))
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
