@@ -2,8 +2,8 @@
 
 import os
 import pty
+import select
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -19,6 +19,7 @@ import commands
 import migrations
 from config import Settings
 from infra import engines
+from tests.support import forks
 from tests.support.people import Person
 from tests.support.servers import ROOT, inherited
 from tests.support.settings import GOOD_SECRET
@@ -26,6 +27,7 @@ from tests.support.settings import GOOD_SECRET
 # What does not depend on the database is tried on one.
 on_sqlite: Final = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
+SECONDS: Final = 60
 NEW: Final = "a boat beyond the bay"
 
 
@@ -86,10 +88,10 @@ async def test_migrate_says_from_where_to_where(run: Run, empty_database_url: st
 
 def test_migrate_is_a_command(environment: dict[str, str], empty_sqlite_url: str, tmp_path: Path) -> None:
     own = environment | {"DATABASE_URL": empty_sqlite_url}
-    command = [sys.executable, "-m", "commands", "migrate"]
-    said = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, check=True).stdout
+    ended = forks.run(["-m", "commands", "migrate"], tmp_path, own)
 
-    assert said.endswith(f": empty → {migrations.read_newest_revision()}\n")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.endswith(f": empty → {migrations.read_newest_revision()}\n")
 
 
 async def test_migrate_ends_with_a_sentence_where_nobody_answers(run: Run) -> None:
@@ -223,10 +225,6 @@ async def test_a_database_that_is_busy_is_a_sentence(
 
 # --- at a terminal ----------------------------------------------------------------------------------------------------
 
-# Makes its standard input the terminal that it is controlled by, as a shell does, and then becomes the command.
-AT_A_TERMINAL: Final = (
-    "import os, sys; os.open(os.ttyname(0), os.O_RDWR); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-)
 Talk = Callable[..., tuple[int, str]]
 
 
@@ -236,23 +234,17 @@ def talk(environment: dict[str, str], settings: Settings, person: Person, tmp_pa
 
     def talk(*answers: str) -> tuple[int, str]:
         ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-c", AT_A_TERMINAL, "-m", "commands", "password", person.user["username"]],
-            cwd=tmp_path,
-            env=environment | {"DATABASE_URL": settings.database_url},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        os.close(theirs)
+        terminal = os.ttyname(theirs)
+        own = environment | {"DATABASE_URL": settings.database_url}
+        process = forks.start(["-m", "commands", "password", person.user["username"]], tmp_path, [terminal] * 3, own)
         shown = ""
         for answer in answers:
             shown += _read_until(ours, ": ")
             os.write(ours, f"{answer}\n".encode())
+        os.close(theirs)
         shown += _read_until(ours, None)
         os.close(ours)
-        return process.wait(60), shown
+        return process.wait(SECONDS), shown
 
     return talk
 
@@ -261,6 +253,7 @@ def _read_until(terminal: int, prompt: str | None) -> str:
     shown = ""
     with suppress(OSError):  # nobody is at the other end any more
         while not (prompt and shown.endswith(prompt)):
+            assert select.select([terminal], [], [], SECONDS)[0], f"it said nothing more: {shown}"
             shown += os.read(terminal, 1024).decode()
     return shown
 

@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,9 @@ from pydantic import SecretStr, ValidationError
 from api.docs_pages import ASSETS_PATH, DOCUMENT_PATH
 from config import SAMPLE_SECRETS, Settings, list_unknown_settings, load_settings
 from infra.signing_keys import load_signing_keys
+from tests.support import forks
 from tests.support.matrix import DOCUMENT
-from tests.support.servers import ROOT, inherited
+from tests.support.servers import MAIN, inherited
 from tests.support.settings import GOOD_SECRET
 
 MYSQL_URL = "mysql+aiomysql://app:hunter2@db.example/expenses"
@@ -528,20 +527,8 @@ def test_a_start_that_fails_tells_of_the_near_miss_that_explains_it(
 # The process
 
 
-def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, ROOT / "main.py"],
-        cwd=folder,
-        env=inherited() | environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
 def test_the_service_does_not_start_and_says_which_variable_is_wrong(tmp_path: Path) -> None:
-    ended = start(tmp_path, DATABASE_URL=MYSQL_URL, SECRET_KEY="kX9!vB2@mQ7#")
+    ended = forks.run(MAIN, tmp_path, inherited() | {"DATABASE_URL": MYSQL_URL, "SECRET_KEY": "kX9!vB2@mQ7#"})
     assert ended.returncode not in (0, -15)
     assert "SECRET_KEY" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -98,7 +98,7 @@ class Process:
         self, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None
     ) -> subprocess.Popen[bytes] | Fork:
         if CAN_FORK and command[0] == sys.executable and environment is not None:
-            return Fork(command[1:], folder, self._log, environment)
+            return Fork(command[1:], folder, (os.devnull, self._log, self._log), environment)
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 command,

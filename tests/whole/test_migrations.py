@@ -18,6 +18,7 @@ from config import Settings
 from database import Base
 from main import create_app
 from migrations import SchemaError
+from tests.support import forks
 from tests.support.servers import ROOT, inherited, make_blocking_engine
 from tests.support.settings import GOOD_SECRET
 
@@ -98,16 +99,9 @@ def test_every_table_on_mysql_compares_bytes(mysql_url: str) -> None:
         assert found.scalars().all() == ["utf8mb4_bin"]
 
 
-def test_alembics_own_command_finds_the_configured_database(empty_sqlite_url: str) -> None:
-    migrations.upgrade(empty_sqlite_url)
-    ended = subprocess.run(
-        [sys.executable, "-m", "alembic", "check"],
-        cwd=ROOT,
-        env=inherited() | {"DATABASE_URL": empty_sqlite_url, "SECRET_KEY": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_alembics_own_command_finds_the_configured_database(sqlite_url: str) -> None:
+    environment = inherited() | {"DATABASE_URL": sqlite_url, "SECRET_KEY": ""}
+    ended = forks.run(["-m", "alembic", "check"], ROOT, environment)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
