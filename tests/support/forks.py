@@ -48,9 +48,13 @@ def become(program, folder, streams, environment):
     sys.exit()
 """
 PARENT: Final = f"""{BECOME}
-import aiomysql, aiosqlite, alembic.command, alembic.script, anyio, fastapi.openapi.utils, fastapi_offline, filelock
-import jose.jwt, passlib.context, passlib.handlers.bcrypt, pydantic_settings, python_multipart, pymysql
-import sqlalchemy.dialects.mysql, sqlalchemy.dialects.sqlite, sqlalchemy.ext.asyncio, uvicorn, zxcvbn
+import aiomysql, aiosqlite, alembic.command, alembic.config, alembic.script, anyio, fastapi.openapi.utils, gc
+import fastapi_offline, filelock, jose.jwt, passlib.context, passlib.handlers.bcrypt, pydantic.v1, pydantic_settings
+import pymysql, python_multipart, sqlalchemy.dialects.mysql, sqlalchemy.dialects.sqlite, sqlalchemy.ext.asyncio
+import starlette.middleware.cors, uvicorn, zxcvbn
+
+gc.collect()
+gc.freeze()
 
 def end_of(pid):
     ended, status = os.waitpid(pid, os.WNOHANG)
