@@ -12,12 +12,14 @@ from sqlalchemy import Connection, bindparam, select, text
 
 from auth import Caller
 from config import Settings
+from database import Base
 from ledger import categories, core
 from ledger.core import Ledger
 from main import create_app
 from models import Category, Tombstone
 from tests.support.ledgers import state_of, statuses
 from tests.support.people import Person, SignUp, hold, signed_up
+from tests.support.rows import filling
 from tests.support.statements import Statements
 
 Write = Coroutine[Any, Any, httpx.Response]
@@ -36,6 +38,38 @@ async def create_category(person: Person, name: str) -> int:
     answer = await person.post("/categories", json={"name": name})
     assert answer.status_code == 201, answer.text
     return int(answer.json()["id"])
+
+
+# --- what tests insert ------------------------------------------------------------------------------------------------
+
+OF_THE_LEDGER = {"ledgers", "categories", "expenses", "trash", "budgets", "tombstones"}
+LEDGER_TABLES = [table for table in Base.metadata.sorted_tables if table.name in OF_THE_LEDGER]
+IDS = {"id", "owner_id", "category_id", "row_id"}
+
+
+def rows_of(connection: Connection, person: Person) -> dict[str, list[dict[str, object]]]:
+    """Return the rows of a ledger by table, without ids."""
+    queries = {table.name: select(table).where(table.c.owner_id == person.user["id"]) for table in LEDGER_TABLES}
+    return {
+        name: [{key: it for key, it in row._mapping.items() if key not in IDS} for row in connection.execute(query)]
+        for name, query in queries.items()
+    }
+
+
+@pytest.mark.usefixtures("noon")
+async def test_the_rows_that_other_tests_insert_are_those_that_requests_leave(
+    person: Person, stranger: Person, outside: Connection
+) -> None:
+    await create(person, category="Groceries", description="Äpfel", external_id="bank-1")
+    deleted = await create(person, amount="2.00", description="Tram")
+    await person.delete(f"/expenses/{deleted['id']}")
+    await person.post("/budgets", json={"amount": "200.00", "period": "month", "category": "Rent"})
+    async with filling(stranger) as rows:
+        await rows.spend(1, 1_000, "Groceries", description="Äpfel", external_id="bank-1")
+        await rows.discard(3, await rows.spend(2, 2_000, description="Tram"))
+        await rows.budget(4, 200_000, "month", "Rent")
+
+    assert rows_of(outside, person) == rows_of(outside, stranger)
 
 
 # --- revisions --------------------------------------------------------------------------------------------------------
@@ -482,14 +516,16 @@ async def test_a_request_asks_the_database_no_more_than_it_must(
     status: int,
     number: int,
 ) -> None:
-    expense = await create(person, category="Groceries", external_id="known", description="Apples")
-    await create_category(person, "Rent")
-    (category,) = [it for it in (await person.get("/categories")).json()["items"] if it["name"] == "Groceries"]
-    trashed = await create(person)
-    await person.delete(f"/expenses/{trashed['id']}")
-    budget = (await person.post("/budgets", json=A_BUDGET | {"currency": "JPY", "amount": "200"})).json()
-    rows = {"expense": expense, "category": category, "trashed": trashed, "budget": budget}
-    address = path.format_map({name: row["id"] for name, row in rows.items()})
+    async with filling(person) as rows:
+        ids = {
+            "expense": await rows.spend(1, 1_000, "Groceries", external_id="known", description="Apples"),
+            "category": await rows.categorize(1, "Groceries"),
+            "trashed": await rows.spend(3, 1_000),
+            "budget": await rows.budget(5, 200_000, "month", currency="JPY"),
+        }
+        await rows.categorize(2, "Rent")
+        await rows.discard(4, ids["trashed"])
+    address = path.format_map(ids)
     with statements() as sent:
         answer = await person.request(method, address, json=body)
     assert answer.status_code == status

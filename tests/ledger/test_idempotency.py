@@ -23,6 +23,7 @@ from tests.support.ledgers import state_of
 from tests.support.people import Person, signed_up
 from tests.support.problems import JSON
 from tests.support.proxy import Proxy
+from tests.support.rows import filling
 from tests.support.settings import NOON
 from tests.support.statements import Statements
 
@@ -89,14 +90,16 @@ WRITES = {
 
 async def fill(person: Person) -> dict[str, int]:
     """Give somebody a row of every kind, and return their ids."""
-    expense = await spend(person, category="Groceries")
-    deleted = await spend(person)
-    await person.delete(f"/expenses/{deleted['id']}")
-    other = await spend(person, category="Rent")
-    budget = await person.post("/budgets", json={"amount": "200.00", "category": "Groceries", "period": "month"})
-    [category, _] = (await person.get("/categories")).json()["items"]
-    rows = {"expense": expense, "deleted": deleted, "other": other, "budget": budget.json(), "category": category}
-    return {name: row["id"] for name, row in rows.items()}
+    async with filling(person) as rows:
+        ids = {
+            "expense": await rows.spend(1, category="Groceries"),
+            "deleted": await rows.spend(2),
+            "other": await rows.spend(4, category="Rent"),
+            "budget": await rows.budget(5, 200_000, "month", "Groceries"),
+            "category": await rows.categorize(1, "Groceries"),
+        }
+        await rows.discard(3, ids["deleted"])
+    return ids
 
 
 async def remembered(app: FastAPI, person: Person) -> list[str]:

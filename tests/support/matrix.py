@@ -17,13 +17,17 @@ from typing import Any, Final, Self
 from urllib.parse import urlencode
 
 import httpx
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, bindparam, insert, select
 
+from auth import hash_token
 from config import Settings
-from database import Base
+from database import Base, get_inserted_id, now
 from main import create_app
-from models import PersonalToken
+from models import PersonalToken, RefreshToken
 from tests.support.people import Person
+from tests.support.rows import filling
+from users.client_address import read_client
+from users.personal_tokens import generate_token
 from values.fields import LARGEST_ID
 
 Node = dict[str, Any]
@@ -61,6 +65,10 @@ QUERIES: Final[Mapping[Operation, str]] = {
     ("PATCH", "/expenses"): "?from=1900-01-01",
     ("DELETE", "/expenses"): "?from=1900-01-01",
 }
+
+OTHER_SESSION: Final = select(RefreshToken.session_id).where(
+    RefreshToken.owner_id == bindparam("owner"), RefreshToken.token_hash == bindparam("hash")
+)
 
 newcomers: Final = count(1)
 
@@ -245,36 +253,34 @@ async def made(person: Person, path: str, **fields: object) -> dict[str, Any]:
     return row
 
 
-async def ledger_of(person: Person) -> Ledger:
-    """Create one row of each kind for a user, with names that contain the user name."""
-    own = f"of {person.user['username']}"
-    expense = await made(person, "/expenses", amount="12.50", category=own, external_id=own)
-    category = (await person.get("/categories")).json()["items"][0]
-    budget = await made(person, "/budgets", amount="200.00", category=own, period="week")
-    trashed = await made(person, "/expenses", amount="3.00")
-    # One change for both, so that the revision of the expense is also that of a deletion.
-    operations = [
-        {"op": "update", "id": expense["id"], "data": {"description": own}},
-        {"op": "delete", "id": trashed["id"]},
-    ]
-    together = await made(person, "/expenses/batch", operations=operations)
-    session = await sign_in(person)
-    sessions = (await person.get("/users/me/sessions")).json()["items"]
-    token = await made(person, "/users/me/tokens", name=own, scope="write")
+async def ledger_of(person: Person, after: int = 0) -> Ledger:
+    """Insert one row of each kind for a user, with names that contain the user name and the next revisions `after`."""
+    own, owner_id, sessions = f"of {person.user['username']}", person.user["id"], person.app.state.services.sessions
+    async with filling(person) as rows:
+        budget_id = await rows.budget(after + 1, 200_000, "week", own)
+        trashed_id = await rows.spend(after + 2, 3_000)
+        # One change for both, so that the revision of the expense is also that of a deletion.
+        expense_id = await rows.spend(after + 3, category=own, external_id=own, description=own)
+        await rows.discard(after + 3, trashed_id)
+        session = await sessions.open(rows.connection, owner_id, read_client("127.0.0.1", None))
+        this = {"owner": owner_id, "hash": hash_token(session.refresh_token)}
+        session_id = (await rows.connection.execute(OTHER_SESSION, this)).scalar_one()
+        script = {"name": own, "scope": "write", "token_hash": hash_token(generate_token()), "created_at": now()}
+        token = await rows.connection.execute(insert(PersonalToken), {"owner_id": owner_id} | script)
     ids = {
-        "expense_id": expense["id"],
-        "category_id": category["id"],
-        "budget_id": budget["id"],
-        "session_id": next(row["id"] for row in sessions if not row["current"]),
-        "token_id": token["id"],
+        "expense_id": expense_id,
+        "category_id": rows.categories[own],
+        "budget_id": budget_id,
+        "session_id": session_id,
+        "token_id": get_inserted_id(token),
     }
     own_values = {
-        "id": expense["id"],
-        "revision": together["revision"],
+        "id": expense_id,
+        "revision": after + 3,
         "username": person.user["username"],
         "password": person.password,
         "current_password": person.password,
-        "refresh_token": session["refresh_token"],
+        "refresh_token": session.refresh_token,
     }
     return Ledger(person, ids, own_values)
 

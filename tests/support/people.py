@@ -39,6 +39,7 @@ def make_transport(app: FastAPI) -> ASGITransport:
 class Person(httpx.AsyncClient):
     """A user, as an HTTP client: every request has the user's access token."""
 
+    app: FastAPI
     user: dict[str, Any]
     password: str
     token: str
@@ -62,6 +63,7 @@ class Person(httpx.AsyncClient):
             session_id = get_inserted_id(await connection.execute(insert(Session), owner | session | use))
             await _store_refresh_token(connection, owner["owner_id"], session_id, 0, refresh_token)
             await unit.commit()
+        self.app = app
         self.user = schemas.User(id=owner["owner_id"], **profile).model_dump(mode="json")
         self.password = data.password
         self._bear(sessions._build_answer(owner["owner_id"], sid, refresh_token, expires_at).access_token)

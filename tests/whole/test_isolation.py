@@ -15,6 +15,7 @@ from database import now
 from models import Budget, Category, Expense, TrashedExpense, User
 from tests.support.matrix import CLOSED, OF_ONE_ROW, OPERATIONS, PUBLIC, QUERIES, Ledger, Operation, call, ledger_of
 from tests.support.people import Person
+from tests.support.rows import filling
 from values.fields import LARGEST_ID
 
 # --- without a token --------------------------------------------------------------------------------------------------
@@ -78,19 +79,15 @@ async def find_the_category(person: Person) -> int:
     return int(category["id"])
 
 
-async def set_a_budget(person: Person) -> int:
-    answer = await person.post("/budgets", json={"amount": "200.00", "category": "Groceries", "period": "month"})
-    return int(answer.json()["id"])
-
-
 @pytest.fixture
 async def rows(person: Person) -> dict[str, int]:
     """Rows of the person's own, one of each noun."""
-    return {
-        "expense_id": await make_an_expense(person),
-        "category_id": await find_the_category(person),
-        "budget_id": await set_a_budget(person),
-    }
+    async with filling(person) as rows:
+        return {
+            "expense_id": await rows.spend(1, category="Groceries", external_id="mine"),
+            "category_id": await rows.categorize(1, "Groceries"),
+            "budget_id": await rows.budget(2, 200_000, "month", "Groceries"),
+        }
 
 
 @pytest.fixture

@@ -336,9 +336,7 @@ def place_of(it: object) -> str:
 async def strangers(app: FastAPI) -> AsyncIterator[Ledger]:
     """Another user's ledger, which has done more: what a revision of the first one's did, none of this one's did."""
     async with signed_up(app) as person:
-        for number in range(5):
-            await made(person, "/expenses", amount=f"{number + 1}.00")
-        yield await ledger_of(person)
+        yield await ledger_of(person, after=5)
 
 
 def test_the_matrix_of_ids_is_not_empty() -> None:

@@ -18,12 +18,12 @@ from sqlalchemy import Connection, Executable, Row, insert, text
 from ledger.core import Ledger
 from ledger.sync import feed
 from models import Budget, Category
-from tests.support.budgets import budget
 from tests.support.expenses import change, spend
 from tests.support.generated import any_text, any_values, encoded, forged, hunts
 from tests.support.people import Person, signed_up
 from tests.support.problems import blamed
 from tests.support.processes import sign_up as sign_up_at
+from tests.support.rows import filling
 from tests.support.servers import Service
 from tests.support.settings import GOOD_SECRET
 from tests.support.statements import Statements
@@ -129,16 +129,17 @@ class Copy:
 
 async def furnish(person: Person) -> tuple[Copy, dict[str, int]]:
     """Fill a ledger by eight changes; return a copy of it, and the ids of its nine rows, of which the lamp is gone."""
-    await spend(person, description="apples", category="Food")
-    await spend(person, description="bread", category="Food")
-    await spend(person, description="tram", category="Travel")
-    lamp = await spend(person, description="lamp")
-    await budget(person, category="Food", period="week")
-    await budget(person, category="Food", period="month")
-    await budget(person, category="Travel", period="month")
+    async with filling(person) as rows:
+        await rows.spend(1, category="Food", description="apples")
+        await rows.spend(2, category="Food", description="bread")
+        await rows.spend(3, category="Travel", description="tram")
+        lamp_id = await rows.spend(4, description="lamp")
+        await rows.budget(5, 200_000, "week", "Food")
+        await rows.budget(6, 200_000, "month", "Food")
+        await rows.budget(7, 200_000, "month", "Travel")
     copy = Copy()
     await copy.page(person)
-    await person.delete(f"/expenses/{lamp['id']}")
+    await person.delete(f"/expenses/{lamp_id}")
     return copy, {named(kind, row).replace(" ", "_"): row_id for (kind, row_id), row in copy.rows.items()}
 
 

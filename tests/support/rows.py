@@ -1,0 +1,91 @@
+"""Inserts rows of a ledger directly, where they are not what is tested: a request for each would take most of the time.
+
+async with filling(person) as rows:
+    apples = await rows.spend(1, "12.50", category="Food")        # the rows of revision 1
+    await rows.discard(2, apples)                                 # what a deletion leaves, of revision 2
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from database import Base, get_inserted_id, now
+from models import Budget, Category, Expense, LedgerState, Tombstone, TrashedExpense
+from tests.support.people import Person
+from values.texts import make_name_key, make_text_key
+
+_DELETE: Final = delete(Expense).where(Expense.owner_id == bindparam("owner"), Expense.id == bindparam("row_id"))
+_ADVANCE: Final = (
+    update(LedgerState)
+    .where(LedgerState.owner_id == bindparam("owner"))
+    .values(revision=bindparam("next_revision"), expense_count=bindparam("next_count"))
+)
+
+
+class Rows:
+    """Inserts rows into an empty ledger in one transaction; each gets the revision that it is told."""
+
+    def __init__(self, connection: AsyncConnection, person: Person) -> None:
+        self.connection = connection
+        self._owner = int(person.user["id"])
+        self._currency = str(person.user["currency"])
+        self._instant = now()
+        self._revision = 0
+        self._expenses: dict[int, dict[str, Any]] = {}
+        self.categories: dict[str, int] = {}
+
+    async def categorize(self, revision: int, name: str) -> int:
+        """Return the id of a category, which is made if there is none of this name."""
+        if name not in self.categories:
+            sent = {"name": name, "name_key": make_name_key(name), "archived": False}
+            self.categories[name] = await self._insert(Category, revision, **sent)
+        return self.categories[name]
+
+    async def spend(self, revision: int, amount: int = 12_500, category: str | None = None, **columns: object) -> int:
+        """Insert an expense of so many thousandths, by default of today; return its id."""
+        description = columns.get("description")
+        sent = {"currency": self._currency, "spent_on": self._instant.date(), "external_id": None} | columns
+        sent |= {"description": description, "description_key": description and make_text_key(str(description))}
+        sent |= {"amount": amount, "category_id": category and await self.categorize(revision, category)}
+        expense_id = await self._insert(Expense, revision, **sent)
+        self._expenses[expense_id] = sent
+        return expense_id
+
+    async def discard(self, revision: int, expense_id: int) -> None:
+        """Move an expense to the trash."""
+        moved = self._expenses.pop(expense_id) | {"id": expense_id, "deleted_at": self._instant}
+        await self._insert(TrashedExpense, revision, **moved)
+        tombstone = {"owner_id": self._owner, "kind": "expense", "row_id": expense_id, "revision": revision}
+        await self.connection.execute(insert(Tombstone), tombstone)
+        await self.connection.execute(_DELETE, {"owner": self._owner, "row_id": expense_id})
+
+    async def budget(
+        self, revision: int, amount: int, period: str, category: str | None = None, currency: str = ""
+    ) -> int:
+        """Insert a budget of so many thousandths; return its id."""
+        category_id = category and await self.categorize(revision, category)
+        sent = {"amount": amount, "period": period, "category_id": category_id, "currency": currency or self._currency}
+        return await self._insert(Budget, revision, **sent)
+
+    async def finish(self) -> None:
+        """Store the ledger's revision and its number of expenses."""
+        state = {"next_revision": self._revision, "next_count": len(self._expenses)}
+        await self.connection.execute(_ADVANCE, {"owner": self._owner} | state)
+
+    async def _insert(self, table: type[Base], revision: int, **columns: object) -> int:
+        self._revision = max(self._revision, revision)
+        row = {"owner_id": self._owner, "revision": revision, "created_at": self._instant, "updated_at": self._instant}
+        return get_inserted_id(await self.connection.execute(insert(table), row | columns))
+
+
+@asynccontextmanager
+async def filling(person: Person) -> AsyncIterator[Rows]:
+    """Insert rows into a new user's ledger, and commit at the end."""
+    async with person.app.state.services.database.new_unit() as unit:
+        rows = Rows(await unit.begin(person.user["id"]), person)
+        yield rows
+        await rows.finish()
+        await unit.commit()
