@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from functools import cache
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -63,6 +64,8 @@ class Pencil:
         self.group_by = group_by
         self.start_day = start_day
         self.unit = next((name for name in group_by if name != "category"), None)
+        # Each group asks for them, and there may be 600 days.
+        self.buckets = cache(self._name_buckets)
 
     def name(self, day: date) -> str | int | None:
         """Return the name of the bucket that contains a day."""
@@ -78,7 +81,7 @@ class Pencil:
             "weekday": 1 + calendar.weekday(day.year, day.month, day.day),
         }[self.unit]
 
-    def buckets(self, first: date, last: date) -> list[str | int | None]:
+    def _name_buckets(self, first: date, last: date) -> list[str | int | None]:
         """Return the names of the buckets of a span in their order."""
         days = (first + timedelta(days=at) for at in range((last - first).days + 1))
         names = list(dict.fromkeys(self.name(day) for day in days))
