@@ -94,7 +94,7 @@ TRIED: Final = TEXTS if HUNT else {name: TEXTS[name] for name in ONE_OF_A_KIND}
 # What is tried of a field that another operation on the same rows takes too: a text for each rule.
 TRIED_AGAIN: Final = (
     *("blank", "NUL", "high surrogate", "not composed", "what grows when it is normalised", "SQL, a quote", "header"),
-    "9,600 letters",
+    "combining marks",
 )
 # From here on a text is so much its own that an answer has it from nowhere else.
 TELLING: Final = 12
