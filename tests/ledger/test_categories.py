@@ -112,6 +112,7 @@ async def test_another_name_is_refused(somebody: Person, name: object, code: str
     assert blamed(await somebody.post("/categories", json={"name": name})) == {"/name": code}
 
 
+@pytest.mark.wire
 async def test_a_category_without_a_name_is_refused(somebody: Person) -> None:
     assert blamed(await somebody.post("/categories", json={})) == {"/name": "required"}
 
@@ -130,6 +131,7 @@ async def test_another_colour_is_refused(somebody: Person, color: object) -> Non
     assert set(blamed(await somebody.post("/categories", json={"name": "Food", "color": color}))) == {"/color"}
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("field", ["archived", "id", "revision", "owner_id", "colour"])
 async def test_a_field_that_is_not_there_is_refused(somebody: Person, field: str) -> None:
     assert blamed(await somebody.post("/categories", json={"name": "Food", field: 1})) == {f"/{field}": "unknown"}
@@ -332,6 +334,7 @@ async def test_a_change_to_the_same_values_takes_no_revision(person: Person, sam
     assert (changed, (await create(person, "Next"))["revision"]) == (category, category["revision"] + 1)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("field", "value", "code"),
     [

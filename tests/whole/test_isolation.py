@@ -72,6 +72,7 @@ async def test_the_document_says_which_doors_are_closed(operation: Operation) ->
     assert "401" in OPERATIONS[operation]["responses"]
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("operation", sorted(PUBLIC), ids=" ".join)
 async def test_the_document_says_which_doors_are_open(client: httpx.AsyncClient, operation: Operation) -> None:
     assert OPERATIONS[operation]["security"] == []
@@ -247,6 +248,7 @@ async def test_a_category_of_another_user_takes_no_expenses(
     assert rows
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("field", ["owner_id", "owner", "user_id"])
 @pytest.mark.parametrize("path", ["/expenses", "/categories"])
 async def test_the_body_does_not_say_whose_a_row_is(person: Person, stranger: Person, path: str, field: str) -> None:

@@ -128,6 +128,7 @@ async def test_what_cannot_be_a_budget_is_refused_by_name(
     assert (await person.get("/categories")).json()["items"] == []
 
 
+@pytest.mark.wire
 async def test_all_that_is_missing_is_named(person: Person) -> None:
     answer = await person.post("/budgets", json={})
     assert blamed(answer) == {"/amount": "required", "/period": "required"}
@@ -493,6 +494,7 @@ async def test_the_edges_of_time_have_whole_windows(
     assert (tuple(item["window"].values()), item["state"]) == (window, "ok")
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("query", "blame"),
     [

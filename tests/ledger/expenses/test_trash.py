@@ -154,9 +154,10 @@ async def test_a_cursor_outlives_the_trash_that_it_points_into(person: Person) -
     assert await ids(person, f"/expenses/trash?cursor={page['next_cursor']}") == []
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("cursor", ["", "x", "AAAA", "e30", "WyJhIiwxLDFd" * 40, "é", "W10", "0"])
-async def test_a_broken_cursor_is_refused(person: Person, cursor: str) -> None:
-    answer = await person.get("/expenses/trash", params={"cursor": cursor})
+async def test_a_broken_cursor_is_refused(somebody: Person, cursor: str) -> None:
+    answer = await somebody.get("/expenses/trash", params={"cursor": cursor})
 
     assert (answer.status_code, blamed(answer)) == (422, {"cursor": "malformed"})
 
@@ -178,9 +179,10 @@ async def test_a_cursor_of_another_list_is_refused(person: Person, path: str, ot
     assert (answer.status_code, blamed(answer)) == (422, {"cursor": "not_allowed"})
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("query", ["q=apples", "category=Groceries", "sort=date", "period=2026", "since=1"])
-async def test_the_trash_is_not_filtered(person: Person, query: str) -> None:
-    answer = await person.get(f"/expenses/trash?{query}")
+async def test_the_trash_is_not_filtered(somebody: Person, query: str) -> None:
+    answer = await somebody.get(f"/expenses/trash?{query}")
 
     assert (answer.status_code, list(blamed(answer).values())) == (422, ["unknown"])
 
@@ -329,6 +331,7 @@ async def test_a_revision_that_deleted_nothing_undoes_nothing(app: FastAPI, pers
     assert await state_of(app, person) == (5, 1)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("revision", "code"),
     [
@@ -342,8 +345,8 @@ async def test_a_revision_that_deleted_nothing_undoes_nothing(app: FastAPI, pers
         ([2], "wrong_type"),
     ],
 )
-async def test_what_is_no_revision_is_refused(person: Person, revision: object, code: str) -> None:
-    answer = await undo(person, revision)
+async def test_what_is_no_revision_is_refused(somebody: Person, revision: object, code: str) -> None:
+    answer = await undo(somebody, revision)
 
     assert (answer.status_code, blamed(answer)) == (422, {"/revision": code})
 

@@ -424,18 +424,20 @@ async def test_all_of_time_is_compared_with_what_nobody_recorded(person: Person)
     ],
 )
 async def test_what_cannot_be_reported_is_refused_by_name(
-    person: Person, query: dict[str, Any], blame: dict[str, str]
+    somebody: Person, query: dict[str, Any], blame: dict[str, str]
 ) -> None:
-    assert blamed(await refused(person, **query)) == blame
+    assert blamed(await refused(somebody, **query)) == blame
 
 
-async def test_a_comma_is_answered_with_what_to_do(person: Person) -> None:
-    answer = await refused(person, group_by="month,category")
+@pytest.mark.wire
+async def test_a_comma_is_answered_with_what_to_do(somebody: Person) -> None:
+    answer = await refused(somebody, group_by="month,category")
     assert advice(answer, "group_by") == "Send one parameter for each: group_by=month&group_by=category."
 
 
-async def test_two_times_are_named_in_the_refusal(person: Person) -> None:
-    answer = await refused(person, group_by=["week", "month"])
+@pytest.mark.wire
+async def test_two_times_are_named_in_the_refusal(somebody: Person) -> None:
+    answer = await refused(somebody, group_by=["week", "month"])
     assert advice(answer, "group_by") == "Group by only one unit of time: month or week."
 
 

@@ -538,7 +538,7 @@ writes = st.tuples(st.integers(0, len(ACTIONS) - 1), st.integers(0, 2**16))
 steps_of_both = st.tuples(st.sampled_from((0, *SIZES)), st.lists(writes, max_size=4))
 
 
-@hunts(4)
+@hunts(3)
 @given(steps=st.lists(steps_of_both, min_size=8, max_size=25))
 async def test_a_copy_becomes_the_ledger_whatever_is_written_between_its_pages_and_within(
     app: FastAPI, in_between: Acts, steps: list[Step]
@@ -581,7 +581,7 @@ async def write_on(clients: Sequence[httpx.AsyncClient], seed: int, times: int) 
 
 async def test_a_copy_becomes_the_ledger_that_three_write_at_once(person: Person) -> None:
     await furnish(person)
-    copy = await race([person], 20)
+    copy = await race([person], 12)
     assert copy.rows == await served(person)
 
 
@@ -590,5 +590,5 @@ async def test_a_copy_becomes_the_ledger_that_two_processes_write_and_tell(empty
     with Service(environment) as one, Service(environment) as other:
         async with aclosing(await sign_up_at(one)) as here, aclosing(await sign_up_at(other)) as there:
             there.headers["Authorization"] = here.headers["Authorization"]
-            copy = await race([here, there], 20)
+            copy = await race([here, there], 12)
             assert copy.rows == await served(here) == await served(there)
