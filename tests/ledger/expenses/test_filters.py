@@ -1,7 +1,7 @@
 """One grammar of filters: what each of them means, that all must hold, and that what is misspelt is refused."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -121,8 +121,10 @@ DIARY = (
 @pytest.fixture(scope="module")
 async def diarist(app: FastAPI) -> AsyncIterator[Person]:
     """A user with an expense on the first and the last day of many periods, which no test of this file changes."""
-    async with signed_up(app) as diarist:
-        await keep_a_diary(diarist, *DIARY)
+    async with AsyncExitStack() as people:
+        with time_machine.travel(SUNDAY, tick=False):
+            diarist = await people.enter_async_context(signed_up(app))
+            await keep_a_diary(diarist, *DIARY)
         yield diarist
 
 
@@ -153,8 +155,6 @@ async def diarist(app: FastAPI) -> AsyncIterator[Person]:
 )
 @pytest.mark.usefixtures("on_a_sunday")
 async def test_a_period_is_a_span_of_days(diarist: Person, period: str, first: str, last: str) -> None:
-    await diarist.sign_in()
-
     spent_on = await days(diarist, period=period)
 
     assert (spent_on[0], spent_on[-1]) == (first, last)

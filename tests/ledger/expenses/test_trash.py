@@ -1,7 +1,7 @@
 """The trash: what is deleted counts nowhere any more, lies there to be seen, and comes back as it was."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import httpx
 import pytest
@@ -15,7 +15,7 @@ from tests.support.categories import create as create_category
 from tests.support.categories import where
 from tests.support.expenses import Expense, change, discard, ids, read, restore, several, spend, undo
 from tests.support.ledgers import state_of
-from tests.support.people import Person
+from tests.support.people import Person, signed_up
 from tests.support.problems import blamed
 from tests.support.statements import Statements
 
@@ -100,14 +100,21 @@ async def test_the_last_deleted_comes_first(person: Person) -> None:
     assert await ids(person) == [first["id"], third["id"], second["id"]]
 
 
+@pytest.fixture(scope="module")
+async def emptied(app: FastAPI) -> AsyncIterator[Person]:
+    """A user whose five expenses were deleted in one request, for the tests that change nothing."""
+    async with signed_up(app) as emptied:
+        await several(emptied, 5, currency="USD")
+        await emptied.delete("/expenses?currency=USD")
+        yield emptied
+
+
 @pytest.mark.parametrize(("limit", "pages"), [(1, [1, 1, 1, 1, 1]), (2, [2, 2, 1]), (4, [4, 1]), (5, [5]), (200, [5])])
-async def test_one_deletion_of_many_is_paged(person: Person, limit: int, pages: list[int]) -> None:
-    await several(person, 5, currency="USD")
-    await person.delete("/expenses?currency=USD")
-    seen = await walk(person, limit)
+async def test_one_deletion_of_many_is_paged(emptied: Person, limit: int, pages: list[int]) -> None:
+    seen = await walk(emptied, limit)
 
     assert [len(page) for page in seen] == pages
-    assert [row_id for page in seen for row_id in page] == await ids(person)
+    assert [row_id for page in seen for row_id in page] == await ids(emptied)
 
 
 async def walk(person: Person, limit: int) -> list[list[int]]:
@@ -351,7 +358,7 @@ async def test_what_is_no_revision_is_refused(somebody: Person, revision: object
     assert (answer.status_code, blamed(answer)) == (422, {"/revision": code})
 
 
-@pytest.mark.parametrize("number", [1, 300])
+@pytest.mark.parametrize("number", [1, 50])
 async def test_undoing_costs_the_same_however_many_were_deleted(
     person: Person, statements: Statements, number: int
 ) -> None:

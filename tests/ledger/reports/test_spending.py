@@ -1,7 +1,7 @@
 """Reports: exact to the last unit, whole over the span, and the same as a patient reader with a pencil would find."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.support.categories import create
 from tests.support.expected_reports import UNITS_OF, Pencil, Recorded, record
 from tests.support.expenses import spend
 from tests.support.generated import hunts
-from tests.support.people import Person, SignUp
+from tests.support.people import Person, SignUp, signed_up
 from tests.support.problems import advice, blamed
 from tests.support.statements import Statements
 
@@ -237,6 +237,17 @@ async def test_a_currency_that_only_the_other_span_has_is_a_row_too(person: Pers
     assert shown(found["groups"], "month", "currency", "total", "change_percent") == [("2026-11", "JPY", "0", -100.0)]
 
 
+@pytest.fixture(scope="module")
+async def shopper(app: FastAPI) -> AsyncIterator[Person]:
+    """A user with four expenses, for the tests that change nothing."""
+    async with signed_up(app) as shopper:
+        await spend(shopper, amount="10.00", date="2026-11-02", category="Food", description="One loaf")
+        await spend(shopper, amount="2.00", date="2026-11-03", category="Food", description="Two rolls")
+        await spend(shopper, amount="400.00", date="2026-11-01", category="Rent")
+        await spend(shopper, amount="3.00", date="2026-11-05", external_id="mine")
+        yield shopper
+
+
 @pytest.mark.parametrize(
     ("query", "total"),
     [
@@ -252,13 +263,8 @@ async def test_a_currency_that_only_the_other_span_has_is_a_row_too(person: Pers
         ({"currency": "eur"}, "415.00"),
     ],
 )
-async def test_all_filters_of_the_list_apply(person: Person, query: dict[str, Any], total: str) -> None:
-    await spend(person, amount="10.00", date="2026-11-02", category="Food", description="One loaf")
-    await spend(person, amount="2.00", date="2026-11-03", category="Food", description="Two rolls")
-    await spend(person, amount="400.00", date="2026-11-01", category="Rent")
-    await spend(person, amount="3.00", date="2026-11-05", external_id="mine")
-
-    assert (await report(person, period="2026-11", **query))["totals"][0]["total"] == total
+async def test_all_filters_of_the_list_apply(shopper: Person, query: dict[str, Any], total: str) -> None:
+    assert (await report(shopper, period="2026-11", **query))["totals"][0]["total"] == total
 
 
 # --- Edges ------------------------------------------------------------------------------------------------------------
