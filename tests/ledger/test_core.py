@@ -17,14 +17,13 @@ from ledger import categories, core
 from ledger.core import Ledger
 from main import create_app
 from models import Category, Tombstone
+from tests.support.databases import on_mysql
 from tests.support.ledgers import state_of, statuses
 from tests.support.people import Person, SignUp, hold, signed_up
 from tests.support.rows import filling
 from tests.support.statements import Statements
 
 Write = Coroutine[Any, Any, httpx.Response]
-
-on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 
 
 async def create(person: Person, **fields: object) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from api.requests import StrictRequest
 from config import Settings
 from main import create_app
 from models import RememberedAnswer
+from tests.support.databases import on_mysql
 from tests.support.expenses import read, spend
 from tests.support.ledgers import state_of
 from tests.support.people import Person, signed_up
@@ -46,7 +47,6 @@ BROKEN_KEYS: dict[str, list[bytes]] = {
     "one line twice": [b"one", b"one"],
 }
 
-on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 with_broken_keys = pytest.mark.parametrize("lines", BROKEN_KEYS.values(), ids=BROKEN_KEYS)
 
 

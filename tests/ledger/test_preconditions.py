@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.support.conditions import REWRITTEN, Headers, blame, get, places, tag_of
+from tests.support.databases import on_sqlite
 from tests.support.expenses import read, spend
 from tests.support.ledgers import statuses
 from tests.support.matrix import OPERATIONS
@@ -53,8 +54,6 @@ OF_MANY = [
 EVERY_UPDATE = pytest.mark.parametrize("change", UPDATES, ids=str)
 EVERY_CHANGE = pytest.mark.parametrize("change", [*UPDATES, *DELETIONS], ids=str)
 CHANGES_OF_MANY = pytest.mark.parametrize("change", OF_MANY, ids=str)
-# Once the row was read, its revision is compared with what was sent without the database.
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 MOVED_ON = {"header": "If-Match", "code": "precondition_failed"}
 THERE_IS_ONE = {"header": "If-None-Match", "code": "precondition_failed"}
 ANOTHER_REVISION = {"pointer": "/revision", "code": "precondition_failed"}
@@ -78,7 +77,7 @@ async def test_a_row_that_stands_as_it_was_read_is_changed(person: Person, at: A
     assert (answer.is_success, await all_of(person) == before) == (True, False)
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize("lines", [['"another", {}'], ['W/"another"', "{}"], ["*"]], ids=str)
 async def test_a_row_that_stands_as_one_of_several_tags_says_is_changed(
     person: Person, at: At, lines: list[str]
@@ -89,7 +88,7 @@ async def test_a_row_that_stands_as_one_of_several_tags_says_is_changed(
     assert (answer.is_success, await all_of(person) == before) == (True, False)
 
 
-@ON_SQLITE
+@on_sqlite
 @EVERY_CHANGE
 async def test_a_row_that_was_read_through_a_compressing_proxy_is_changed(
     person: Person, at: At, change: Change
@@ -99,7 +98,7 @@ async def test_a_row_that_was_read_through_a_compressing_proxy_is_changed(
     assert answer.is_success
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize("spelling", REWRITTEN)
 async def test_an_expense_is_changed_however_a_proxy_has_rewritten_its_tag(
     person: Person, at: At, spelling: str
@@ -109,7 +108,7 @@ async def test_an_expense_is_changed_however_a_proxy_has_rewritten_its_tag(
     assert (await person.patch(path, json={"amount": "13.00"}, headers={"If-Match": sent})).status_code == 200
 
 
-@ON_SQLITE
+@on_sqlite
 @EVERY_CHANGE
 async def test_the_tag_of_a_list_changes_no_row(person: Person, at: At, change: Change) -> None:
     tag = await tag_of(person, at(change.path).rpartition("/")[0])
@@ -192,7 +191,7 @@ async def test_no_condition_finds_a_row_that_is_not_there_or_a_strangers(
     assert await all_of(person) == before
 
 
-@ON_SQLITE
+@on_sqlite
 @CHANGES_OF_MANY
 async def test_many_rows_have_no_tag(person: Person, at: At, change: Change) -> None:
     before = await all_of(person)
@@ -210,7 +209,7 @@ async def test_many_rows_are_changed_whatever_they_are(person: Person, at: At, c
     assert (answer.is_success, await all_of(person) == before) == (True, False)
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize("change", [*UPDATES, *DELETIONS, *OF_MANY], ids=str)
 async def test_a_change_for_where_there_is_no_row_is_refused(person: Person, at: At, change: Change) -> None:
     before = await all_of(person)
@@ -219,7 +218,7 @@ async def test_a_change_for_where_there_is_no_row_is_refused(person: Person, at:
     assert await all_of(person) == before
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize(
     ("spelling", "status"),
     [("{}", 412), ("W/{}", 412), ('"another", {}', 412), ('"another"', 200), ('"another-gzip"', 200)],
@@ -260,7 +259,7 @@ async def test_broken_conditions_are_told_with_all_else_that_is_wrong(
     assert {"header": "If-Match", "code": "malformed"} in blame(answer)
 
 
-@ON_SQLITE
+@on_sqlite
 @EVERY_UPDATE
 async def test_another_tag_and_another_revision_are_told_together(person: Person, at: At, change: Change) -> None:
     tag, before = await tag_of(person, at(change.path)), await all_of(person)
@@ -272,7 +271,7 @@ async def test_another_tag_and_another_revision_are_told_together(person: Person
     assert await all_of(person) == before
 
 
-@ON_SQLITE
+@on_sqlite
 @EVERY_UPDATE
 async def test_what_cannot_be_sent_is_told_before_the_row_is_looked_at(person: Person, at: At, change: Change) -> None:
     answer = await change.made(person, at, {"If-Match": '"another"'}, tpyo=1)

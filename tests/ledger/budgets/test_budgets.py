@@ -19,6 +19,7 @@ from sqlalchemy import insert
 from models import MAX_BUDGETS, Budget
 from tests.support.budgets import budget, tombstones
 from tests.support.categories import create as create_category
+from tests.support.databases import on_sqlite
 from tests.support.expected_reports import UNITS_OF, Pencil, Recorded, record
 from tests.support.expenses import spend
 from tests.support.generated import hunts
@@ -331,6 +332,7 @@ async def test_a_budget_half_way_through_its_month(person: Person) -> None:
     }
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("amount", "state"),
     [
@@ -472,6 +474,7 @@ async def test_two_users_at_one_instant_stand_in_two_months(noon: time_machine.T
     ]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("on", "period", "window"),
     [

@@ -18,6 +18,7 @@ from ledger.reports import spending
 from ledger.reports.totals import select_spending
 from models import Expense
 from tests.support.categories import create
+from tests.support.databases import on_sqlite
 from tests.support.expected_reports import UNITS_OF, Pencil, Recorded, record
 from tests.support.expenses import spend
 from tests.support.generated import hunts
@@ -192,6 +193,7 @@ BEFORE = {"compare": "previous"}
 A_YEAR_BEFORE = {"compare": "last-year"}
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("today", "query", "span"),
     [
