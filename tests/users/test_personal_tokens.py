@@ -29,6 +29,7 @@ from main import create_app
 from models import PersonalToken
 from tests.support.commits import Commits
 from tests.support.expenses import spend
+from tests.support.generated import hunts
 from tests.support.matrix import bearer, dump, said
 from tests.support.people import Person, SignUp
 from tests.support.problems import JSON, blamed
@@ -217,6 +218,7 @@ SLIPS = pytest.mark.parametrize("slip", [changed, without, doubled, swapped])
 
 @pytest.mark.wire
 @SLIPS
+@hunts(20)
 @given(token=whole_tokens)
 def test_a_token_that_was_misspelt_once_is_not_whole(slip: Any, token: str) -> None:  # noqa: ANN401
     assert [
@@ -240,6 +242,7 @@ async def test_a_misspelt_token_is_refused_and_nobody_is_asked(
     assert sent == []
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "token",
     [
@@ -413,6 +416,7 @@ async def test_another_scope_than_read_or_write_is_refused(somebody: Person, sco
     assert (answer.status_code, blamed(answer)) == (422, {"/scope": code})
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("missing", ["name", "scope"])
 async def test_a_token_needs_a_name_and_a_scope(somebody: Person, missing: str) -> None:
     body = {name: value for name, value in {"name": "x", "scope": "read"}.items() if name != missing}
@@ -420,12 +424,14 @@ async def test_a_token_needs_a_name_and_a_scope(somebody: Person, missing: str) 
     assert (answer.status_code, blamed(answer)) == (422, {f"/{missing}": "required"})
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("body", ["null", "[]", '"read"', "7", "true"])
 async def test_a_body_is_an_object(somebody: Person, body: str) -> None:
     answer = await somebody.post(TOKENS, content=body, headers=JSON)
     assert (answer.status_code, blamed(answer)) == (422, {"": "wrong_type"})
 
 
+@pytest.mark.wire
 async def test_all_that_is_wrong_is_said_at_once(somebody: Person) -> None:
     answer = await ask_for(somebody, name="", scope="admin", expires_at="tomorrow", more=1)
     assert blamed(answer) == {
@@ -494,6 +500,7 @@ async def test_an_end_that_is_not_in_the_future_is_out_of_range(person: Person, 
     assert await listed(person) == []
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("instant", "code"),
     [
@@ -1138,18 +1145,21 @@ async def test_the_schemes_case_does_not_matter(person: Person, to_read: str, sc
     assert (await person.get("/expenses", headers={"Authorization": f"{scheme} {to_read}"})).status_code == 200
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("written", ["Token {}", "Basic {}", "{}", "Bearer", "token={}", "Bearer:{}"])
 async def test_another_scheme_lets_nobody_in(client: httpx.AsyncClient, to_read: str, written: str) -> None:
     answer = await client.get("/expenses", headers={"Authorization": written.format(to_read)})
     assert (said(answer), answer.headers["WWW-Authenticate"]) == ((401, "not_authenticated"), "Bearer")
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("name", ["access_token", "token", "api_key"])
 async def test_a_token_in_the_query_lets_nobody_in(client: httpx.AsyncClient, to_read: str, name: str) -> None:
     # RFC 6750, section 2.3, and ASVS 5.0, 14.2.1: addresses end up in logs.
     assert said(await client.get("/expenses", params={name: to_read})) == (401, "not_authenticated")
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("written", ["{} {}", "{},{}", "{}\t", "ETK_{}", "{}="])
 async def test_a_token_is_sent_in_one_way(person: Person, to_read: str, written: str) -> None:
     token = written.format(to_read, to_read) + "x" * written.endswith("\t")
