@@ -32,7 +32,15 @@ from tests.support.servers import UNLIMITED, Service
 from tests.support.settings import limited
 from tests.support.statements import Statements
 from users.fair_queue import FairQueue
-from users.throttle import CountedAttempt, Throttle, take_back
+from users.throttle import (
+    _SELECT_INSTANTS,
+    CountedAttempt,
+    RateLimit,
+    Throttle,
+    _load_instants,
+    _store_instants,
+    take_back,
+)
 
 QUARTER: Final = 15 * 60
 HOUR: Final = 60 * 60
@@ -78,13 +86,6 @@ async def app(throttled: FastAPI) -> FastAPI:
 
 
 @pytest.fixture
-async def person(app: FastAPI, person: Person) -> Person:
-    """Somebody against whom nothing is counted, not even that they have signed up."""
-    await forget_attempts(app)
-    return person
-
-
-@pytest.fixture
 async def visit(app: FastAPI) -> AsyncIterator[Visit]:
     """A client at an address of its own, or at this one; of this app, or of another: `visit("192.0.2.1", other)`."""
     async with AsyncExitStack() as clients:
@@ -121,6 +122,13 @@ class Gate(Throttle):
         async with self._database.new_unit() as unit:
             return await self.count_registration(unit, host)
 
+    async def remember(self, times: int, limit: RateLimit, *subject: str) -> None:
+        """Write down so many attempts against one subject, as if each had been counted now."""
+        key, at = self._hash_subject(*subject), int(now().timestamp())
+        async with self._database.new_unit() as unit, unit.begin_separate() as connection:
+            counted = await _load_instants(connection, _SELECT_INSTANTS, [key])
+            await _store_instants(connection, {key: limit}, {key: counted[key] + [at] * times}, at)
+
     async def forgive(self, attempt: CountedAttempt) -> None:
         """Take an attempt back."""
         async with self._database.new_unit() as unit:
@@ -133,6 +141,20 @@ def throttle(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) 
     throttle = Gate(app, settings, **TIGHT)
     monkeypatch.setattr(app.state.services.accounts, "_throttle", throttle)
     return throttle
+
+
+Allow = Callable[[int], None]
+
+
+@pytest.fixture
+def allow(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Allow:
+    """Let so many attempts at a name from an address fail, where it does not matter that it is five: `allow(1)`."""
+
+    def allow(most: int) -> None:
+        throttle = Gate(app, settings, **TIGHT | {"signin_per_name": most})
+        monkeypatch.setattr(app.state.services.accounts, "_throttle", throttle)
+
+    return allow
 
 
 @pytest.fixture(scope="module")
@@ -179,14 +201,12 @@ async def tries_left(client: httpx.AsyncClient, name: str) -> int:
 
 async def flood(throttle: Gate, name: str, times: int) -> None:
     """Let so many attempts at a name's password fail, each from another address."""
-    for _ in range(times):
-        await throttle.meet(name, address())
+    await throttle.remember(times, throttle._name_elsewhere, "name elsewhere", name)
 
 
 async def fill(throttle: Gate, host: str, times: int) -> None:
     """Let so many attempts fail at an address, each at another name."""
-    for _ in range(times):
-        await throttle.meet(f"somebody-{next(numbers)}", host)
+    await throttle.remember(times, throttle._here, "here", host)
 
 
 async def registered(client: httpx.AsyncClient, **overrides: str) -> httpx.Response:
@@ -1216,8 +1236,7 @@ async def test_an_invalid_registration_is_not_counted(visit: Visit, app: FastAPI
 
 
 async def fill_the_register(throttle: Gate, host: str, times: int = REGISTERED) -> None:
-    for _ in range(times):
-        await throttle.greet(host)
+    await throttle.remember(times, throttle._registrations, "registration", host)
 
 
 async def test_the_oldest_registration_of_the_hour_says_when_to_come_back(
