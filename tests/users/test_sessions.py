@@ -111,8 +111,10 @@ def everything(outside: Connection) -> str:
 def kept_of(outside: Connection, tokens: Iterable[str]) -> list[bool]:
     """Of which of these tokens the database holds the SHA-256."""
     outside.rollback()
-    stored = set(outside.execute(select(RefreshToken.token_hash)).scalars())
-    return [hashlib.sha256(token.encode()).hexdigest() in stored for token in tokens]
+    hashes = [hashlib.sha256(token.encode()).hexdigest() for token in tokens]
+    stored = select(RefreshToken.token_hash).where(RefreshToken.token_hash.in_(hashes))
+    kept = set(outside.execute(stored).scalars())
+    return [it in kept for it in hashes]
 
 
 def rows_of(outside: Connection, person: Person) -> tuple[int, int]:
@@ -127,12 +129,22 @@ def rows_of(outside: Connection, person: Person) -> tuple[int, int]:
 StartAnother = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
+@pytest.fixture(scope="module")
+async def another_worker(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of one more app on the same database."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app), coming_from(app, "10.77.0.1") as client:
+        yield client
+
+
 @pytest.fixture
-async def start_another(settings: Settings) -> AsyncIterator[StartAnother]:
-    """Start one more app on the same database, with some settings changed, and return a client of it."""
+async def start_another(settings: Settings, another_worker: httpx.AsyncClient) -> AsyncIterator[StartAnother]:
+    """Start one more app on the same database, with some settings changed if any are, and return a client of it."""
     async with AsyncExitStack() as stack:
 
         async def start(**changed: object) -> httpx.AsyncClient:
+            if not changed:
+                return another_worker
             app = create_app(settings.model_copy(update=changed))
             await stack.enter_async_context(app.router.lifespan_context(app))
             return await stack.enter_async_context(coming_from(app, "10.77.0.1"))
@@ -198,10 +210,9 @@ async def test_no_answer_with_a_token_is_stored_on_the_way(somebody: Person) -> 
 
 
 async def test_the_first_sign_ins_from_a_network_may_come_at_once(
-    app: FastAPI, person: Person, start_another: StartAnother
+    app: FastAPI, person: Person, another_worker: httpx.AsyncClient
 ) -> None:
-    elsewhere = await start_another(signin_per_name=0, signin_per_address=0)
-    await asyncio.gather(*(sign_in(elsewhere, person) for _ in range(8)))
+    await asyncio.gather(*(sign_in(another_worker, person) for _ in range(8)))
 
     assert await sessions_of(app, person.user["id"]) == 9
 
@@ -372,10 +383,12 @@ async def test_what_came_again_goes_on(somebody: Person) -> None:
     assert await is_let_in(somebody, (await refresh(somebody, third))["access_token"])
 
 
-async def test_a_lost_answer_comes_again_from_another_worker(somebody: Person, start_another: StartAnother) -> None:
+async def test_a_lost_answer_comes_again_from_another_worker(
+    somebody: Person, another_worker: httpx.AsyncClient
+) -> None:
     first = await sign_in(somebody, somebody)
     second = await refresh(somebody, first)
-    again = await refresh(await start_another(), first)
+    again = await refresh(another_worker, first)
 
     assert again["refresh_token"] == second["refresh_token"]
 
@@ -523,9 +536,9 @@ async def test_of_twenty_refreshes_at_once_each_gets_the_one_successor(person: P
 
 
 async def test_of_twenty_refreshes_at_once_by_two_workers_each_gets_the_one_successor(
-    person: Person, start_another: StartAnother, outside: Connection
+    person: Person, another_worker: httpx.AsyncClient, outside: Connection
 ) -> None:
-    workers, pair = [person, await start_another()], await sign_in(person, person)
+    workers, pair = [person, another_worker], await sign_in(person, person)
     before = rows_of(outside, person)
     answers = await asyncio.gather(*(show(worker, pair) for worker in workers * 10))
 
@@ -536,10 +549,10 @@ async def test_of_twenty_refreshes_at_once_by_two_workers_each_gets_the_one_succ
 
 @pytest.mark.parametrize("end", ON_PURPOSE.values(), ids=ON_PURPOSE)
 async def test_a_session_that_ends_amid_its_refreshes_has_ended(
-    person: Person, start_another: StartAnother, outside: Connection, end: End
+    person: Person, another_worker: httpx.AsyncClient, outside: Connection, end: End
 ) -> None:
     """ASVS 5.0 7.4.1: whichever comes first, nothing is left that could be refreshed."""
-    workers, pair = [person, await start_another()], await sign_in(person, person)
+    workers, pair = [person, another_worker], await sign_in(person, person)
     refreshes = [show(worker, pair) for worker in workers * 4]
     ended, *answers = await asyncio.gather(end(person, pair), *refreshes)
 
