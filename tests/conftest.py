@@ -41,7 +41,7 @@ from infra import prepared
 from main import create_app
 from tests.support.generated import HUNT
 from tests.support.people import Arrive, At, Person, SignUp, make_transport, signed_up
-from tests.support.rows import filling
+from tests.support.rows import fill_ledger
 from tests.support.servers import UNLIMITED, MySQL, NoServer, make_blocking_engine, open_mysql
 from tests.support.settings import NOON
 from tests.support.statements import Statements
@@ -221,14 +221,7 @@ async def somebody(app: FastAPI) -> AsyncIterator[Person]:
 @pytest.fixture
 async def at(noon: time_machine.Traveller, person: Person) -> At:  # noqa: ARG001
     """Paths of a ledger with one row of each kind, each at another revision: `at("/expenses/{expense_id}")`."""
-
-    async with filling(person) as rows:
-        category_id = await rows.categorize(1, "Groceries")
-        expense_id = await rows.spend(2, category="Groceries", external_id="bank-1")
-        budget_id = await rows.budget(3, 200_000, "month", "Groceries")
-        await rows.discard(5, await rows.spend(4))
-    ids = {"expense_id": expense_id, "category_id": category_id, "budget_id": budget_id}
-    return lambda path: path.format(**ids)
+    return await fill_ledger(person)
 
 
 # --- the time ---------------------------------------------------------------------------------------------------------

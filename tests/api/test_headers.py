@@ -1,9 +1,12 @@
 """The ETags of lists and reports, and answers that a client has already: they are not sent again."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime
 
 import pytest
 import time_machine
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,13 +15,30 @@ from auth import Caller
 from tests.support.conditions import REWRITTEN, blame, get, tag_of
 from tests.support.expenses import spend
 from tests.support.matrix import OPERATIONS
-from tests.support.people import At, Person, SignUp
+from tests.support.people import At, Person, SignUp, signed_up
+from tests.support.rows import fill_ledger
 from tests.support.settings import NOON
 from tests.support.statements import Statements
 from values.etags import parse_etags
 from values.fields import LARGEST_ID
 
 pytestmark = pytest.mark.usefixtures("noon")
+
+
+@pytest.fixture(scope="module")
+async def reader(app: FastAPI) -> AsyncIterator[Person]:
+    """A user whose ledger has one row of each kind, for the tests that only read."""
+    async with AsyncExitStack() as stack:
+        with time_machine.travel(NOON, tick=False):
+            reader = await stack.enter_async_context(signed_up(app))
+        yield reader
+
+
+@pytest.fixture(scope="module")
+async def read_at(reader: Person) -> At:
+    """Paths of that ledger."""
+    with time_machine.travel(NOON, tick=False):
+        return await fill_ledger(reader)
 
 
 # Numbers that are each other's beginnings, so that what runs together would meet.
@@ -67,48 +87,48 @@ def test_every_noun_is_read_here() -> None:
 
 
 @pytest.mark.parametrize("path", ITEMS)
-async def test_a_rows_tag_is_its_revision(person: Person, at: At, path: str) -> None:
-    answer = await get(person, at(path))
+async def test_a_rows_tag_is_its_revision(reader: Person, read_at: At, path: str) -> None:
+    answer = await get(reader, read_at(path))
     assert answer.headers["ETag"] == f'"{answer.json()["revision"]}"'
 
 
 @pytest.mark.parametrize("path", WHOLES)
-async def test_a_lists_tag_is_a_weak_one(person: Person, path: str) -> None:
-    assert (await tag_of(person, path)).startswith('W/"')
+async def test_a_lists_tag_is_a_weak_one(reader: Person, path: str) -> None:
+    assert (await tag_of(reader, path)).startswith('W/"')
 
 
 @pytest.mark.parametrize("path", ["/users/me", "/currencies"])
-async def test_what_is_of_no_ledger_has_no_tag(person: Person, path: str) -> None:
-    answer = await get(person, path, "*")
+async def test_what_is_of_no_ledger_has_no_tag(reader: Person, path: str) -> None:
+    answer = await get(reader, path, "*")
     assert (answer.status_code, "ETag" in answer.headers) == (200, False)
 
 
 @pytest.mark.wire
 @EVERY_READ
-async def test_what_the_client_has_is_not_sent_again(person: Person, at: At, path: str) -> None:
-    tag = await tag_of(person, at(path))
+async def test_what_the_client_has_is_not_sent_again(reader: Person, read_at: At, path: str) -> None:
+    tag = await tag_of(reader, read_at(path))
     bare = tag.removeprefix("W/")
     spellings = [[tag], [bare], [f"W/{bare}"], [f'"another", {tag} ,'], ['W/"another"', bare], ["*"]]
-    answers = [await get(person, at(path), *it) for it in spellings]
+    answers = [await get(reader, read_at(path), *it) for it in spellings]
     assert [(it.status_code, it.content, it.headers["ETag"]) for it in answers] == [(304, b"", tag)] * len(spellings)
 
 
 @pytest.mark.wire
 @EVERY_READ
 async def test_what_the_client_has_through_a_compressing_proxy_is_not_sent_again(
-    person: Person, at: At, path: str
+    reader: Person, read_at: At, path: str
 ) -> None:
-    tag = await tag_of(person, at(path))
+    tag = await tag_of(reader, read_at(path))
     sent = [it.format(tag.removeprefix("W/").strip('"')) for it in REWRITTEN]
-    answers = [await get(person, at(path), it) for it in sent]
+    answers = [await get(reader, read_at(path), it) for it in sent]
     assert [(it.status_code, it.headers["ETag"]) for it in answers] == [(304, tag)] * len(sent)
 
 
 @EVERY_READ
-async def test_an_empty_answer_has_all_headers_but_those_of_a_body(person: Person, at: At, path: str) -> None:
+async def test_an_empty_answer_has_all_headers_but_those_of_a_body(reader: Person, read_at: At, path: str) -> None:
     asked = {"X-Request-ID": "the-same", "Origin": "http://localhost:5173"}
-    full = await person.get(at(path), headers=asked)
-    empty = await person.get(at(path), headers=asked | {"If-None-Match": full.headers["ETag"]})
+    full = await reader.get(read_at(path), headers=asked)
+    empty = await reader.get(read_at(path), headers=asked | {"If-None-Match": full.headers["ETag"]})
     assert {"etag", "cache-control", "vary", "access-control-allow-origin"} <= set(empty.headers)
     assert dict(full.headers.items() - empty.headers.items()).keys() == {"content-type", "content-length"}
     assert empty.headers.items() <= full.headers.items()
@@ -116,46 +136,48 @@ async def test_an_empty_answer_has_all_headers_but_those_of_a_body(person: Perso
 
 @pytest.mark.wire
 @EVERY_READ
-async def test_what_is_almost_the_tag_is_another(person: Person, at: At, path: str) -> None:
-    full = await get(person, at(path))
+async def test_what_is_almost_the_tag_is_another(reader: Person, read_at: At, path: str) -> None:
+    full = await get(reader, read_at(path))
     inner = full.headers["ETag"].removeprefix("W/").strip('"')
     near = [f'"{inner}0"', f'"0{inner}"', f'"{inner[1:]}"', f'"{inner[:-1]}"', '"*", ""', f'"{inner},{inner}"']
-    answers = [await get(person, at(path), it) for it in near]
+    answers = [await get(reader, read_at(path), it) for it in near]
     assert [(it.status_code, it.json()) for it in answers] == [(200, full.json())] * len(near)
 
 
 @EVERY_READ
 async def test_an_empty_answer_costs_one_statement_and_a_rows_two(
-    person: Person, at: At, statements: Statements, path: str
+    reader: Person, read_at: At, statements: Statements, path: str
 ) -> None:
-    tag = await tag_of(person, at(path))
+    tag = await tag_of(reader, read_at(path))
     with statements() as sent:
-        assert (await get(person, at(path), tag)).status_code == 304
+        assert (await get(reader, read_at(path), tag)).status_code == 304
     assert len(sent) == (2 if path in ITEMS else 1), "\n".join(sent)
 
 
-@EVERY_READ
-async def test_after_a_change_the_answer_comes_with_another_tag(person: Person, at: At, path: str) -> None:
-    tag = await tag_of(person, at(path))
+async def test_after_a_change_every_answer_comes_with_another_tag(person: Person, at: At) -> None:
+    tags = {path: await tag_of(person, at(path)) for path in READS}
     await person.patch(at("/expenses/{expense_id}"), json={"amount": "13.00"})
     await person.patch(at("/categories/{category_id}"), json={"color": "#2a9d8f"})
     await person.patch(at("/budgets/{budget_id}"), json={"amount": "220.00"})
-    answer = await get(person, at(path), tag)
-    assert (answer.status_code, answer.headers["ETag"] == tag) == (200, False)
+    answers = {path: await get(person, at(path), tag) for path, tag in tags.items()}
+    seen = {path: (it.status_code, it.headers["ETag"] == tags[path]) for path, it in answers.items()}
+    assert seen == dict.fromkeys(READS, (200, False))
 
 
 @pytest.mark.parametrize("path", ["/expenses", "/expenses/{expense_id}"])
-async def test_head_is_answered_on_the_same_condition(person: Person, at: At, path: str) -> None:
-    tag = await tag_of(person, at(path))
-    answer = await person.head(at(path), headers={"If-None-Match": tag})
+async def test_head_is_answered_on_the_same_condition(reader: Person, read_at: At, path: str) -> None:
+    tag = await tag_of(reader, read_at(path))
+    answer = await reader.head(read_at(path), headers={"If-None-Match": tag})
     assert (answer.status_code, answer.headers["ETag"]) == (304, tag)
 
 
 @pytest.mark.wire
 @pytest.mark.parametrize("path", ["/expenses", "/expenses/{expense_id}"])
 @pytest.mark.parametrize("broken", [["31"], [""], ['"31"', "*"], ['"3 1"']], ids=str)
-async def test_a_broken_if_none_match_is_refused_by_name(person: Person, at: At, path: str, broken: list[str]) -> None:
-    answer = await get(person, at(path), *broken)
+async def test_a_broken_if_none_match_is_refused_by_name(
+    reader: Person, read_at: At, path: str, broken: list[str]
+) -> None:
+    answer = await get(reader, read_at(path), *broken)
     assert (answer.status_code, blame(answer)) == (422, [{"header": "If-None-Match", "code": "malformed"}])
 
 
@@ -174,9 +196,9 @@ async def test_a_broken_if_none_match_is_refused_by_name(person: Person, at: At,
         ("/changes?since=999", 410),
     ],
 )
-async def test_what_is_refused_is_refused_on_any_condition(person: Person, path: str, status: int) -> None:
+async def test_what_is_refused_is_refused_on_any_condition(reader: Person, path: str, status: int) -> None:
     # RFC 9110, section 13.2.1: conditions are for what would be answered with success without them.
-    assert (await get(person, path, "*")).status_code == status
+    assert (await get(reader, path, "*")).status_code == status
 
 
 @pytest.mark.usefixtures("at")
@@ -188,8 +210,8 @@ async def test_two_users_tags_never_meet(person: Person, stranger: Person) -> No
 
 
 @pytest.mark.parametrize("path", ITEMS)
-async def test_a_tag_opens_nobody_elses_row(person: Person, stranger: Person, at: At, path: str) -> None:
-    answers = [await get(stranger, at(path), it) for it in ("*", await tag_of(person, at(path)))]
+async def test_a_tag_opens_nobody_elses_row(reader: Person, stranger: Person, read_at: At, path: str) -> None:
+    answers = [await get(stranger, read_at(path), it) for it in ("*", await tag_of(reader, read_at(path)))]
     assert [it.status_code for it in answers] == [404, 404]
 
 

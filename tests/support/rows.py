@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database import Base, get_inserted_id, now
 from models import Budget, Category, Expense, LedgerState, Tombstone, TrashedExpense
-from tests.support.people import Person
+from tests.support.people import At, Person
+from tests.support.settings import NOON
 from values.texts import make_name_key, make_text_key
 
 _DELETE: Final = delete(Expense).where(Expense.owner_id == bindparam("owner"), Expense.id == bindparam("row_id"))
@@ -89,3 +90,14 @@ async def filling(person: Person) -> AsyncIterator[Rows]:
         yield rows
         await rows.finish()
         await unit.commit()
+
+
+async def fill_ledger(person: Person) -> At:
+    """Insert one row of each kind, each at another revision, and return a function that puts their ids into a path."""
+    async with filling(person) as rows:
+        category_id = await rows.categorize(1, "Groceries")
+        expense_id = await rows.spend(2, category="Groceries", external_id="bank-1", spent_on=NOON.date())
+        budget_id = await rows.budget(3, 200_000, "month", "Groceries")
+        await rows.discard(5, await rows.spend(4, spent_on=NOON.date()))
+    ids = {"expense_id": expense_id, "category_id": category_id, "budget_id": budget_id}
+    return lambda path: path.format(**ids)
