@@ -24,9 +24,18 @@ async def theirs(app: FastAPI) -> AsyncIterator[Person]:
         yield stranger
 
 
+@pytest.fixture(scope="module")
+async def their_rows(theirs: Person) -> dict[str, str]:
+    """Where the other user's first row of each kind is."""
+    return {
+        path: f"{path}/{(await theirs.get(path)).json()['items'][0]['id']}" for path in ("/expenses", "/categories")
+    }
+
+
 # Ids in paths, and other people's rows
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "row_id",
     [
@@ -54,6 +63,18 @@ async def theirs(app: FastAPI) -> AsyncIterator[Person]:
         "1%d9%a3",
         "%ff",
         "%ed%a0%80",
+    ],
+)
+@pytest.mark.parametrize("path", ["/expenses", "/categories"])
+async def test_what_is_no_id_is_not_found(somebody: Person, path: str, row_id: str) -> None:
+    answer = await somebody.get(f"{path}/{row_id}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "row_id",
+    [
         "999999999999",
         "9223372036854775807",
         "9223372036854775808",
@@ -97,40 +118,26 @@ async def asked(person: Person, method: str, path: str, sent: dict[str, Any]) ->
     return answer.status_code, dict(answer.headers), answer.content
 
 
-async def row_of(stranger: Person, path: str) -> str:
-    """Return where the stranger's first row of this kind is."""
-    return f"{path}/{(await stranger.get(path)).json()['items'][0]['id']}"
-
-
 @STRANGERS_ROWS
 @pytest.mark.parametrize("nowhere", ["987654321", "abc"])
 async def test_a_strangers_row_is_answered_as_one_that_is_not_there(
-    somebody: Person, theirs: Person, method: str, path: str, sent: dict[str, Any], nowhere: str
+    somebody: Person, their_rows: dict[str, str], method: str, path: str, sent: dict[str, Any], nowhere: str
 ) -> None:
-    strangers = await asked(somebody, method, await row_of(theirs, path), sent)
+    strangers = await asked(somebody, method, their_rows[path], sent)
 
+    assert strangers[0] == 404
     assert strangers == await asked(somebody, method, f"{path}/{nowhere}", sent)
 
 
 @STRANGERS_ROWS
-async def test_a_strangers_row_is_not_found(
-    somebody: Person, theirs: Person, method: str, path: str, sent: dict[str, Any]
-) -> None:
-    status, _, _ = await asked(somebody, method, await row_of(theirs, path), sent)
-
-    assert status == 404
-
-
-@STRANGERS_ROWS
 async def test_a_strangers_row_stays_as_it_is(
-    somebody: Person, theirs: Person, method: str, path: str, sent: dict[str, Any]
+    somebody: Person, theirs: Person, their_rows: dict[str, str], method: str, path: str, sent: dict[str, Any]
 ) -> None:
-    row = await row_of(theirs, path)
-    before = (await theirs.get(row)).json()
+    before = (await theirs.get(their_rows[path])).json()
 
-    await asked(somebody, method, row, sent)
+    await asked(somebody, method, their_rows[path], sent)
 
-    assert (await theirs.get(row)).json() == before
+    assert (await theirs.get(their_rows[path])).json() == before
 
 
 # What is refused is not repeated
