@@ -125,6 +125,14 @@ async def test_an_expense_that_is_refused_makes_no_category(person: Person) -> N
 # Money
 
 
+async def stored(person: Person, literal: str, currency: str) -> str:
+    """Record an expense of this amount, and return the amount as it is read again."""
+    body = f'{{"amount": {literal}, "currency": "{currency}"}}'
+    expense = (await person.post("/expenses", content=body, headers=JSON)).json()
+    return str((await read(person, expense))["amount"])
+
+
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("literal", "currency", "written"),
     [
@@ -132,14 +140,11 @@ async def test_an_expense_that_is_refused_makes_no_category(person: Person) -> N
         ('"12.5"', "EUR", "12.50"),
         ('"12"', "EUR", "12.00"),
         ('"007"', "EUR", "7.00"),
-        ('"0.01"', "EUR", "0.01"),
         ('"-12.50"', "EUR", "-12.50"),
-        ('"-0.01"', "EUR", "-0.01"),
         ('"1250"', "JPY", "1250"),
         ('"-1"', "JPY", "-1"),
         ('"1.250"', "KWD", "1.250"),
         ('"1.25"', "KWD", "1.250"),
-        ('"0.001"', "KWD", "0.001"),
         ("12", "EUR", "12.00"),
         ("12.5", "EUR", "12.50"),
         ("12.50", "EUR", "12.50"),
@@ -147,24 +152,34 @@ async def test_an_expense_that_is_refused_makes_no_category(person: Person) -> N
         ("0.1", "EUR", "0.10"),
         ("1e2", "EUR", "100.00"),
         ("1.5E+1", "EUR", "15.00"),
-        ("8.43", "EUR", "8.43"),
         ("8.4299999999999997", "EUR", "8.43"),
         ("0.30000000000000000001", "EUR", "0.30"),
         ("1250.0", "JPY", "1250"),
         ("1.25", "KWD", "1.250"),
+        ("999999999999.99", "EUR", "999999999999.99"),
+    ],
+)
+async def test_an_amount_is_read_exactly(somebody: Person, literal: str, currency: str, written: str) -> None:
+    assert await stored(somebody, literal, currency) == written
+
+
+@pytest.mark.parametrize(
+    ("literal", "currency", "written"),
+    [
+        ('"0.01"', "EUR", "0.01"),
+        ('"-0.01"', "EUR", "-0.01"),
+        ('"0.001"', "KWD", "0.001"),
+        ("8.43", "EUR", "8.43"),
         ('"999999999999.99"', "EUR", "999999999999.99"),
         ('"-999999999999.99"', "EUR", "-999999999999.99"),
-        ("999999999999.99", "EUR", "999999999999.99"),
         ('"999999999999.999"', "KWD", "999999999999.999"),
         ('"999999999999"', "JPY", "999999999999"),
     ],
 )
-async def test_an_amount_is_read_exactly(somebody: Person, literal: str, currency: str, written: str) -> None:
-    body = f'{{"amount": {literal}, "currency": "{currency}"}}'
-
-    expense = (await somebody.post("/expenses", content=body, headers=JSON)).json()
-
-    assert (await read(somebody, expense))["amount"] == written
+async def test_the_smallest_and_the_largest_amounts_are_stored_exactly(
+    somebody: Person, literal: str, currency: str, written: str
+) -> None:
+    assert await stored(somebody, literal, currency) == written
 
 
 @pytest.mark.wire
@@ -233,6 +248,7 @@ async def test_another_amount_is_refused_and_never_rounded(
     assert blamed(await somebody.post("/expenses", content=body, headers=JSON)) == {"/amount": code}
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("currency", "amount"), [("EUR", "12.345"), ("USD", 12.345), ("JPY", "12.5"), ("KRW", 12.5), ("TND", "1.2345")]
 )
@@ -757,6 +773,7 @@ async def test_a_description_comes_back_in_nfc_and_trimmed(somebody: Person) -> 
     assert (await read(somebody, await spend(somebody, description=" cafe\u0301\n")))["description"] == "caf\u00e9"
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("control", ["\x00", "\x07", "\x0b", "\x1b", "\x7f", "\x85"])
 async def test_a_control_character_is_refused_in_every_text(somebody: Person, control: str) -> None:
     text = f"a{control}b"
@@ -799,6 +816,7 @@ async def test_a_description_that_held_a_carriage_return_before_is_still_read(
     assert (await read(somebody, expense))["description"] == "apples\rbread\x85"
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("escape", ["\\ud800", "\\udfff", "\\udc00\\ud800"])
 async def test_half_a_character_is_refused_in_every_text(somebody: Person, escape: str) -> None:
     body = f'{{"amount": "1", "description": "{escape}", "category": "{escape}", "external_id": "{escape}"}}'
@@ -815,6 +833,7 @@ async def test_a_day_comes_back_as_it_went_in(somebody: Person, day: str) -> Non
     assert (await read(somebody, await spend(somebody, date=day)))["date"] == day
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("day", "code"),
     [

@@ -43,6 +43,7 @@ async def endless() -> AsyncIterator[bytes]:
         yield b" " * 1_000
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "body",
     [
@@ -96,6 +97,7 @@ async def test_a_body_without_an_end_is_refused_before_it_ends(client: httpx.Asy
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("length", ["65537", "99999999999999999999", "9" * 5_000])
 async def test_a_length_that_is_too_large_is_refused_before_the_body_comes(
     client: httpx.AsyncClient, length: str
@@ -105,6 +107,7 @@ async def test_a_length_that_is_too_large_is_refused_before_the_body_comes(
     assert answer.status_code == 413
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("length", ["1", "0", "-1", "+5", "x", "", "1e9", "²", "0000000000000000019"])
 async def test_a_length_that_lies_lets_nothing_larger_in(somebody: Person, length: str) -> None:
     body = padded(b'{"amount": "12.50"}', MOST_BYTES + 1)
@@ -156,6 +159,7 @@ async def test_json_is_taken_under_each_of_its_names(somebody: Person, media_typ
     assert answer.status_code == 201
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "media_type",
     [
@@ -190,6 +194,7 @@ async def test_a_body_of_no_type_is_refused(somebody: Person) -> None:
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd", "identity", "utf-8", ""])
 async def test_a_body_in_any_encoding_is_refused(somebody: Person, encoding: str) -> None:
     headers = JSON | {"Content-Encoding": encoding}
@@ -199,6 +204,7 @@ async def test_a_body_in_any_encoding_is_refused(somebody: Person, encoding: str
     assert answer.status_code == 415
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("media_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"])
 async def test_a_sign_in_is_a_form_and_nothing_else(client: httpx.AsyncClient, media_type: str) -> None:
     form = b"username=ada&password=a+walk+along+the+sea"
@@ -265,6 +271,7 @@ async def tokens_left(person: Person, path: str, body: bytes) -> tuple[httpx.Res
     return answer, len((await person.get("/users/me/tokens")).json()["items"])
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("path", DELETED)
 @pytest.mark.parametrize(
     ("body", "wrong"),
@@ -283,6 +290,7 @@ async def test_a_deletion_that_a_body_would_narrow_is_refused(
     assert (answer.status_code, blamed(answer), left) == (422, wrong, 1)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("path", DELETED)
 @pytest.mark.parametrize("body", [b"{{{", b"id=7", b"\xff", b"x" * MOST_BYTES], ids=["JSON", "form", "UTF-8", "long"])
 async def test_a_deletion_with_what_is_no_json_is_refused(person: Person, path: str, body: bytes) -> None:
@@ -352,6 +360,7 @@ async def test_a_large_body_is_not_read_of_whoever_has_not_signed_in(client: htt
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "body",
     [
@@ -375,6 +384,7 @@ async def test_as_many_values_as_a_body_may_hold_are_looked_at(somebody: Person)
 # The query
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(("method", "path", "_described"), OPERATIONS, ids=OPERATION_NAMES)
 async def test_no_operation_takes_a_parameter_that_is_not_there(
     somebody: Person, method: str, path: str, _described: dict[str, Any]
@@ -413,6 +423,7 @@ VALID = {
 }
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(("method", "path", "name"), PARAMETERS)
 async def test_a_parameter_given_twice_is_told_to_come_once(
     somebody: Person, method: str, path: str, name: str
@@ -428,6 +439,7 @@ async def test_a_limit_is_from_1_to_200(somebody: Person, limit: str) -> None:
     assert (await somebody.get(f"/expenses?limit={limit}")).status_code == 200
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("limit", "code"),
     [
@@ -462,6 +474,7 @@ async def test_another_limit_is_refused(somebody: Person, limit: str, code: str)
     assert blamed(await somebody.get(f"/expenses?limit={limit}")) == {"limit": code}
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "truth", ["", "1", "0", "yes", "no", "on", "off", "t", "True", "TRUE", "False", "%20true", "true%00", "null"]
 )
@@ -479,6 +492,7 @@ async def test_true_and_false_are_taken(somebody: Person, truth: str) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "query",
     ["limit", "limit=", "Limit=5", "LIMIT=5", "limit%00=5", "%20limit=5", "limit[]=5", "from_=2026-11-22"],
@@ -487,6 +501,7 @@ async def test_a_parameter_is_spelt_as_it_is_named(somebody: Person, query: str)
     assert (await somebody.get(f"/expenses?{query}")).status_code == 422
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("text", ["%ff", "caf%e9", "%c0%af", "%ed%a0%80", "tea%f0%9f"])
 @pytest.mark.parametrize("name", ["q", "category", "external_id"])
 async def test_a_text_that_is_no_utf_8_is_refused_and_not_mended(somebody: Person, name: str, text: str) -> None:
@@ -530,6 +545,7 @@ HALF_A_CHARACTER = r'{"\ud800": 1, "amount": "x"}'
 CREATE_IN_A_BATCH = f'{{"operations": [{{"op": "create", "data": {HALF_A_CHARACTER}}}]}}'
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
