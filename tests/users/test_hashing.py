@@ -238,7 +238,7 @@ async def test_as_many_hashes_at_once_as_there_are_cores(monkeypatch: pytest.Mon
 # --- hashing holds nothing --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def narrow(settings: Settings) -> AsyncIterator[FastAPI]:
     """An app with a single connection to read and a single one to write, and no patience."""
     app = create_app(settings.model_copy(update={"pool_size": 1, "pool_timeout": 0.5}))
@@ -246,7 +246,7 @@ async def narrow(settings: Settings) -> AsyncIterator[FastAPI]:
         yield app
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def reader(narrow: FastAPI) -> AsyncIterator[Person]:
     """Somebody who wants to read."""
     async with signed_up(narrow) as person:
