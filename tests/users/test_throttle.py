@@ -1008,6 +1008,13 @@ async def test_many_names_at_many_addresses_at_once_break_nothing(visit: Visit, 
     assert await at_once(*(attempt(it, named) for it, named in pairs)) == {401: 64}
 
 
+async def test_rows_are_locked_in_one_order_whatever_the_names(throttle: Gate) -> None:
+    """OWASP API4 (2023): two requests that share two rows would otherwise wait for each other."""
+    counted = [await throttle.meet(f"somebody-{next(numbers)}", address()) for _ in range(8)]
+
+    assert [list(it.limits) for it in counted] == [sorted(it.limits) for it in counted]
+
+
 async def test_many_at_once_are_counted_one_by_one(visit: Visit, patient: FastAPI, name: str) -> None:
     """ASVS 5.0 6.3.1, OWASP API2 (2023)."""
     crowd = [visit(at=patient) for _ in range(4)]
