@@ -20,7 +20,7 @@ from ledger.core import Ledger
 from ledger.editing import Precondition
 from problems import NotFound
 from users.accounts import Accounts
-from users.client_address import Client, read_client
+from users.client_address import Client, build_client
 from users.sessions import Sessions
 from values.etags import ENTITY_TAGS_SCHEMA, IF_MATCH, IF_NONE_MATCH, EntityTags
 from values.fields import LARGEST_ID, Omittable
@@ -66,7 +66,7 @@ async def _finish_write(ledger: Ledger, key: str | None, fingerprint: Callable[[
         await expiry.sweep(ledger)
 
 
-async def read_precondition(
+async def build_precondition(
     if_match: Annotated[
         Omittable[EntityTags],
         Header(
@@ -79,7 +79,7 @@ async def read_precondition(
     return Precondition(if_match, if_none_match)
 
 
-async def read_bulk_precondition(
+async def build_bulk_precondition(
     if_match: Annotated[Omittable[EntityTags], Header(alias=IF_MATCH, include_in_schema=False)] = None,
     if_none_match: Annotated[Omittable[EntityTags], Header(alias=IF_NONE_MATCH, include_in_schema=False)] = None,
 ) -> Precondition:
@@ -104,7 +104,7 @@ async def get_sessions(request: StrictRequest) -> Sessions:
 
 async def get_client(request: StrictRequest) -> Client:
     """Return the client's IP address, network and User-Agent."""
-    return read_client(request.client and request.client.host, request.headers.get("user-agent"))
+    return build_client(request.client and request.client.host, request.headers.get("user-agent"))
 
 
 def _parse_row_id(value: object) -> int:
@@ -138,9 +138,9 @@ AnyCaller = Annotated[Caller, Security(BearerDependency(authenticate, "read"))]
 """The caller, with an access token of a session or a personal access token."""
 SignedInCaller = Annotated[Caller, Security(BearerDependency(authenticate))]
 """The caller, with an access token of a session; a personal access token is refused."""
-PreconditionDep = Annotated[Precondition, Depends(read_precondition)]
+PreconditionDep = Annotated[Precondition, Depends(build_precondition)]
 """If-Match and If-None-Match of a request that changes one row."""
-BulkPreconditionDep = Annotated[Precondition, Depends(read_bulk_precondition)]
+BulkPreconditionDep = Annotated[Precondition, Depends(build_bulk_precondition)]
 """The same for several rows, which have no ETag: an ETag in If-Match fails, and the document omits the header."""
 UnitOfWorkDep = Annotated[UnitOfWork, Depends(get_unit_of_work)]
 """The unit of work of the request, for operations that need no ledger."""

@@ -24,7 +24,7 @@ async def read_changes(
     start with `since=0`, your copy becomes equal to the server's data. Changes made while you read the pages come
     with the next call.
     """
-    reach = feed.read_range(ledger, query)
+    reach = feed.build_range(ledger, query)
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner))
     page = await feed.read_changes(ledger, reach, query.limit)
     if page.next_cursor:

@@ -43,7 +43,7 @@ async def list_expenses(
 
     An expense must match all filters; a `category` that you do not have matches nothing.
     """
-    page_request = pages.read_page_request(ledger, query)
+    page_request = pages.build_page_request(ledger, query)
     is_of_today = query.depends_on_today and query.cursor is None
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner, ledger.today if is_of_today else None))
     page = await crud.list_expenses(ledger, page_request)

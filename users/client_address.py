@@ -25,7 +25,7 @@ class Client:
     """The User-Agent header without unprintable characters, cut to 255."""
 
 
-def read_client(host: str | None, user_agent: str | None) -> Client:
+def build_client(host: str | None, user_agent: str | None) -> Client:
     """Build the client from the address and the User-Agent of a request."""
     address = _parse_address(host or "")
     printable = "".join(filter(str.isprintable, user_agent or "")).strip()[:USER_AGENT_LENGTH]

@@ -71,7 +71,7 @@ class PageRequest:
         return Cursor(fingerprint_query(self.query.dump_filters()), value, row_id, self.span).encode()
 
 
-def read_page_request(ledger: Ledger, query: ExpenseQuery) -> PageRequest:
+def build_page_request(ledger: Ledger, query: ExpenseQuery) -> PageRequest:
     """Return the page that is asked for; raise ValidationFailed where there is none."""
     if query.cursor is None:
         return PageRequest(query, None, query.resolve_span(ledger.today, ledger.owner.month_start_day))

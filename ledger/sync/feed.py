@@ -113,7 +113,7 @@ class FeedRange:
         return encode_parts("changes", self.since, self.revision, *_list_parts(position))
 
 
-def read_range(ledger: Ledger, query: ChangesQuery) -> FeedRange:
+def build_range(ledger: Ledger, query: ChangesQuery) -> FeedRange:
     """Return the changes that a request asks for; raise ResyncRequired if the copy is newer than the ledger."""
     reach = _parse_range(query, ledger.revision)
     if max(reach.since, reach.revision) > ledger.revision:

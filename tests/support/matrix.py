@@ -26,7 +26,7 @@ from main import create_app
 from models import PersonalToken, RefreshToken
 from tests.support.people import Person
 from tests.support.rows import filling
-from users.client_address import read_client
+from users.client_address import build_client
 from users.personal_tokens import generate_token
 from values.fields import LARGEST_ID
 
@@ -262,7 +262,7 @@ async def ledger_of(person: Person, after: int = 0) -> Ledger:
         # One change for both, so that the revision of the expense is also that of a deletion.
         expense_id = await rows.spend(after + 3, category=own, external_id=own, description=own)
         await rows.discard(after + 3, trashed_id)
-        session = await sessions.open(rows.connection, owner_id, read_client("127.0.0.1", None))
+        session = await sessions.open(rows.connection, owner_id, build_client("127.0.0.1", None))
         this = {"owner": owner_id, "hash": hash_token(session.refresh_token)}
         session_id = (await rows.connection.execute(OTHER_SESSION, this)).scalar_one()
         script = {"name": own, "scope": "write", "token_hash": hash_token(generate_token()), "created_at": now()}

@@ -18,7 +18,7 @@ import schemas
 from database import get_inserted_id, now
 from models import AttemptCounter, FamiliarNetwork, LedgerState, Session
 from schemas import UserCreate
-from users.client_address import Client, read_client
+from users.client_address import Client, build_client
 from users.sessions import _build_use_columns, _store_refresh_token
 from values.texts import make_name_key
 
@@ -110,7 +110,7 @@ async def signed_up(app: FastAPI, **overrides: object) -> AsyncIterator[Person]:
     """A signed-in user, whose rows are written directly."""
     transport = make_transport(app)
     async with Person(transport=transport, base_url="http://testserver") as person:
-        await person.open_account(app, read_client(transport.client[0], person.headers["User-Agent"]), **overrides)
+        await person.open_account(app, build_client(transport.client[0], person.headers["User-Agent"]), **overrides)
         yield person
 
 

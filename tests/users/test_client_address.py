@@ -16,7 +16,7 @@ from main import create_app
 from tests.support.people import Person
 from tests.support.servers import MAIN, Service
 from tests.support.settings import limited
-from users.client_address import UNKNOWN_NETWORK, read_client
+from users.client_address import UNKNOWN_NETWORK, build_client
 
 PASSWORD = "a walk along the sea"
 
@@ -41,7 +41,7 @@ Lines = list[tuple[str, str | bytes]]
     ],
 )
 def test_an_address_is_spelt_as_short_as_it_can_be(host: str, ip: str) -> None:
-    assert read_client(host, None).ip == ip
+    assert build_client(host, None).ip == ip
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_an_address_is_spelt_as_short_as_it_can_be(host: str, ip: str) -> None:
     [None, "", " ", "testserver", "192.0.2.1:80", "[::1]", "1.2.3", "0x7f.0.0.1", "010.0.0.1", "2130706433", "%"],
 )
 def test_what_is_no_address_is_none(host: str | None) -> None:
-    seen = read_client(host, None)
+    seen = build_client(host, None)
 
     assert (seen.ip, seen.network) == (None, UNKNOWN_NETWORK)
 
@@ -69,12 +69,12 @@ def test_what_is_no_address_is_none(host: str | None) -> None:
 )
 def test_attempts_are_counted_by_what_one_visitor_has(one: str, other: str, alike: bool) -> None:
     """ASVS 5.0 6.3.1: whoever has one IPv6 address has the 2^64 of its network."""
-    assert (read_client(one, None).network == read_client(other, None).network) == alike
+    assert (build_client(one, None).network == build_client(other, None).network) == alike
 
 
 @given(host=st.text() | st.ip_addresses().map(str))
 def test_every_host_is_an_address_that_can_be_stored_or_none(host: str) -> None:
-    seen = read_client(host, None)
+    seen = build_client(host, None)
 
     assert seen.ip is None or str(ip_address(seen.ip)) == seen.ip
     assert len(seen.ip or "") <= 45
@@ -107,12 +107,12 @@ def test_every_host_is_an_address_that_can_be_stored_or_none(host: str) -> None:
 )
 def test_what_a_client_calls_itself_is_what_can_be_seen_of_it(sent: str | None, seen: str | None) -> None:
     """ASVS 5.0 16.4.1: what is shown later holds no control characters."""
-    assert read_client("192.0.2.1", sent).user_agent == seen
+    assert build_client("192.0.2.1", sent).user_agent == seen
 
 
 @given(sent=st.text(max_size=600))
 def test_whatever_a_client_calls_itself_can_be_stored_and_shown(sent: str) -> None:
-    seen = read_client(None, sent).user_agent
+    seen = build_client(None, sent).user_agent
 
     assert seen is None or (seen.isprintable() and 1 <= len(seen) <= 255)
     assert (seen or "").encode().decode() == (seen or "")
