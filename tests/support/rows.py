@@ -1,8 +1,8 @@
 """Inserts rows of a ledger directly, where they are not what is tested: a request for each would take most of the time.
 
 async with filling(person) as rows:
-    apples = await rows.spend(1, "12.50", category="Food")        # the rows of revision 1
-    await rows.discard(2, apples)                                 # what a deletion leaves, of revision 2
+    apples = await rows.spend(1, 12_500, category="Food")    # the rows of revision 1
+    await rows.discard(2, apples)                            # what a deletion leaves, of revision 2
 """
 
 from collections.abc import AsyncIterator
