@@ -43,6 +43,8 @@ class Person(httpx.AsyncClient):
     user: dict[str, Any]
     password: str
     token: str
+    pair: dict[str, Any]
+    """The access token and the refresh token of the session that was opened last."""
 
     async def open_account(self, app: FastAPI, client: Client, **overrides: object) -> None:
         """Insert the rows that `register` and `sign_in` would, in a tenth of the time: nearly every test needs them."""
@@ -66,7 +68,7 @@ class Person(httpx.AsyncClient):
         self.app = app
         self.user = schemas.User(id=owner["owner_id"], **profile).model_dump(mode="json")
         self.password = data.password
-        self._bear(sessions._build_answer(owner["owner_id"], sid, refresh_token, expires_at).access_token)
+        self._bear(sessions._build_answer(owner["owner_id"], sid, refresh_token, expires_at).model_dump())
 
     async def register(self, **overrides: object) -> None:
         """Register with an unused name; `overrides` are other fields to send."""
@@ -81,11 +83,12 @@ class Person(httpx.AsyncClient):
         form = {"username": self.user["username"], "password": self.password}
         answer = await self.post("/users/token", data=form)
         assert answer.status_code == httpx.codes.OK, answer.text
-        self._bear(answer.json()["access_token"])
+        self._bear(answer.json())
 
-    def _bear(self, token: str) -> None:
-        self.token = token
-        self.headers["Authorization"] = f"Bearer {token}"
+    def _bear(self, pair: dict[str, Any]) -> None:
+        self.pair = pair
+        self.token = pair["access_token"]
+        self.headers["Authorization"] = f"Bearer {self.token}"
 
 
 SignUp = Callable[..., Awaitable[Person]]

@@ -7,7 +7,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from auth import AccessTokens
 from config import Settings
@@ -27,11 +27,12 @@ from database import Base, now
 from infra.signing_keys import load_signing_keys
 from main import create_app
 from models import RefreshToken, Session
+from tests.support.databases import on_mysql, on_sqlite
 from tests.support.generated import hunts
 from tests.support.matrix import bearer, said
-from tests.support.people import Person, forget_attempts, signed_up
+from tests.support.people import Person, signed_up
 from tests.support.servers import Service
-from tests.support.sessions import DAY, SECOND, Pair, coming_from, sign_in
+from tests.support.sessions import DAY, SECOND, Pair, coming_from, open_session, sign_in
 from tests.support.settings import GOOD_SECRET
 from tests.support.statements import Statements
 from users import sessions
@@ -84,6 +85,15 @@ async def keep_going(noon: time_machine.Traveller, client: httpx.AsyncClient, pa
         noon.shift(step)
         pair = await refresh(client, pair)
     return pair
+
+
+async def grow_old(person: Person, age: timedelta) -> Pair:
+    """Let a user's session have begun so long ago, as if it had been refreshed ever since, and return its tokens."""
+    grown = update(Session).where(Session.mine()).values(created_at=now() - age)
+    async with person.app.state.services.database.new_unit() as unit:
+        await (await unit.begin()).execute(grown, {"owner": person.user["id"]})
+        await unit.commit()
+    return person.pair
 
 
 async def open_sessions(app: FastAPI, owner_id: int, number: int, *, expires_in: timedelta) -> None:
@@ -176,12 +186,12 @@ async def test_signing_in_gives_two_tokens_and_says_how_long_one_is_good(somebod
     assert await is_let_in(somebody, pair["access_token"])
 
 
-async def test_a_refresh_answers_as_a_sign_in_does(somebody: Person) -> None:
-    pair = await refresh(somebody, await sign_in(somebody, somebody))
+async def test_a_refresh_answers_as_a_sign_in_does(person: Person) -> None:
+    pair = await refresh(person, person.pair)
 
     assert pair.keys() == {"access_token", "token_type", "expires_in", "refresh_token"}
     assert (pair["token_type"], pair["expires_in"]) == ("bearer", 900)
-    assert await is_let_in(somebody, pair["access_token"])
+    assert await is_let_in(person, pair["access_token"])
 
 
 async def test_a_refresh_token_is_256_bits_that_nobody_else_has(somebody: Person) -> None:
@@ -203,8 +213,9 @@ async def test_a_sign_in_makes_new_tokens_and_ends_none_of_the_old(somebody: Per
     assert await is_let_in(somebody, old["access_token"])
 
 
-async def test_no_answer_with_a_token_is_stored_on_the_way(somebody: Person) -> None:
-    answer = await show(somebody, await sign_in(somebody, somebody))
+@on_sqlite
+async def test_no_answer_with_a_token_is_stored_on_the_way(person: Person) -> None:
+    answer = await show(person, person.pair)
 
     assert answer.headers["Cache-Control"] == "no-store"
 
@@ -244,7 +255,7 @@ async def test_the_session_that_was_least_used_of_late_makes_room(
 async def test_the_oldest_session_stays_if_it_was_refreshed_of_late(
     noon: time_machine.Traveller, app: FastAPI, person: Person
 ) -> None:
-    oldest = await sign_in(person, person)
+    oldest = await open_session(person)
     await open_sessions(app, person.user["id"], 99, expires_in=DAY)
     oldest = await keep_going(noon, person, oldest, SECOND)
     await person.sign_in()
@@ -340,7 +351,7 @@ ENDS = ON_PURPOSE | {"token reused": show_an_old_token}
 async def test_the_hash_of_each_token_is_kept_until_the_session_ends_and_no_longer(
     person: Person, outside: Connection, end: End
 ) -> None:
-    first = await sign_in(person, person)
+    first = await open_session(person)
     second = await refresh(person, first)
     third = await refresh(person, second)
     tokens = [pair["refresh_token"] for pair in (first, second, third)]
@@ -353,7 +364,7 @@ async def test_the_hash_of_each_token_is_kept_until_the_session_ends_and_no_long
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 async def test_an_ended_session_lets_nobody_in_at_once(person: Person, end: End) -> None:
     """ASVS 5.0 7.4.1: an ended session is of no further use, though its access token has minutes to go."""
-    pair = await sign_in(person, person)
+    pair = await open_session(person)
     assert (await me(person, pair)).status_code == 200
     await end(person, pair)
 
@@ -366,47 +377,47 @@ async def test_an_ended_session_lets_nobody_in_at_once(person: Person, end: End)
 # --- one step at a time -----------------------------------------------------------------------------------------------
 
 
-async def test_a_lost_answer_comes_again(somebody: Person) -> None:
-    first = await sign_in(somebody, somebody)
-    second = await refresh(somebody, first)
-    again = await refresh(somebody, first)
+async def test_a_lost_answer_comes_again(person: Person) -> None:
+    first = person.pair
+    second = await refresh(person, first)
+    again = await refresh(person, first)
 
     assert again["refresh_token"] == second["refresh_token"]
-    assert await is_let_in(somebody, again["access_token"])
+    assert await is_let_in(person, again["access_token"])
 
 
-async def test_what_came_again_goes_on(somebody: Person) -> None:
-    first = await sign_in(somebody, somebody)
-    await refresh(somebody, first)
-    third = await refresh(somebody, await refresh(somebody, first))
+async def test_what_came_again_goes_on(person: Person) -> None:
+    first = person.pair
+    await refresh(person, first)
+    third = await refresh(person, await refresh(person, first))
 
-    assert await is_let_in(somebody, (await refresh(somebody, third))["access_token"])
+    assert await is_let_in(person, (await refresh(person, third))["access_token"])
 
 
-async def test_a_lost_answer_comes_again_from_another_worker(
-    somebody: Person, another_worker: httpx.AsyncClient
-) -> None:
-    first = await sign_in(somebody, somebody)
-    second = await refresh(somebody, first)
+async def test_a_lost_answer_comes_again_from_another_worker(person: Person, another_worker: httpx.AsyncClient) -> None:
+    first = person.pair
+    second = await refresh(person, first)
     again = await refresh(another_worker, first)
 
     assert again["refresh_token"] == second["refresh_token"]
 
 
+@on_sqlite
 async def test_a_lost_answer_comes_again_though_the_key_was_replaced(
-    somebody: Person, settings: Settings, start_another: StartAnother
+    person: Person, settings: Settings, start_another: StartAnother
 ) -> None:
-    first = await sign_in(somebody, somebody)
-    second = await refresh(somebody, first)
+    first = person.pair
+    second = await refresh(person, first)
     renewed = await start_another(secret_key=SecretStr(GOOD_SECRET), secret_key_previous=settings.secret_key)
 
     assert (await refresh(renewed, first))["refresh_token"] == second["refresh_token"]
 
 
+@on_sqlite
 async def test_a_session_goes_on_though_the_key_was_replaced(
-    somebody: Person, settings: Settings, start_another: StartAnother
+    person: Person, settings: Settings, start_another: StartAnother
 ) -> None:
-    second = await refresh(somebody, await sign_in(somebody, somebody))
+    second = await refresh(person, person.pair)
     renewed = await start_another(secret_key=SecretStr(GOOD_SECRET), secret_key_previous=settings.secret_key)
     third = await refresh(renewed, second)
 
@@ -414,18 +425,20 @@ async def test_a_session_goes_on_though_the_key_was_replaced(
     assert (await me(renewed, await refresh(renewed, third))).status_code == 200
 
 
-async def test_a_lost_answer_is_lost_once_its_key_is_gone(somebody: Person, start_another: StartAnother) -> None:
-    first = await sign_in(somebody, somebody)
-    await refresh(somebody, first)
+@on_sqlite
+async def test_a_lost_answer_is_lost_once_its_key_is_gone(person: Person, start_another: StartAnother) -> None:
+    first = person.pair
+    await refresh(person, first)
 
     assert said(await show(await start_another(secret_key=SecretStr(GOOD_SECRET)), first)) == INVALID
 
 
+@on_sqlite
 async def test_a_session_whose_answer_was_lost_with_its_key_has_not_ended(
-    somebody: Person, start_another: StartAnother
+    person: Person, start_another: StartAnother
 ) -> None:
-    first = await sign_in(somebody, somebody)
-    second = await refresh(somebody, first)
+    first = person.pair
+    second = await refresh(person, first)
     another = await start_another(secret_key=SecretStr(GOOD_SECRET))
     await show(another, first)
 
@@ -435,23 +448,23 @@ async def test_a_session_whose_answer_was_lost_with_its_key_has_not_ended(
 # --- a token that was stolen ------------------------------------------------------------------------------------------
 
 
-async def test_an_old_token_ends_its_session(somebody: Person) -> None:
+async def test_an_old_token_ends_its_session(person: Person) -> None:
     """RFC 9700 4.14.2: the reuse of a refresh token ends the whole family, whoever of the two it was."""
-    first = await sign_in(somebody, somebody)
-    second = await refresh(somebody, first)
-    third = await refresh(somebody, second)
+    first = person.pair
+    second = await refresh(person, first)
+    third = await refresh(person, second)
 
-    answer = await show(somebody, first)
+    answer = await show(person, first)
     assert said(answer) == REUSED
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-    assert [said(await show(somebody, pair)) for pair in (first, second, third)] == [INVALID] * 3
-    assert [said(await me(somebody, pair)) for pair in (first, second, third)] == [INVALID] * 3
+    assert [said(await show(person, pair)) for pair in (first, second, third)] == [INVALID] * 3
+    assert [said(await me(person, pair)) for pair in (first, second, third)] == [INVALID] * 3
 
 
 async def test_an_old_token_ends_its_session_although_it_is_refused(person: Person, outside: Connection) -> None:
     """RFC 9700 4.14.2: the refusal does not undo the end."""
     before = rows_of(outside, person)
-    await show_an_old_token(person, await sign_in(person, person))
+    await show_an_old_token(person, await open_session(person))
 
     assert rows_of(outside, person) == before
 
@@ -461,7 +474,7 @@ async def test_an_old_token_ends_its_session_whatever_key_the_request_bears(
 ) -> None:
     """RFC 9700 4.14.2: no answer is remembered for an Idempotency-Key."""
     before, key = rows_of(outside, person), {"Idempotency-Key": "once"}
-    first = await sign_in(person, person)
+    first = await open_session(person)
     second = await refresh(person, first, **key)
     await refresh(person, second, **key)
     answers = [await show(person, first, **key), await show(person, first, **key)]
@@ -472,8 +485,8 @@ async def test_an_old_token_ends_its_session_whatever_key_the_request_bears(
 
 
 async def test_an_old_token_ends_no_other_session(person: Person, stranger: Person) -> None:
-    other = await sign_in(person, person)
-    await show_an_old_token(person, await sign_in(person, person))
+    other = await open_session(person)
+    await show_an_old_token(person, await open_session(person))
 
     assert (await me(person, await refresh(person, other))).status_code == 200
     assert await is_let_in(person, person.token)
@@ -499,7 +512,7 @@ class Rule:
 
 async def walk(person: Person, steps: Sequence[int]) -> tuple[list[tuple[int, str | int]], list[tuple[int, str | int]]]:
     """Show the token that is so many steps back, again and again: what was answered, and what must be."""
-    rule, tokens = Rule(), [(await sign_in(person, person))["refresh_token"]]
+    rule, tokens = Rule(), [person.pair["refresh_token"]]
     answered, expected = [], []
     for back in steps:
         number = max(rule.newest - back, 0)
@@ -526,7 +539,7 @@ async def test_whichever_token_is_shown_the_rule_holds(app: FastAPI, steps: list
 
 
 async def test_of_twenty_refreshes_at_once_each_gets_the_one_successor(person: Person, outside: Connection) -> None:
-    pair = await sign_in(person, person)
+    pair = person.pair
     before = rows_of(outside, person)
     answers = await asyncio.gather(*(show(person, pair) for _ in range(20)))
 
@@ -538,7 +551,7 @@ async def test_of_twenty_refreshes_at_once_each_gets_the_one_successor(person: P
 async def test_of_twenty_refreshes_at_once_by_two_workers_each_gets_the_one_successor(
     person: Person, another_worker: httpx.AsyncClient, outside: Connection
 ) -> None:
-    workers, pair = [person, another_worker], await sign_in(person, person)
+    workers, pair = [person, another_worker], person.pair
     before = rows_of(outside, person)
     answers = await asyncio.gather(*(show(worker, pair) for worker in workers * 10))
 
@@ -552,7 +565,7 @@ async def test_a_session_that_ends_amid_its_refreshes_has_ended(
     person: Person, another_worker: httpx.AsyncClient, outside: Connection, end: End
 ) -> None:
     """ASVS 5.0 7.4.1: whichever comes first, nothing is left that could be refreshed."""
-    workers, pair = [person, another_worker], await sign_in(person, person)
+    workers, pair = [person, another_worker], await open_session(person)
     refreshes = [show(worker, pair) for worker in workers * 4]
     ended, *answers = await asyncio.gather(end(person, pair), *refreshes)
 
@@ -569,7 +582,7 @@ async def test_an_account_deleted_amid_its_refreshes_and_sign_ins_leaves_no_row(
     person: Person, outside: Connection
 ) -> None:
     """ASVS 5.0 7.4.2: with the account, every session of it ends."""
-    pair = await sign_in(person, person)
+    pair = await open_session(person)
     form = {"username": person.user["username"], "password": person.password}
     deleted, *answers = await asyncio.gather(
         delete_account(person, pair),
@@ -582,11 +595,11 @@ async def test_an_account_deleted_amid_its_refreshes_and_sign_ins_leaves_no_row(
     assert rows_of(outside, person) == (0, 0)
 
 
-async def test_an_old_token_shown_many_times_at_once_is_found_out_once(somebody: Person) -> None:
+async def test_an_old_token_shown_many_times_at_once_is_found_out_once(person: Person) -> None:
     """RFC 9700 4.14.2."""
-    first = await sign_in(somebody, somebody)
-    await refresh(somebody, await refresh(somebody, first))
-    answers = await asyncio.gather(*(show(somebody, first) for _ in range(8)))
+    first = person.pair
+    await refresh(person, await refresh(person, first))
+    answers = await asyncio.gather(*(show(person, first) for _ in range(8)))
 
     assert Counter(said(answer) for answer in answers) == {REUSED: 1, INVALID: 7}
 
@@ -594,7 +607,11 @@ async def test_an_old_token_shown_many_times_at_once_is_found_out_once(somebody:
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("changed", "idle"), [({}, 30), ({"session_idle_days": 2}, 2)])
+@pytest.mark.parametrize(
+    ("database_url", "changed", "idle"),
+    [("mysql", {}, 30), ("sqlite", {"session_idle_days": 2}, 2)],
+    indirect=["database_url"],
+)
 async def test_a_session_that_rests_for_thirty_days_has_ended(
     noon: time_machine.Traveller, person: Person, start_another: StartAnother, changed: Mapping[str, int], idle: int
 ) -> None:
@@ -611,12 +628,13 @@ async def test_a_session_that_rests_for_thirty_days_has_ended(
 
 
 @pytest.mark.parametrize(
-    ("changed", "steps"),
+    ("database_url", "changed", "steps"),
     [
-        ({}, [29 * DAY] * 6 + [6 * DAY]),
-        ({"session_idle_days": 2, "session_days": 5}, [DAY] * 5),
-        ({"session_days": 3}, [DAY] * 3),
+        ("mysql", {}, [29 * DAY] * 6 + [6 * DAY]),
+        ("sqlite", {"session_idle_days": 2, "session_days": 5}, [DAY] * 5),
+        ("sqlite", {"session_days": 3}, [DAY] * 3),
     ],
+    indirect=["database_url"],
 )
 async def test_a_session_ends_after_180_days_however_often_it_was_refreshed(
     noon: time_machine.Traveller,
@@ -634,6 +652,7 @@ async def test_a_session_ends_after_180_days_however_often_it_was_refreshed(
     assert not (await show(client, pair)).is_success
 
 
+@on_sqlite
 async def test_a_session_shorter_than_its_rest_ends_as_a_session(
     noon: time_machine.Traveller, person: Person, start_another: StartAnother
 ) -> None:
@@ -645,17 +664,19 @@ async def test_a_session_shorter_than_its_rest_ends_as_a_session(
     assert said(await show(client, pair)) == INVALID
 
 
+@on_sqlite
 async def test_a_session_that_is_over_says_so_and_is_no_theft(noon: time_machine.Traveller, person: Person) -> None:
-    first = await sign_in(person, person)
+    first = person.pair
     await refresh(person, await refresh(person, first))
     noon.shift(30 * DAY)
 
     assert said(await show(person, first)) == INVALID
 
 
+@on_sqlite
 async def test_a_lost_answer_that_comes_again_gives_no_more_time(noon: time_machine.Traveller, person: Person) -> None:
     """ASVS 5.0 7.3.1: whoever shows the same token again and again does not prolong the session."""
-    first = await sign_in(person, person)
+    first = person.pair
     await refresh(person, first)
     noon.shift(20 * DAY)
     second = await refresh(person, first)
@@ -664,11 +685,12 @@ async def test_a_lost_answer_that_comes_again_gives_no_more_time(noon: time_mach
     assert said(await show(person, second)) == INVALID
 
 
+@on_sqlite
 async def test_the_last_access_token_says_that_it_lives_no_longer_than_the_session(
     noon: time_machine.Traveller, person: Person, settings: Settings
 ) -> None:
     """ASVS 5.0 7.3.2."""
-    pair = await keep_going(noon, person, await sign_in(person, person), *[29 * DAY] * 6)
+    pair = await keep_going(noon, person, await grow_old(person, 145 * DAY), 29 * DAY)
     noon.shift(6 * DAY - timedelta(minutes=10))
     last = await refresh(person, pair)
     claims = AccessTokens(load_signing_keys(settings), settings.access_token_minutes).read(last["access_token"])
@@ -677,20 +699,22 @@ async def test_the_last_access_token_says_that_it_lives_no_longer_than_the_sessi
     assert claims.expires - claims.issued == 600
 
 
+@on_sqlite
 async def test_an_answer_that_comes_again_lives_no_longer_than_the_session_either(
     noon: time_machine.Traveller, person: Person
 ) -> None:
     """ASVS 5.0 7.3.1."""
-    first = await sign_in(person, person)
+    first = person.pair
     await refresh(person, first)
     noon.shift(30 * DAY - timedelta(minutes=10))
 
     assert (await refresh(person, first))["expires_in"] == 600
 
 
+@on_sqlite
 async def test_the_last_access_token_ends_with_the_session(noon: time_machine.Traveller, person: Person) -> None:
     """ASVS 5.0 7.3.2, and RFC 7519 4.1.4: a token is refused on its `exp`, not only after it."""
-    pair = await keep_going(noon, person, await sign_in(person, person), *[29 * DAY] * 6)
+    pair = await keep_going(noon, person, await grow_old(person, 145 * DAY), 29 * DAY)
     noon.shift(6 * DAY - timedelta(minutes=10))
     last = await refresh(person, pair)
     noon.shift(timedelta(minutes=10) - SECOND)
@@ -731,9 +755,9 @@ async def test_the_list_says_where_one_is_signed_in(noon: time_machine.Traveller
 async def test_the_newest_session_comes_first_whichever_was_used_last(
     noon: time_machine.Traveller, person: Person
 ) -> None:
-    first = await sign_in(person, person)
+    first = await open_session(person)
     noon.shift(1)
-    second = await sign_in(person, person)
+    second = await open_session(person)
     await keep_going(noon, person, first, SECOND)
     ids = [it["id"] for it in await listed(person, second)]
 
@@ -742,7 +766,7 @@ async def test_the_newest_session_comes_first_whichever_was_used_last(
 
 
 async def test_just_the_session_that_asks_is_current(person: Person) -> None:
-    pairs = [await sign_in(person, person) for _ in range(3)]
+    pairs = [await open_session(person) for _ in range(3)]
     current = [[it["current"] for it in await listed(person, pair)] for pair in pairs]
 
     assert current == [
@@ -752,11 +776,11 @@ async def test_just_the_session_that_asks_is_current(person: Person) -> None:
     ]
 
 
-async def test_a_session_is_the_same_after_a_refresh(somebody: Person) -> None:
-    first = await sign_in(somebody, somebody)
-    before = await session_of(somebody, first)
+async def test_a_session_is_the_same_after_a_refresh(person: Person) -> None:
+    first = person.pair
+    before = await session_of(person, first)
 
-    assert (await session_of(somebody, await refresh(somebody, first)))["id"] == before["id"]
+    assert (await session_of(person, await refresh(person, first)))["id"] == before["id"]
 
 
 async def test_a_refresh_from_elsewhere_says_where_from(app: FastAPI, somebody: Person) -> None:
@@ -787,7 +811,7 @@ async def test_a_client_may_keep_to_itself_what_it_is(app: FastAPI, somebody: Pe
 async def test_when_a_session_was_last_used_is_when_it_was_refreshed_last(
     noon: time_machine.Traveller, person: Person
 ) -> None:
-    pair = await keep_going(noon, person, await sign_in(person, person), timedelta(hours=1))
+    pair = await keep_going(noon, person, person.pair, timedelta(hours=1))
     noon.shift(60)
     await person.get("/expenses", headers=bearer(pair["access_token"]))
     seen = await session_of(person, pair)
@@ -799,7 +823,7 @@ async def test_when_a_session_was_last_used_is_when_it_was_refreshed_last(
 async def test_a_session_that_is_over_is_not_listed(
     noon: time_machine.Traveller, person: Person, left: timedelta, number: int
 ) -> None:
-    pair = await sign_in(person, person)
+    pair = await open_session(person)
     noon.shift(15 * DAY)
     pair = await refresh(person, pair)
     noon.shift(15 * DAY - left)
@@ -808,15 +832,15 @@ async def test_a_session_that_is_over_is_not_listed(
 
 
 async def test_a_strangers_sessions_are_not_listed(person: Person, stranger: Person) -> None:
-    theirs = {it["id"] for it in await listed(stranger, await sign_in(stranger, stranger))}
-    mine = {it["id"] for it in await listed(person, await sign_in(person, person))}
+    theirs = {it["id"] for it in await listed(stranger, await open_session(stranger))}
+    mine = {it["id"] for it in await listed(person, await open_session(person))}
 
     assert len(mine) == len(theirs) == 2
     assert mine.isdisjoint(theirs)
 
 
 async def test_the_list_tells_no_secret(person: Person) -> None:
-    pair = await sign_in(person, person)
+    pair = await open_session(person)
     answer = await person.get("/users/me/sessions", headers=bearer(pair["access_token"]))
 
     assert answer.headers["Cache-Control"] == "no-store"
@@ -828,7 +852,7 @@ async def test_the_list_tells_no_secret(person: Person) -> None:
 
 async def test_one_session_is_ended_and_no_other(person: Person) -> None:
     """ASVS 5.0 7.5.2: users end any of their sessions."""
-    pair, other = await sign_in(person, person), await sign_in(person, person)
+    pair, other = await open_session(person), await open_session(person)
     session = await session_of(person, pair)
     answer = await person.delete(f"/users/me/sessions/{session['id']}")
 
@@ -838,21 +862,21 @@ async def test_one_session_is_ended_and_no_other(person: Person) -> None:
     assert await is_let_in(person, person.token)
 
 
-async def test_an_ended_session_is_not_there_to_be_ended(somebody: Person) -> None:
-    session = await session_of(somebody, await sign_in(somebody, somebody))
-    answers = [await somebody.delete(f"/users/me/sessions/{session['id']}") for _ in range(2)]
+async def test_an_ended_session_is_not_there_to_be_ended(person: Person) -> None:
+    session = await session_of(person, await open_session(person))
+    answers = [await person.delete(f"/users/me/sessions/{session['id']}") for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [204, 404]
 
 
-async def test_a_session_may_end_itself(somebody: Person) -> None:
+async def test_a_session_may_end_itself(person: Person) -> None:
     """ASVS 5.0 7.4.1."""
-    pair = await sign_in(somebody, somebody)
-    session, own = await session_of(somebody, pair), bearer(pair["access_token"])
-    answer = await somebody.delete(f"/users/me/sessions/{session['id']}", headers=own)
+    pair = person.pair
+    session, own = await session_of(person, pair), bearer(pair["access_token"])
+    answer = await person.delete(f"/users/me/sessions/{session['id']}", headers=own)
 
     assert answer.status_code == 204
-    assert said(await me(somebody, pair)) == INVALID
+    assert said(await me(person, pair)) == INVALID
 
 
 async def test_what_is_no_session_is_not_there(somebody: Person) -> None:
@@ -861,7 +885,7 @@ async def test_what_is_no_session_is_not_there(somebody: Person) -> None:
 
 async def test_a_strangers_session_is_not_there(person: Person, stranger: Person) -> None:
     """ASVS 5.0 7.5.2: just one's own."""
-    theirs = await sign_in(stranger, stranger)
+    theirs = await open_session(stranger)
     session = await session_of(stranger, theirs)
     answer = await person.delete(f"/users/me/sessions/{session['id']}")
     nobodys = await person.delete("/users/me/sessions/9223372036854775807")
@@ -873,8 +897,8 @@ async def test_a_strangers_session_is_not_there(person: Person, stranger: Person
 
 async def test_all_other_sessions_end_and_this_one_lives(person: Person, stranger: Person) -> None:
     """ASVS 5.0 7.4.3 and 7.5.2."""
-    others = [await sign_in(person, person) for _ in range(3)]
-    pair = await sign_in(person, person)
+    others = [await open_session(person) for _ in range(3)]
+    pair = await open_session(person)
     answer = await person.delete("/users/me/sessions", headers=bearer(pair["access_token"]))
 
     assert (answer.status_code, answer.content) == (204, b"")
@@ -886,7 +910,7 @@ async def test_all_other_sessions_end_and_this_one_lives(person: Person, strange
 
 async def test_a_new_password_leaves_the_session_that_changed_it_going(person: Person) -> None:
     """ASVS 5.0 7.4.3: the others end, so that whoever knew the old one is out."""
-    pair, other = await sign_in(person, person), await sign_in(person, person)
+    pair, other = await open_session(person), await open_session(person)
     words = {"current_password": person.password, "new_password": "another walk along the sea"}
     await person.put("/users/me/password", json=words, headers=bearer(pair["access_token"]))
 
@@ -907,17 +931,17 @@ async def test_signing_out_needs_no_bearer(client: httpx.AsyncClient, somebody: 
 
 
 @pytest.mark.parametrize("authorization", ["Bearer long.ago.expired", "Basic Og==", "Bearer", ""])
-async def test_no_bearer_whatever_stands_in_the_way_of_signing_out(somebody: Person, authorization: str) -> None:
-    pair = await sign_in(somebody, somebody)
+async def test_no_bearer_whatever_stands_in_the_way_of_signing_out(person: Person, authorization: str) -> None:
+    pair = person.pair
     header = {"Authorization": authorization}
-    answer = await somebody.post("/users/logout", json={"refresh_token": pair["refresh_token"]}, headers=header)
+    answer = await person.post("/users/logout", json={"refresh_token": pair["refresh_token"]}, headers=header)
 
     assert answer.status_code == 204
-    assert said(await me(somebody, pair)) == INVALID
+    assert said(await me(person, pair)) == INVALID
 
 
 async def test_signing_out_ends_the_tokens_session_and_not_the_bearers(person: Person, stranger: Person) -> None:
-    pair = await sign_in(person, person)
+    pair = await open_session(person)
     await stranger.post("/users/logout", json={"refresh_token": pair["refresh_token"]})
 
     assert said(await me(person, pair)) == INVALID
@@ -925,31 +949,30 @@ async def test_signing_out_ends_the_tokens_session_and_not_the_bearers(person: P
     assert await is_let_in(person, person.token)
 
 
-async def test_any_token_of_a_session_signs_out(somebody: Person) -> None:
-    first = await sign_in(somebody, somebody)
-    third = await refresh(somebody, await refresh(somebody, first))
+async def test_any_token_of_a_session_signs_out(person: Person) -> None:
+    first = person.pair
+    third = await refresh(person, await refresh(person, first))
 
-    assert (await log_out(somebody, first)).status_code == 204
-    assert said(await me(somebody, third)) == INVALID
-    assert said(await show(somebody, third)) == INVALID
+    assert (await log_out(person, first)).status_code == 204
+    assert said(await me(person, third)) == INVALID
+    assert said(await show(person, third)) == INVALID
 
 
-async def test_signing_out_twice_is_no_error(somebody: Person) -> None:
+async def test_signing_out_twice_is_no_error(person: Person) -> None:
     """RFC 7009 2.2: an invalid token is no error, for what was asked is so already."""
-    pair = await sign_in(somebody, somebody)
+    pair = person.pair
 
-    assert [(await log_out(somebody, pair)).status_code for _ in range(2)] == [204, 204]
+    assert [(await log_out(person, pair)).status_code for _ in range(2)] == [204, 204]
 
 
 @pytest.mark.wire
 @pytest.mark.parametrize("token", ["", "x", "A" * 43, "A" * 42 + "=", "A" * 43 + "\n", "🌊" * 43, "\x00", "A" * 1024])
 async def test_a_token_of_no_session_ends_nothing(somebody: Person, token: str) -> None:
     """RFC 7009 2.2."""
-    pair = await sign_in(somebody, somebody)
     answer = await log_out(somebody, {"refresh_token": token})
 
     assert (answer.status_code, answer.content) == (204, b"")
-    assert (await me(somebody, pair)).status_code == 200
+    assert await is_let_in(somebody, somebody.token)
 
 
 # --- one kind of token is no other ------------------------------------------------------------------------------------
@@ -963,9 +986,7 @@ async def make_personal_token(person: Person) -> str:
 
 
 async def test_an_access_token_gives_no_session_more_time(somebody: Person) -> None:
-    pair = await sign_in(somebody, somebody)
-
-    assert said(await show(somebody, {"refresh_token": pair["access_token"]})) == INVALID
+    assert said(await show(somebody, {"refresh_token": somebody.token})) == INVALID
 
 
 async def test_a_personal_token_gives_no_session_more_time(somebody: Person) -> None:
@@ -983,7 +1004,7 @@ async def test_neither_an_access_token_nor_a_personal_one_signs_out(person: Pers
 
 async def test_a_personal_token_outlives_every_session(person: Person) -> None:
     personal = await make_personal_token(person)
-    await log_out(person, await sign_in(person, person))
+    await log_out(person, await open_session(person))
     await end_the_others(person, {})
 
     assert await is_let_in(person, personal)
@@ -1073,10 +1094,9 @@ COSTS: dict[str, tuple[Do, int, int]] = {
 
 @pytest.mark.parametrize(("do", "asked", "commits"), COSTS.values(), ids=COSTS)
 async def test_a_session_asks_the_database_no_more_than_it_must(
-    app: FastAPI, person: Person, statements: Statements, do: Do, asked: int, commits: int
+    person: Person, statements: Statements, do: Do, asked: int, commits: int
 ) -> None:
-    await forget_attempts(app)
-    first = await sign_in(person, person)
+    first = await open_session(person)
     second = await refresh(person, first)
     with statements() as sent:
         await do(person, first, second)
@@ -1085,7 +1105,7 @@ async def test_a_session_asks_the_database_no_more_than_it_must(
 
 
 async def test_ending_a_session_asks_the_database_no_more_than_it_must(person: Person, statements: Statements) -> None:
-    session = await session_of(person, await sign_in(person, person))
+    session = await session_of(person, await open_session(person))
     with statements() as sent:
         await person.delete(f"/users/me/sessions/{session['id']}")
 
@@ -1095,31 +1115,26 @@ async def test_ending_a_session_asks_the_database_no_more_than_it_must(person: P
 # --- real processes ---------------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def signed_up_at(service: Service) -> AsyncIterator[Person]:
-    async with Person(base_url=service.url, timeout=20, trust_env=False) as person:
-        await person.register()
-        await person.sign_in()
-        yield person
-
-
-async def test_two_services_on_one_database_agree_on_a_session(database_url: str) -> None:
+@on_mysql
+async def test_two_processes_on_one_database_agree_on_a_session(
+    person: Person, settings: Settings, database_url: str
+) -> None:
     """ASVS 5.0 7.4.1, RFC 9700 4.14.2: one successor, and one end."""
-    environment = {"DATABASE_URL": database_url, "SECRET_KEY": GOOD_SECRET}
-    with Service(environment) as one, Service(environment) as other:
-        async with signed_up_at(one) as here, Person(base_url=other.url, timeout=20, trust_env=False) as there:
-            first = await sign_in(here, here)
-            answers = await asyncio.gather(*(show(client, first) for client in [here, there] * 10))
+    assert settings.secret_key
+    environment = {"DATABASE_URL": database_url, "SECRET_KEY": settings.secret_key.get_secret_value()}
+    with Service(environment) as other:
+        async with httpx.AsyncClient(base_url=other.url, timeout=20, trust_env=False) as there:
+            answers = await asyncio.gather(*(show(client, person.pair) for client in [person, there] * 10))
             assert Counter(answer.status_code for answer in answers) == {200: 20}
             (second,) = {answer.json()["refresh_token"] for answer in answers}
             access = {answer.json()["access_token"] for answer in answers}
-            assert [await is_let_in(client, it) for it in access for client in (here, there)] == [True] * 2 * len(
-                access
-            )
-            await log_out(here, {"refresh_token": second})
-            assert not [it for it in access for client in (here, there) if await is_let_in(client, it)]
+            asked = [(client, token) for token in access for client in (person, there)]
+            assert [await is_let_in(*it) for it in asked] == [True] * len(asked)
+            await log_out(person, {"refresh_token": second})
+            assert [await is_let_in(*it) for it in asked] == [False] * len(asked)
 
 
+@on_sqlite
 async def test_a_session_has_no_more_steps_than_a_client_can_need(
     person: Person, start_another: StartAnother, monkeypatch: pytest.MonkeyPatch
 ) -> None:
