@@ -11,7 +11,7 @@ from api.docs_pages import ASSETS_PATH, DOCUMENT_PATH
 from config import SAMPLE_SECRETS, Settings, list_unknown_settings, load_settings
 from infra.signing_keys import load_signing_keys
 from tests.support import forks
-from tests.support.matrix import DOCUMENT
+from tests.support.document import DOCUMENT
 from tests.support.servers import MAIN, inherited
 from tests.support.settings import GOOD_SECRET
 

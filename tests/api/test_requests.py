@@ -11,10 +11,10 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message
 
-import main
 from api import requests
 from api.requests import StrictRequest
 from tests.support.asgi import exchange
+from tests.support.document import DOCUMENT
 from tests.support.expenses import spend
 from tests.support.generated import in_pieces, padded
 from tests.support.people import Person, SignUp
@@ -25,7 +25,7 @@ WITHOUT_STRICT_QUERIES = {"/", "/health", "/ready"}
 
 OPERATIONS = [
     (method.upper(), re.sub(r"{\w+}", "1", path), described)
-    for path, methods in main.app.openapi()["paths"].items()
+    for path, methods in DOCUMENT["paths"].items()
     for method, described in methods.items()
     if path not in WITHOUT_STRICT_QUERIES
 ]

@@ -2,11 +2,10 @@
 
 from typing import Any, Final
 
-from config import Settings
-from main import create_app
+import main
 
 Node = dict[str, Any]
-DOCUMENT: Final = create_app(Settings(_env_file=None)).openapi()
+DOCUMENT: Final = main.app.openapi()
 SCHEMAS: Final[Node] = DOCUMENT["components"]["schemas"]
 OPERATIONS: Final[dict[str, Node]] = {
     operation["operationId"]: operation | {"method": method.upper(), "path": path}

@@ -20,22 +20,19 @@ import httpx
 from sqlalchemy import Connection, Table, bindparam, insert, select
 
 from auth import hash_token
-from config import Settings
 from database import Base, get_inserted_id, now
-from main import create_app
 from models import PersonalToken, RefreshToken
+from tests.support.document import DOCUMENT, Node
 from tests.support.people import Person
 from tests.support.rows import filling
 from users.client_address import build_client
 from users.personal_tokens import generate_token
 from values.fields import LARGEST_ID
 
-Node = dict[str, Any]
 Path = tuple[str | int, ...]
 Operation = tuple[str, str]
 
 METHODS: Final = ("GET", "PUT", "POST", "PATCH", "DELETE")
-DOCUMENT: Final[Node] = create_app(Settings(database_url="sqlite:///never-opened.db", _env_file=None)).openapi()
 OPERATIONS: Final[dict[Operation, Node]] = {
     (method.upper(), path): operation
     for path, operations in DOCUMENT["paths"].items()
