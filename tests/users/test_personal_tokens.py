@@ -21,13 +21,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, bindparam, event, func, insert, select, text
 
+from auth import hash_token
 from config import Settings
-from database import Base, now
+from database import now
 from infra import engines
 from infra.faults import CommitLost
 from main import create_app
 from models import PersonalToken
 from tests.support.commits import Commits
+from tests.support.databases import on_mysql, on_sqlite
 from tests.support.expenses import spend
 from tests.support.generated import hunts
 from tests.support.matrix import bearer, dump, said
@@ -42,8 +44,6 @@ TOKENS = "/users/me/tokens"
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 NOTE = "UPDATE personal_tokens SET last_used_at"
 AT_NOON = "2026-11-22T12:00:00Z"
-
-on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 
 Made = dict[str, Any]
 
@@ -83,6 +83,16 @@ async def keep_tokens(
         await unit.commit()
 
 
+async def insert_token(person: Person, scope: str) -> str:
+    """Give a person a token without a request, for tests of its use, and return it."""
+    token = personal_tokens.generate_token()
+    row = {"owner_id": person.user["id"], "name": "nightly import", "scope": scope, "created_at": now()}
+    async with person.app.state.services.database.new_unit() as unit:
+        await (await unit.begin()).execute(insert(PersonalToken), row | {"token_hash": hash_token(token)})
+        await unit.commit()
+    return token
+
+
 async def tokens_of(app: FastAPI, person: Person) -> int:
     """Return how many tokens are kept of a person, expired ones too."""
     count = select(func.count(PersonalToken.id)).where(PersonalToken.owner_id == bindparam("owner"))
@@ -119,13 +129,13 @@ def number_of(token: str) -> int:
 @pytest.fixture
 async def to_read(person: Person) -> str:
     """A token of the person's that may read."""
-    return str((await make(person, scope="read"))["token"])
+    return await insert_token(person, "read")
 
 
 @pytest.fixture
 async def to_write(person: Person) -> str:
     """A token of the person's that may read and write."""
-    return str((await make(person, scope="write"))["token"])
+    return await insert_token(person, "write")
 
 
 @pytest.fixture
@@ -271,6 +281,7 @@ async def test_a_whole_token_that_nobody_has_made_is_refused_after_one_question(
     assert len(sent) == 1
 
 
+@pytest.mark.wire
 async def test_a_refused_token_says_so_as_rfc_6750_has_it(client: httpx.AsyncClient) -> None:
     # RFC 6750, section 3.1.
     answer = await use(client, unknown_token())
@@ -278,6 +289,7 @@ async def test_a_refused_token_says_so_as_rfc_6750_has_it(client: httpx.AsyncCli
     assert "POST /users/me/tokens" in answer.json()["detail"]
 
 
+@pytest.mark.wire
 async def test_a_refused_token_is_not_said_again(client: httpx.AsyncClient) -> None:
     token = unknown_token()
     answer = await use(client, token)
@@ -325,7 +337,7 @@ async def test_a_list_says_all_but_the_secret(person: Person) -> None:
 async def test_only_the_hash_of_a_token_is_stored(person: Person, outside: Connection) -> None:
     # ASVS 5.0, 11.4.1 and 13.3.1: what is dumped of the database lets nobody in.
     token = (await make(person))["token"]
-    stored = repr([outside.execute(select(table)).all() for table in Base.metadata.sorted_tables])
+    stored = str(dump(outside, person.user["id"]))
     assert hashlib.sha256(token.encode()).hexdigest() in stored
     assert [part in stored for part in (token, token[4:], token[4:31])] == [False, False, False]
 
@@ -340,6 +352,7 @@ async def test_no_idempotency_key_keeps_a_token(person: Person, outside: Connect
     assert dump(outside, person.user["id"])["remembered_answers"] == []
 
 
+@on_sqlite
 async def test_what_shows_a_token_is_stored_by_no_cache(person: Person) -> None:
     # ASVS 5.0, 14.3.2.
     assert (await ask_for(person)).headers["Cache-Control"] == "no-store"
@@ -348,6 +361,7 @@ async def test_what_shows_a_token_is_stored_by_no_cache(person: Person) -> None:
 # --- what a name, a scope and an end may be ---------------------------------------------------------------------------
 
 
+@on_mysql
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [
@@ -442,6 +456,7 @@ async def test_all_that_is_wrong_is_said_at_once(somebody: Person) -> None:
     }
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(("method", "path"), [("GET", TOKENS), ("POST", TOKENS), ("DELETE", TOKENS)])
 async def test_a_typo_in_the_query_is_refused(person: Person, method: str, path: str) -> None:
     await make(person)
@@ -453,6 +468,7 @@ async def test_a_typo_in_the_query_is_refused(person: Person, method: str, path:
 # --- when one ends ----------------------------------------------------------------------------------------------------
 
 
+@on_sqlite
 @pytest.mark.parametrize("fields", [{}, {"expires_at": None}], ids=str)
 async def test_a_token_without_an_end_is_good_for_years(
     noon: time_machine.Traveller, person: Person, fields: dict[str, None]
@@ -463,6 +479,7 @@ async def test_a_token_without_an_end_is_good_for_years(
     assert (await use(person, made["token"])).status_code == 200
 
 
+@on_mysql
 @pytest.mark.usefixtures("noon")
 @pytest.mark.parametrize(
     ("sent", "kept"),
@@ -480,6 +497,7 @@ async def test_an_end_in_the_future_is_kept_in_utc_to_the_second(person: Person,
     assert (made["expires_at"], (await listed(person))[0]["expires_at"]) == (kept, kept)
 
 
+@pytest.mark.wire
 @pytest.mark.usefixtures("noon")
 @pytest.mark.parametrize(
     "instant",
@@ -527,6 +545,7 @@ async def test_a_token_is_good_up_to_the_last_second(noon: time_machine.Travelle
     assert (await use(person, made["token"])).status_code == 200
 
 
+@on_sqlite
 @pytest.mark.parametrize("seconds", [10, 10.5, 11, 60 * 60 * 24 * 365])
 async def test_a_token_is_refused_from_its_end_on(noon: time_machine.Traveller, person: Person, seconds: float) -> None:
     made = await make(person, expires_at=IN_TEN_SECONDS)
@@ -534,6 +553,7 @@ async def test_a_token_is_refused_from_its_end_on(noon: time_machine.Traveller, 
     assert said(await use(person, made["token"])) == (401, "token_expired")
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", ["/expenses", "/expenses/1", "/users/me", "/users/me/tokens", "/expenses?tpyo=1"])
 async def test_an_expired_token_is_refused_before_anything_else(
     noon: time_machine.Traveller, person: Person, path: str
@@ -693,10 +713,8 @@ async def test_the_first_use_is_noted(person: Person, to_read: str, statements: 
     ("seconds", "last_used_at", "notes"),
     [
         (0, AT_NOON, 0),
-        (59, AT_NOON, 0),
         (59.9, AT_NOON, 0),
         (60, "2026-11-22T12:01:00Z", 1),
-        (61, "2026-11-22T12:01:01Z", 1),
         (-3_600, AT_NOON, 0),
     ],
 )
@@ -724,6 +742,7 @@ async def test_a_use_is_noted_on_the_token_that_was_used(person: Person, strange
     assert used == {made["id"]: True, other["id"]: False, theirs["id"]: False}
 
 
+@on_sqlite
 @pytest.mark.usefixtures("noon")
 @pytest.mark.parametrize(
     ("method", "path", "status"),
@@ -811,6 +830,7 @@ async def test_a_note_of_which_nobody_knows_whether_it_was_taken_keeps_nobody_fr
     assert (await use(person, to_read)).status_code == 200
 
 
+@on_mysql
 async def test_a_use_that_could_not_be_noted_is_noted_with_the_next(
     person: Person, to_read: str, outside: Connection, hasty: httpx.AsyncClient
 ) -> None:
@@ -841,6 +861,7 @@ async def test_who_goes_away_while_a_use_is_noted_is_not_served_any_further(
     assert request.cancelled()
 
 
+@on_sqlite
 async def test_what_is_not_noted_is_logged_without_the_token(
     person: Person, to_read: str, outside: Connection, hasty: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -929,11 +950,13 @@ async def open_to(somebody: Person) -> dict[str, str]:
     return {scope: (await make(somebody, scope=scope))["token"] for scope in ("read", "write")}
 
 
+@on_sqlite
 async def test_a_refusal_for_the_scope_says_what_to_do(person: Person, to_read: str) -> None:
     answer = await person.post("/expenses", json={"amount": "1.00"}, headers=bearer(to_read))
     assert "make another with the scope write" in answer.json()["detail"]
 
 
+@on_sqlite
 async def test_a_refusal_at_the_account_says_what_to_do(person: Person, to_write: str) -> None:
     assert "sign in with the password" in (await use(person, to_write, TOKENS)).json()["detail"]
 
@@ -962,6 +985,7 @@ async def test_a_missing_scope_comes_before_all_that_is_wrong(
     assert said(answer) == (403, "insufficient_scope")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "headers",
     [
@@ -981,6 +1005,7 @@ async def test_a_missing_scope_comes_before_every_condition_and_key(
     assert said(answer) == (403, "insufficient_scope")
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(("method", "path"), [("PATCH", "/users/me"), ("DELETE", f"{TOKENS}/{LARGEST_ID}")])
 async def test_the_account_is_closed_before_all_that_is_wrong(
     somebody: Person, open_to: dict[str, str], method: str, path: str
@@ -1022,6 +1047,7 @@ async def test_a_refusal_for_the_scope_costs_one_statement(
     assert len(sent) == 1, "\n".join(sent)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("method", "path", "stored"),
     [("DELETE", "/expenses", "private, no-cache"), ("DELETE", "/users/me/tokens", "no-store")],
@@ -1075,6 +1101,7 @@ async def test_a_token_opens_no_strangers_row(person: Person, stranger: Person, 
     assert [said(it) for it in answers] == [(404, "not_found")] * 2
 
 
+@on_sqlite
 async def test_a_script_spends_in_its_owners_currency(sign_up: SignUp) -> None:
     person = await sign_up(currency="JPY", timezone="Asia/Tokyo")
     token = (await make(person, scope="write"))["token"]
@@ -1082,6 +1109,7 @@ async def test_a_script_spends_in_its_owners_currency(sign_up: SignUp) -> None:
     assert (made.json()["amount"], made.json()["currency"]) == ("1250", "JPY")
 
 
+@on_sqlite
 @pytest.mark.usefixtures("noon")
 async def test_a_scripts_months_are_its_owners(sign_up: SignUp) -> None:
     person = await sign_up(month_start_day=25)
@@ -1090,6 +1118,7 @@ async def test_a_scripts_months_are_its_owners(sign_up: SignUp) -> None:
     assert period == {"from": "2026-10-25", "to": "2026-11-24"}
 
 
+@on_sqlite
 @pytest.mark.usefixtures("noon")
 @pytest.mark.parametrize(
     "path", ["/expenses", "/expenses/trash", "/categories", "/budgets", "/budgets/status", "/reports/spending"]
@@ -1100,6 +1129,7 @@ async def test_a_script_is_given_the_tag_of_its_owner(person: Person, to_read: s
     assert (script.headers["ETag"], script.content) == (signed_in.headers["ETag"], signed_in.content)
 
 
+@on_sqlite
 @pytest.mark.usefixtures("noon")
 @pytest.mark.parametrize("path", ["/expenses", "/changes"])
 async def test_a_script_is_not_sent_what_it_has(person: Person, to_read: str, path: str) -> None:
@@ -1109,6 +1139,7 @@ async def test_a_script_is_not_sent_what_it_has(person: Person, to_read: str, pa
     assert (answer.status_code, answer.content) == (304, b"")
 
 
+@on_sqlite
 @pytest.mark.parametrize(("tag", "status"), [('"1"', 200), ('"2"', 412), ("*", 200)])
 async def test_a_script_changes_on_a_condition(person: Person, to_write: str, tag: str, status: int) -> None:
     expense = await spend(person)
@@ -1124,6 +1155,7 @@ async def test_a_script_repeats_safely(person: Person, to_write: str) -> None:
     assert (again.headers["Idempotency-Replayed"], again.content) == ("true", first.content)
 
 
+@on_sqlite
 async def test_head_is_answered_to_a_script_as_get(person: Person, to_read: str) -> None:
     answer = await person.head("/expenses", headers=bearer(to_read))
     assert (answer.status_code, answer.content) == (200, b"")
@@ -1139,6 +1171,7 @@ async def test_a_script_on_another_app_finds_the_same_ledger(
 # --- how one is sent --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 async def test_the_schemes_case_does_not_matter(person: Person, to_read: str, scheme: str) -> None:
     # RFC 9110, section 11.1.
@@ -1191,11 +1224,13 @@ async def send_large(client: httpx.AsyncClient, token: str) -> tuple[httpx.Respo
     return answer, len(read)
 
 
+@pytest.mark.wire
 async def test_a_large_body_is_not_read_of_an_unknown_token(client: httpx.AsyncClient) -> None:
     answer, read = await send_large(client, unknown_token())
     assert (said(answer), read) == ((401, "invalid_token"), 0)
 
 
+@on_sqlite
 async def test_a_large_body_is_not_read_of_an_expired_token(noon: time_machine.Traveller, person: Person) -> None:
     made = await make(person, scope="write", expires_at=IN_TEN_SECONDS)
     noon.shift(10)
@@ -1203,11 +1238,13 @@ async def test_a_large_body_is_not_read_of_an_expired_token(noon: time_machine.T
     assert (said(answer), read) == ((401, "token_expired"), 0)
 
 
+@on_sqlite
 async def test_a_large_body_is_read_of_a_good_token(person: Person, to_write: str) -> None:
     answer, read = await send_large(person, to_write)
     assert (answer.status_code, read) == (200, 10)
 
 
+@on_sqlite
 async def test_a_large_body_of_a_token_to_read_changes_nothing(person: Person, to_read: str) -> None:
     answer, _ = await send_large(person, to_read)
     assert (said(answer), (await person.get("/expenses")).json()["items"]) == ((403, "insufficient_scope"), [])
