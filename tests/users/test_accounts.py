@@ -28,6 +28,7 @@ from tests.support.accounts import (
     sign_in,
     token_for,
 )
+from tests.support.databases import on_mysql, on_sqlite
 from tests.support.people import Arrive, Person, SignUp, make_transport, numbers, registered, signed_up
 from tests.support.statements import Statements
 
@@ -115,6 +116,7 @@ async def test_registering_answers_with_the_account(client: httpx.AsyncClient, f
     }
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("registered", "spelt"),
     [
@@ -154,6 +156,7 @@ async def test_an_account_was_opened_now_in_utc(person: Person) -> None:
     assert abs((datetime.now(UTC) - opened).total_seconds()) < 60
 
 
+@on_sqlite
 @pytest.mark.parametrize("username", ["ada", "A.d_a-1", "x" * 50, "0.0", "---", "1234567"])
 async def test_letters_digits_dots_underscores_and_hyphens_make_a_name(sign_up: SignUp, username: str) -> None:
     assert (await sign_up(username=f"{next(numbers)}{username}"[:50])).user["username"].endswith(username[:45])
@@ -251,6 +254,7 @@ async def test_a_preference_out_of_bounds_is_refused(
     assert places(changed)[f"/{field}"] == code
 
 
+@on_mysql
 @pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin", "Asia/Calcutta", "America/Argentina/Buenos_Aires"])
 async def test_every_iana_name_is_a_time_zone(person: Person, timezone: str) -> None:
     assert timezone in available_timezones()
@@ -285,6 +289,7 @@ async def test_one_taken_field_is_pointed_at_alone(
     assert places(answer) == {f"/{field}": "already_exists"}
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -330,6 +335,7 @@ async def test_registrations_that_meet_in_one_field_open_one_account(
 # --- signing in -------------------------------------------------------------------------------------------------------
 
 
+@on_sqlite
 @pytest.mark.parametrize("spelled", [str.upper, str.title])
 @pytest.mark.parametrize("by", ["username", "email"])
 async def test_the_name_or_the_email_signs_in_however_it_is_spelled(
@@ -343,6 +349,7 @@ async def test_the_name_or_the_email_signs_in_however_it_is_spelled(
     assert me.json() == somebody.user
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("domain", "typed"),
     [
@@ -362,23 +369,27 @@ async def test_an_address_at_home_signs_in_however_it_is_spelled(
     assert (await token_for(client, f"ada-{number}@{typed}", person.password)).status_code == 200
 
 
+@on_sqlite
 async def test_a_name_is_kept_without_the_spaces_around_it(client: httpx.AsyncClient, form: dict[str, str]) -> None:
     answer = await client.post("/users/register", json=form | {"username": f"  {form['username']}\t"})
 
     assert answer.json()["username"] == form["username"]
 
 
+@on_sqlite
 @pytest.mark.parametrize("typed", [" {}", "{} ", "\t{}\n"])
 async def test_a_space_around_the_name_does_not_matter(client: httpx.AsyncClient, person: Person, typed: str) -> None:
     answer = await token_for(client, typed.format(person.user["username"]), person.password)
     assert answer.status_code == 200
 
 
+@on_sqlite
 async def test_a_token_is_stored_by_nobody(client: httpx.AsyncClient, person: Person) -> None:
     answer = await token_for(client, person.user["username"], person.password)
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@on_sqlite
 async def test_wrong_credentials_are_no_invalid_token(client: httpx.AsyncClient, person: Person) -> None:
     answer = await token_for(client, person.user["username"], "not the password")
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
@@ -387,6 +398,7 @@ async def test_wrong_credentials_are_no_invalid_token(client: httpx.AsyncClient,
     assert "wrong" in answer.json()["error_description"]
 
 
+@on_sqlite
 async def test_what_swagger_sends_with_the_form_is_ignored(client: httpx.AsyncClient, person: Person) -> None:
     form = {
         "grant_type": "password",
@@ -400,6 +412,7 @@ async def test_what_swagger_sends_with_the_form_is_ignored(client: httpx.AsyncCl
     assert answer.status_code == 200
 
 
+@on_sqlite
 async def test_an_old_token_does_not_stand_in_the_way_of_a_new_one(person: Person) -> None:
     person.headers["Authorization"] = "Bearer long.ago.expired"
     assert (await token_for(person, person.user["username"], person.password)).status_code == 200
@@ -412,6 +425,7 @@ async def test_a_form_that_was_torn_is_not_echoed(client: httpx.AsyncClient, bod
     assert "hunter2" not in answer.text
 
 
+@on_sqlite
 async def test_a_new_name_must_not_be_the_password(person: Person) -> None:
     name = person.password.replace(" ", ".")
     await person.put("/users/me/password", json={"current_password": person.password, "new_password": name})
@@ -419,6 +433,7 @@ async def test_a_new_name_must_not_be_the_password(person: Person) -> None:
     assert (answer.status_code, [it["pointer"] for it in answer.json()["errors"]]) == (422, ["/username"])
 
 
+@on_sqlite
 async def test_a_wrong_current_password_is_told_though_none_was_needed(person: Person) -> None:
     answer = await person.patch("/users/me", json={"currency": "USD", "current_password": "not it at all"})
     assert (answer.status_code, answer.json()["code"]) == (422, "wrong_password")
@@ -680,6 +695,7 @@ async def test_a_wrong_current_password_changes_nothing(person: Person) -> None:
     await person.sign_in()
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("new", "code"),
     [("short", "too_short"), ("iloveyou", "not_allowed"), ("x" * 129, "too_long"), (None, "wrong_type")],
@@ -690,6 +706,7 @@ async def test_a_weak_new_password_is_refused(person: Person, new: object, code:
     assert places(answer) == {"/new_password": code}
 
 
+@on_sqlite
 @pytest.mark.parametrize("field", ["username", "email"])
 async def test_ones_own_name_is_no_new_password(person: Person, field: str) -> None:
     answer = await person.put("/users/me/password", json=new_password(person, f"{person.user[field]}".upper()))
@@ -766,6 +783,7 @@ async def test_a_wrong_password_deletes_nothing(person: Person) -> None:
     assert (await person.get("/users/me")).status_code == 200
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("body", [{}, {"current_password": None}, {"password": "a walk along the sea"}])
 async def test_without_the_password_nothing_is_deleted(person: Person, body: dict[str, object]) -> None:
     assert (await person.request("DELETE", "/users/me", json=body)).status_code == 422
