@@ -18,6 +18,7 @@ from config import Settings
 from infra.signing_keys import load_signing_keys
 from main import create_app
 from problems import InvalidToken, TokenExpired
+from tests.support.databases import on_sqlite
 from tests.support.jwt import Claims, decoded
 from tests.support.people import Person, SignUp
 from tests.support.settings import GOOD_SECRET, NOON
@@ -66,6 +67,7 @@ def assert_invalid(answer: httpx.Response) -> None:
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.wire
 async def test_a_token_says_who_of_which_session_and_until_when(claims: Claims, person: Person) -> None:
     assert claims.keys() == {"iss", "aud", "sub", "sid", "iat", "exp", "jti"}
     assert claims["sub"] == str(person.user["id"])
@@ -84,10 +86,12 @@ async def test_what_the_service_would_sign_itself_is_let_in(person: Person, clai
     assert (await bearing(person, forge(claims))).status_code == 200
 
 
+@pytest.mark.wire
 async def test_a_key_id_in_the_header_is_fine(person: Person, claims: Claims, forge: Forge) -> None:
     assert (await bearing(person, forge(claims, JWT | {"kid": "2026"}))).status_code == 200
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("missing", ["iss", "aud", "sub", "sid", "iat", "exp", "jti"])
 async def test_every_claim_is_required(person: Person, claims: Claims, forge: Forge, missing: str) -> None:
     del claims[missing]
@@ -136,12 +140,14 @@ async def test_a_wrong_claim_is_refused(person: Person, claims: Claims, forge: F
     assert_invalid(await bearing(person, forge(claims | wrong)))
 
 
+@pytest.mark.wire
 async def test_a_lifetime_may_be_as_long_as_configured_and_no_second_longer(
     person: Person, claims: Claims, forge: Forge
 ) -> None:
     assert_invalid(await bearing(person, forge(claims | {"exp": claims["iat"] + 15 * 60 + 1})))
 
 
+@pytest.mark.wire
 async def test_claims_that_are_no_object_are_refused(person: Person, forge: Forge) -> None:
     assert_invalid(await bearing(person, forge(["iss", "aud", "sub", "sid", "iat", "exp", "jti"])))
 
@@ -172,17 +178,20 @@ async def test_another_header_is_refused(
     assert_invalid(await bearing(person, forge(claims, {"alg": ""} | header if isinstance(header, dict) else header)))
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
 async def test_an_unsigned_token_is_refused(person: Person, claims: Claims, forge: Forge, algorithm: str) -> None:
     unsigned, _, _ = forge(claims, {"alg": algorithm}).rpartition(".")
     assert_invalid(await bearing(person, f"{unsigned}."))
 
 
+@pytest.mark.wire
 async def test_a_changed_signature_is_refused(person: Person) -> None:
     unsigned, _, signature = person.token.rpartition(".")
     assert_invalid(await bearing(person, f"{unsigned}.{signature[1:]}{signature[0]}"))
 
 
+@pytest.mark.wire
 async def test_changed_claims_are_refused(person: Person, claims: Claims, stranger: Person) -> None:
     header, _, signature = person.token.split(".")
     changed = claims | {"sub": str(stranger.user["id"])}
@@ -223,10 +232,12 @@ async def test_what_is_no_token_is_refused(client: httpx.AsyncClient, token: str
     assert_invalid(await bearing(client, token))
 
 
+@pytest.mark.wire
 async def test_a_token_of_foreign_letters_is_refused(client: httpx.AsyncClient) -> None:
     assert_invalid(await client.get("/users/me", headers={b"Authorization": b"Bearer t\xf6ken"}))
 
 
+@pytest.mark.wire
 async def test_an_expired_token_says_what_to_press(person: Person, claims: Claims, forge: Forge) -> None:
     answer = await bearing(person, forge(claims | {"iat": NOW - 1000, "exp": NOW - 100}))
     assert (answer.status_code, answer.json()["code"]) == (401, "token_expired")
@@ -237,6 +248,7 @@ async def test_an_expired_token_says_what_to_press(person: Person, claims: Claim
 # --- the header -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 async def test_the_schemes_case_does_not_matter(person: Person, scheme: str) -> None:
     answer = await person.get("/users/me", headers={"Authorization": f"{scheme} {person.token}"})
@@ -254,11 +266,13 @@ async def test_without_a_bearer_token_the_answer_asks_to_sign_in(
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.wire
 async def test_a_token_in_the_query_does_not_let_in(client: httpx.AsyncClient, person: Person) -> None:
     answer = await client.get("/users/me", params={"access_token": person.token})
     assert answer.status_code == 401
 
 
+@pytest.mark.wire
 async def test_a_token_is_spelt_in_one_way(person: Person) -> None:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     # The last letter's two lowest bits say nothing: another one would be the same signature to a lenient reader.
@@ -303,6 +317,7 @@ def test_a_token_is_good_on_a_host_whose_clock_is_a_little_slow(noon: time_machi
     assert AccessTokens(BEFORE, 15).read(token).user_id == 7
 
 
+@on_sqlite
 @pytest.mark.parametrize("seconds", [CLOCK_SKEW + 1, 3600, DAY])
 async def test_after_the_clock_was_set_back_the_session_goes_on(
     noon: time_machine.Traveller, sign_up: SignUp, seconds: int
@@ -318,6 +333,7 @@ async def test_after_the_clock_was_set_back_the_session_goes_on(
     assert (await bearing(person, renewed.json()["access_token"])).status_code == 200
 
 
+@on_sqlite
 async def test_after_the_clock_was_set_back_an_ended_session_is_not_refreshed(
     noon: time_machine.Traveller, sign_up: SignUp
 ) -> None:
@@ -466,6 +482,7 @@ def renewed(settings: Settings) -> Renew:
     return renewed
 
 
+@on_sqlite
 async def test_who_has_signed_in_stays_so_while_the_key_is_replaced(
     settings: Settings, person: Person, renewed: Renew
 ) -> None:
@@ -474,11 +491,13 @@ async def test_who_has_signed_in_stays_so_while_the_key_is_replaced(
         assert (await bearing(client, person.token)).status_code == 200
 
 
+@on_sqlite
 async def test_without_the_previous_key_its_tokens_are_refused(person: Person, renewed: Renew) -> None:
     async with renewed(secret_key=SecretStr(NEW_SECRET)) as client:
         assert_invalid(await bearing(client, person.token))
 
 
+@on_sqlite
 async def test_who_signs_in_meanwhile_stays_so_when_the_previous_key_is_gone(
     settings: Settings, person: Person, renewed: Renew
 ) -> None:
@@ -489,6 +508,7 @@ async def test_who_signs_in_meanwhile_stays_so_when_the_previous_key_is_gone(
         assert (await bearing(client, token)).status_code == 200
 
 
+@on_sqlite
 async def test_a_session_is_refreshed_over_the_change_of_the_key(
     settings: Settings, person: Person, renewed: Renew
 ) -> None:
@@ -500,6 +520,7 @@ async def test_a_session_is_refreshed_over_the_change_of_the_key(
         assert (await bearing(client, token)).status_code == 200
 
 
+@on_sqlite
 async def test_a_personal_token_outlives_every_key(person: Person, renewed: Renew) -> None:
     made = await person.post("/users/me/tokens", json={"name": "nightly import", "scope": "read"})
     async with renewed(secret_key=SecretStr(NEW_SECRET)) as client:

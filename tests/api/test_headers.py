@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from api.headers import write_ledger_etag
 from auth import Caller
 from tests.support.conditions import REWRITTEN, blame, get, tag_of
+from tests.support.databases import on_sqlite
 from tests.support.expenses import spend
 from tests.support.matrix import OPERATIONS
 from tests.support.people import At, Person, SignUp, signed_up
@@ -86,17 +87,20 @@ def test_every_noun_is_read_here() -> None:
     assert {"/expenses/{expense_id}", "/categories/{category_id}", "/budgets/{budget_id}"} <= set(ITEMS)
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", ITEMS)
 async def test_a_rows_tag_is_its_revision(reader: Person, read_at: At, path: str) -> None:
     answer = await get(reader, read_at(path))
     assert answer.headers["ETag"] == f'"{answer.json()["revision"]}"'
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", WHOLES)
 async def test_a_lists_tag_is_a_weak_one(reader: Person, path: str) -> None:
     assert (await tag_of(reader, path)).startswith('W/"')
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", ["/users/me", "/currencies"])
 async def test_what_is_of_no_ledger_has_no_tag(reader: Person, path: str) -> None:
     answer = await get(reader, path, "*")
@@ -124,6 +128,7 @@ async def test_what_the_client_has_through_a_compressing_proxy_is_not_sent_again
     assert [(it.status_code, it.headers["ETag"]) for it in answers] == [(304, tag)] * len(sent)
 
 
+@on_sqlite
 @EVERY_READ
 async def test_an_empty_answer_has_all_headers_but_those_of_a_body(reader: Person, read_at: At, path: str) -> None:
     asked = {"X-Request-ID": "the-same", "Origin": "http://localhost:5173"}
@@ -164,6 +169,7 @@ async def test_after_a_change_every_answer_comes_with_another_tag(person: Person
     assert seen == dict.fromkeys(READS, (200, False))
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", ["/expenses", "/expenses/{expense_id}"])
 async def test_head_is_answered_on_the_same_condition(reader: Person, read_at: At, path: str) -> None:
     tag = await tag_of(reader, read_at(path))
@@ -273,6 +279,7 @@ async def test_what_depends_on_today_is_sent_again_after_the_users_midnight(
     assert (after.status_code, after.headers["ETag"] == before.headers["ETag"]) == (200, False)
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", ["/expenses?period=today", "/budgets/status", "/reports/spending"])
 async def test_what_depends_on_today_holds_over_the_midnight_of_others(
     noon: time_machine.Traveller, sign_up: SignUp, path: str
@@ -309,6 +316,7 @@ async def test_what_does_not_depend_on_today_holds_over_midnight(
     assert (await get(person, path, before.headers["ETag"])).status_code == 304
 
 
+@on_sqlite
 async def test_the_next_page_of_a_day_holds_when_it_is_yesterday(noon: time_machine.Traveller, sign_up: SignUp) -> None:
     person = await on_the_last_second(noon, sign_up)
     next_page = (await get(person, "/expenses?period=today&limit=1")).links["next"]["url"]

@@ -19,6 +19,7 @@ from main import create_app
 from models import User
 from problems import Unavailable
 from tests.support.accounts import registration, try_to_sign_in
+from tests.support.databases import on_sqlite
 from tests.support.people import Arrive, Person, forget_attempts, registered, signed_up
 from tests.support.statements import Statements
 from users.fair_queue import FairQueue
@@ -44,6 +45,7 @@ async def test_a_password_is_stored_as_bcrypt_over_sha256(app: FastAPI, person: 
     assert bcrypt_sha256.verify(person.password, stored)
 
 
+@on_sqlite
 async def test_two_users_of_one_password_have_two_hashes(app: FastAPI, person: Person, stranger: Person) -> None:
     assert person.password == stranger.password
     assert await stored_hash(app, person) != await stored_hash(app, stranger)
@@ -59,6 +61,7 @@ async def test_a_plain_bcrypt_hash_signs_in_and_is_hashed_anew(app: FastAPI, per
     await person.sign_in()
 
 
+@on_sqlite
 @pytest.mark.parametrize("cost", [5, 6])
 async def test_a_hash_of_another_cost_is_hashed_anew(app: FastAPI, person: Person, cost: int) -> None:
     await store_hash(app, person, await PasswordHasher(cost).hash(person.password))
@@ -67,6 +70,7 @@ async def test_a_hash_of_another_cost_is_hashed_anew(app: FastAPI, person: Perso
     await person.sign_in()
 
 
+@on_sqlite
 async def test_a_wrong_password_leaves_an_older_hash_as_it_is(app: FastAPI, person: Person) -> None:
     older = bcrypt.hashpw(person.password.encode(), bcrypt.gensalt(4)).decode()
     await store_hash(app, person, older)
@@ -74,12 +78,14 @@ async def test_a_wrong_password_leaves_an_older_hash_as_it_is(app: FastAPI, pers
     assert await stored_hash(app, person) == older
 
 
+@on_sqlite
 @pytest.mark.parametrize("attempt", ["x" * 73, "é" * 128, "with\x00NUL in it"], ids=["73", "256 bytes", "NUL"])
 async def test_no_attempt_is_too_much_for_a_plain_bcrypt_hash(app: FastAPI, person: Person, attempt: str) -> None:
     await store_hash(app, person, bcrypt.hashpw(b"short and old", bcrypt.gensalt(4)).decode())
     assert (await try_to_sign_in(person, attempt)).status_code == 401
 
 
+@on_sqlite
 async def test_a_current_hash_is_left_as_it_is(app: FastAPI, person: Person) -> None:
     before = await stored_hash(app, person)
     await person.sign_in()
@@ -109,6 +115,7 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return costs
 
 
+@on_sqlite
 async def test_an_unknown_name_and_a_wrong_password_are_told_apart_by_nobody(
     client: httpx.AsyncClient, person: Person, costs: list[str]
 ) -> None:
@@ -135,16 +142,19 @@ async def test_an_unknown_name_asks_the_database_as_much_as_a_wrong_password(
     assert for_an_unknown_name == for_a_known_name
 
 
+@on_sqlite
 async def test_signing_in_costs_one_hash(person: Person, costs: list[str]) -> None:
     await person.sign_in()
     assert costs == ["04"]
 
 
+@on_sqlite
 async def test_a_request_with_a_token_costs_no_hash(person: Person, costs: list[str]) -> None:
     await person.get("/users/me")
     assert costs == []
 
 
+@on_sqlite
 async def test_an_invalid_registration_costs_no_hash(client: httpx.AsyncClient, costs: list[str]) -> None:
     await client.post("/users/register", json=registration(email="no e-mail"))
     await client.post("/users/register", json=registration(password="iloveyou"))
@@ -156,6 +166,7 @@ def test_no_more_hashes_wait_than_are_done_in_ten_seconds(cores: int, rounds: in
     assert compute_capacity(cores, rounds) == most
 
 
+@on_sqlite
 async def test_too_many_waiting_hashes_are_refused_for_now(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +204,7 @@ async def test_a_hash_that_waits_is_refused_no_more_once_there_is_room(monkeypat
     assert afterwards.startswith("$bcrypt-sha256$")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("attempt", "refused_at_once"), [("x" * 73, ["04"]), ("with\x00NUL in it", [])], ids=["73", "NUL"]
 )
@@ -206,6 +218,7 @@ async def test_what_plain_bcrypt_cannot_hash_costs_a_hash_of_today(
     assert costs == [*refused_at_once, "04"]
 
 
+@on_sqlite
 async def test_an_older_cost_is_tried_once_for_a_wrong_password(app: FastAPI, person: Person, costs: list[str]) -> None:
     await store_hash(app, person, await PasswordHasher(5).hash(person.password))
     costs.clear()
