@@ -213,6 +213,7 @@ async def test_no_answer_with_a_token_is_stored_on_the_way(person: Person) -> No
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@on_mysql
 async def test_the_first_sign_ins_from_a_network_may_come_at_once(
     app: FastAPI, person: Person, another_worker: httpx.AsyncClient
 ) -> None:
@@ -221,6 +222,7 @@ async def test_the_first_sign_ins_from_a_network_may_come_at_once(
     assert await sessions_of(app, person.user["id"]) == 9
 
 
+@on_sqlite
 @pytest.mark.parametrize("later", [timedelta(hours=23), timedelta(hours=25), 29 * DAY, 400 * DAY])
 async def test_signing_in_again_from_the_same_network_is_always_possible(
     noon: time_machine.Traveller, person: Person, later: timedelta
@@ -340,6 +342,7 @@ ON_PURPOSE: dict[str, End] = {
 ENDS = ON_PURPOSE | {"token reused": show_an_old_token}
 
 
+@on_mysql
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 async def test_the_hash_of_each_token_is_kept_until_the_session_ends_and_no_longer(
     person: Person, outside: Connection, end: End
@@ -354,6 +357,7 @@ async def test_the_hash_of_each_token_is_kept_until_the_session_ends_and_no_long
     assert kept_of(outside, tokens) == [False, False, False]
 
 
+@on_sqlite
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 async def test_an_ended_session_lets_nobody_in_at_once(person: Person, end: End) -> None:
     """ASVS 5.0 7.4.1: an ended session is of no further use, though its access token has minutes to go."""
@@ -923,6 +927,7 @@ async def test_signing_out_needs_no_bearer(client: httpx.AsyncClient, somebody: 
     assert said(await me(client, pair)) == INVALID
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("authorization", ["Bearer long.ago.expired", "Basic Og==", "Bearer", ""])
 async def test_no_bearer_whatever_stands_in_the_way_of_signing_out(person: Person, authorization: str) -> None:
     pair = person.pair

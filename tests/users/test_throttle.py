@@ -522,6 +522,7 @@ async def test_a_familiar_address_stays_so_after_the_password_was_changed_elsewh
     assert (changed.status_code, answer.status_code) == (204, 200)
 
 
+@on_sqlite
 async def test_a_familiar_address_stays_so_under_a_new_name(throttle: Gate, person: Person) -> None:
     person.user = (await change_name(person)).json()
     await flood(throttle, person.user["username"], DAILY)
@@ -529,6 +530,7 @@ async def test_a_familiar_address_stays_so_under_a_new_name(throttle: Gate, pers
     assert (await sign_in(person)).status_code == 200
 
 
+@on_sqlite
 async def test_a_familiar_address_is_so_for_the_email_too(throttle: Gate, person: Person) -> None:
     await flood(throttle, person.user["email"], DAILY)
 
@@ -544,6 +546,7 @@ async def test_an_address_is_familiar_to_one_account_and_not_to_another(
     assert said(await attempt(shared, person.user["username"], person.password)) == REFUSED
 
 
+@on_sqlite
 async def test_where_somebody_only_failed_to_sign_in_is_not_familiar(
     visit: Visit, throttle: Gate, person: Person
 ) -> None:
@@ -564,6 +567,7 @@ async def test_a_familiar_address_has_as_many_attempts_as_any_other(
     assert await tries_left(person, person.user["username"]) == 2
 
 
+@on_sqlite
 async def test_failures_at_a_familiar_address_take_nothing_from_the_days_hundred(
     visit: Visit, throttle: Gate, person: Person
 ) -> None:
@@ -573,6 +577,7 @@ async def test_failures_at_a_familiar_address_take_nothing_from_the_days_hundred
     assert (await attempt(visit(), person.user["username"])).status_code == 401
 
 
+@on_sqlite
 async def test_a_neighbour_in_a_familiar_ipv6_network_is_familiar(visit: Visit, throttle: Gate, person: Person) -> None:
     await attempt(visit("2001:db8:5:5::1"), person.user["username"], person.password)
     await flood(throttle, person.user["username"], DAILY)
@@ -646,6 +651,7 @@ class Told(NamedTuple):
     asked: list[str]
 
 
+@on_sqlite
 @pytest.mark.parametrize("spent", STAGES.values(), ids=STAGES)
 async def test_a_known_name_and_an_unknown_one_are_told_apart_at_no_stage(
     noon: time_machine.Traveller,  # noqa: ARG001
@@ -742,6 +748,7 @@ async def test_a_success_takes_back_its_own_attempt_and_not_the_failures_before_
     assert await tries_left(elsewhere, person.user["username"]) == 1
 
 
+@on_sqlite
 async def test_a_success_takes_nothing_back_of_what_the_address_failed_at(
     visit: Visit, throttle: Gate, person: Person, name: str
 ) -> None:
@@ -753,6 +760,7 @@ async def test_a_success_takes_nothing_back_of_what_the_address_failed_at(
     assert await tries_left(client, name) == 1
 
 
+@on_sqlite
 async def test_a_success_takes_nothing_back_of_the_days_failures(visit: Visit, throttle: Gate, person: Person) -> None:
     await flood(throttle, person.user["username"], DAILY - 1)
     assert (await attempt(visit(), person.user["username"], person.password)).status_code == 200
@@ -830,6 +838,7 @@ async def test_wrong_current_passwords_and_failed_sign_ins_are_counted_together(
     assert await tries_left(person, person.user["username"]) == 1
 
 
+@on_sqlite
 async def test_wrong_current_passwords_are_counted_with_the_day_where_the_account_has_not_signed_in(
     visit: Visit, throttle: Gate, person: Person
 ) -> None:
@@ -882,6 +891,7 @@ async def test_what_is_refused_before_the_password_is_looked_at_is_not_counted(
     assert (answer.status_code in {415, 422}, await counted(app)) == (True, {})
 
 
+@on_sqlite
 @pytest.mark.parametrize("do", [register_another, sign_in, change_name, change_password, delete_account])
 async def test_an_attempt_that_finds_no_room_to_hash_is_taken_back(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch, do: Do
@@ -931,6 +941,7 @@ def another_process(outside: Connection) -> Callable[[str], int]:
     return run
 
 
+@on_mysql
 @pytest.mark.parametrize(("do", "subjects"), list(zip(HASHING, [1, 2, 2, 2, 2], strict=True)))
 async def test_an_attempt_is_there_for_all_to_see_before_the_hash(
     person: Person,
@@ -946,6 +957,7 @@ async def test_an_attempt_is_there_for_all_to_see_before_the_hash(
     assert seen[0] == subjects
 
 
+@on_sqlite
 @pytest.mark.parametrize("do", HASHING)
 async def test_no_connection_is_held_while_hashing(
     app: FastAPI, person: Person, during_the_hash: DuringTheHash, do: Do
@@ -994,6 +1006,7 @@ async def test_of_twenty_at_once_five_are_let_through_and_hashed(
     assert (answers, len(hashes)) == ({401: 5, 429: 15}, 5)
 
 
+@on_mysql
 async def test_of_twenty_at_once_over_two_apps_five_are_let_through(
     visit: Visit, second: FastAPI, person: Person, hashes: list[bytes]
 ) -> None:
