@@ -298,6 +298,7 @@ async def test_a_deletion_with_what_is_no_json_is_refused(person: Person, path: 
     assert (answer.status_code, answer.json()["code"], left) == (400, "malformed_body", 1)
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("body", [b"", b" ", b"{}", b"{ \n} ", b"null"])
 @pytest.mark.parametrize("sent", [bytes, in_pieces])
 async def test_a_deletion_takes_a_body_that_says_nothing(
