@@ -6,7 +6,7 @@ import hmac
 import json
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -462,69 +462,67 @@ def test_an_expired_token_of_a_key_that_is_gone_is_only_invalid(noon: time_machi
     assert not isinstance(refused.value, TokenExpired)
 
 
-Renew = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
-
-@pytest.fixture
-def renewed(settings: Settings) -> Renew:
+@asynccontextmanager
+async def started_again(settings: Settings, **keys: SecretStr | None) -> AsyncIterator[httpx.AsyncClient]:
     """Start the service again on the same database, with other keys, and return a client of it."""
+    app = create_app(settings.model_copy(update=keys))
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://testserver") as client,
+    ):
+        yield client
 
-    @asynccontextmanager
-    async def renewed(**keys: SecretStr | None) -> AsyncIterator[httpx.AsyncClient]:
-        app = create_app(settings.model_copy(update=keys))
-        transport = httpx.ASGITransport(app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://testserver") as client,
-        ):
-            yield client
 
-    return renewed
+@pytest.fixture(scope="module")
+async def with_both_keys(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the service while its key is replaced."""
+    keys = {"secret_key": SecretStr(NEW_SECRET), "secret_key_previous": settings.secret_key}
+    async with started_again(settings, **keys) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def with_new_key(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the service when the previous key is gone."""
+    async with started_again(settings, secret_key=SecretStr(NEW_SECRET)) as client:
+        yield client
 
 
 @on_sqlite
 async def test_who_has_signed_in_stays_so_while_the_key_is_replaced(
-    settings: Settings, person: Person, renewed: Renew
+    person: Person, with_both_keys: httpx.AsyncClient
 ) -> None:
-    keys = {"secret_key": SecretStr(NEW_SECRET), "secret_key_previous": settings.secret_key}
-    async with renewed(**keys) as client:
-        assert (await bearing(client, person.token)).status_code == 200
+    assert (await bearing(with_both_keys, person.token)).status_code == 200
 
 
 @on_sqlite
-async def test_without_the_previous_key_its_tokens_are_refused(person: Person, renewed: Renew) -> None:
-    async with renewed(secret_key=SecretStr(NEW_SECRET)) as client:
-        assert_invalid(await bearing(client, person.token))
+async def test_without_the_previous_key_its_tokens_are_refused(person: Person, with_new_key: httpx.AsyncClient) -> None:
+    assert_invalid(await bearing(with_new_key, person.token))
 
 
 @on_sqlite
 async def test_who_signs_in_meanwhile_stays_so_when_the_previous_key_is_gone(
-    settings: Settings, person: Person, renewed: Renew
+    person: Person, with_both_keys: httpx.AsyncClient, with_new_key: httpx.AsyncClient
 ) -> None:
     form = {"username": person.user["username"], "password": person.password}
-    async with renewed(secret_key=SecretStr(NEW_SECRET), secret_key_previous=settings.secret_key) as client:
-        token = (await client.post("/users/token", data=form)).json()["access_token"]
-    async with renewed(secret_key=SecretStr(NEW_SECRET)) as client:
-        assert (await bearing(client, token)).status_code == 200
+    token = (await with_both_keys.post("/users/token", data=form)).json()["access_token"]
+    assert (await bearing(with_new_key, token)).status_code == 200
 
 
 @on_sqlite
 async def test_a_session_is_refreshed_over_the_change_of_the_key(
-    settings: Settings, person: Person, renewed: Renew
+    person: Person, with_both_keys: httpx.AsyncClient
 ) -> None:
-    form = {"username": person.user["username"], "password": person.password}
-    signed_in = (await person.post("/users/token", data=form)).json()
-    async with renewed(secret_key=SecretStr(NEW_SECRET), secret_key_previous=settings.secret_key) as client:
-        shown = {"refresh_token": signed_in["refresh_token"]}
-        token = (await client.post("/users/token/refresh", json=shown)).json()["access_token"]
-        assert (await bearing(client, token)).status_code == 200
+    shown = {"refresh_token": person.pair["refresh_token"]}
+    token = (await with_both_keys.post("/users/token/refresh", json=shown)).json()["access_token"]
+    assert (await bearing(with_both_keys, token)).status_code == 200
 
 
 @on_sqlite
-async def test_a_personal_token_outlives_every_key(person: Person, renewed: Renew) -> None:
+async def test_a_personal_token_outlives_every_key(person: Person, with_new_key: httpx.AsyncClient) -> None:
     made = await person.post("/users/me/tokens", json={"name": "nightly import", "scope": "read"})
-    async with renewed(secret_key=SecretStr(NEW_SECRET)) as client:
-        assert (await bearing(client, made.json()["token"])).status_code == 200
+    assert (await bearing(with_new_key, made.json()["token"])).status_code == 200
 
 
 # --- to the second ----------------------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ async def to_write(person: Person) -> str:
     return await insert_token(person, "write")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def elsewhere(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of another app on the same database."""
     app = create_app(settings)

@@ -133,26 +133,26 @@ StartAnother = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
 @pytest.fixture(scope="module")
-async def another_worker(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of one more app on the same database."""
-    app = create_app(settings)
-    async with app.router.lifespan_context(app), coming_from(app, "10.77.0.1") as client:
-        yield client
-
-
-@pytest.fixture
-async def start_another(settings: Settings, another_worker: httpx.AsyncClient) -> AsyncIterator[StartAnother]:
-    """Start one more app on the same database, with some settings changed if any are, and return a client of it."""
+async def start_another(settings: Settings) -> AsyncIterator[StartAnother]:
+    """Return a client of one more app on the same database, with these settings changed; each app is started once."""
+    clients: dict[tuple[object, ...], httpx.AsyncClient] = {}
     async with AsyncExitStack() as stack:
 
         async def start(**changed: object) -> httpx.AsyncClient:
-            if not changed:
-                return another_worker
-            app = create_app(settings.model_copy(update=changed))
-            await stack.enter_async_context(app.router.lifespan_context(app))
-            return await stack.enter_async_context(coming_from(app, "10.77.0.1"))
+            changes = tuple(changed.items())
+            if changes not in clients:
+                app = create_app(settings.model_copy(update=changed))
+                await stack.enter_async_context(app.router.lifespan_context(app))
+                clients[changes] = await stack.enter_async_context(coming_from(app, "10.77.0.1"))
+            return clients[changes]
 
         yield start
+
+
+@pytest.fixture(scope="module")
+async def another_worker(start_another: StartAnother) -> httpx.AsyncClient:
+    """A client of one more app on the same database."""
+    return await start_another()
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
@@ -606,7 +606,7 @@ async def test_an_old_token_shown_many_times_at_once_is_found_out_once(person: P
 
 @pytest.mark.parametrize(
     ("database_url", "changed", "idle"),
-    [("mysql", {}, 30), ("sqlite", {"session_idle_days": 2}, 2)],
+    [("mysql", {}, 30), ("sqlite", {"session_idle_days": 2, "session_days": 5}, 2)],
     indirect=["database_url"],
 )
 async def test_a_session_that_rests_for_thirty_days_has_ended(
@@ -654,9 +654,9 @@ async def test_a_session_shorter_than_its_rest_ends_as_a_session(
     noon: time_machine.Traveller, person: Person, start_another: StartAnother
 ) -> None:
     """ASVS 5.0 7.3.2."""
-    client = await start_another(session_days=1)
+    client = await start_another(session_days=3)
     pair = await sign_in(client, person)
-    noon.shift(DAY)
+    noon.shift(3 * DAY)
 
     assert said(await show(client, pair)) == INVALID
 
