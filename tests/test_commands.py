@@ -20,12 +20,12 @@ import migrations
 from config import Settings
 from infra import engines
 from tests.support import forks
+from tests.support.databases import on_sqlite
 from tests.support.people import Person
 from tests.support.servers import ROOT, inherited
 from tests.support.settings import GOOD_SECRET
 
 # What does not depend on the database is tried on one.
-on_sqlite: Final = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 SECONDS: Final = 60
 NEW: Final = "a boat beyond the bay"

@@ -40,13 +40,12 @@ from infra.faults import Fault
 from main import create_app
 from models import Category, LedgerState, User
 from tests.support.commits import Commits
+from tests.support.databases import on_mysql, on_sqlite
 from tests.support.people import Person, hold, make_transport
 from tests.support.servers import MySQL, NoServer, PrivateMariaDB, make_blocking_engine
 from tests.support.settings import GOOD_SECRET
 from tests.support.statements import Statements
 from values.fields import LARGEST_ID
-
-on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 
 
 def assert_unavailable(answer: httpx.Response, code: str = "unavailable") -> None:
@@ -461,7 +460,7 @@ async def test_a_write_beyond_its_deadline_is_a_503_and_leaves_no_lock(
 ENDLESS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) SELECT max(n) FROM numbers"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 async def test_a_statement_of_sqlite_ends_with_its_deadline(app: FastAPI) -> None:
     until = asyncio.get_running_loop().time() + 0.1
     with pytest.raises(OperationalError, match="interrupted"):
@@ -469,7 +468,7 @@ async def test_a_statement_of_sqlite_ends_with_its_deadline(app: FastAPI) -> Non
             await (await unit.connection()).exec_driver_sql(ENDLESS)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 async def test_a_statement_of_sqlite_that_begins_too_late_ends_as_well(app: FastAPI) -> None:
     async with app.state.services.database.new_unit(asyncio.get_running_loop().time() - 1) as unit:
         connection = await unit.connection()
@@ -478,7 +477,7 @@ async def test_a_statement_of_sqlite_that_begins_too_late_ends_as_well(app: Fast
             await connection.exec_driver_sql(ENDLESS)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 async def test_a_transaction_whose_statement_was_ended_leaves_no_lock(app: FastAPI) -> None:
     until = asyncio.get_running_loop().time() + 0.1
     with pytest.raises(OperationalError, match="interrupted"):

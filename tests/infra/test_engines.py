@@ -12,11 +12,10 @@ from sqlalchemy.exc import DBAPIError
 import migrations
 from config import Settings
 from database import Database
+from tests.support.databases import on_mysql, on_sqlite
 from tests.support.people import Person
 from tests.support.servers import MySQL, NoServer, PrivateMariaDB
 from tests.support.settings import GOOD_SECRET
-
-on_mysql = pytest.mark.parametrize("database_url", ["mysql"], indirect=True)
 
 
 async def asked(app: FastAPI, engine: int, question: str) -> object:
@@ -52,7 +51,7 @@ async def test_only_reads_commit_by_themselves(app: FastAPI, engine: int, value:
     assert await asked(app, engine, "SELECT @@autocommit") == value
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
 @pytest.mark.parametrize(("pragma", "value"), [("foreign_keys", 1), ("journal_mode", "wal"), ("busy_timeout", 2000)])
 async def test_every_connection_to_sqlite_is_told(app: FastAPI, engine: int, pragma: str, value: object) -> None:
