@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 from functools import partial
 from random import Random
 from typing import Any
@@ -15,17 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Executable, Row, insert, text
 
+from config import Settings
 from ledger.core import Ledger
 from ledger.sync import feed
 from models import Budget, Category
+from tests.support.databases import on_mysql, try_cases
 from tests.support.expenses import change, spend
-from tests.support.generated import any_text, any_values, encoded, forged, hunts
+from tests.support.generated import HUNT, any_text, any_values, encoded, forged, hunts
 from tests.support.people import Person, signed_up
 from tests.support.problems import blamed
-from tests.support.processes import sign_up as sign_up_at
 from tests.support.rows import filling
 from tests.support.servers import Service
-from tests.support.settings import GOOD_SECRET
 from tests.support.statements import Statements
 from values.fields import LARGEST_ID
 
@@ -205,30 +204,34 @@ BATCH = [
     {"op": "update", "id": "apples", "data": {"description": "pears"}},
     {"op": "delete", "id": "tram"},
 ]
-CHANGES: list[tuple[str, object, str]] = [
-    ("POST /expenses", TEA, "tea"),
-    ("POST /expenses", TEA | {"category": "Drinks"}, "Drinks, tea"),
-    ("PATCH /expenses/{apples}", {"description": "pears"}, "pears"),
-    ("PATCH /expenses/{apples}", {"description": "apples"}, ""),
-    ("DELETE /expenses/{apples}", None, "-apples"),
+Told = tuple[str, object, str]
+# What changes several rows, or moves one from table to table; the race below sends MySQL all kinds of writes.
+CHANGES_OF_SEVERAL: list[Told] = [
     ("POST /expenses/{lamp}/restore", None, "lamp"),
     ("POST /expenses/restore", {"revision": 8}, "lamp"),
     ("DELETE /expenses/trash", None, ""),
     ("POST /expenses/batch", {"operations": BATCH}, "-tram, Drinks, pears, tea"),
     ("PATCH /expenses?category=Food", {"category": "Home"}, "Home, apples, bread"),
     ("DELETE /expenses?category=Food", None, "-apples, -bread"),
-    ("POST /categories", {"name": "Drinks"}, "Drinks"),
     ("PATCH /categories/{Food}", {"name": "Meals"}, "Meals, Meals month, Meals week, apples, bread"),
-    ("PATCH /categories/{Food}", {"color": "#2a9d8f"}, "Food"),
     ("DELETE /categories/{Food}?uncategorized=true", None, "-Food, -Food month, -Food week, apples, bread"),
     ("DELETE /categories/{Food}?move_to=Travel", None, "-Food, -Food month, Travel week, apples, bread"),
+]
+CHANGES_OF_ONE: list[Told] = [
+    ("POST /expenses", TEA, "tea"),
+    ("POST /expenses", TEA | {"category": "Drinks"}, "Drinks, tea"),
+    ("PATCH /expenses/{apples}", {"description": "pears"}, "pears"),
+    ("PATCH /expenses/{apples}", {"description": "apples"}, ""),
+    ("DELETE /expenses/{apples}", None, "-apples"),
+    ("POST /categories", {"name": "Drinks"}, "Drinks"),
+    ("PATCH /categories/{Food}", {"color": "#2a9d8f"}, "Food"),
     ("POST /budgets", {"amount": "1.00", "category": "Food", "period": "year"}, "Food year"),
     ("PATCH /budgets/{Food_week}", {"amount": "1.00"}, "Food week"),
     ("DELETE /budgets/{Food_week}", None, "-Food week"),
 ]
 
 
-@pytest.mark.parametrize(("request_", "body", "expected"), CHANGES)
+@try_cases("request_, body, expected", on_both=CHANGES_OF_SEVERAL, on_sqlite=CHANGES_OF_ONE)
 async def test_a_change_is_told_with_all_that_it_touched_and_nothing_else(
     person: Person, request_: str, body: object, expected: str
 ) -> None:
@@ -316,19 +319,23 @@ async def test_a_page_costs_five_statements_whatever_it_has(person: Person, stat
 
 REST = "-lamp, Food month, Food week, Travel, Travel month, bread, tram"
 REST_OF_FOOD = "-lamp, Food month, Food week, bread"
-MEANWHILE: list[tuple[str, object, str, str]] = [
+Meanwhile = tuple[str, object, str, str]
+# One change of each kind: a row that comes, one that goes, and several that change.
+OF_EACH_KIND: list[Meanwhile] = [
     ("POST /expenses", TEA, REST, "tea"),
+    ("DELETE /expenses/{bread}", None, REST.replace(", bread", ""), "-bread"),
+    ("PATCH /categories/{Travel}", {"name": "Trips"}, REST_OF_FOOD, "Trips, Trips month, tram"),
+]
+OTHERS: list[Meanwhile] = [
     ("PATCH /expenses/{apples}", {"description": "pears"}, REST, "pears"),
     ("PATCH /expenses/{bread}", {"description": "rolls"}, REST.replace(", bread", ""), "rolls"),
     ("DELETE /expenses/{apples}", None, REST, "-apples"),
-    ("DELETE /expenses/{bread}", None, REST.replace(", bread", ""), "-bread"),
     ("POST /expenses/{lamp}/restore", None, REST.replace("-lamp, ", ""), "lamp"),
-    ("PATCH /categories/{Travel}", {"name": "Trips"}, REST_OF_FOOD, "Trips, Trips month, tram"),
     ("DELETE /categories/{Travel}?move_to=Food", None, REST_OF_FOOD, "-Travel, -Travel month, tram"),
 ]
 
 
-@pytest.mark.parametrize(("request_", "body", "now", "later"), MEANWHILE)
+@try_cases("request_, body, now, later", on_both=OF_EACH_KIND, on_sqlite=OTHERS)
 async def test_what_changes_while_a_client_pages_comes_with_its_next_call(
     person: Person, request_: str, body: object, now: str, later: str
 ) -> None:
@@ -451,6 +458,7 @@ async def test_a_strangers_cursor_leads_to_nothing_of_theirs(person: Person, str
 
 NAMES = ("Food", "Rent", "Fun", "Home", "Travel", "Gifts", "Health", "Pets")
 SIZES = (1, 2, 3, 10)
+WRITES_OF_EACH = 60 if HUNT else 12
 # What to name where there is nothing.
 ABSENT: Fields = {"id": LARGEST_ID, "revision": LARGEST_ID, "name": "None"}
 
@@ -581,14 +589,19 @@ async def write_on(clients: Sequence[httpx.AsyncClient], seed: int, times: int) 
 
 async def test_a_copy_becomes_the_ledger_that_three_write_at_once(person: Person) -> None:
     await furnish(person)
-    copy = await race([person], 12)
+    copy = await race([person], WRITES_OF_EACH)
     assert copy.rows == await served(person)
 
 
-async def test_a_copy_becomes_the_ledger_that_two_processes_write_and_tell(empty_mysql_url: str) -> None:
-    environment = {"DATABASE_URL": empty_mysql_url, "AUTO_MIGRATE": "true", "SECRET_KEY": GOOD_SECRET}
-    with Service(environment) as one, Service(environment) as other:
-        async with aclosing(await sign_up_at(one)) as here, aclosing(await sign_up_at(other)) as there:
-            there.headers["Authorization"] = here.headers["Authorization"]
-            copy = await race([here, there], 12)
-            assert copy.rows == await served(here) == await served(there)
+@on_mysql
+async def test_a_copy_becomes_the_ledger_that_two_processes_write_and_tell(
+    database_url: str, settings: Settings, person: Person
+) -> None:
+    assert settings.secret_key
+    environment = {"DATABASE_URL": database_url, "SECRET_KEY": settings.secret_key.get_secret_value()}
+    token = {"Authorization": person.headers["Authorization"]}
+    # The process of this test is one of the two.
+    with Service(environment) as service:
+        async with httpx.AsyncClient(base_url=service.url, timeout=20, trust_env=False, headers=token) as there:
+            copy = await race([person, there], WRITES_OF_EACH)
+            assert copy.rows == await served(person) == await served(there)
