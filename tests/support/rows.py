@@ -55,13 +55,14 @@ class Rows:
         self._expenses[expense_id] = sent
         return expense_id
 
-    async def discard(self, revision: int, expense_id: int) -> None:
-        """Move an expense to the trash."""
-        moved = self._expenses.pop(expense_id) | {"id": expense_id, "deleted_at": self._instant}
-        await self._insert(TrashedExpense, revision, **moved)
-        tombstone = {"owner_id": self._owner, "kind": "expense", "row_id": expense_id, "revision": revision}
-        await self.connection.execute(insert(Tombstone), tombstone)
-        await self.connection.execute(_DELETE, {"owner": self._owner, "row_id": expense_id})
+    async def discard(self, revision: int, *expense_ids: int) -> None:
+        """Move expenses to the trash."""
+        for expense_id in expense_ids:
+            moved = self._expenses.pop(expense_id) | {"id": expense_id, "deleted_at": self._instant}
+            await self._insert(TrashedExpense, revision, **moved)
+            tombstone = {"owner_id": self._owner, "kind": "expense", "row_id": expense_id, "revision": revision}
+            await self.connection.execute(insert(Tombstone), tombstone)
+            await self.connection.execute(_DELETE, {"owner": self._owner, "row_id": expense_id})
 
     async def budget(
         self, revision: int, amount: int, period: str, category: str | None = None, currency: str = ""
