@@ -18,7 +18,7 @@ from api.requests import StrictRequest
 from config import Settings
 from main import create_app
 from models import RememberedAnswer
-from tests.support.databases import on_mysql
+from tests.support.databases import on_mysql, on_sqlite, try_cases
 from tests.support.expenses import read, spend
 from tests.support.ledgers import state_of
 from tests.support.people import Person, signed_up
@@ -132,11 +132,19 @@ async def test_every_write_of_the_document_is_tried_here(client: httpx.AsyncClie
     assert written == {name: write.method for name, write in WRITES.items()}
 
 
-@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+# MySQL keeps a long answer, one without a body, a new row, and a change of several rows.
+STORED_ON_BOTH = ("change_expenses_together", "delete_expense", "create_expense", "change_category")
+
+
+@try_cases(
+    "operation",
+    on_both=[(it,) for it in STORED_ON_BOTH],
+    on_sqlite=[(it,) for it in WRITES if it not in STORED_ON_BOTH],
+)
 async def test_a_write_sent_again_is_answered_as_the_first_time_and_does_nothing(
-    app: FastAPI, person: Person, write: Write
+    app: FastAPI, person: Person, operation: str
 ) -> None:
-    ids = await fill(person)
+    write, ids = WRITES[operation], await fill(person)
     before = await state_of(app, person)
     first = await write.send(person, ids=ids)
     done = await state_of(app, person)
@@ -175,6 +183,8 @@ OTHERS = {
 }
 
 
+# Python computes the fingerprint and compares it with the one that is stored; replays are tried on both databases.
+@on_sqlite
 @pytest.mark.parametrize(("first", "other"), OTHERS.values(), ids=OTHERS)
 async def test_a_key_is_good_for_one_request(app: FastAPI, person: Person, first: Write, other: Write) -> None:
     ids = await fill(person)
@@ -230,10 +240,13 @@ MENDED = {
 }
 
 
-@pytest.mark.parametrize(("status", "refused", "mended"), [(it, *both) for it, both in MENDED.items()], ids=MENDED)
-async def test_what_was_refused_may_be_mended_under_its_key(
-    app: FastAPI, person: Person, status: str, refused: Write, mended: Write
-) -> None:
+@try_cases(
+    "status",
+    on_both=[("409",), ("412",)],
+    on_sqlite=[(it,) for it in MENDED if it not in ("409", "412")],
+)
+async def test_what_was_refused_may_be_mended_under_its_key(app: FastAPI, person: Person, status: str) -> None:
+    refused, mended = MENDED[status]
     ids = await fill(person)
     refusal = await refused.send(person, ids=ids)
     kept = await remembered(app, person)
@@ -277,6 +290,7 @@ async def test_the_keys_of_two_users_do_not_meet(person: Person, stranger: Perso
     assert [await all_of(person), await all_of(stranger)] == [[mine.json()], [theirs.json()]]
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("authorization", ["", "Bearer x"])
 @pytest.mark.parametrize("key", ["once", "not a key"])
 async def test_who_has_not_signed_in_is_told_that_and_no_more(person: Person, authorization: str, key: str) -> None:
@@ -376,7 +390,7 @@ async def test_a_key_is_kept_for_a_day_and_free_after_it(
 ) -> None:
     await A_POST.send(person)
     noon.move_to(NOON + timedelta(days=1, seconds=seconds))
-    await person.sign_in()
+    await person.open_session()
     assert (await WRITES["create_category"].send(person)).status_code == status
 
 
@@ -387,7 +401,7 @@ async def test_the_first_write_of_a_day_sweeps_what_has_expired(
     noon.move_to(NOON + timedelta(minutes=10))
     await A_POST.send(person, "second")
     noon.move_to(NOON + timedelta(days=1, minutes=5))
-    await person.sign_in()
+    await person.open_session()
     await person.get("/expenses")
     kept = await remembered(app, person)
     await spend(person)
