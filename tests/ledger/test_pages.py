@@ -23,6 +23,7 @@ from tests.support.expenses import spend
 from tests.support.generated import any_text, any_values, days, encoded, forged
 from tests.support.people import Person, SignUp, signed_up
 from tests.support.problems import blamed
+from tests.support.rows import filling
 from values.fields import LARGEST_ID
 from values.spans import Span
 
@@ -72,6 +73,12 @@ def ids(found: dict[str, Any]) -> list[int]:
 async def spend_on(person: Person, *spent_on: str) -> list[int]:
     """Record an expense on each of these days and return their ids."""
     return [(await spend(person, date=day))["id"] for day in spent_on]
+
+
+async def prepare(person: Person, *spent_on: str) -> list[int]:
+    """Insert an expense of each of these days into a new ledger and return their ids."""
+    async with filling(person) as rows:
+        return [await rows.spend(at, spent_on=date.fromisoformat(day)) for at, day in enumerate(spent_on, 1)]
 
 
 # The text of a cursor
@@ -274,13 +281,13 @@ async def test_the_pages_together_are_the_list(shopper: Person, sort: str, limit
 
 @SORTS
 async def test_pages_of_equal_rows_meet_each_once(person: Person, sort: str) -> None:
-    recorded = await spend_on(person, *["2026-11-22"] * 5)
+    recorded = await prepare(person, *["2026-11-22"] * 5)
 
     assert sorted(await walk(person, sort=sort, limit=2)) == recorded
 
 
 async def test_the_last_page_leads_nowhere(person: Person) -> None:
-    await spend_on(person, "2026-11-01", "2026-11-02")
+    await prepare(person, "2026-11-01", "2026-11-02")
 
     answer = await person.get("/expenses?limit=2")
 
@@ -292,13 +299,13 @@ async def test_a_list_of_nothing_leads_nowhere(person: Person) -> None:
 
 
 async def test_a_page_is_of_50_unless_asked(person: Person) -> None:
-    await spend_on(person, *["2026-11-22"] * 51)
+    await prepare(person, *["2026-11-22"] * 51)
 
     assert len((await page(person))["items"]) == 50
 
 
 async def test_the_link_leads_to_the_next_page_as_the_cursor_does(person: Person) -> None:
-    await spend_on(person, "2026-11-01", "2026-11-02", "2026-11-03")
+    await prepare(person, "2026-11-01", "2026-11-02", "2026-11-03")
 
     answer = await person.get("/expenses?limit=1&sort=date")
     link = answer.headers["Link"].removeprefix("<").removesuffix('>; rel="next"')
@@ -320,7 +327,7 @@ async def test_the_link_keeps_filters_of_any_characters(person: Person) -> None:
 
 
 async def test_the_size_of_a_page_may_change_on_the_way(person: Person) -> None:
-    recorded = await spend_on(person, "2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04")
+    recorded = await prepare(person, "2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04")
     first = await page(person, sort="date", limit=1)
 
     assert ids(await page(person, sort="date", limit=3, cursor=first["next_cursor"])) == recorded[1:]
@@ -330,7 +337,7 @@ async def test_the_size_of_a_page_may_change_on_the_way(person: Person) -> None:
 
 
 async def test_a_row_that_comes_in_before_the_cursor_shifts_nothing(person: Person) -> None:
-    recorded = await spend_on(person, "2026-11-01", "2026-11-03", "2026-11-05")
+    recorded = await prepare(person, "2026-11-01", "2026-11-03", "2026-11-05")
     first = await page(person, sort="date", limit=2)
     await spend_on(person, "2026-11-02")
 
@@ -338,7 +345,7 @@ async def test_a_row_that_comes_in_before_the_cursor_shifts_nothing(person: Pers
 
 
 async def test_a_row_that_comes_in_behind_the_cursor_is_met(person: Person) -> None:
-    await spend_on(person, "2026-11-01", "2026-11-03", "2026-11-05")
+    await prepare(person, "2026-11-01", "2026-11-03", "2026-11-05")
     first = await page(person, sort="date", limit=2)
     late = await spend_on(person, "2026-11-04")
 
@@ -347,7 +354,7 @@ async def test_a_row_that_comes_in_behind_the_cursor_is_met(person: Person) -> N
 
 @SORTS
 async def test_a_row_that_goes_shifts_nothing(person: Person, sort: str) -> None:
-    await spend_on(person, *["2026-11-22"] * 4)
+    await prepare(person, *["2026-11-22"] * 4)
     whole = ids(await page(person, sort=sort))
     first = await page(person, sort=sort, limit=2)
     await person.delete(f"/expenses/{whole[0]}")
@@ -357,7 +364,7 @@ async def test_a_row_that_goes_shifts_nothing(person: Person, sort: str) -> None
 
 @SORTS
 async def test_a_cursor_outlives_its_own_row(person: Person, sort: str) -> None:
-    await spend_on(person, *["2026-11-22"] * 4)
+    await prepare(person, *["2026-11-22"] * 4)
     whole = ids(await page(person, sort=sort))
     first = await page(person, sort=sort, limit=2)
     await person.delete(f"/expenses/{whole[1]}")
@@ -445,7 +452,7 @@ async def test_a_cursor_belongs_to_its_filters_as_they_were_written(
 
 
 async def test_a_strangers_cursor_leads_to_nothing_of_theirs(person: Person, stranger: Person) -> None:
-    await spend_on(stranger, "2026-11-01", "2026-11-02", "2026-11-03")
+    await prepare(stranger, "2026-11-01", "2026-11-02", "2026-11-03")
     mine = await spend_on(person, "2026-10-01")
     cursor = (await page(stranger, limit=1))["next_cursor"]
 
@@ -484,7 +491,7 @@ async def test_a_list_can_be_read_after_a_broken_cursor(reader: Person) -> None:
 
 @pytest.mark.parametrize("cursor_at", [1, 2])
 async def test_the_count_is_of_all_that_match_on_every_page(person: Person, cursor_at: int) -> None:
-    await spend_on(person, "2026-11-01", "2026-11-02", "2026-11-03")
+    await prepare(person, "2026-11-01", "2026-11-02", "2026-11-03")
     await spend(person, date="2026-10-31")
     first = await page(person, period="2026-11", limit=cursor_at)
 
