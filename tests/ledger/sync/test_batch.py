@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, insert, update
 from database import now
 from ledger.core import MAX_EXPENSES
 from models import MAX_CATEGORIES, Category, LedgerState
+from tests.support.databases import on_sqlite
 from tests.support.expenses import read, sendable, spend
 from tests.support.generated import hunts, in_pieces, padded
 from tests.support.ledgers import state_of
@@ -125,6 +126,7 @@ async def test_a_create_is_in_the_users_currency_and_of_their_day(sign_up: SignU
     assert (result["expense"]["currency"], result["expense"]["date"]) == ("JPY", "2026-11-23")
 
 
+@on_sqlite
 async def test_a_new_amount_must_fit_the_users_currency(sign_up: SignUp) -> None:
     person = await sign_up(currency="JPY")
 
@@ -194,6 +196,7 @@ async def test_what_is_no_expense_of_ones_own_is_not_found(person: Person, stran
 # --- many operations --------------------------------------------------------------------------------------------------
 
 
+@on_sqlite
 async def test_results_come_in_the_order_of_the_operations(person: Person) -> None:
     changed, known, to_delete = [await spend(person, external_id=it) for it in "abc"]
     gone = await deleted(person)
@@ -269,6 +272,7 @@ async def test_an_external_id_sent_twice_is_one_expense(person: Person) -> None:
     assert (second, (await whole(person))[0]) == (first | {"status": "existing"}, [first["expense"]])
 
 
+@on_sqlite
 async def test_the_external_id_of_a_new_expense_is_taken(person: Person) -> None:
     expense = await spend(person)
 
@@ -288,6 +292,7 @@ async def test_what_a_batch_deletes_it_does_not_create_anew(noon: time_machine.T
     assert (await whole(person))[:2] == [[], [results[1]["expense"]]]
 
 
+@on_sqlite
 async def test_each_result_shows_the_expense_as_that_operation_left_it(person: Person) -> None:
     expense = await spend(person, external_id="bank-1")
 
@@ -297,6 +302,7 @@ async def test_each_result_shows_the_expense_as_that_operation_left_it(person: P
     assert [it["expense"] for it in results] == [expense, *[await read(person, expense)] * 2]
 
 
+@on_sqlite
 async def test_two_rows_cannot_swap_their_external_ids(person: Person) -> None:
     first, second = [await spend(person, external_id=it) for it in "ab"]
 
@@ -330,6 +336,7 @@ async def test_where_one_is_refused_nothing_of_the_others_happens(app: FastAPI, 
     assert (answer.is_client_error, await whole(person), await state_of(app, person)) == (True, before, (2, 2))
 
 
+@on_sqlite
 async def test_every_refused_operation_is_told_in_the_order_of_the_operations(person: Person) -> None:
     euros, yen = await spend(person, external_id="bank-1"), await spend(person, currency="JPY", amount=5)
     third, fourth, fifth = [await spend(person) for _ in range(3)]
@@ -370,6 +377,7 @@ async def test_every_refused_operation_is_told_in_the_order_of_the_operations(pe
     ]
 
 
+@on_sqlite
 async def test_no_value_of_a_refused_operation_is_repeated(person: Person) -> None:
     other, _ = await spend(person), await spend(person, external_id="hunter2")
 
@@ -386,6 +394,7 @@ async def test_no_value_of_a_refused_operation_is_repeated(person: Person) -> No
     assert (len(errors(answer)), "hunter2" in answer.text) == (11, False)
 
 
+@on_sqlite
 async def test_an_id_may_occur_once(person: Person) -> None:
     expense, gone = await spend(person), await deleted(person)
 
@@ -396,6 +405,7 @@ async def test_an_id_may_occur_once(person: Person) -> None:
     assert (answer.status_code, errors(answer)) == (422, [(f"/operations/{it}/id", codes[it]) for it in codes])
 
 
+@on_sqlite
 @pytest.mark.parametrize("stale", [0, -1, 10**30])
 async def test_a_revision_must_be_the_rows_wherever_it_is_said(person: Person, stale: int) -> None:
     rows = [await spend(person) for _ in range(5)]
@@ -477,6 +487,7 @@ async def test_the_last_category_that_there_is_room_for_is_made(app: FastAPI, pe
     assert [it["expense"]["category"] for it in results] == ["New", "New", "c0"]
 
 
+@on_sqlite
 async def test_each_operation_that_names_a_category_too_many_is_told_in_its_place(app: FastAPI, person: Person) -> None:
     expense = await spend(person)
     await fill_categories(app, person, MAX_CATEGORIES - 1)
@@ -498,6 +509,7 @@ async def test_what_a_batch_deletes_makes_room_for_what_it_creates(app: FastAPI,
     assert await state_of(app, person) == (2, MAX_EXPENSES)
 
 
+@on_sqlite
 async def test_what_a_batch_deletes_later_makes_no_room_before(app: FastAPI, person: Person) -> None:
     expense = await spend(person)
     await count_expenses(app, person, MAX_EXPENSES)
@@ -519,6 +531,7 @@ async def test_an_expense_too_many_keeps_the_others_from_happening(app: FastAPI,
     assert (await whole(person), await state_of(app, person)) == (before, (2, MAX_EXPENSES))
 
 
+@on_sqlite
 async def test_an_expense_too_many_is_told_with_all_else_that_is_refused(app: FastAPI, person: Person) -> None:
     await count_expenses(app, person, MAX_EXPENSES - 1)
 
@@ -547,7 +560,7 @@ cost = pytest.mark.usefixtures("noon", "without_returning")
 
 
 @cost
-@pytest.mark.parametrize("number", [1, 100, 1_000])
+@pytest.mark.parametrize("number", [1, 1_000])
 @pytest.mark.parametrize(("fields", "cost"), [((), 6), (("category", "external_id"), 12)], ids=["plain", "named"])
 async def test_creates_cost_the_same_however_many(
     person: Person, statements: Statements, number: int, fields: tuple[str, ...], cost: int
@@ -559,7 +572,7 @@ async def test_creates_cost_the_same_however_many(
 
 
 @cost
-@pytest.mark.parametrize("number", [0, 1, 100])
+@pytest.mark.parametrize("number", [0, 1, 20])
 async def test_each_changed_expense_costs_one_more(person: Person, statements: Statements, number: int) -> None:
     same, *expenses = await done(person, *[creating()] * (1 + number))
 
@@ -570,7 +583,7 @@ async def test_each_changed_expense_costs_one_more(person: Person, statements: S
 
 
 @cost
-@pytest.mark.parametrize("number", [1, 100, 1_000])
+@pytest.mark.parametrize("number", [1, 1_000])
 async def test_deletes_cost_the_same_however_many(person: Person, statements: Statements, number: int) -> None:
     expenses = await done(person, *[creating()] * number)
 
