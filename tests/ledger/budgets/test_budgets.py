@@ -227,6 +227,7 @@ async def test_a_change_onto_another_budget_is_refused_for_what_it_changes(
     assert answer.json()["existing_id"] == standing["id"]
 
 
+@on_sqlite
 async def test_a_kept_amount_must_fit_a_new_currency(person: Person) -> None:
     made = await budget(person, amount="200.50")
     answer = await person.patch(f"/budgets/{made['id']}", json={"currency": "JPY"})
@@ -351,12 +352,14 @@ async def test_a_state_is_decided_to_the_last_cent(person: Person, amount: str, 
     assert (item["projected"], item["state"]) == ("136.36", state)
 
 
+@on_sqlite
 async def test_what_is_used_is_rounded_half_to_even(person: Person) -> None:
     await budget(person)
     await spend(person, amount="12.70", category="Groceries", date="2026-11-03")
     assert (await only(person, on="2026-11-22"))["percent_used"] == 6.4
 
 
+@on_sqlite
 @pytest.mark.usefixtures("noon")
 async def test_an_overspent_budget_leaves_nothing_a_day(person: Person) -> None:
     await budget(person)
@@ -374,6 +377,7 @@ async def test_a_bill_dated_later_is_spent_but_sets_no_pace(person: Person) -> N
     assert tuple(last[name] for name in fields) == ("300.00", "300.00", "ok")
 
 
+@on_sqlite
 @pytest.mark.usefixtures("noon")
 async def test_the_days_to_come_go_on_as_those_elapsed_beside_what_is_dated_later(person: Person) -> None:
     await budget(person, amount="160.00")
@@ -400,6 +404,7 @@ async def test_a_budget_without_expenses_is_untouched(person: Person) -> None:
     assert found["unbudgeted"] == []
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("period", "window", "spent"),
     [
@@ -445,6 +450,7 @@ async def test_what_is_watched_in_one_currency_is_unbudgeted_in_another(person: 
     assert (await status(person, on="2026-11-20"))["unbudgeted"] == [{"currency": "KWD", "total": "0.125"}]
 
 
+@on_sqlite
 async def test_the_decimals_are_the_currencys(sign_up: SignUp) -> None:
     person = await sign_up(currency="JPY")
     await budget(person, amount="1000")
