@@ -443,18 +443,25 @@ async def test_twenty_at_once_over_two_apps_have_one_effect_and_one_answer(perso
 # --- when the answer is lost ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def proxy(settings: Settings) -> AsyncIterator[Proxy]:
     """What stands before the database and can cut a connection to it."""
     async with Proxy(settings.url) as proxy:
         yield proxy
 
 
-@pytest.fixture
-async def far(settings: Settings, proxy: Proxy) -> AsyncIterator[Person]:
-    """Somebody whose app has its database behind the proxy."""
+@pytest.fixture(scope="module")
+async def far_app(settings: Settings, proxy: Proxy) -> AsyncIterator[FastAPI]:
+    """An app that has its database behind the proxy."""
     app = create_app(settings.model_copy(update={"database_url": proxy.url}))
-    async with app.router.lifespan_context(app), signed_up(app) as person:
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def far(far_app: FastAPI) -> AsyncIterator[Person]:
+    """Somebody at that app."""
+    async with signed_up(far_app) as person:
         yield person
 
 
