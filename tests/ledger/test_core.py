@@ -277,13 +277,14 @@ async def test_the_cap_on_expenses_holds_under_concurrency(
 
 
 async def writes(person: Person, each: int) -> list[Write]:
-    """So many creations, edits and deletions, ready to be sent at once."""
-    made = await asyncio.gather(*(create(person) for _ in range(2 * each)))
+    """So many creations, edits and deletions, ready to be sent at once, in a new ledger."""
+    async with filling(person) as rows:
+        made = [await rows.spend(revision, 1_000) for revision in range(1, 2 * each + 1)]
     to_change, to_delete = made[:each], made[each:]
     return [
         *(person.post("/expenses", json={"amount": "2.00"}) for _ in range(each)),
-        *(person.patch(f"/expenses/{it['id']}", json={"amount": "3.00"}) for it in to_change),
-        *(person.delete(f"/expenses/{it['id']}") for it in to_delete),
+        *(person.patch(f"/expenses/{it}", json={"amount": "3.00"}) for it in to_change),
+        *(person.delete(f"/expenses/{it}") for it in to_delete),
     ]
 
 
