@@ -64,9 +64,10 @@ async def days(person: Person, **query: object) -> list[str]:
 
 
 async def keep_a_diary(person: Person, *diary: str) -> None:
-    """Record an expense on each of these days."""
-    for day in diary:
-        await spend(person, date=day)
+    """Insert an expense of each of these days into a new ledger."""
+    async with filling(person) as rows:
+        for revision, day in enumerate(diary, 1):
+            await rows.spend(revision, spent_on=date.fromisoformat(day))
 
 
 def misspelt(query: dict[str, object]) -> dict[str, str]:

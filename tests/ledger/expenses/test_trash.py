@@ -170,6 +170,7 @@ async def test_a_broken_cursor_is_refused(somebody: Person, cursor: str) -> None
     assert (answer.status_code, blamed(answer)) == (422, {"cursor": "malformed"})
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("path", "other"),
     [
