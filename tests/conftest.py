@@ -62,6 +62,8 @@ def pytest_collection_finish() -> None:
     """Exclude the collected tests and the imported modules, which stay to the end, from garbage collection."""
     gc.collect()
     gc.freeze()
+    # The apps and their caches stay too: with the usual thresholds they are searched for garbage every hundred tests.
+    gc.set_threshold(20_000, 10, 50)
 
 
 @pytest.hookimpl(tryfirst=True)
