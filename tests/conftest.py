@@ -58,12 +58,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("expenses")
 
 
+def pytest_collection() -> None:
+    """Collect no garbage while tests are collected: nearly all that is made then stays to the end."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Exclude the collected tests and the imported modules, which stay to the end, from garbage collection."""
-    gc.collect()
+    """Exclude the collected tests and the imported modules from garbage collection for good."""
     gc.freeze()
     # The apps and their caches stay too: with the usual thresholds they are searched for garbage every hundred tests.
     gc.set_threshold(20_000, 10, 50)
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Final
@@ -63,10 +64,14 @@ PACKAGES: Final = {"values", "infra", "users", "ledger", "api"}
 PACKAGED: Final = [path for path in MODULES if path.relative_to(ROOT).parts[0] in PACKAGES and path.stem != "__init__"]
 OURS: Final = [*ROOT_MODULES, *PACKAGED]
 ROUTERS: Final = [path for path in MODULES if path.parent == ROOT / "routers"]
-TREES: Final = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 DECISIONS: Final = [path for path in FILES if path.parent == ROOT / "docs" / "decisions"]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@cache
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _name(path: Path) -> str:
@@ -88,7 +93,7 @@ def _module(path: Path) -> str:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(_parse(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -96,7 +101,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def _functions(path: Path) -> Iterator[Function]:
-    return (node for node in ast.walk(TREES[path]) if isinstance(node, Function))
+    return (node for node in ast.walk(_parse(path)) if isinstance(node, Function))
 
 
 def _lines(function: Function) -> int:
@@ -171,7 +176,7 @@ def test_only_the_database_commits_and_only_the_edge_and_the_commands_ask_it_to(
         (_name(path), ast.unparse(node.func.value))
         for path in MODULES
         if path in {*OURS, *ROUTERS}
-        for node in ast.walk(TREES[path])
+        for node in ast.walk(_parse(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
     }
 
@@ -214,7 +219,7 @@ def test_functions_are_short() -> None:
 
 @pytest.mark.parametrize("path", [*OURS, *ROUTERS], ids=_name)
 def test_every_public_function_has_a_docstring(path: Path) -> None:
-    public = [it for it in _outer(TREES[path].body) if not it.name.startswith("_")]
+    public = [it for it in _outer(_parse(path).body) if not it.name.startswith("_")]
 
     assert [it.name for it in public if not ast.get_docstring(it)] == []
 
