@@ -41,7 +41,7 @@ from main import create_app
 from models import Category, LedgerState, User
 from tests.support.commits import Commits
 from tests.support.databases import on_mysql, on_sqlite
-from tests.support.people import Person, hold, make_transport
+from tests.support.people import Person, hold, make_transport, signed_up
 from tests.support.servers import MySQL, NoServer, PrivateMariaDB, make_blocking_engine
 from tests.support.settings import GOOD_SECRET
 from tests.support.statements import Statements
@@ -226,16 +226,14 @@ async def visit() -> AsyncIterator[Callable[[FastAPI], Person]]:
 
 
 @pytest.fixture
-def join(visit: Callable[[FastAPI], Person]) -> Join:
+async def join() -> AsyncIterator[Join]:
     """Sign up at an app."""
+    async with AsyncExitStack() as people:
 
-    async def join(app: FastAPI) -> Person:
-        person = visit(app)
-        await person.register()
-        await person.sign_in()
-        return person
+        async def join(app: FastAPI) -> Person:
+            return await people.enter_async_context(signed_up(app))
 
-    return join
+        yield join
 
 
 # --- lost races -------------------------------------------------------------------------------------------------------
@@ -443,13 +441,13 @@ async def test_an_empty_pool_is_a_503_and_health_stays_well(database_url: str, s
 async def test_a_write_beyond_its_deadline_is_a_503_and_leaves_no_lock(
     database_url: str, start: Start, join: Join, outside: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(route, "WRITE_DEADLINE", 0.5)
+    monkeypatch.setattr(route, "WRITE_DEADLINE", 0.3)
     # Longer than the deadline, but not by much: the thread that waits for the file cannot be ended.
-    monkeypatch.setattr(engines, "SQLITE_BUSY_SECONDS", 1)
+    monkeypatch.setattr(engines, "SQLITE_BUSY_SECONDS", 0.6)
     app = await start(database_url)
     person = await join(app)
     hold(outside, person)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(2):
         assert_unavailable(await create(person))
     outside.rollback()
     assert (await create(person)).status_code == 201
@@ -608,10 +606,10 @@ def frozen(frail: PrivateMariaDB) -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def _short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(route, "READ_DEADLINE", 0.5)
-    monkeypatch.setattr(migrations, "ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(route, "WRITE_DEADLINE", 0.5)
-    monkeypatch.setattr(engines, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(route, "READ_DEADLINE", 0.3)
+    monkeypatch.setattr(migrations, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(route, "WRITE_DEADLINE", 0.3)
+    monkeypatch.setattr(engines, "CONNECT_SECONDS", 0.3)
 
 
 @pytest.mark.usefixtures("_short_deadlines")
