@@ -32,7 +32,7 @@ from migrations import SchemaError
 from tests.support.asgi import exchange
 from tests.support.document import OPERATIONS, SCHEMAS
 from tests.support.people import Person, registered, signed_up
-from tests.support.servers import MAIN, ROOT, Service, inherited, make_blocking_engine
+from tests.support.servers import MAIN, ROOT, MySQL, Service, inherited, make_blocking_engine
 from tests.support.statements import Statements
 
 pytestmark = pytest.mark.wire
@@ -607,13 +607,20 @@ async def test_an_unexpected_error_is_logged_without_what_it_quotes(broken: http
     assert (log.chains, CANARY in log.getvalue() + answer.text) == ([["ValueError"]], False)
 
 
-@pytest.fixture
-async def on_mysql(empty_mysql_url: str) -> AsyncIterator[FastAPI]:
-    """A service on a database of its own."""
-    migrations.upgrade(empty_mysql_url)
+@pytest.fixture(scope="module")
+def own_url(mysql_server: MySQL) -> Iterator[str]:
+    """A database of their own for the tests that alter its tables."""
+    with mysql_server.fresh_database() as url:
+        migrations.upgrade(url)
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def on_mysql(own_url: str) -> AsyncIterator[FastAPI]:
+    """A service on it."""
     app = create_app(
         Settings(
-            database_url=empty_mysql_url,
+            database_url=own_url,
             secret_key=SecretStr("a secret of at least 32 characters"),
             bcrypt_rounds=4,
             _env_file=None,
@@ -629,10 +636,10 @@ def alter(url: str, statement: str, **values: object) -> None:
         connection.execute(text(statement), values)
 
 
-@pytest.fixture
-async def duplicate(on_mysql: FastAPI, empty_mysql_url: str) -> AsyncIterator[Callable[[], Awaitable[httpx.Response]]]:
+@pytest.fixture(scope="module")
+async def duplicate(on_mysql: FastAPI, own_url: str) -> AsyncIterator[Callable[[], Awaitable[httpx.Response]]]:
     """What makes the database refuse a new expense as a duplicate of another, named in its error."""
-    alter(empty_mysql_url, "CREATE UNIQUE INDEX once ON expenses (description)")
+    alter(own_url, "CREATE UNIQUE INDEX once ON expenses (description)")
     async with signed_up(on_mysql) as person:
         await person.post("/expenses", json={"amount": "1", "description": CANARY})
         await person.post("/expenses", json={"amount": "1", "description": "another"})
@@ -641,10 +648,10 @@ async def duplicate(on_mysql: FastAPI, empty_mysql_url: str) -> AsyncIterator[Ca
 
 
 async def test_a_duplicate_is_logged_without_the_values_that_the_database_quotes(
-    duplicate: Callable[[], Awaitable[httpx.Response]], empty_mysql_url: str, log: Log
+    duplicate: Callable[[], Awaitable[httpx.Response]], own_url: str, log: Log
 ) -> None:
     with pytest.raises(IntegrityError, match=f"Duplicate entry '{CANARY}'"):
-        alter(empty_mysql_url, "UPDATE expenses SET description = :same", same=CANARY)
+        alter(own_url, "UPDATE expenses SET description = :same", same=CANARY)
 
     answer = await duplicate()
 
@@ -664,12 +671,12 @@ async def test_giving_up_is_logged_with_the_request_and_who_sent_it(
 
 
 async def test_an_error_of_the_driver_is_logged_without_the_values_that_it_quotes(
-    on_mysql: FastAPI, empty_mysql_url: str, log: Log
+    on_mysql: FastAPI, own_url: str, log: Log
 ) -> None:
-    alter(empty_mysql_url, "ALTER TABLE expenses MODIFY description INT")
+    alter(own_url, "ALTER TABLE categories MODIFY name INT")
 
     async with signed_up(on_mysql) as person:
-        answer = await person.post("/expenses", json={"amount": "1", "description": CANARY})
+        answer = await person.post("/categories", json={"name": CANARY})
 
     assert (answer.status_code, CANARY in log.getvalue() + answer.text) == (500, False)
     assert "DataError" in str(log.chains)
