@@ -18,6 +18,8 @@ pytestmark = pytest.mark.wire
 PASSWORD: Final = "a walk along the sea"
 PAGES: Final = ("/docs", "/redoc")
 FORMS: Final = ("expenses-create_expense", "expenses-list_expenses")
+# A form with a body, one with defaults of several types, and one with lists to choose from.
+KINDS_OF_FORMS: Final = (*FORMS, "reports-report_spending")
 
 
 # --- the pages as they are served -------------------------------------------------------------------------------------
@@ -85,7 +87,7 @@ def _browser() -> Iterator[Browser]:
 
 
 def _look_at(browser: Browser, url: str) -> Browser:
-    """Open a page for tests that only look at it, unless the test before has left it open."""
+    """Open a page, unless the test before has left it open."""
     if browser.url != url:
         browser.forget()
         browser.open(url)
@@ -94,8 +96,24 @@ def _look_at(browser: Browser, url: str) -> Browser:
 
 @pytest.fixture
 def docs(_browser: Browser, service: Service) -> Browser:
-    """A browser that shows /docs, for tests that only look."""
+    """A browser that shows /docs; an earlier test may have opened forms or signed in."""
     return _look_at(_browser, f"{service.url}/docs")
+
+
+@pytest.fixture
+def signed_out(docs: Browser) -> Browser:
+    """A browser that shows /docs with nobody signed in, and has recorded nothing yet."""
+    docs_page.sign_out(docs)
+    docs.start_recording()
+    return docs
+
+
+@pytest.fixture
+def new_docs(_browser: Browser, service: Service) -> Browser:
+    """A browser that has never seen the service, with /docs open."""
+    _browser.forget()
+    _browser.open(f"{service.url}/docs")
+    return _browser
 
 
 @pytest.fixture
@@ -104,24 +122,9 @@ def redoc(_browser: Browser, service: Service) -> Browser:
     return _look_at(_browser, f"{service.url}/redoc")
 
 
-@pytest.fixture
-def browser(_browser: Browser, service: Service) -> Iterator[Browser]:
-    """A browser that has never seen the service, with /docs open."""
-    _browser.forget()
-    _browser.open(f"{service.url}/docs")
-    yield _browser
-    _browser.forget()
-
-
 def _operations(service: Service) -> int:
     document = httpx.get(f"{service.url}/openapi.json", trust_env=False).json()
     return sum(len(item) for item in document["paths"].values())
-
-
-def _send_token(browser: Browser, token: str) -> None:
-    browser.click(".btn.authorize")
-    browser.fill("#auth-bearer-value", token)
-    browser.click(".auth-container > form .authorize")
 
 
 def _make_token(service: Service, scope: str) -> str:
@@ -136,16 +139,58 @@ def _make_token(service: Service, scope: str) -> str:
     return str(made.raise_for_status().json()["token"])
 
 
-def test_docs_show_every_operation_and_ask_no_other_host(docs: Browser, service: Service) -> None:
-    assert docs.look(f"document.querySelectorAll('.opblock').length == {_operations(service)}")
+def test_docs_show_every_operation_and_ask_no_other_host(new_docs: Browser, service: Service) -> None:
+    assert new_docs.look(f"document.querySelectorAll('.opblock').length == {_operations(service)}")
 
-    assert docs.hosts() == {f"127.0.0.1:{service.port}"}
-    assert docs.complaints() == []
+    assert new_docs.hosts() == {f"127.0.0.1:{service.port}"}
+    assert new_docs.complaints() == []
+
+
+def test_authorize_opens_on_the_user_name(signed_out: Browser) -> None:
+    signed_out.click(".btn.authorize")
+
+    assert signed_out.look("document.activeElement.id == 'oauth_username'")
+    assert signed_out.look("document.querySelector('.modal-ux-content').scrollTop == 0")
+
+
+def test_authorize_says_when_the_password_is_wrong_and_enter_sends_the_right_one(signed_out: Browser) -> None:
+    docs_page.send_password(signed_out, "ada", "wrong")
+    said = signed_out.look("document.querySelector('.errors')?.innerText")
+    signed_out.fill("#oauth_password", PASSWORD)
+    signed_out.press_enter()
+
+    assert "The user name or the password is wrong." in said
+    assert docs_page.is_signed_in(signed_out)
+    assert [it for it in signed_out.complaints() if "401 (Unauthorized)" not in it] == []
+
+
+# A reload restores a password and a personal token by the same setting of the page.
+def test_execute_succeeds_on_untouched_forms_twice_also_after_a_reload(signed_out: Browser) -> None:
+    docs_page.sign_in(signed_out, "ada", PASSWORD)
+    signed_out.open(signed_out.url)
+    assert docs_page.is_signed_in(signed_out)
+    docs_page.open_forms(signed_out, *KINDS_OF_FORMS)
+
+    answers = [docs_page.execute(signed_out, *KINDS_OF_FORMS) for _ in range(2)]
+
+    assert answers == [["201", "200", "200"]] * 2
+    assert signed_out.complaints() == []
+
+
+def test_the_forms_may_do_what_the_last_personal_token_may(signed_out: Browser, service: Service) -> None:
+    docs_page.open_forms(signed_out, *FORMS)
+    docs_page.send_token(signed_out, _make_token(service, "write"))
+    docs_page.sign_out(signed_out)
+    docs_page.send_token(signed_out, _make_token(service, "read"))
+
+    assert docs_page.execute(signed_out, *FORMS) == ["403", "200"]
+    assert [it for it in signed_out.complaints() if "403 (Forbidden)" not in it] == []
 
 
 def test_docs_show_the_answer_to_a_new_row_first(docs: Browser) -> None:
     docs_page.open_forms(docs, "expenses-create_expense")
-    rows = "[...document.querySelectorAll('#operations-expenses-create_expense tr.response')]"
+    table = "#operations-expenses-create_expense .responses-table:not(.live-responses-table)"
+    rows = f"[...document.querySelectorAll('{table} tr.response')]"
 
     assert docs.look(f"{rows}.map(it => it.dataset.code).slice(0, 2).join() == '201,200'")
 
@@ -156,13 +201,6 @@ def test_docs_show_no_regular_expression_under_a_parameter(docs: Browser) -> Non
 
     assert "The first day, inclusive." in shown
     assert re.findall(r"pattern|\^", shown) == []
-
-
-def test_authorize_opens_on_the_user_name(docs: Browser) -> None:
-    docs.click(".btn.authorize")
-
-    assert docs.look("document.activeElement.id == 'oauth_username'")
-    assert docs.look("document.querySelector('.modal-ux-content').scrollTop == 0")
 
 
 def test_redoc_shows_every_operation_and_asks_no_other_host(redoc: Browser, service: Service) -> None:
@@ -183,44 +221,3 @@ def test_redoc_shows_no_regular_expression(redoc: Browser) -> None:
 
     assert "A key of your own" in shown
     assert "^[" not in shown
-
-
-def test_authorize_says_when_the_password_is_wrong_and_enter_sends_the_right_one(browser: Browser) -> None:
-    docs_page.send_password(browser, "ada", "wrong")
-    said = browser.look("document.querySelector('.errors')?.innerText")
-    browser.fill("#oauth_password", PASSWORD)
-    browser.press_enter()
-
-    assert "The user name or the password is wrong." in said
-    assert docs_page.is_signed_in(browser)
-    assert [it for it in browser.complaints() if "401 (Unauthorized)" not in it] == []
-
-
-def test_execute_succeeds_on_untouched_forms_twice_also_after_a_reload(browser: Browser, service: Service) -> None:
-    docs_page.sign_in(browser, "ada", PASSWORD)
-    browser.open(f"{service.url}/docs")
-    assert docs_page.is_signed_in(browser)
-    asked = (*FORMS, "reports-report_spending", "budgets-read_budget_status")
-    docs_page.open_forms(browser, *asked, "budgets-create_budget")
-
-    answers = [docs_page.execute(browser, *it) for it in (asked, ["budgets-create_budget"], asked)]
-
-    assert answers == [["201", "200", "200", "200"], ["201"], ["201", "200", "200", "200"]]
-    assert browser.complaints() == []
-
-
-def test_the_forms_may_do_what_a_personal_token_may_also_after_a_reload(browser: Browser, service: Service) -> None:
-    _send_token(browser, _make_token(service, "write"))
-    assert docs_page.is_signed_in(browser)
-    browser.open(f"{service.url}/docs")
-    assert docs_page.is_signed_in(browser)
-    docs_page.open_forms(browser, *FORMS)
-    assert docs_page.execute(browser, *FORMS) == ["201", "200"]
-    assert browser.complaints() == []
-
-    browser.click(".btn.authorize")
-    browser.click(".auth-container > form .modal-btn:not(.authorize):not(.btn-done)")
-    _send_token(browser, _make_token(service, "read"))
-
-    assert docs_page.is_signed_in(browser)
-    assert docs_page.execute(browser, *FORMS) == ["403", "200"]

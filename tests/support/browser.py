@@ -111,6 +111,10 @@ class Browser:
         """Delete the recorded events and what pages have stored, so that the browser is as new."""
         self.open("about:blank")
         self.call("Storage.clearDataForOrigin", origin="*", storageTypes="all")
+        self.start_recording()
+
+    def start_recording(self) -> None:
+        """Delete the recorded events."""
         self._seen.clear()
 
     def hosts(self) -> set[str]:

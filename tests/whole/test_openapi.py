@@ -153,6 +153,14 @@ def test_an_example_is_as_its_schema_says(name: str) -> None:
     assert _wrong({"$ref": f"#/components/schemas/{name}"}, SCHEMAS[name]["example"]) == []
 
 
+async def test_the_examples_of_new_rows_can_be_sent_as_they_are(person: Person) -> None:
+    bodies = {"/expenses": "ExpenseCreate", "/budgets": "BudgetCreate", "/categories": "CategoryCreate"}
+
+    answers = [await person.post(path, json=SCHEMAS[name]["example"]) for path, name in bodies.items()]
+
+    assert {answer.status_code for answer in answers} == {HTTPStatus.CREATED}
+
+
 def test_an_example_lists_its_fields_as_a_person_would() -> None:
     assert list(SCHEMAS["ExpenseCreate"]["example"])[:3] == ["amount", "currency", "date"]
 
