@@ -5,9 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Self
 
-import httpx
-
-from tests.support.servers import Process, find_program, free_port, inherited
+from tests.support.servers import Process, find_program, free_port, inherited, is_served
 
 CONFIGURATION: Final = """\
 daemon off;
@@ -26,7 +24,7 @@ http {{
     gzip_types application/json application/problem+json;
     server {{
         listen 127.0.0.1:{port};
-        location = /nginx {{ return 204; }}
+        location = /nginx {{ return 200; }}
         location {path}/ {{ proxy_pass http://127.0.0.1:{upstream}{replacement}; }}
     }}
 }}
@@ -73,7 +71,4 @@ class Nginx:
         self.close()
 
     def _answers(self) -> bool:
-        try:
-            return httpx.get(f"http://{self.host}/nginx", trust_env=False, timeout=2).is_success
-        except httpx.TransportError:
-            return False
+        return is_served(self._port, "/nginx")
