@@ -134,10 +134,10 @@ def test_the_document_tells_where_one_signs_in(visitor: Visitor) -> None:
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host", "X-Forwarded-Prefix"])
+@pytest.mark.parametrize("headers", [["Host"], ["X-Forwarded-Host", "X-Forwarded-Prefix"]])
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/expenses?limit=1"])
-def test_no_header_has_a_say_in_an_address(visitor: Visitor, path: str, header: str) -> None:
-    answer = visitor.get(path, headers={header: "evil.example"})
+def test_no_header_has_a_say_in_an_address(visitor: Visitor, path: str, headers: list[str]) -> None:
+    answer = visitor.get(path, headers=dict.fromkeys(headers, "evil.example"))
 
     assert (answer.status_code, "evil.example" in answer.text + str(answer.headers)) == (200, False)
 
