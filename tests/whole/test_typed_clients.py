@@ -12,8 +12,7 @@ from typing import Final
 
 import pytest
 
-from config import Settings
-from main import create_app
+from tests.support.document import DOCUMENT
 from tests.support.servers import ROOT, NoServer, open_or_skip
 
 CLIENTS: Final = ROOT / "tests" / "clients"
@@ -65,8 +64,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "node_modules").symlink_to(packages)
     for name in ("client.ts", "lint.mjs"):
         shutil.copy(CLIENTS / name, folder)
-    document = create_app(Settings(_env_file=None)).openapi()
-    (folder / "openapi.json").write_text(json.dumps(document), encoding="utf-8")
+    (folder / "openapi.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
     return folder
 
 
