@@ -48,7 +48,7 @@ async def go_to(noon: time_machine.Traveller, instant: datetime, *people: Person
     """Let it be another time, and everybody have a new session."""
     noon.move_to(instant)
     for person in people:
-        await person.open_session()
+        person.bear(await person.open_session())
 
 
 async def touch(person: Person, expense: dict[str, Any]) -> None:

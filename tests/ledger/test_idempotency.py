@@ -390,7 +390,7 @@ async def test_a_key_is_kept_for_a_day_and_free_after_it(
 ) -> None:
     await A_POST.send(person)
     noon.move_to(NOON + timedelta(days=1, seconds=seconds))
-    await person.open_session()
+    person.bear(await person.open_session())
     assert (await WRITES["create_category"].send(person)).status_code == status
 
 
@@ -401,7 +401,7 @@ async def test_the_first_write_of_a_day_sweeps_what_has_expired(
     noon.move_to(NOON + timedelta(minutes=10))
     await A_POST.send(person, "second")
     noon.move_to(NOON + timedelta(days=1, minutes=5))
-    await person.open_session()
+    person.bear(await person.open_session())
     await person.get("/expenses")
     kept = await remembered(app, person)
     await spend(person)

@@ -18,4 +18,9 @@ def try_cases(
     A case belongs to the others if another case, or another test, sends MySQL the same kind of statement.
     """
     others = [pytest.param(*case, marks=pytest.mark.sqlite_only) for case in on_sqlite]
-    return pytest.mark.parametrize(names.split(", "), [*on_both, *others], ids=str)
+    return pytest.mark.parametrize(names.split(", "), [*on_both, *others], ids=_describe)
+
+
+def _describe(value: object) -> str:
+    # The order of a set differs from process to process, and all workers of xdist must collect the same names.
+    return str(sorted(value) if isinstance(value, set) else value)

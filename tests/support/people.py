@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
 from ipaddress import IPv4Address
 from itertools import count
 from typing import Any, Final
@@ -13,7 +12,6 @@ import httpx
 from fastapi import FastAPI
 from httpx import ASGITransport
 from sqlalchemy import Connection, delete, insert, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 import models
 import schemas
@@ -29,6 +27,8 @@ NEW_LEDGER: Final = {"revision": 0, "expense_count": 0}
 numbers: Final = count(1)
 hashes: Final = WeakKeyDictionary[FastAPI, dict[str, str]]()
 At = Callable[[str], str]
+Pair = dict[str, Any]
+"""The access token and the refresh token of a session."""
 
 
 def make_transport(app: FastAPI) -> ASGITransport:
@@ -45,42 +45,41 @@ class Person(httpx.AsyncClient):
     user: dict[str, Any]
     password: str
     token: str
-    pair: dict[str, Any]
+    pair: Pair
     """The access token and the refresh token of the session that was opened last."""
-    _client: Client
 
     async def open_account(self, app: FastAPI, client: Client, **overrides: object) -> None:
         """Insert the rows that `register` and `sign_in` would, in a tenth of the time: nearly every test needs them."""
-        self.app, self._client = app, client
-        data, instant = UserCreate.model_validate(_new_account(overrides)), now()
+        data, sessions = UserCreate.model_validate(_new_account(overrides)), app.state.services.sessions
+        instant, sid = now(), secrets.token_hex(16)
         profile = data.model_dump(exclude={"password"}) | {"created_at": instant, "updated_at": instant}
         keys = {"username_key": make_name_key(data.username), "email_key": make_name_key(data.email)}
         password_hash = await _hashed(app, data.password)
+        refresh_token, expires_at = secrets.token_urlsafe(32), sessions._compute_expiry(instant, instant)
+        session = {"sid": sid, "created_at": instant, "generation": 0}
         async with app.state.services.database.new_unit() as unit:
             connection = await unit.begin()
             user = await connection.execute(insert(models.User), profile | keys | {"password_hash": password_hash})
             owner = {"owner_id": get_inserted_id(user)}
             await connection.execute(insert(LedgerState), owner | NEW_LEDGER | {"swept_on": instant.date()})
             await connection.execute(insert(FamiliarNetwork), owner | {"network": client.network, "seen_at": instant})
-            self.user = schemas.User(id=owner["owner_id"], **profile).model_dump(mode="json")
-            self.password = data.password
-            await self._insert_session(connection, instant)
+            use = _build_use_columns(client, instant, expires_at)
+            session_id = get_inserted_id(await connection.execute(insert(Session), owner | session | use))
+            await _store_refresh_token(connection, owner["owner_id"], session_id, 0, refresh_token)
             await unit.commit()
+        self.app = app
+        self.user = schemas.User(id=owner["owner_id"], **profile).model_dump(mode="json")
+        self.password = data.password
+        self.bear(sessions._build_answer(owner["owner_id"], sid, refresh_token, expires_at).model_dump())
 
-    async def open_session(self) -> None:
-        """Insert the rows that `sign_in` would, and send the new access token from now on."""
-        async with self.app.state.services.database.new_unit() as unit:
-            await self._insert_session(await unit.begin(), now())
+    async def open_session(self) -> Pair:
+        """Open one more session without a request, for tests that are not about signing in; return its tokens."""
+        services, owner_id = self.app.state.services, self.user["id"]
+        async with services.database.new_unit() as unit:
+            token = await services.sessions.open(await unit.begin(owner_id), owner_id, build_client("192.0.2.1", None))
             await unit.commit()
-
-    async def _insert_session(self, connection: AsyncConnection, instant: datetime) -> None:
-        sessions, owner_id, sid = self.app.state.services.sessions, self.user["id"], secrets.token_hex(16)
-        refresh_token, expires_at = secrets.token_urlsafe(32), sessions._compute_expiry(instant, instant)
-        session = {"owner_id": owner_id, "sid": sid, "created_at": instant, "generation": 0}
-        use = _build_use_columns(self._client, instant, expires_at)
-        session_id = get_inserted_id(await connection.execute(insert(Session), session | use))
-        await _store_refresh_token(connection, owner_id, session_id, 0, refresh_token)
-        self._bear(sessions._build_answer(owner_id, sid, refresh_token, expires_at).model_dump())
+        pair: Pair = token.model_dump()
+        return pair
 
     async def register(self, **overrides: object) -> None:
         """Register with an unused name; `overrides` are other fields to send."""
@@ -95,9 +94,10 @@ class Person(httpx.AsyncClient):
         form = {"username": self.user["username"], "password": self.password}
         answer = await self.post("/users/token", data=form)
         assert answer.status_code == httpx.codes.OK, answer.text
-        self._bear(answer.json())
+        self.bear(answer.json())
 
-    def _bear(self, pair: dict[str, Any]) -> None:
+    def bear(self, pair: Pair) -> None:
+        """Send this session's access token from now on."""
         self.pair = pair
         self.token = pair["access_token"]
         self.headers["Authorization"] = f"Bearer {self.token}"

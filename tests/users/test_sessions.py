@@ -30,9 +30,9 @@ from models import RefreshToken, Session
 from tests.support.databases import on_mysql, on_sqlite
 from tests.support.generated import hunts
 from tests.support.matrix import bearer, dump, said
-from tests.support.people import Person, signed_up
+from tests.support.people import Pair, Person, signed_up
 from tests.support.servers import Service
-from tests.support.sessions import DAY, SECOND, Pair, coming_from, open_session, sign_in
+from tests.support.sessions import DAY, SECOND, coming_from, sign_in
 from tests.support.settings import GOOD_SECRET
 from tests.support.statements import Statements
 from users import sessions
@@ -250,7 +250,7 @@ async def test_the_session_that_was_least_used_of_late_makes_room(
 async def test_the_oldest_session_stays_if_it_was_refreshed_of_late(
     noon: time_machine.Traveller, app: FastAPI, person: Person
 ) -> None:
-    oldest = await open_session(person)
+    oldest = await person.open_session()
     await open_sessions(app, person.user["id"], 99, expires_in=DAY)
     oldest = await keep_going(noon, person, oldest, SECOND)
     await person.sign_in()
@@ -347,7 +347,7 @@ ENDS = ON_PURPOSE | {"token reused": show_an_old_token}
 async def test_the_hash_of_each_token_is_kept_until_the_session_ends_and_no_longer(
     person: Person, outside: Connection, end: End
 ) -> None:
-    first = await open_session(person)
+    first = await person.open_session()
     second = await refresh(person, first)
     third = await refresh(person, second)
     tokens = [pair["refresh_token"] for pair in (first, second, third)]
@@ -361,7 +361,7 @@ async def test_the_hash_of_each_token_is_kept_until_the_session_ends_and_no_long
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 async def test_an_ended_session_lets_nobody_in_at_once(person: Person, end: End) -> None:
     """ASVS 5.0 7.4.1: an ended session is of no further use, though its access token has minutes to go."""
-    pair = await open_session(person)
+    pair = await person.open_session()
     assert (await me(person, pair)).status_code == 200
     await end(person, pair)
 
@@ -461,7 +461,7 @@ async def test_an_old_token_ends_its_session(person: Person) -> None:
 async def test_an_old_token_ends_its_session_although_it_is_refused(person: Person, outside: Connection) -> None:
     """RFC 9700 4.14.2: the refusal does not undo the end."""
     before = rows_of(outside, person)
-    await show_an_old_token(person, await open_session(person))
+    await show_an_old_token(person, await person.open_session())
 
     assert rows_of(outside, person) == before
 
@@ -471,7 +471,7 @@ async def test_an_old_token_ends_its_session_whatever_key_the_request_bears(
 ) -> None:
     """RFC 9700 4.14.2: no answer is remembered for an Idempotency-Key."""
     before, key = rows_of(outside, person), {"Idempotency-Key": "once"}
-    first = await open_session(person)
+    first = await person.open_session()
     second = await refresh(person, first, **key)
     await refresh(person, second, **key)
     answers = [await show(person, first, **key), await show(person, first, **key)]
@@ -482,8 +482,8 @@ async def test_an_old_token_ends_its_session_whatever_key_the_request_bears(
 
 
 async def test_an_old_token_ends_no_other_session(person: Person, stranger: Person) -> None:
-    other = await open_session(person)
-    await show_an_old_token(person, await open_session(person))
+    other = await person.open_session()
+    await show_an_old_token(person, await person.open_session())
 
     assert (await me(person, await refresh(person, other))).status_code == 200
     assert await is_let_in(person, person.token)
@@ -562,7 +562,7 @@ async def test_a_session_that_ends_amid_its_refreshes_has_ended(
     person: Person, another_worker: httpx.AsyncClient, outside: Connection, end: End
 ) -> None:
     """ASVS 5.0 7.4.1: whichever comes first, nothing is left that could be refreshed."""
-    workers, pair = [person, another_worker], await open_session(person)
+    workers, pair = [person, another_worker], await person.open_session()
     refreshes = [show(worker, pair) for worker in workers * 4]
     ended, *answers = await asyncio.gather(end(person, pair), *refreshes)
 
@@ -579,7 +579,7 @@ async def test_an_account_deleted_amid_its_refreshes_and_sign_ins_leaves_no_row(
     person: Person, outside: Connection
 ) -> None:
     """ASVS 5.0 7.4.2: with the account, every session of it ends."""
-    pair = await open_session(person)
+    pair = await person.open_session()
     form = {"username": person.user["username"], "password": person.password}
     deleted, *answers = await asyncio.gather(
         delete_account(person, pair),
@@ -752,9 +752,9 @@ async def test_the_list_says_where_one_is_signed_in(noon: time_machine.Traveller
 async def test_the_newest_session_comes_first_whichever_was_used_last(
     noon: time_machine.Traveller, person: Person
 ) -> None:
-    first = await open_session(person)
+    first = await person.open_session()
     noon.shift(1)
-    second = await open_session(person)
+    second = await person.open_session()
     await keep_going(noon, person, first, SECOND)
     ids = [it["id"] for it in await listed(person, second)]
 
@@ -763,7 +763,7 @@ async def test_the_newest_session_comes_first_whichever_was_used_last(
 
 
 async def test_just_the_session_that_asks_is_current(person: Person) -> None:
-    pairs = [await open_session(person) for _ in range(3)]
+    pairs = [await person.open_session() for _ in range(3)]
     current = [[it["current"] for it in await listed(person, pair)] for pair in pairs]
 
     assert current == [
@@ -820,7 +820,7 @@ async def test_when_a_session_was_last_used_is_when_it_was_refreshed_last(
 async def test_a_session_that_is_over_is_not_listed(
     noon: time_machine.Traveller, person: Person, left: timedelta, number: int
 ) -> None:
-    pair = await open_session(person)
+    pair = await person.open_session()
     noon.shift(15 * DAY)
     pair = await refresh(person, pair)
     noon.shift(15 * DAY - left)
@@ -829,15 +829,15 @@ async def test_a_session_that_is_over_is_not_listed(
 
 
 async def test_a_strangers_sessions_are_not_listed(person: Person, stranger: Person) -> None:
-    theirs = {it["id"] for it in await listed(stranger, await open_session(stranger))}
-    mine = {it["id"] for it in await listed(person, await open_session(person))}
+    theirs = {it["id"] for it in await listed(stranger, await stranger.open_session())}
+    mine = {it["id"] for it in await listed(person, await person.open_session())}
 
     assert len(mine) == len(theirs) == 2
     assert mine.isdisjoint(theirs)
 
 
 async def test_the_list_tells_no_secret(person: Person) -> None:
-    pair = await open_session(person)
+    pair = await person.open_session()
     answer = await person.get("/users/me/sessions", headers=bearer(pair["access_token"]))
 
     assert answer.headers["Cache-Control"] == "no-store"
@@ -849,7 +849,7 @@ async def test_the_list_tells_no_secret(person: Person) -> None:
 
 async def test_one_session_is_ended_and_no_other(person: Person) -> None:
     """ASVS 5.0 7.5.2: users end any of their sessions."""
-    pair, other = await open_session(person), await open_session(person)
+    pair, other = await person.open_session(), await person.open_session()
     session = await session_of(person, pair)
     answer = await person.delete(f"/users/me/sessions/{session['id']}")
 
@@ -860,7 +860,7 @@ async def test_one_session_is_ended_and_no_other(person: Person) -> None:
 
 
 async def test_an_ended_session_is_not_there_to_be_ended(person: Person) -> None:
-    session = await session_of(person, await open_session(person))
+    session = await session_of(person, await person.open_session())
     answers = [await person.delete(f"/users/me/sessions/{session['id']}") for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [204, 404]
@@ -882,7 +882,7 @@ async def test_what_is_no_session_is_not_there(somebody: Person) -> None:
 
 async def test_a_strangers_session_is_not_there(person: Person, stranger: Person) -> None:
     """ASVS 5.0 7.5.2: just one's own."""
-    theirs = await open_session(stranger)
+    theirs = await stranger.open_session()
     session = await session_of(stranger, theirs)
     answer = await person.delete(f"/users/me/sessions/{session['id']}")
     nobodys = await person.delete("/users/me/sessions/9223372036854775807")
@@ -894,8 +894,8 @@ async def test_a_strangers_session_is_not_there(person: Person, stranger: Person
 
 async def test_all_other_sessions_end_and_this_one_lives(person: Person, stranger: Person) -> None:
     """ASVS 5.0 7.4.3 and 7.5.2."""
-    others = [await open_session(person) for _ in range(3)]
-    pair = await open_session(person)
+    others = [await person.open_session() for _ in range(3)]
+    pair = await person.open_session()
     answer = await person.delete("/users/me/sessions", headers=bearer(pair["access_token"]))
 
     assert (answer.status_code, answer.content) == (204, b"")
@@ -907,7 +907,7 @@ async def test_all_other_sessions_end_and_this_one_lives(person: Person, strange
 
 async def test_a_new_password_leaves_the_session_that_changed_it_going(person: Person) -> None:
     """ASVS 5.0 7.4.3: the others end, so that whoever knew the old one is out."""
-    pair, other = await open_session(person), await open_session(person)
+    pair, other = await person.open_session(), await person.open_session()
     words = {"current_password": person.password, "new_password": "another walk along the sea"}
     await person.put("/users/me/password", json=words, headers=bearer(pair["access_token"]))
 
@@ -939,7 +939,7 @@ async def test_no_bearer_whatever_stands_in_the_way_of_signing_out(person: Perso
 
 
 async def test_signing_out_ends_the_tokens_session_and_not_the_bearers(person: Person, stranger: Person) -> None:
-    pair = await open_session(person)
+    pair = await person.open_session()
     await stranger.post("/users/logout", json={"refresh_token": pair["refresh_token"]})
 
     assert said(await me(person, pair)) == INVALID
@@ -1002,7 +1002,7 @@ async def test_neither_an_access_token_nor_a_personal_one_signs_out(person: Pers
 
 async def test_a_personal_token_outlives_every_session(person: Person) -> None:
     personal = await make_personal_token(person)
-    await log_out(person, await open_session(person))
+    await log_out(person, await person.open_session())
     await end_the_others(person, {})
 
     assert await is_let_in(person, personal)
@@ -1094,7 +1094,7 @@ COSTS: dict[str, tuple[Do, int, int]] = {
 async def test_a_session_asks_the_database_no_more_than_it_must(
     person: Person, statements: Statements, do: Do, asked: int, commits: int
 ) -> None:
-    first = await open_session(person)
+    first = await person.open_session()
     second = await refresh(person, first)
     with statements() as sent:
         await do(person, first, second)
@@ -1103,7 +1103,7 @@ async def test_a_session_asks_the_database_no_more_than_it_must(
 
 
 async def test_ending_a_session_asks_the_database_no_more_than_it_must(person: Person, statements: Statements) -> None:
-    session = await session_of(person, await open_session(person))
+    session = await session_of(person, await person.open_session())
     with statements() as sent:
         await person.delete(f"/users/me/sessions/{session['id']}")
 
