@@ -38,6 +38,7 @@ _SELECT_USAGE = (
     select(Expense.category_id, func.count().label("expense_count"), func.max(Expense.spent_on).label("last_used"))
     .where(Expense.mine(), Expense.category_id.is_not(None))
     .group_by(Expense.category_id)
+    .with_hint(Expense, "FORCE INDEX (ix_expenses_owner_id_category_id_spent_on_id)", "mysql")
 )
 _SELECT_USES = [
     select(table.id).where(table.mine(), table.category_id == bindparam("row_id")).limit(1)

@@ -194,6 +194,11 @@ class SpendingQuery(ExpenseFilter):
         return super().depends_on_today or self.has_open_end or (self.from_ is None and self.period is None)
 
     @property
+    def has_better_index(self) -> bool:
+        """Whether the index of categories or that of external ids may have fewer rows to read than that of days."""
+        return bool(self.category or self.uncategorized or self.external_id)
+
+    @property
     def has_open_end(self) -> bool:
         """Whether only one of `from` and `to` was sent."""
         return (self.from_ is None) != (self.to is None)

@@ -97,6 +97,7 @@ async def read_spending(ledger: Ledger, query: SpendingQuery, requested: Span) -
         by_day=query.time_unit is not None,
         by_category=by_category,
         with_names=by_category,
+        has_better_index=query.has_better_index,
     )
     # Stop naming buckets one past the limit: that is enough to refuse the report.
     sides = [ReportSpan(BucketedSpan(each, query.time_unit, start_day, most=MAX_ROWS + 1)) for each in spans]

@@ -16,16 +16,25 @@ _SELECT_CATEGORY_NAME: Final = (
     .scalar_subquery()
 )
 
+_COVERING_INDEX: Final = "FORCE INDEX (ix_expenses_owner_id_spent_on_category_id_currency_amount)"
+
 WhereClauses = Iterable[ColumnElement[bool]]
 
 
 def select_spending(
-    parts: Sequence[WhereClauses], *, by_day: bool = False, by_category: bool = False, with_names: bool = False
+    parts: Sequence[WhereClauses],
+    *,
+    by_day: bool = False,
+    by_category: bool = False,
+    with_names: bool = False,
+    has_better_index: bool = False,
 ) -> CompoundSelect[*tuple[Any, ...]]:
     """Return the statement that sums the expenses of each part by currency, and if asked by day and category.
 
     It is one statement, so that all parts show the same moment. Filters by day, category, currency and amount are
     answered by the index on (owner_id, spent_on, category_id, currency, amount) alone, which has the groups in order.
+    MySQL is told so, because its optimizer prefers an index by which it must read every row of the ledger; save where
+    the filter says that there may be a better one.
     The column `part` is the index of the part; `day` and `category` are null unless grouped by.
     """
     day = Expense.spent_on if by_day else null()
@@ -41,9 +50,10 @@ def select_spending(
         func.max(Expense.amount).label("most"),
     )
     groups = [*[Expense.spent_on] * by_day, *[Expense.category_id] * by_category, Expense.currency]
+    sums = [
+        select(literal(index).label("part"), *columns).where(Expense.mine(), *conditions).group_by(*groups)
+        for index, conditions in enumerate(parts)
+    ]
     return union_all(
-        *(
-            select(literal(index).label("part"), *columns).where(Expense.mine(), *conditions).group_by(*groups)
-            for index, conditions in enumerate(parts)
-        )
+        *(sums if has_better_index else [one.with_hint(Expense, _COVERING_INDEX, "mysql") for one in sums])
     )

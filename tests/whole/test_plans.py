@@ -66,7 +66,7 @@ class Planner:
 
     def explain(self, statement: str) -> Plan:
         """Explain a statement and run it."""
-        steps = self._ask(f"EXPLAIN {statement}")
+        steps = self._ask(f"EXPLAIN FORMAT=TRADITIONAL {statement}")
         self._ask("FLUSH STATUS", has_rows=False)
         self._ask(statement)
         # A condition that the index itself answers (ICP) costs a look at the entry, though the server counts no read.
