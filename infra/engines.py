@@ -1,7 +1,9 @@
 """The SQLAlchemy engines: connection arguments and event listeners for SQLite and MySQL."""
 
+import sqlite3
 import ssl
 import time
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -117,6 +119,13 @@ def _listen_on_sqlite(engine: AsyncEngine, *, autocommit: bool) -> None:
         @event.listens_for(engine.sync_engine, "begin")
         def begin(connection: Any) -> None:  # noqa: ANN401
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        # SQLite keeps a closed connection, with the lock of its transaction, until its last cursor is deleted; that of
+        # a cancelled statement lives on in the traceback of the cancellation, until garbage is collected.
+        @event.listens_for(engine.sync_engine, "invalidate")
+        def roll_back(connection: DBAPIConnection, _: ConnectionPoolEntry, __: BaseException | None) -> None:
+            with suppress(sqlite3.Error):
+                connection.rollback()
 
 
 def _listen_on_mysql(engine: AsyncEngine) -> None:

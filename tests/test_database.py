@@ -180,6 +180,29 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(app: FastAPI, perso
     assert taken(app) == [0, 0]
 
 
+@on_sqlite
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "SELECT count", "INSERT INTO categories"])
+async def test_a_write_that_is_cancelled_amid_a_statement_leaves_no_lock(
+    app: FastAPI, person: Person, statement: str
+) -> None:
+    def cancel_amid(_connection: object, _cursor: object, sent: str, *_: object) -> None:
+        if sent.startswith(statement):
+            asyncio.get_running_loop().call_soon(writing.cancel)
+
+    engine, _ = app.state.services.database.engines
+    event.listen(engine.sync_engine, "before_cursor_execute", cancel_amid)
+    writing = asyncio.create_task(create(person, category="Groceries"))
+    try:
+        # Its traceback refers to the cursor, as it would until garbage is collected.
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await writing
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", cancel_amid)
+    await asyncio.wait_for(create(person), 2)
+    assert cancelled.value.__traceback__
+    assert await state_of(app, person) == (1, 1)
+
+
 # --- apps of the test's own -------------------------------------------------------------------------------------------
 
 
