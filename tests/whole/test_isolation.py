@@ -8,15 +8,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import (
     Connection,
-    NullPool,
-    create_engine,
     delete,
     insert,
-    make_url,
 )
 from sqlalchemy.exc import IntegrityError
 
-import migrations
 from database import now
 from models import Budget, Category, Expense, TrashedExpense, User
 from tests.support.matrix import (
@@ -33,6 +29,7 @@ from tests.support.matrix import (
 )
 from tests.support.people import Person, signed_up
 from tests.support.rows import filling
+from tests.support.servers import make_blocking_engine
 from values.fields import LARGEST_ID
 
 # --- without a token --------------------------------------------------------------------------------------------------
@@ -125,7 +122,7 @@ async def theirs(app: FastAPI) -> AsyncIterator[Ledger]:
 @pytest.fixture(scope="module")
 def stored(database_url: str) -> Iterator[Connection]:
     """A look at the rows past the app, that sees each commit."""
-    engine = create_engine(migrations.make_sync_url(make_url(database_url)), poolclass=NullPool)
+    engine = make_blocking_engine(database_url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
 

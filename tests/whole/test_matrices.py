@@ -12,9 +12,8 @@ from typing import Any, Final
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Connection, NullPool, create_engine, make_url, update
+from sqlalchemy import Connection, update
 
-import migrations
 from database import Base, now
 from models import PersonalToken
 from tests.support.jwt import decoded
@@ -45,12 +44,13 @@ from tests.support.matrix import (
     sign_in,
 )
 from tests.support.people import Person, signed_up
+from tests.support.servers import make_blocking_engine
 
 
 @pytest.fixture(scope="module")
 def rows(database_url: str) -> Iterator[Connection]:
     """A look at the rows past the app, that sees each commit."""
-    engine = create_engine(migrations.make_sync_url(make_url(database_url)), poolclass=NullPool)
+    engine = make_blocking_engine(database_url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
 
