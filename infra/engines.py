@@ -120,8 +120,8 @@ def _listen_on_sqlite(engine: AsyncEngine, *, autocommit: bool) -> None:
         def begin(connection: Any) -> None:  # noqa: ANN401
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-        # SQLite keeps a closed connection, with the lock of its transaction, until its last cursor is deleted; that of
-        # a cancelled statement lives on in the traceback of the cancellation, until garbage is collected.
+        # SQLite keeps a closed connection, with the lock of its transaction, until its last cursor is deleted. The
+        # traceback of a cancelled statement refers to its cursor, which so stays until garbage is collected.
         @event.listens_for(engine.sync_engine, "invalidate")
         def roll_back(connection: DBAPIConnection, _: ConnectionPoolEntry, __: BaseException | None) -> None:
             with suppress(sqlite3.Error):
