@@ -691,6 +691,8 @@ COUNT: Final = 1 + 5
 TAKE_BACK: Final = 1 + 3
 
 
+# The clock stands: what is taken back has expired a second later, and the next attempt would delete it too.
+@pytest.mark.usefixtures("noon")
 @pytest.mark.parametrize(
     ("do", "number", "commits"),
     [
