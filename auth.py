@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from jose import jwk, jws, jwt
-from jose.exceptions import ExpiredSignatureError, JOSEError
+from jose.exceptions import JOSEError
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,7 +40,11 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[A
 _SID: Final = re.compile("[0-9a-f]{32}")
 _USER_ID: Final = re.compile("[1-9][0-9]{0,17}")
 ALLOWED_HEADER_KEYS: Final = frozenset({"alg", "typ", "kid"})
-_DECODE_OPTIONS: Final = {f"require_{claim}": True for claim in ("aud", "iat", "exp", "iss", "sub", "jti")}
+# `AccessTokens.read` compares the times whenever a token comes. `require_exp` is absent, since it sets `verify_exp`.
+_DECODE_OPTIONS: Final = {
+    "verify_exp": False,
+    **{f"require_{claim}": True for claim in ("aud", "iat", "iss", "sub", "jti")},
+}
 
 
 # --- Access tokens ----------------------------------------------------------------------------------------------------
@@ -135,8 +139,6 @@ def _verify(token: str, keys: Sequence[Any]) -> dict[str, Any]:
             raise InvalidToken
         key = next((key for key in keys[:-1] if _is_signed(token, key)), keys[-1])
         return jwt.decode(token, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_DECODE_OPTIONS)
-    except ExpiredSignatureError:
-        raise TokenExpired from None
     except (JOSEError, RecursionError, ValueError, TypeError, AttributeError, OverflowError):
         raise InvalidToken from None
 

@@ -26,7 +26,7 @@ from problems import AlreadyExists, InvalidToken, NotFound
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate, UserCreate
 from schemas import User as UserAnswer
-from values.field_errors import FieldError, field_error
+from values.field_errors import field_error
 from values.text_fields import normalize_email
 from values.texts import make_name_key
 
@@ -146,13 +146,22 @@ async def refuse_taken_names(
     """Raise AlreadyExists if an account other than `but` has this user name or e-mail; each gives a field error."""
     keys = {"username_key": make_name_key(username or ""), "email_key": make_name_key(email or "")}
     users = [user for user in await connection.execute(_BY_NAME_OR_EMAIL, keys) if user.id != but]
-    errors: list[FieldError] = [
-        field_error(f"/{name}", "already_exists", f"This {label} belongs to another account.")
-        for name, label in SIGN_IN_FIELDS.items()
-        if any(getattr(user, f"{name}_key") == keys[f"{name}_key"] for user in users)
+    taken = [
+        name for name in SIGN_IN_FIELDS if any(getattr(user, f"{name}_key") == keys[f"{name}_key"] for user in users)
     ]
-    if errors:
-        raise AlreadyExists("The user name or the e-mail is taken.", errors=errors)
+    if taken:
+        raise names_taken_problem(*taken)
+
+
+def names_taken_problem(*fields: str) -> AlreadyExists:
+    """Return the problem of a user name or an e-mail, or both, that another account has."""
+    return AlreadyExists(
+        "The user name or the e-mail is taken.",
+        errors=[
+            field_error(f"/{field}", "already_exists", f"This {SIGN_IN_FIELDS[field]} belongs to another account.")
+            for field in fields
+        ],
+    )
 
 
 # --- Expenses ---------------------------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ class WrongPassword(Problem):
 
 
 class TooMany(Problem):
-    """The account has the greatest number of these rows already."""
+    """A limit on the number of rows is reached."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 

@@ -52,7 +52,7 @@ ADVICE: Final[Mapping[type[Problem], str]] = {
     WrongPassword: "ask for the current password again; you are still signed in",
     FilterRequired: "add a filter; if all expenses are meant, `from` and `to`",
     IdempotencyKeyReused: "send a new key with each new request",
-    TooMany: "delete some rows of this kind first",
+    TooMany: "`detail` names the limit: delete rows of that kind, or ask a report for a shorter span or fewer groups",
     TooManyAttempts: "wait as many seconds as `Retry-After` says",
     InternalError: "nothing was changed; quote the `request_id` when you report it",
     Unavailable: "nothing was changed; repeat after as many seconds as `Retry-After` says",

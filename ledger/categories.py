@@ -146,8 +146,13 @@ async def _find_by_name(ledger: Ledger, name: str) -> TupleRow | None:
 async def _refuse_taken_name(ledger: Ledger, name: str, *, but: int | None = None) -> None:
     holder = await _find_by_name(ledger, name)
     if holder and holder[0] != but:
-        error = field_error("/name", "already_exists", "You have a category of this name.")
-        raise AlreadyExists(errors=[error], members={"existing_id": holder[0]})
+        raise category_exists_problem(holder[0])
+
+
+def category_exists_problem(existing_id: int) -> AlreadyExists:
+    """Return the problem of a second category with the same name."""
+    error = field_error("/name", "already_exists", "You have a category of this name.")
+    return AlreadyExists(errors=[error], members={"existing_id": existing_id})
 
 
 async def find_categories(ledger: Ledger, keys: Collection[str]) -> dict[str, tuple[int, str]]:

@@ -10,14 +10,11 @@ from api.headers import answer_304_if_current, write_ledger_etag
 from api.problem_json import document_problems
 from api.route import LedgerRoute
 from ledger import categories
-from problems import AlreadyExists, CategoryInUse, NotFound, TooMany
+from problems import CategoryInUse, NotFound, TooMany
 from schemas import Category, CategoryCreate, CategoryDeleteQuery, CategoryList, CategoryQuery, CategoryUpdate
 from values.etags import write_row_etag
-from values.field_errors import field_error
 
-NAME_TAKEN: Final = AlreadyExists(
-    errors=[field_error("/name", "already_exists", "You have a category of this name.")], members={"existing_id": 3}
-)
+NAME_TAKEN: Final = categories.category_exists_problem(3)
 
 router = APIRouter(prefix="/categories", tags=["categories"], route_class=LedgerRoute)
 

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Form
 from api.dependencies import AccountsDep, ClientDep, RowId, SessionsDep, SignedInCaller, UnitOfWorkDep
 from api.problem_json import document_problems
 from api.route import LedgerRoute
-from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused, TooManyAttempts
+from problems import InvalidCredentials, InvalidToken, NotFound, RefreshTokenReused
 from users import sessions
 from users.schemas import RefreshTokenShown, SessionList, SignIn, Token
+from users.throttle import too_many_attempts_problem
 
-TOO_MANY_ATTEMPTS: Final = TooManyAttempts(headers={"Retry-After": "840"})
+TOO_MANY_ATTEMPTS: Final = too_many_attempts_problem(840)
 
 router = APIRouter(prefix="/users", tags=["sessions"], route_class=LedgerRoute)
 

@@ -8,17 +8,13 @@ from fastapi import APIRouter
 from api.dependencies import AccountsDep, AnyCaller, ClientDep, SignedInCaller, UnitOfWorkDep
 from api.problem_json import document_problems
 from api.route import LedgerRoute
-from problems import AlreadyExists, WrongPassword
+from crud import names_taken_problem
 from routers.sessions import TOO_MANY_ATTEMPTS
 from schemas import AccountDeletion, PasswordChange, User, UserCreate, UserUpdate
-from values.field_errors import field_error
+from users.accounts import wrong_password_problem
 
-EMAIL_TAKEN: Final = AlreadyExists(
-    errors=[field_error("/email", "already_exists", "This e-mail belongs to another account.")]
-)
-WRONG_PASSWORD: Final = WrongPassword(
-    errors=[field_error("/current_password", "not_allowed", "This is not your current password.")]
-)
+EMAIL_TAKEN: Final = names_taken_problem("email")
+WRONG_PASSWORD: Final = wrong_password_problem()
 
 # A router of its own with the tag `sessions`: the document shows registration together with signing in.
 registration = APIRouter(prefix="/users", tags=["sessions"], route_class=LedgerRoute)

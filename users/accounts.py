@@ -95,7 +95,7 @@ class Accounts:
             # The answer reveals whether a name is taken, as a registration does, so it counts as one.
             await self._throttle.count_registration(unit, client.network)
         connection = await unit.begin(caller.id, ACCOUNT_LOCK)
-        user = await crud.lock_user(connection, caller.id, verified, _wrong_password_problem())
+        user = await crud.lock_user(connection, caller.id, verified, wrong_password_problem())
         if verified is None and _list_changes(SIGN_IN_FIELDS.keys() & sent.keys(), sent, user):
             # Another request has renamed the account in the meantime.
             raise _password_required_problem()
@@ -108,7 +108,7 @@ class Accounts:
         user = await self._verify_current_password(unit, caller, change.current_password, client)
         password_hash = await self._passwords.hash(change.new_password, client.network)
         connection = await unit.begin(caller.id, ACCOUNT_LOCK)
-        await crud.lock_user(connection, caller.id, user.password_hash, _wrong_password_problem())
+        await crud.lock_user(connection, caller.id, user.password_hash, wrong_password_problem())
         await crud.set_password_hash(connection, caller.id, password_hash)
         await sessions.end_sessions(connection, caller.id, but=caller.sid)
 
@@ -116,7 +116,7 @@ class Accounts:
         """Delete the account with all rows that belong to it."""
         user = await self._verify_current_password(unit, caller, data.current_password, client)
         connection = await unit.begin(caller.id)
-        await crud.lock_user(connection, caller.id, user.password_hash, _wrong_password_problem())
+        await crud.lock_user(connection, caller.id, user.password_hash, wrong_password_problem())
         await crud.delete_user(connection, caller.id)
 
     async def reset_password(self, unit: UnitOfWork, user: UserRow, password: str) -> None:
@@ -139,7 +139,7 @@ class Accounts:
         user = await crud.read_user(await unit.connection(), caller.id)
         key = make_name_key(user.username)
         if not await self._verify_throttled(unit, caller.id, key, client, password, user.password_hash):
-            raise _wrong_password_problem()
+            raise wrong_password_problem()
         return user
 
     async def _verify_throttled(
@@ -169,7 +169,8 @@ def _password_required_problem() -> ValidationFailed:
     return ValidationFailed(errors=[field_error("/current_password", "required", sentence)])
 
 
-def _wrong_password_problem() -> WrongPassword:
+def wrong_password_problem() -> WrongPassword:
+    """Return the problem of a current password that is wrong."""
     return WrongPassword(errors=[field_error("/current_password", "not_allowed", "This is not your current password.")])
 
 

@@ -183,7 +183,7 @@ async def _count(unit: UnitOfWork, limits: Mapping[str, RateLimit]) -> CountedAt
     at = int(now().timestamp())
     wait = _compute_wait(limits, known, at)
     if wait and not _is_ahead(known, at):
-        raise _too_many_attempts_problem(wait)
+        raise too_many_attempts_problem(wait)
     async with unit.begin_separate() as connection:
         await _insert_missing(connection, limits)
         counted = await _load_instants(connection, _LOCK_INSTANTS, limits)
@@ -192,13 +192,13 @@ async def _count(unit: UnitOfWork, limits: Mapping[str, RateLimit]) -> CountedAt
         recent = {subject: limit.select_recent(counted[subject], at) for subject, limit in limits.items()}
         wait = _compute_wait(limits, counted, at)
         if wait and not _is_ahead(counted, at):
-            raise _too_many_attempts_problem(wait)
+            raise too_many_attempts_problem(wait)
         # If the clock was set back, stored instants are set back too (`recent`); otherwise they would count for longer.
         new = [] if wait else [at]
         await _store_instants(connection, limits, {key: [*instants, *new] for key, instants in recent.items()}, at)
         await _delete_expired(connection, instant)
     if wait:
-        raise _too_many_attempts_problem(wait)
+        raise too_many_attempts_problem(wait)
     return CountedAttempt(at, limits)
 
 
@@ -211,7 +211,8 @@ def _is_ahead(counted: Mapping[str, Collection[int]], at: int) -> bool:
     return any(max(instants, default=at) > at for instants in counted.values())
 
 
-def _too_many_attempts_problem(wait: int) -> TooManyAttempts:
+def too_many_attempts_problem(wait: int) -> TooManyAttempts:
+    """Return the problem of an attempt that would be accepted after `wait` seconds."""
     return TooManyAttempts(f"Too many attempts: try again in {wait} seconds.", headers={"Retry-After": str(wait)})
 
 
