@@ -10,11 +10,12 @@ from fastapi.security import OAuth2PasswordBearer
 
 from api.openapi import SIGN_IN_SCHEME
 from api.problem_json import TOKEN_PATH
+from api.request_log import get_log_context
 from api.requests import StrictRequest
 from auth import Caller, load_caller
 from infra.faults import CommitLost, classify_fault, describe_error
 from infra.log import logger
-from infra.request_context import get_log_context, note_user
+from infra.request_context import note_user
 from problems import InsufficientScope, NotAuthenticated
 from users import personal_tokens
 

@@ -1,4 +1,4 @@
-"""Middleware: request ids, HEAD, trailing slashes, the common headers of answers, CORS, and unexpected errors.
+"""Middleware: request ids, HEAD, trailing slashes, the common headers of answers, and unexpected errors.
 
     request --> RequestMiddleware             sets the request id; HEAD becomes GET; /expenses/ becomes /expenses;
                                                 the root path is removed
@@ -26,10 +26,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.problem_json import render_problem, to_problem
+from api.request_log import get_log_context, log_request
 from api.root_path import ROOT_KEY, place_header, split_path
 from config import Settings
 from infra.log import logger
-from infra.request_context import get_log_context, log_request, start_request_context
+from infra.request_context import start_request_context
 
 REQUEST_ID_PATTERN: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 CONTENT_POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
@@ -141,7 +142,7 @@ class UnexpectedErrorMiddleware:
         except Exception as error:
             if scope["type"] != "http" or started:
                 raise
-            logger.exception("met what nobody expected", extra=get_log_context(scope))
+            logger.exception("unexpected error", extra=get_log_context(scope))
             await render_problem(Request(scope), to_problem(error))(scope, receive, send)
 
 

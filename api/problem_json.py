@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from infra.request_context import get_request_id
+from infra.request_context import get_request_context
 from problems import InternalError, MalformedBody, MethodNotAllowed, NotFound, Problem, ValidationFailed
 from values.field_errors import FieldError, translate_errors
 
@@ -43,7 +43,7 @@ def to_problem(error: Exception) -> Problem:
 
 def render_problem(request: Request, problem: Problem) -> Response:
     """Return the response of a problem; at /users/token it has the members of an OAuth2 error too."""
-    body = to_members(problem, get_request_id())
+    body = to_members(problem, get_request_context().request_id)
     if request.scope["path"] == TOKEN_PATH:
         body |= _build_oauth_members(problem)
     return Response(

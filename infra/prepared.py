@@ -45,7 +45,7 @@ class Prepared:
         """Take a statement with named bind parameters; those of an INSERT are named by `columns`."""
         self._statement = statement
         self._columns = columns
-        self._texts: dict[str, _Compiled] = {}
+        self._by_dialect: dict[str, _Compiled] = {}
 
     async def fetch_all(self, connection: AsyncConnection, parameters: Mapping[str, Any]) -> list[TupleRow]:
         """Run a SELECT and return all of its rows."""
@@ -62,9 +62,9 @@ class Prepared:
         return await _send(connection, run_write, self._compile(connection.dialect), parameters)
 
     def _compile(self, dialect: Dialect) -> "_Compiled":
-        compiled = self._texts.get(dialect.name)
+        compiled = self._by_dialect.get(dialect.name)
         if compiled is None:
-            compiled = self._texts[dialect.name] = _Compiled(self._statement, dialect, self._columns)
+            compiled = self._by_dialect[dialect.name] = _Compiled(self._statement, dialect, self._columns)
         return compiled
 
 

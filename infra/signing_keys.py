@@ -65,6 +65,6 @@ def _read_secret(path: Path) -> str:
     deadline = time.monotonic() + MAX_SECRET_SECONDS
     while len(secret := path.read_text().strip()) < SECRET_BYTES:
         if time.monotonic() >= deadline:
-            raise ValueError(f"{path.name} holds no secret of ours any more: remove it, and another is made")
+            raise ValueError(f"{path.name} contains no complete secret: delete it, and the service generates a new one")
         time.sleep(0.01)
     return secret
