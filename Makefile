@@ -31,21 +31,21 @@ test: $(DEV) ## run the tests; `make test cover=yes` also says what they cover, 
 	$(if $(cover),@$(BIN)/coverage combine --quiet)
 	$(if $(cover),$(BIN)/coverage report)
 
-fuzz: $(DEV) ## look long for what breaks it, on both databases: make fuzz examples=200 seed=1
+fuzz: $(DEV) ## send generated requests for a long time, on both databases: make fuzz examples=200 seed=1
 	HUNT=yes $(BIN)/pytest -m "hypothesis or hunt"
 	$(BIN)/python -m tests.support.fuzzing $(if $(examples),--examples $(examples)) $(if $(seed),--seed $(seed))
 
 check: cover := yes
 check: lint types test ## all that must pass before a commit: lint, types, tests and what they cover
 
-lint: $(DEV) ## look for slips in the code, and for unformatted files
+lint: $(DEV) ## lint the code, and check how it is formatted
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
 types: $(DEV) ## check the types
 	$(BIN)/mypy
 
-format: $(DEV) ## format the code, and mend what can be mended by machine
+format: $(DEV) ## format the code, and correct what the linter can correct
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -63,17 +63,17 @@ password: $(RUNTIME) ## reset a forgotten password: make password user=NAME
 pictures: $(DEV) ## take the pictures of README again, with the browser Chromium
 	$(BIN)/python -m tests.support.pictures
 
-bench: $(DEV) ## measure the service against its yardsticks
+bench: $(DEV) ## compare the service's speed with two reference applications
 	$(BIN)/python -m benchmarks
 
-lock: $(BIN)/python ## compile requirements*.txt from pyproject.toml; `make lock with=--upgrade` renews what it may
+lock: $(BIN)/python ## compile requirements*.txt from pyproject.toml; `make lock with=--upgrade` upgrades what it may
 	$(BIN)/python -m pip install --quiet $(UV)
 	$(COMPILE) $(with) --output-file requirements.txt
 	$(COMPILE) $(with) --group dev --constraint requirements.txt --output-file requirements-dev.txt
 
 dev: $(DEV) ## build .venv with everything a developer needs
 
-clean: ## remove .venv and every cache; the data stay
+clean: ## remove .venv and every cache; the data stays
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 

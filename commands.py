@@ -102,7 +102,7 @@ def reset_password(settings: Settings, name: str) -> None:
             f"{_write_url(settings)} cannot do this now ({describe_error(error)}); nothing was changed."
         ) from None
     print(f"The password of {name} is new, and every session of the account has ended.")
-    print("Its personal access tokens live on, and who was told to wait (429) after wrong guesses still has to.")
+    print("Its personal access tokens stay valid. Whoever must wait (429) after wrong guesses still must.")
 
 
 async def _reset_password(settings: Settings, name: str) -> None:

@@ -166,11 +166,11 @@ class Settings(BaseSettings):
     trash_days: int = Field(default=30, ge=1, le=3650)
     """Whole days that a deleted expense can be restored from the trash."""
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+            return tuple(item.strip() for item in value.split(",") if item.strip())
         return value
 
     @field_validator("cors_origins")
@@ -183,13 +183,6 @@ class Settings(BaseSettings):
         except ValueError:
             # Anything else would never equal what a browser sends.
             raise ValueError("CORS_ORIGINS takes origins like https://app.example.com, separated by commas") from None
-
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _split_proxies(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(proxy.strip() for proxy in value.split(",") if proxy.strip())
-        return value
 
     @field_validator("trusted_proxies")
     @classmethod

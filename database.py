@@ -198,7 +198,7 @@ class UnitOfWork:
         Raises RuntimeError if this unit's transaction has begun: on SQLite it would wait for itself.
         """
         if self._writing is not None:
-            raise RuntimeError("what is to last is written before the transaction begins")
+            raise RuntimeError("call begin_separate before begin")
         await self.release()
         separate = UnitOfWork(
             self._work, self._read, self._queue, is_single_writer=self._is_single_writer, deadline=self._deadline

@@ -57,7 +57,11 @@ def answer_304_if_current(request: Request, response: Response, tag: str) -> Non
         raise EarlyResponse(Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag}))
 
 
-def write_next_link(path: str, query: QueryParams, cursor: str) -> str:
-    """Return the Link header of the next page (RFC 8288), without a host: any client can make up a Host header."""
-    pairs = [(name, value) for name, value in query.multi_items() if name != "cursor"]
-    return f'<{path}?{urlencode([*pairs, ("cursor", cursor)])}>; rel="next"'
+def link_next_page(response: Response, path: str, query: QueryParams, cursor: str | None) -> None:
+    """Set the Link header (RFC 8288) to the next page, if there is one.
+
+    It has no host, because any client can make up a Host header.
+    """
+    if cursor:
+        pairs = [(name, value) for name, value in query.multi_items() if name != "cursor"]
+        response.headers["Link"] = f'<{path}?{urlencode([*pairs, ("cursor", cursor)])}>; rel="next"'

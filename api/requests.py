@@ -3,12 +3,10 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from http import HTTPMethod
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import ClientDisconnect
@@ -88,6 +86,7 @@ class StrictRequest(Request):
 
         With None as media type it must contain no fields: they would be ignored, and more rows deleted than meant.
         """
+        # Starlette's `body()` and `json()`, which FastAPI calls, return `_body` and `_json` if these are set.
         self._body = await self._read_bytes(most)
         if media_type is None:
             refuse_fields(self._body)
@@ -142,11 +141,6 @@ class StrictRequest(Request):
         media_type, _, parameters = self.headers.get("content-type", "").partition(";")
         charset = parameters.strip().lower().replace('"', "")
         return media_type.strip().lower() if charset in {"", "charset=utf-8", "charset=utf8"} else ""
-
-
-def is_bulk_delete(route: APIRoute) -> bool:
-    """Whether a route deletes rows without an id in its path; a client could think that its body selects them."""
-    return route.methods == {HTTPMethod.DELETE} and "{" not in route.path
 
 
 def body_too_large_problem(most: int) -> BodyTooLarge:

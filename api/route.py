@@ -31,6 +31,7 @@ from api.dependencies import REQUEST_HEADERS, AccountsDep, BulkWriter, Precondit
 from api.headers import EarlyResponse
 from api.openapi import SCRIPT_SCHEME
 from api.problem_json import document_problems
+from api.request_log import get_log_context
 from api.requests import (
     FORM_EXPECTED,
     FORM_TYPE,
@@ -39,13 +40,11 @@ from api.requests import (
     NoFields,
     StrictRequest,
     body_too_large_problem,
-    is_bulk_delete,
 )
 from api.unknown_parameters import suggest_parameters
 from infra.engines import LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from infra.faults import CommitLost, Fault, classify_fault, describe_error
 from infra.log import logger
-from infra.request_context import get_log_context
 from ledger import idempotency
 from ledger.editing import Precondition
 from problems import (
@@ -94,6 +93,7 @@ class LedgerRoute(APIRoute):
 
         `max_body_size` is in bytes; FastAPI's own check is not used, because it answers in plain text.
         """
+        # FastAPI's constructor calls `get_route_handler`, which needs these two.
         self.max_body_bytes = max_body_size or MAX_BODY_BYTES
         # If an endpoint has no query, a second route refuses every parameter. Only requests with a query take it:
         # validating an empty query takes a twentieth of a request's time.
@@ -124,6 +124,11 @@ class LedgerRoute(APIRoute):
         return self.methods == {HTTPMethod.GET}
 
     @property
+    def is_bulk_delete(self) -> bool:
+        """Whether the route deletes rows without an id in its path; a client could think that its body selects them."""
+        return self.methods == {HTTPMethod.DELETE} and "{" not in self.path
+
+    @property
     def deadline(self) -> float:
         """Seconds for dependencies, endpoint and commit, with all tries."""
         if self.is_read:
@@ -140,7 +145,7 @@ class LedgerRoute(APIRoute):
             if self.max_body_bytes > MAX_BODY_BYTES:
                 # A large body is read only for a caller with a valid token.
                 await _run_with_deadline(READ_DEADLINE, check_token, strict)
-            if media_type or is_bulk_delete(self):
+            if media_type or self.is_bulk_delete:
                 await strict.read_body(media_type, self.max_body_bytes)
             try:
                 return await _run_with_deadline(
@@ -182,7 +187,7 @@ class LedgerRoute(APIRoute):
             yield from (MalformedBody(), large, UnsupportedMediaType())
             yield ValidationFailed(errors=[field_error("/tpyo", "unknown", "There is no such field.")])
         else:
-            if is_bulk_delete(self):
+            if self.is_bulk_delete:
                 yield from (MalformedBody(), large)
             yield ValidationFailed(errors=[parameter_error("tpyo", "unknown", "There is no such parameter here.")])
 
@@ -194,7 +199,7 @@ async def _run_with_deadline(seconds: float, handle: Handler, request: StrictReq
         async with asyncio.timeout(seconds):
             return await _run_and_commit(handle, request, statements_end)
     except TimeoutError:
-        logger.warning("was not done within %s seconds", seconds, extra=get_log_context(request.scope))
+        logger.warning("exceeded its deadline of %s seconds", seconds, extra=get_log_context(request.scope))
         raise Unavailable from None
 
 
@@ -213,7 +218,7 @@ async def _run_and_commit(handle: Handler, request: StrictRequest, statements_en
         except EarlyResponse as early:
             return early.response
         except CommitLost as lost:
-            logger.warning("may have happened: %s", lost, extra=get_log_context(request.scope))
+            logger.warning("lost the connection during the commit: %s", lost, extra=get_log_context(request.scope))
             has_key = request.conclusion is not None and idempotency.KEY_HEADER in request.headers
             raise OutcomeUnknown(REPEAT_WITH_KEY if has_key else "") from lost
         except (Problem, RequestValidationError):
@@ -223,6 +228,6 @@ async def _run_and_commit(handle: Handler, request: StrictRequest, statements_en
             if fault is None:
                 raise
             if tries >= MAX_TRIES.get(fault, 1):
-                logger.warning("gave up: %s", describe_error(error), extra=get_log_context(request.scope))
+                logger.warning("failed in all tries: %s", describe_error(error), extra=get_log_context(request.scope))
                 raise Unavailable from error
         await asyncio.sleep(random.uniform(0, 0.02) * 2**tries)  # noqa: S311

@@ -43,7 +43,7 @@ def describe_unknown(name: str, known: Mapping[str, bool]) -> str:
 
 def _list_parameters(request: Request) -> dict[str, bool]:
     paths = request.app.openapi()["paths"]
-    method = "get" if request.method == "HEAD" else request.method.lower()
-    parameters: list[dict[str, Any]] = paths[request.scope["route"].path_format][method].get("parameters", [])
+    operation = paths[request.scope["route"].path_format][request.method.lower()]
+    parameters: list[dict[str, Any]] = operation.get("parameters", [])
     query_parameters = (parameter for parameter in parameters if parameter["in"] == "query")
     return {parameter["name"]: parameter["schema"].get("type") == "array" for parameter in query_parameters}

@@ -164,11 +164,8 @@ async def find_categories(ledger: Ledger, keys: Collection[str]) -> dict[str, tu
 async def create_categories(ledger: Ledger, names: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Create categories, whose number the caller has checked, and return them like find_categories."""
     revision = await ledger.take_revision()
-    instants = {"created_at": ledger.instant, "updated_at": ledger.instant}
-    rows = [
-        {"name": name, "name_key": make_name_key(name), "color": None, "revision": revision, **instants}
-        for name in names
-    ]
+    values = {"color": None, "revision": revision, **ledger.new_row_instants}
+    rows = [{"name": name, "name_key": make_name_key(name), **values} for name in names]
     await ledger.insert_all(Category, rows)
     return await find_categories(ledger, {make_name_key(name) for name in names})
 
@@ -188,8 +185,8 @@ async def _insert(ledger: Ledger, name: str, color: str | None, pointer: str) ->
     if await count_remaining(ledger) <= 0:
         raise too_many_categories_problem(pointer)
     revision = await ledger.take_revision()
-    result = await ledger.insert(Category, name=name, name_key=make_name_key(name), color=color, revision=revision)
-    return get_inserted_id(result)
+    values = {"name": name, "name_key": make_name_key(name), "color": color, "revision": revision}
+    return get_inserted_id(await ledger.insert(Category, **values, **ledger.new_row_instants))
 
 
 async def _find_target(ledger: Ledger, category_id: int, move_to: str) -> int:

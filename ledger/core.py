@@ -71,6 +71,11 @@ class Ledger:
         self._revision: int | None = None
 
     @property
+    def new_row_instants(self) -> dict[str, datetime]:
+        """When a row that the request creates was created and last changed: at the instant of the request."""
+        return {"created_at": self.instant, "updated_at": self.instant}
+
+    @property
     def today(self) -> date:
         """The calendar day in the owner's time zone at the start of the request."""
         return days.compute_today(self.instant, self.owner.timezone)

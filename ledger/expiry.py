@@ -19,11 +19,10 @@ _RECORD_SWEEP: Final = Prepared(update(LedgerState).where(LedgerState.mine()).va
 
 async def sweep(ledger: Ledger) -> None:
     """Delete expired rows; no revision is taken, because they were invisible already."""
-    mine = TrashedExpense.mine(), TrashedExpense.deleted_at < ledger.trash_start
-    expenses = await _delete_some(ledger, MAX_EXPENSES_SWEPT, TrashedExpense.id, *mine)
-    is_expired = RememberedAnswer.created_at < ledger.instant - KEY_LIFETIME
-    mine = RememberedAnswer.mine(), is_expired
-    answers = await _delete_some(ledger, MAX_ANSWERS_SWEPT, RememberedAnswer.key, *mine)
+    expired_expenses = TrashedExpense.mine(), TrashedExpense.deleted_at < ledger.trash_start
+    expenses = await _delete_some(ledger, MAX_EXPENSES_SWEPT, TrashedExpense.id, *expired_expenses)
+    expired_answers = RememberedAnswer.mine(), RememberedAnswer.created_at < ledger.instant - KEY_LIFETIME
+    answers = await _delete_some(ledger, MAX_ANSWERS_SWEPT, RememberedAnswer.key, *expired_answers)
     if expenses < MAX_EXPENSES_SWEPT and answers < MAX_ANSWERS_SWEPT:
         await ledger.write_prepared(_RECORD_SWEEP, day=ledger.instant.date())
 

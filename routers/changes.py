@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import Reader
-from api.headers import answer_304_if_current, write_ledger_etag, write_next_link
+from api.headers import answer_304_if_current, link_next_page, write_ledger_etag
 from api.problem_json import document_problems
 from api.route import LedgerRoute
 from ledger.sync import feed
@@ -24,9 +24,8 @@ async def read_changes(
     start with `since=0`, your copy becomes equal to the server's data. Changes made while you read the pages come
     with the next call.
     """
-    reach = feed.build_range(ledger, query)
+    feed_range = feed.build_range(ledger, query)
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner))
-    page = await feed.read_changes(ledger, reach, query.limit)
-    if page.next_cursor:
-        response.headers["Link"] = write_next_link("/changes", request.query_params, page.next_cursor)
+    page = await feed.read_changes(ledger, feed_range, query.limit)
+    link_next_page(response, "/changes", request.query_params, page.next_cursor)
     return page

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 import crud
 from api.dependencies import EXPENSE_ID, BulkPreconditionDep, BulkWriter, PreconditionDep, Reader, RowId, Writer
-from api.headers import answer_304_if_current, write_ledger_etag, write_next_link
+from api.headers import answer_304_if_current, link_next_page, write_ledger_etag
 from api.problem_json import document_problems
 from api.route import MAX_BATCH_BYTES, LedgerRoute
 from ledger.expenses import bulk, pages, rows
@@ -47,8 +47,7 @@ async def list_expenses(
     is_of_today = query.depends_on_today and query.cursor is None
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner, ledger.today if is_of_today else None))
     page = await crud.list_expenses(ledger, page_request)
-    if page.next_cursor:
-        response.headers["Link"] = write_next_link("/expenses", request.query_params, page.next_cursor)
+    link_next_page(response, "/expenses", request.query_params, page.next_cursor)
     return page
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 import migrations
 from api.docs_pages import DOCUMENT_PATH
+from api.openapi import TITLE
 from api.root_path import get_root
 from api.route import LedgerRoute
 from api.schemas import CurrencyInfo, CurrencyList, Health, Readiness, Service
@@ -32,7 +33,7 @@ _CHECKS: Final = {
 async def read_service(request: Request) -> Service:
     """Return the name and version of the service, and the paths of its documentation."""
     root = get_root(request.scope)
-    return Service(service="Expense Tracker", version=VERSION, docs=f"{root}/docs", openapi=f"{root}{DOCUMENT_PATH}")
+    return Service(service=TITLE, version=VERSION, docs=f"{root}/docs", openapi=f"{root}{DOCUMENT_PATH}")
 
 
 @router.get("/health", summary="Check that it runs")

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import BulkPreconditionDep, BulkWriter, Reader, RowId, Writer
-from api.headers import answer_304_if_current, write_ledger_etag, write_next_link
+from api.headers import answer_304_if_current, link_next_page, write_ledger_etag
 from api.problem_json import document_problems
 from api.route import LedgerRoute
 from ledger.expenses import trash
@@ -31,8 +31,7 @@ async def list_trash(
     cursor = trash.parse_trash_cursor(query)
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner, ledger.trash_start.date()))
     page = await trash.list_trash(ledger, query, cursor)
-    if page.next_cursor:
-        response.headers["Link"] = write_next_link("/expenses/trash", request.query_params, page.next_cursor)
+    link_next_page(response, "/expenses/trash", request.query_params, page.next_cursor)
     return page
 
 

@@ -140,7 +140,7 @@ async def test_the_new_password_replaces_the_forgotten_one(run: Run, person: Per
 
     said = (
         f"The password of {name} is new, and every session of the account has ended.\n"
-        "Its personal access tokens live on, and who was told to wait (429) after wrong guesses still has to.\n"
+        "Its personal access tokens stay valid. Whoever must wait (429) after wrong guesses still must.\n"
     )
     assert (done.code, done.out, done.err) == (0, said, "")
     person.password = NEW

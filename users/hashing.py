@@ -36,8 +36,8 @@ class PasswordHasher:
         )
         cores = os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(cores, "hash", initializer=_lower_priority)
-        self._turns = FairQueue(cores, compute_capacity(cores, rounds))
-        self._nobody = self._context.hash(secrets.token_hex(16))
+        self._queue = FairQueue(cores, compute_capacity(cores, rounds))
+        self._dummy_hash = self._context.hash(secrets.token_hex(16))
 
     async def hash(self, password: str, network: str = "") -> str:
         """Return the hash to store; raise Unavailable if the queue refuses the job, which counts for `network`."""
@@ -49,7 +49,7 @@ class PasswordHasher:
         Raises Unavailable if the queue refuses the job, which counts for `network`.
         """
         right = await self._in_thread(
-            network, lambda: self._matches(normalize_password(password), stored or self._nobody)
+            network, lambda: self._matches(normalize_password(password), stored or self._dummy_hash)
         )
         return right and stored is not None
 
@@ -67,11 +67,11 @@ class PasswordHasher:
         except ValueError:
             # Plain bcrypt accepts neither NUL nor more than 72 bytes, so the password is wrong. A dummy is verified, so
             # that the time does not reveal who has such a hash.
-            self._context.verify(password, self._nobody)
+            self._context.verify(password, self._dummy_hash)
             return False
 
     async def _in_thread(self, network: str, work: Callable[[], T]) -> T:
-        async with self._turns.wait_for_turn(network):
+        async with self._queue.wait_for_turn(network):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 

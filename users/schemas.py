@@ -10,6 +10,7 @@ from values.fields import Instant
 from values.passwords import EnteredPassword
 from values.shapes import RequestModel, ResponseModel, with_example
 from values.text_fields import TokenName
+from values.texts import EMAIL_LENGTH
 
 # --- Sessions ---------------------------------------------------------------------------------------------------------
 
@@ -131,7 +132,7 @@ class SignIn(RequestModel):
     username: Annotated[
         str,
         Field(
-            max_length=254,
+            max_length=EMAIL_LENGTH,
             description="The user name or the e-mail.",
             examples=["ada"],
             json_schema_extra={"minLength": 1},

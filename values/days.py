@@ -90,7 +90,7 @@ def parse_day(value: object) -> date:
         raise InstantForDay
     if not re.fullmatch(DAY, value):
         raise NotADay
-    # Compared as text, which sorts like the days: `date` has no year 0000, which can be written.
+    # Compared as text, which sorts as the days do: the pattern allows the year 0000, which `date` does not have.
     if not EARLIEST.isoformat() <= value <= LATEST.isoformat():
         raise DayOutOfRange
     try:

@@ -161,28 +161,28 @@ def resolve_named_period(period: str, start_day: int) -> Span:
     raise NotAPeriod
 
 
-def clip_span(reach: Span) -> Span:
+def clip_span(span: Span) -> Span:
     """Cut a span to EARLIEST..LATEST; raise PeriodOutOfRange if it lies entirely outside."""
-    if reach.last < EARLIEST or reach.first > LATEST:
+    if span.last < EARLIEST or span.first > LATEST:
         raise PeriodOutOfRange
-    return Span(max(reach.first, EARLIEST), min(reach.last, LATEST))
+    return Span(max(span.first, EARLIEST), min(span.last, LATEST))
 
 
 Comparison = Literal["previous", "last-year"]
-TO_DATEMONTHS = {"month-to-date": 1, "year-to-date": MONTHS_PER_YEAR}
+MONTHS_TO_DATE = {"month-to-date": 1, "year-to-date": MONTHS_PER_YEAR}
 """The periods that end today, and how many months their unit has."""
 
 
-def find_compared_span(reach: Span, comparison: Comparison, period: str | None, start_day: int = 1) -> Span:
-    """Return the span with which a report compares `reach`, for a user whose months begin on `start_day`.
+def find_compared_span(span: Span, comparison: Comparison, period: str | None, start_day: int = 1) -> Span:
+    """Return the span with which a report compares `span`, for a user whose months begin on `start_day`.
 
     `period` is the period that was asked for, if any. `month-to-date` and `year-to-date` are compared with the same
     days of the month or year before. `last-N-days` is always compared by days, even if it happens to be a whole month.
     """
     match = period is not None and COUNTED_PATTERN.fullmatch(period)
-    in_days = period in TO_DATEMONTHS or (match and match[2] == "days")
+    in_days = period in MONTHS_TO_DATE or (match and match[2] == "days")
     if comparison == "last-year":
-        return shift_back_by_months(reach, MONTHS_PER_YEAR) if in_days else shift_back_a_year(reach, start_day)
-    if period in TO_DATEMONTHS:
-        return shift_back_by_months(reach, TO_DATEMONTHS[period])
-    return shift_back_by_length(reach) if in_days else find_span_before(reach, start_day)
+        return shift_back_by_months(span, MONTHS_PER_YEAR) if in_days else shift_back_a_year(span, start_day)
+    if period in MONTHS_TO_DATE:
+        return shift_back_by_months(span, MONTHS_TO_DATE[period])
+    return shift_back_by_length(span) if in_days else find_span_before(span, start_day)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, JsonValue, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -94,6 +94,11 @@ def make_line_validator(shortest: int, longest: int, key: Callable[[str], str] |
     return validate
 
 
+def line_schema(longest: int) -> dict[str, JsonValue]:
+    """Return the JSON Schema of a text of one line that is not empty and has at most `longest` characters."""
+    return {"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": longest}
+
+
 def _check_length(text: str, shortest: int, longest: int) -> None:
     if len(text) < shortest:
         raise invalid_value("too_short", f"Send at least {shortest} character{'s' * (shortest > 1)}.")
@@ -177,20 +182,20 @@ class NullableTextSchema:
 
 
 Email = Annotated[
-    str, AfterValidator(_check_email), WithJsonSchema({"type": "string", "format": "email", "maxLength": 254})
+    str, AfterValidator(_check_email), WithJsonSchema({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH})
 ]
 _CATEGORY_NAME = AfterValidator(make_line_validator(1, NAME_LENGTH, make_name_key))
 CategoryName = Annotated[
     str,
     _CATEGORY_NAME,
-    Field(json_schema_extra={"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH}),
+    Field(json_schema_extra=line_schema(NAME_LENGTH)),
 ]
 TokenName = Annotated[
     str,
     AfterValidator(make_line_validator(1, NAME_LENGTH)),
     Field(
         description="What the token is for.",
-        json_schema_extra={"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
+        json_schema_extra=line_schema(NAME_LENGTH),
     ),
 ]
 UniqueName = Annotated[
@@ -199,7 +204,7 @@ UniqueName = Annotated[
     Field(
         description="Unique in your account. Names that differ only in case or in the form of letters are equal "
         "(Unicode NFKC: ² is 2); names that differ in accents are not.",
-        json_schema_extra={"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": NAME_LENGTH},
+        json_schema_extra=line_schema(NAME_LENGTH),
     ),
 ]
 Description = Annotated[

@@ -73,9 +73,8 @@ async def create_budget(ledger: Ledger, data: BudgetCreate) -> BudgetAnswer:
     values = {"category_id": category_id, "currency": currency, "period": data.period}
     await _refuse_same_kind(ledger, values, data.model_fields_set)
     revision = await ledger.take_revision()
-    return await read_budget(
-        ledger, get_inserted_id(await ledger.insert(Budget, amount=amount, revision=revision, **values))
-    )
+    inserted = await ledger.insert(Budget, amount=amount, revision=revision, **values, **ledger.new_row_instants)
+    return await read_budget(ledger, get_inserted_id(inserted))
 
 
 async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate, condition: Precondition) -> BudgetAnswer:

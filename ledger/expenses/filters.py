@@ -15,9 +15,9 @@ from values.fields import CURRENCY_DESCRIPTION, AmountBound, BooleanParameter, C
 from values.shapes import PageQuery, RequestModel
 from values.spans import Span
 from values.text_fields import (
-    NON_BLANK_LINE_PATTERN,
     NON_BLANK_TEXT_PATTERN,
     CategoryName,
+    line_schema,
     make_line_validator,
     make_text_validator,
 )
@@ -43,7 +43,7 @@ Period = Annotated[
 ExternalIdFilter = Annotated[
     str,
     AfterValidator(make_line_validator(1, EXTERNAL_ID_LENGTH)),
-    Field(json_schema_extra={"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": EXTERNAL_ID_LENGTH}),
+    Field(json_schema_extra=line_schema(EXTERNAL_ID_LENGTH)),
 ]
 SearchWords = Annotated[
     str,

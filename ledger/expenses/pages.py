@@ -24,8 +24,8 @@ from values.spans import Span
 
 _EXPENSES: Final = select_expenses(Expense)
 
-# MySQL is told the index, because deep in a ledger its optimizer takes to reading and sorting all of it; save where
-# another index may say more.
+# MySQL is told the index of the sort order, because deep in a ledger its optimizer prefers to read and sort all rows.
+# With a filter that another index may answer, it chooses itself.
 _FIRST_PAGES: Final = {
     "-date": _EXPENSES.order_by(Expense.spent_on.desc(), Expense.id.desc()).limit(PAGE_SIZE),
     "date": _EXPENSES.order_by(Expense.spent_on, Expense.id).limit(PAGE_SIZE),
@@ -72,7 +72,7 @@ class PageRequest:
 
 
 def build_page_request(ledger: Ledger, query: ExpenseQuery) -> PageRequest:
-    """Return the page that is asked for; raise ValidationFailed where there is none."""
+    """Return the page that is asked for; raise ValidationFailed if the cursor or the period is invalid."""
     if query.cursor is None:
         return PageRequest(query, None, query.resolve_span(ledger.today, ledger.owner.month_start_day))
     value_type = date if query.sort in {"date", "-date"} else int

@@ -73,8 +73,7 @@ def build_new_columns(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
         "amount": convert_amount(data.amount, currency),
         "currency": currency,
         "external_id": data.external_id,
-        "created_at": ledger.instant,
-        "updated_at": ledger.instant,
+        **ledger.new_row_instants,
     }
 
 

@@ -32,7 +32,7 @@ class BulkChange(ResponseModel):
 
 
 class Deletion(RequestModel):
-    """The deletion to undo, by its revision, which its expenses have in the trash."""
+    """The revision of the deletion to undo, which the trash shows in each of its expenses."""
 
     revision: Annotated[int, Field(ge=1, le=LARGEST_ID)]
 

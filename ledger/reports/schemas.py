@@ -27,8 +27,8 @@ class Days(ResponseModel):
 class _Bucket(ResponseModel):
     day: str | SkipJsonSchema[None] = Field(
         default=None,
-        description="Like the names of all units of time except weekdays, it can be sent as `period` to list its "
-        "expenses: those of the whole unit, even if the report's span cuts it off.",
+        description="Send it as `period` to list the expenses of this day. A week, month, quarter or year can be sent "
+        "too, and lists all of its expenses, even where the report's span contains only a part of it.",
     )
     week: str | SkipJsonSchema[None] = None
     month: str | SkipJsonSchema[None] = None

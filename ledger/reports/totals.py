@@ -33,8 +33,8 @@ def select_spending(
 
     It is one statement, so that all parts show the same moment. Filters by day, category, currency and amount are
     answered by the index on (owner_id, spent_on, category_id, currency, amount) alone, which has the groups in order.
-    MySQL is told so, because its optimizer prefers an index by which it must read every row of the ledger; save where
-    the filter says that there may be a better one.
+    MySQL is told so, because its optimizer prefers an index by which it must read every row of the ledger. With
+    `has_better_index` it chooses itself.
     The column `part` is the index of the part; `day` and `category` are null unless grouped by.
     """
     day = Expense.spent_on if by_day else null()

@@ -66,7 +66,7 @@ def _select_changed(
     return statement.order_by(table.revision, table.id).limit(PAGE_SIZE)
 
 
-# In the order of the kinds within one revision.
+# Within one revision the rows come in the order of these statements.
 FEED_STATEMENTS: Final[Sequence[Select[*tuple[Any, ...]]]] = (
     _select_changed(budgets.SELECT_BUDGETS, Budget),
     _select_changed(categories.SELECT_CATEGORIES, Category),
@@ -84,18 +84,21 @@ TOMBSTONE_KINDS: Final = ("", "budget", "category", "expense")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in the order of the feed; `tombstone_kind` is the kind of row whose deletion a tombstone records."""
+    """A place in the order of the feed: `statement` is an index of FEED_STATEMENTS.
+
+    `tombstone_kind` is the kind of row whose deletion a tombstone records.
+    """
 
     revision: int
-    kind: int
+    statement: int
     row_id: int
     tombstone_kind: str = ""
 
-    def bind_after(self, kind: int) -> dict[str, Any]:
-        """Return the bind parameters with which the statement of a kind finds the rows after this position."""
-        if kind == self.kind:
+    def bind_after(self, statement: int) -> dict[str, Any]:
+        """Return the bind parameters with which a statement finds its rows after this position."""
+        if statement == self.statement:
             return {"value": self.revision, "row_id": self.row_id, "kind": self.tombstone_kind}
-        if kind < self.kind:
+        if statement < self.statement:
             return {"value": self.revision, "row_id": LARGEST_ID, "kind": AFTER_ALL_KINDS}
         return {"value": self.revision, "row_id": 0, "kind": ""}
 
@@ -115,24 +118,24 @@ class FeedRange:
 
 def build_range(ledger: Ledger, query: ChangesQuery) -> FeedRange:
     """Return the changes that a request asks for; raise ResyncRequired if the copy is newer than the ledger."""
-    reach = _parse_range(query, ledger.revision)
-    if max(reach.since, reach.revision) > ledger.revision:
+    feed_range = _parse_range(query, ledger.revision)
+    if max(feed_range.since, feed_range.revision) > ledger.revision:
         raise copy_ahead_problem()
-    return reach
+    return feed_range
 
 
-async def read_changes(ledger: Ledger, reach: FeedRange, limit: int) -> Changes:
+async def read_changes(ledger: Ledger, feed_range: FeedRange, limit: int) -> Changes:
     """Return one page of changes."""
-    changes = await _load_rows(ledger, reach, limit + 1)
+    changes = await _load_rows(ledger, feed_range, limit + 1)
     page = changes[:limit]
-    kinds = [[row for position, row in page if position.kind == kind] for kind in range(len(FEED_STATEMENTS))]
+    found = [[row for position, row in page if position.statement == index] for index in range(len(FEED_STATEMENTS))]
     return Changes(
-        revision=reach.revision,
-        next_cursor=reach.encode_cursor(page[-1][0]) if len(changes) > limit else None,
-        expenses=[build_expense(tuple(row)) for row in kinds[EXPENSES]],
-        categories=[categories.build_category(row) for row in kinds[CATEGORIES]],
-        budgets=[budgets.build_budget(row._asdict()) for row in kinds[BUDGETS]],
-        deleted=[Deleted(kind=row.kind, id=row.id, revision=row.revision) for row in kinds[TOMBSTONES]],
+        revision=feed_range.revision,
+        next_cursor=feed_range.encode_cursor(page[-1][0]) if len(changes) > limit else None,
+        expenses=[build_expense(tuple(row)) for row in found[EXPENSES]],
+        categories=[categories.build_category(row) for row in found[CATEGORIES]],
+        budgets=[budgets.build_budget(row._asdict()) for row in found[BUDGETS]],
+        deleted=[Deleted(kind=row.kind, id=row.id, revision=row.revision) for row in found[TOMBSTONES]],
     )
 
 
@@ -142,25 +145,25 @@ def copy_ahead_problem() -> ResyncRequired:
     return ResyncRequired(errors=[error])
 
 
-async def _load_rows(ledger: Ledger, reach: FeedRange, limit: int) -> list[tuple[Position, Row[Any]]]:
-    """Return the first `limit` changes of all kinds, in order."""
-    changes, until = [], reach.revision
-    # Kinds with most rows first: once one has `limit` rows, the others need no later revision than its last row's.
-    for kind, statement in reversed(list(enumerate(FEED_STATEMENTS))):
-        rows = await ledger.fetch_all(statement, **reach.position.bind_after(kind), until=until, limit=limit)
-        changes += [(_find_position(kind, row), row) for row in rows]
+async def _load_rows(ledger: Ledger, feed_range: FeedRange, limit: int) -> list[tuple[Position, Row[Any]]]:
+    """Return the first `limit` changes of all tables, in order."""
+    changes, until = [], feed_range.revision
+    # Those with most rows first: once one has `limit` rows, the others need no later revision than its last row's.
+    for index, statement in reversed(list(enumerate(FEED_STATEMENTS))):
+        rows = await ledger.fetch_all(statement, **feed_range.position.bind_after(index), until=until, limit=limit)
+        changes += [(_find_position(index, row), row) for row in rows]
         if len(rows) == limit:
             # Rows of a later revision than these are not part of this page.
             until = rows[-1].revision
     return sorted(changes, key=lambda change: change[0])[:limit]
 
 
-def _find_position(kind: int, row: Row[Any]) -> Position:
-    return Position(row.revision, kind, row.id, row.kind if kind == TOMBSTONES else "")
+def _find_position(statement: int, row: Row[Any]) -> Position:
+    return Position(row.revision, statement, row.id, row.kind if statement == TOMBSTONES else "")
 
 
 def _list_parts(position: Position) -> tuple[int, int, int, str]:
-    return position.revision, position.kind, position.row_id, position.tombstone_kind
+    return position.revision, position.statement, position.row_id, position.tombstone_kind
 
 
 def _parse_range(query: ChangesQuery, revision: int) -> FeedRange:
@@ -169,16 +172,16 @@ def _parse_range(query: ChangesQuery, revision: int) -> FeedRange:
         since = query.since or 0
         return FeedRange(since, revision, Position(since, len(FEED_STATEMENTS), LARGEST_ID))
     try:
-        name, since, until, reached, kind, row_id, tombstone_kind = decode_parts(query.cursor)
-        reach = FeedRange(
+        name, since, until, reached, statement, row_id, tombstone_kind = decode_parts(query.cursor)
+        feed_range = FeedRange(
             check_integer(since),
             check_integer(until),
-            Position(check_integer(reached), check_integer(kind), check_integer(row_id), str(tombstone_kind)),
+            Position(check_integer(reached), check_integer(statement), check_integer(row_id), str(tombstone_kind)),
         )
     except (ValueError, TypeError, RecursionError):
         raise malformed_cursor_problem() from None
-    if tombstone_kind not in TOMBSTONE_KINDS or not 0 <= reach.since <= reach.revision:
+    if tombstone_kind not in TOMBSTONE_KINDS or not 0 <= feed_range.since <= feed_range.revision:
         raise malformed_cursor_problem()
-    if name != "changes" or query.since not in {None, reach.since}:
+    if name != "changes" or query.since not in {None, feed_range.since}:
         raise foreign_cursor_problem()
-    return reach
+    return feed_range

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -157,6 +158,17 @@ async def test_what_changes_nothing_takes_no_revision(
     answer = await person.request(method, path.format(expense=expense, category=category), json=body)
     assert answer.status_code == status
     assert await state_of(app, person) == (3, 1)
+
+
+@pytest.mark.parametrize(("path", "body"), [("/expenses", {"amount": "1.00"}), ("/categories", {"name": "Food"})])
+async def test_a_new_row_bears_the_instant_at_which_its_request_began(
+    person: Person, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, str]
+) -> None:
+    monkeypatch.setattr(core, "now", lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))
+
+    made = (await person.post(path, json=body)).json()
+
+    assert (made["created_at"], made["updated_at"]) == ("2026-11-22T12:00:00Z",) * 2
 
 
 async def test_reading_takes_no_revision(app: FastAPI, person: Person) -> None:

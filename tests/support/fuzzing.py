@@ -1,6 +1,6 @@
 """Fuzzing: schemathesis sends generated requests to all operations of the document, signed in, with all its checks.
 
-Run as a program, on an SQLite file and on a private MariaDB: python tests/support/fuzzing.py --examples 200 --seed 1
+Run as a program, on an SQLite file and on a private MariaDB: python -m tests.support.fuzzing --examples 200 --seed 1
 """
 
 import argparse

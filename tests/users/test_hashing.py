@@ -170,7 +170,7 @@ def test_no_more_hashes_wait_than_are_done_in_ten_seconds(cores: int, rounds: in
 async def test_too_many_waiting_hashes_are_refused_for_now(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.services.accounts._passwords, "_turns", FairQueue(0, 0))
+    monkeypatch.setattr(app.state.services.accounts._passwords, "_queue", FairQueue(0, 0))
     answer = await try_to_sign_in(person, person.password)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["error"] == "temporarily_unavailable"
@@ -196,7 +196,7 @@ async def test_hashes_give_way_to_requests(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_a_hash_that_waits_is_refused_no_more_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = PasswordHasher(4)
-    monkeypatch.setattr(passwords, "_turns", FairQueue(1, 2))
+    monkeypatch.setattr(passwords, "_queue", FairQueue(1, 2))
     tries = await asyncio.gather(*(passwords.hash("a walk along the sea") for _ in range(5)), return_exceptions=True)
     afterwards = await passwords.hash("a walk along the sea")
     passwords.close()

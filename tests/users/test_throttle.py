@@ -899,7 +899,7 @@ async def test_an_attempt_that_finds_no_room_to_hash_is_taken_back(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch, do: Do
 ) -> None:
     """A 503 says that nothing happened."""
-    monkeypatch.setattr(app.state.services.accounts._passwords, "_turns", FairQueue(0, 0))
+    monkeypatch.setattr(app.state.services.accounts._passwords, "_queue", FairQueue(0, 0))
     answer = await do(person)
 
     assert (said(answer), await counted(app)) == ((503, "unavailable"), {})

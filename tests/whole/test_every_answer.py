@@ -128,7 +128,7 @@ async def test_what_is_no_id_takes_no_other_method(ledger: Ledger, path: str) ->
 # --- the headers of every answer --------------------------------------------------------------------------------------
 
 # 409 and 410 need a row that is in the way, or a server set back: their own tests look at them (test_crud,
-# test_changes). A 429 needs a service that is tired sooner: it comes last here.
+# test_feed). A 429 needs an app with lower limits, which the tests at the end of this module start.
 NOT_MET: Final = {"409", "410", "429"}
 TOO_LARGE: Final = b" " * 2 * 1024 * 1024
 TIRED: Final = dict.fromkeys(("signin_per_name", "registrations_per_address"), 1)
