@@ -44,7 +44,11 @@ new MutationObserver(() => {
   for (const tabs of document.querySelectorAll("[role=tablist]:not([data-seen])")) {
     tabs.dataset.seen = "yes"
     const [first, second] = [...tabs.children].map((tab) => tab.innerText.trim())
-    if (first == "200" && second == "201") tabs.children[1].click()
+    if (first != "200" || second != "201") continue
+    // The tab would take the focus, so that the page scrolls to it; later, when somebody chooses it, it may.
+    const tab = tabs.children[1]
+    tab.focus = () => delete tab.focus
+    tab.click()
   }
 }).observe(document.body, { childList: true, subtree: true })
 """

@@ -216,6 +216,18 @@ def test_redoc_shows_the_sample_of_a_new_row_first(redoc: Browser) -> None:
     assert redoc.look(f"[...{tabs} ?? []].find(it => it.innerText.trim() == '201')?.ariaSelected == 'true'")
 
 
+@pytest.mark.parametrize("place", ["", "#tag/reports/operation/report_spending"])
+def test_redoc_opens_where_its_address_says(_browser: Browser, service: Service, place: str) -> None:
+    _browser.forget()
+
+    _browser.open(f"{service.url}/redoc{place}")
+
+    tabs = "document.querySelector('[id$=\"/operation/create_expense\"]')?.querySelectorAll('[role=tab]')"
+    _browser.look(f"[...{tabs} ?? []].find(it => it.innerText.trim() == '201')?.ariaSelected == 'true'")
+    top = f"document.getElementById({place[1:]!r}).getBoundingClientRect().top" if place else "scrollY"
+    assert _browser.look(f"Math.abs({top}) < 100")
+
+
 def test_redoc_shows_no_regular_expression(redoc: Browser) -> None:
     shown = redoc.look("document.querySelector('[id$=\"/operation/create_expense\"]')?.innerText")
 
