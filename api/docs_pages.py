@@ -21,6 +21,8 @@ ASSETS_PATH: Final = "/assets"
 ASSET_FILES: Final = files("fastapi_offline") / "static"
 # ReDoc's bundle would load this image from another host at every visit.
 _FOREIGN_LOGO: Final = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
+# On a phone the table of codes is no wider than the screen.
+_DOCS_STYLE: Final = ".info td code { overflow-wrap: anywhere }"
 _DOCS_SCRIPT: Final = """
 // *Authorize* opens on the user name, and Enter signs in; the answer of a success that makes a row is shown first.
 new MutationObserver(() => {
@@ -94,6 +96,7 @@ async def _show_docs(request: Request) -> HTMLResponse:
             "showCommonExtensions": False,
         },
     )
+    page = _insert(page, "</head>", f"<style>{_DOCS_STYLE}</style>")
     return _add_policy(_insert(page, "</body>", f"<script>{_DOCS_SCRIPT}</script>"))
 
 

@@ -47,17 +47,23 @@ Accounts, categories, expenses, reports and budgets, exact to the last decimal.
 
 Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
 whose `errors` name each field that is wrong. Unknown fields and query parameters are refused, and so is a body on a
-DELETE of many rows: if a misspelt filter were ignored, more rows would match. A slash at the end of a path is ignored,
-except in a DELETE from which the id may be missing. A row's `ETag` is its `revision` in quotes: send it as `If-Match`,
-and you do not overwrite a change that you have not read. With an `Idempotency-Key` a write of expenses, categories or
-budgets can be repeated safely; operations under `/users` ignore it.
+DELETE of many rows: if a misspelt filter were ignored, more rows would match. A slash at the end of a path is ignored;
+only a DELETE with one is refused, because its id may be missing. A row's `ETag` is its `revision` in quotes: send it as
+`If-Match`, and you do not overwrite a change that you have not read. With an `Idempotency-Key` a write of expenses,
+categories or budgets can be repeated safely; operations under `/users` ignore it.
 
 Any request may be answered with 500 or 503: the last three codes of the table. The operations do not list them.
 
 An application signs in and refreshes its tokens; a script sends a personal access token from `POST /users/me/tokens`.
 
 """
-DESCRIPTION: Final = INTRODUCTION + write_table()
+# The table is folded, so that Authorize stands on the first screen of /docs.
+DESCRIPTION: Final = f"""{INTRODUCTION}<details>
+<summary>The codes of problems, and what to do about each</summary>
+
+{write_table()}
+</details>
+"""
 LICENSE: Final = {"name": "MIT", "identifier": "MIT"}
 SERVERS: Final = [{"url": "/"}]
 # In the order in which people need them; the operations are sorted by their tag.

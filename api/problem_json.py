@@ -37,7 +37,11 @@ def to_problem(error: Exception) -> Problem:
             HTTPStatus.NOT_FOUND: NotFound,
             HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed,
         }
-        return kinds.get(error.status_code, MalformedBody)(headers=dict(error.headers or {}))
+        # The framework finds no path; that there is no such row is said by our own code.
+        detail = (
+            "There is no such path; /docs shows which there are." if error.status_code == HTTPStatus.NOT_FOUND else ""
+        )
+        return kinds.get(error.status_code, MalformedBody)(detail, headers=dict(error.headers or {}))
     return InternalError()
 
 

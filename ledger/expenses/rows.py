@@ -6,8 +6,8 @@
     description     description, and description_key for searching
     every other     the column of the same name
 
-The fields of `schemas.Expense` are the only list of them, in the order in which they are selected. So a new field takes
-five edits: a migration, `models.ExpenseColumns`, `schemas.Expense`, the request body in the same module, and a test.
+The fields of `schemas.Expense` are the only list of them, in the order in which they are selected. CONTRIBUTING.md says
+what a new field needs (*Where a change goes*).
 """
 
 from collections.abc import Mapping, Sequence

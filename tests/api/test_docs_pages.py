@@ -81,7 +81,7 @@ def service() -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def _browser() -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     with open_or_skip(Browser, "BROWSER") as browser:
         yield browser
 
@@ -95,9 +95,9 @@ def _look_at(browser: Browser, url: str) -> Browser:
 
 
 @pytest.fixture
-def docs(_browser: Browser, service: Service) -> Browser:
+def docs(browser: Browser, service: Service) -> Browser:
     """A browser that shows /docs; an earlier test may have opened forms or signed in."""
-    return _look_at(_browser, f"{service.url}/docs")
+    return _look_at(browser, f"{service.url}/docs")
 
 
 @pytest.fixture
@@ -109,17 +109,17 @@ def signed_out(docs: Browser) -> Browser:
 
 
 @pytest.fixture
-def new_docs(_browser: Browser, service: Service) -> Browser:
+def new_docs(browser: Browser, service: Service) -> Browser:
     """A browser that has never seen the service, with /docs open."""
-    _browser.forget()
-    _browser.open(f"{service.url}/docs")
-    return _browser
+    browser.forget()
+    browser.open(f"{service.url}/docs")
+    return browser
 
 
 @pytest.fixture
-def redoc(_browser: Browser, service: Service) -> Browser:
+def redoc(browser: Browser, service: Service) -> Browser:
     """A browser that shows /redoc, for tests that only look."""
-    return _look_at(_browser, f"{service.url}/redoc")
+    return _look_at(browser, f"{service.url}/redoc")
 
 
 def _operations(service: Service) -> int:
@@ -195,6 +195,19 @@ def test_docs_show_the_answer_to_a_new_row_first(docs: Browser) -> None:
     assert docs.look(f"{rows}.map(it => it.dataset.code).slice(0, 2).join() == '201,200'")
 
 
+def test_authorize_is_on_the_first_screen(new_docs: Browser) -> None:
+    assert new_docs.look("document.querySelector('.btn.authorize')?.getBoundingClientRect().bottom < 800")
+
+
+def test_docs_are_no_wider_than_a_phone(new_docs: Browser) -> None:
+    new_docs.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=False)
+
+    new_docs.look("(table => table && (table.open = true))(document.querySelector('.info details'))")
+
+    assert new_docs.look("document.documentElement.scrollWidth <= 390")
+    new_docs.call("Emulation.clearDeviceMetricsOverride")
+
+
 def test_docs_show_no_regular_expression_under_a_parameter(docs: Browser) -> None:
     docs_page.open_forms(docs, "expenses-list_expenses")
     shown = docs.look("document.querySelector('#operations-expenses-list_expenses .parameters').innerText")
@@ -217,15 +230,15 @@ def test_redoc_shows_the_sample_of_a_new_row_first(redoc: Browser) -> None:
 
 
 @pytest.mark.parametrize("place", ["", "#tag/reports/operation/report_spending"])
-def test_redoc_opens_where_its_address_says(_browser: Browser, service: Service, place: str) -> None:
-    _browser.forget()
+def test_redoc_opens_where_its_address_says(browser: Browser, service: Service, place: str) -> None:
+    browser.forget()
 
-    _browser.open(f"{service.url}/redoc{place}")
+    browser.open(f"{service.url}/redoc{place}")
 
     tabs = "document.querySelector('[id$=\"/operation/create_expense\"]')?.querySelectorAll('[role=tab]')"
-    _browser.look(f"[...{tabs} ?? []].find(it => it.innerText.trim() == '201')?.ariaSelected == 'true'")
+    browser.look(f"[...{tabs} ?? []].find(it => it.innerText.trim() == '201')?.ariaSelected == 'true'")
     top = f"document.getElementById({place[1:]!r}).getBoundingClientRect().top" if place else "scrollY"
-    assert _browser.look(f"Math.abs({top}) < 100")
+    assert browser.look(f"Math.abs({top}) < 100")
 
 
 def test_redoc_shows_no_regular_expression(redoc: Browser) -> None:
