@@ -37,7 +37,17 @@ from values.shapes import (
     WithReadOnlyFields,
     with_example,
 )
-from values.text_fields import CategoryName, Color, Description, Email, ExternalId, NullableText, UniqueName, Username
+from values.text_fields import (
+    CategoryName,
+    Color,
+    Description,
+    Email,
+    ExternalId,
+    NullableLine,
+    NullableText,
+    UniqueName,
+    Username,
+)
 
 # --- Users ------------------------------------------------------------------------------------------------------------
 
@@ -126,7 +136,7 @@ class CategoryCreate(RequestModel):
     """A new category."""
 
     name: UniqueName
-    color: NullableText[Color] = None
+    color: NullableLine[Color] = None
 
     model_config = with_example(name="Travel", color="#2a9d8f")
 
@@ -138,7 +148,7 @@ class CategoryUpdate(WithReadOnlyFields):
     last_used: IgnoredField = None
 
     name: Omittable[UniqueName] = None
-    color: NullableText[Color] = None
+    color: NullableLine[Color] = None
     archived: Omittable[Archived] = None
 
     read_only: ClassVar[frozenset[str]] = WithReadOnlyFields.read_only | {"expense_count", "last_used"}
@@ -216,11 +226,11 @@ class CategoryDeleteQuery(RequestModel):
 class _ExpenseFields(WithAmount):
     # The currency comes first, so that it is known when the amount is validated.
     currency: Omittable[Currency] = None
-    external_id: NullableText[ExternalId] = Field(
+    external_id: NullableLine[ExternalId] = Field(
         default=None, description="Your own id of the expense, unique in your account; empty means null."
     )
     amount: Amount
-    category: NullableText[CategoryName] = Field(
+    category: NullableLine[CategoryName] = Field(
         default=None, description="Name of the category, which is created if it does not exist; empty means null."
     )
     description: NullableText[Description] = Field(default=None, description="Empty means null.")

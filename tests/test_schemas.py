@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from ledger.budgets.schemas import BudgetCreate, BudgetUpdate
+from ledger.expenses.schemas import ExpenseChange
 from schemas import (
     CategoryCreate,
     CategoryUpdate,
@@ -102,7 +104,7 @@ def test_a_text_is_kept_in_nfc(field: str, sent: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize("end", LINE_ENDS)
-@pytest.mark.parametrize("text", ["{}milk", "mi{}lk", "milk{}"])
+@pytest.mark.parametrize("text", ["{}milk", "mi{}lk", "milk{}", "{}", " {} "])
 @EXPENSES
 @pytest.mark.parametrize("field", ["category", "external_id"])
 def test_a_field_of_one_line_takes_no_line_end(
@@ -112,7 +114,15 @@ def test_a_field_of_one_line_takes_no_line_end(
 
 
 @pytest.mark.parametrize("end", LINE_ENDS)
-@pytest.mark.parametrize("text", ["{}milk", "mi{}lk", "milk{}"])
+@pytest.mark.parametrize(
+    ("shape", "base"), [(BudgetCreate, {"amount": "9", "period": "month"}), (BudgetUpdate, {}), (ExpenseChange, {})]
+)
+def test_a_line_end_is_no_way_to_name_no_category(shape: type[BaseModel], base: dict[str, Any], end: str) -> None:
+    assert blamed(shape, **base, category=end) == {"category": "malformed"}
+
+
+@pytest.mark.parametrize("end", LINE_ENDS)
+@pytest.mark.parametrize("text", ["{}milk", "mi{}lk", "milk{}", "{}"])
 def test_a_categorys_own_name_takes_no_line_end(text: str, end: str) -> None:
     assert blamed(CategoryCreate, name=text.format(end)) == {"name": "malformed"}
 
@@ -173,18 +183,24 @@ def test_half_a_character_is_refused(shape: type[BaseModel], base: dict[str, Any
     assert blamed(shape, **base | {field: half}) == {field: "malformed"}
 
 
-@pytest.mark.parametrize("empty", ["", " ", "\t\n", "\r\n", "\u00a0", "\u3000\u2003"])
+@pytest.mark.parametrize("empty", ["", " ", "\t", "\u00a0", "\u3000\u2003"])
 @EXPENSES
 @OPTIONAL_TEXTS
 def test_an_empty_text_is_null(shape: type[BaseModel], base: dict[str, Any], field: str, empty: str) -> None:
     assert taken(shape, **base, **{field: empty})[field] is None
 
 
+@pytest.mark.parametrize("empty", ["\t\n", "\r\n"])
+@EXPENSES
+def test_a_description_of_line_ends_is_null(shape: type[BaseModel], base: dict[str, Any], empty: str) -> None:
+    assert taken(shape, **base, description=empty)["description"] is None
+
+
 def test_an_empty_colour_is_null() -> None:
     assert taken(CategoryCreate, name="Food", color="")["color"] is None
 
 
-@pytest.mark.parametrize("empty", ["", " ", "\n", "\u3000"])
+@pytest.mark.parametrize("empty", ["", " ", "\t", "\u3000"])
 def test_a_name_of_nothing_is_too_short(empty: str) -> None:
     assert blamed(CategoryCreate, name=empty) == {"name": "too_short"}
 

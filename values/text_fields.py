@@ -86,10 +86,8 @@ def make_line_validator(shortest: int, longest: int, key: Callable[[str], str] |
     validate_text = make_text_validator(shortest, longest, key)
 
     def validate(value: str) -> str:
-        line = validate_text(value)
-        if line:
-            _refuse_line_ends(value)
-        return line
+        _refuse_line_ends(value)
+        return validate_text(value)
 
     return validate
 
@@ -167,6 +165,11 @@ def _empty_to_null(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() and not _CONTROLS.search(value) else value
 
 
+def _empty_line_to_null(value: object) -> object:
+    # A line end is refused even if nothing else is there: null would clear the field, or be a budget for all spending.
+    return value if isinstance(value, str) and _LINE_END.search(value) else _empty_to_null(value)
+
+
 class NullableTextSchema:
     """For a nullable text: its JSON Schema also allows the empty text, which means null."""
 
@@ -218,7 +221,9 @@ ExternalId = Annotated[
     Field(json_schema_extra={"pattern": _LINE_PATTERN, "maxLength": EXTERNAL_ID_LENGTH}),
 ]
 NullableText = Annotated[T | None, BeforeValidator(_empty_to_null), NullableTextSchema]
-"""A text that may be null; an empty text becomes null."""
+"""A text of several lines that may be null; an empty text becomes null."""
+NullableLine = Annotated[T | None, BeforeValidator(_empty_line_to_null), NullableTextSchema]
+"""A text of one line that may be null; an empty text becomes null."""
 Color = Annotated[
     str,
     AfterValidator(_check_color),

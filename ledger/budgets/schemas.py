@@ -24,7 +24,7 @@ from values.shapes import (
     WithReadOnlyFields,
     with_example,
 )
-from values.text_fields import CategoryName, NullableText
+from values.text_fields import CategoryName, NullableLine
 
 BudgetPeriod = Literal["week", "month", "quarter", "year"]
 PeriodField = Annotated[
@@ -35,7 +35,7 @@ PeriodField = Annotated[
     ),
 ]
 CategoryField = Annotated[
-    NullableText[CategoryName],
+    NullableLine[CategoryName],
     Field(description="A category's name; the category is created if there is none. Null or empty: all spending."),
 ]
 

@@ -6,13 +6,13 @@ from pydantic import Field
 
 from values.fields import LARGEST_ID
 from values.shapes import RequestModel, ResponseModel, with_example
-from values.text_fields import CategoryName, Description, NullableText
+from values.text_fields import CategoryName, Description, NullableLine, NullableText
 
 
 class ExpenseChange(RequestModel):
     """The fields to change of all matching expenses; null clears a field."""
 
-    category: NullableText[CategoryName] = Field(
+    category: NullableLine[CategoryName] = Field(
         default=None, description="The category is created if there is none; empty is null."
     )
     description: NullableText[Description] = Field(default=None, description="Empty is null.")
