@@ -6,6 +6,7 @@ import getpass
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from alembic.util import CommandError
 from sqlalchemy import create_engine
@@ -33,16 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _build_parser().parse_args(arguments)
     settings = load_settings()
     for sentence in list_unknown_settings():
-        print(sentence, file=sys.stderr)
+        _print(sentence, sys.stderr)
     try:
         if options.command == "migrate":
             migrate(settings)
         else:
             reset_password(settings, options.name)
     except OperatorError as error:
-        print(error, file=sys.stderr)
+        _print(error, sys.stderr)
         return 1
     return 0
+
+
+def _print(sentence: object, stream: TextIO | None = None) -> None:
+    """Print a sentence; letters that the stream's encoding lacks become escapes."""
+    out = stream or sys.stdout
+    print(str(sentence).encode(out.encoding, "backslashreplace").decode(out.encoding), file=out)
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -65,7 +72,7 @@ def migrate(settings: Settings) -> None:
         after = _read_revision(settings)
     except (DBAPIError, TimeoutError, CommandError) as error:
         raise OperatorError(f"{_write_url(settings)} was not migrated: {getattr(error, 'orig', error)}") from None
-    print(f"{_write_url(settings)}: {before or 'empty'} → {after}" + " (nothing to do)" * (before == after))
+    _print(f"{_write_url(settings)}: {before or 'empty'} → {after}" + " (nothing to do)" * (before == after))
 
 
 def _read_revision(settings: Settings) -> str | None:
@@ -101,8 +108,8 @@ def reset_password(settings: Settings, name: str) -> None:
         raise OperatorError(
             f"{_write_url(settings)} cannot do this now ({describe_error(error)}); nothing was changed."
         ) from None
-    print(f"The password of {name} is new, and every session of the account has ended.")
-    print("Its personal access tokens stay valid. Whoever must wait (429) after wrong guesses still must.")
+    _print(f"The password of {name} is new, and every session of the account has ended.")
+    _print("Its personal access tokens stay valid. Whoever must wait (429) after wrong guesses still must.")
 
 
 async def _reset_password(settings: Settings, name: str) -> None:
@@ -111,7 +118,8 @@ async def _reset_password(settings: Settings, name: str) -> None:
     try:
         await _refuse_unready(settings, database)
         async with database.new_unit() as unit:
-            user = await find_user(unit, name)
+            # No account's name has bytes that are not UTF-8, which the database would refuse.
+            user = await find_user(unit, name.encode(errors="replace").decode())
             if user is None:
                 raise OperatorError("There is no account with this user name or e-mail.")
             await unit.release()

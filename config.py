@@ -30,6 +30,13 @@ SAMPLE_SECRETS: Final = frozenset(
         # The command itself, pasted instead of its output.
         "openssl rand -hex 32",
         "your-256-bit-secret-your-256-bit-secret",
+        # Parts of placeholders.
+        "changeme",
+        "change-me",
+        "change-in-production",
+        "supersecret",
+        "your-secret-key",
+        "abcdefghijklmnopqrstuvwxyz",
     }
 )
 _DATABASE_NAME: Final = re.compile("[^@/#?]+")
@@ -53,11 +60,17 @@ DRIVERS: Final = {
 _KEY_RULE: Final = "must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
 
 
-def _is_guessable(secret: str) -> bool:
+def is_guessable(secret: str) -> bool:
+    """Whether a secret is short, repetitive or well known."""
     is_short = len(secret.encode()) < SECRET_BYTES or len(set(secret)) < 8  # noqa: PLR2004
     # A string that repeats a part of itself occurs in the middle of its own double.
     is_repeated = secret in (secret * 2)[1:-1]
     return is_short or is_repeated or any(sample in secret.lower() for sample in SAMPLE_SECRETS)
+
+
+_UNREADABLE_URL: Final = (
+    "DATABASE_URL cannot be read: write @ as %40, / as %2F, : as %3A, # as %23 and % as %25 in the password"
+)
 
 
 def _check_database_url(url: str) -> str:
@@ -67,6 +80,9 @@ def _check_database_url(url: str) -> str:
         raise ValueError(
             "DATABASE_URL is no database URL; write mysql+aiomysql://user:password@host/database"
         ) from None
+    except ValueError:
+        # After an unescaped @ or : the rest of the password is read as the port, which is no number.
+        raise ValueError(_UNREADABLE_URL) from None
     if parsed.drivername not in DRIVERS:
         raise ValueError("DATABASE_URL names another database; use mysql+aiomysql://… or sqlite+aiosqlite:///file")
     if not parsed.database or parsed.database == ":memory:":
@@ -79,7 +95,11 @@ def _check_database_url(url: str) -> str:
     # With an unescaped character the URL is split in the wrong place, and the rest of the password would be shown as a
     # host or database name.
     if parsed.get_backend_name() != "sqlite" and (url.count("@") > 1 or not _DATABASE_NAME.fullmatch(parsed.database)):
-        raise ValueError("DATABASE_URL cannot be read: write @ as %40, / as %2F, # as %23 and % as %25 in the password")
+        raise ValueError(_UNREADABLE_URL)
+    if parsed.query.keys() & {"user", "password", "passwd"}:
+        raise ValueError(
+            "DATABASE_URL takes user and password before the host: mysql+aiomysql://user:password@host/name"
+        )
     return parsed.set(drivername=DRIVERS[parsed.drivername]).render_as_string(hide_password=False)
 
 
@@ -143,7 +163,7 @@ class Settings(BaseSettings):
     """Origins of the web pages that may call the API, separated by commas; empty: any port of localhost, 127.0.0.1."""
 
     host: str = "127.0.0.1"
-    """The address that `make run` listens on."""
+    """The address that `make run` listens on; not empty, because that would be every address of the machine."""
 
     port: int = Field(default=8000, ge=1, le=65535)
     """The port that `make run` listens on."""
@@ -194,6 +214,13 @@ class Settings(BaseSettings):
                 "TRUSTED_PROXIES takes addresses and networks like 10.0.0.7,10.1.0.0/16, separated by commas"
             ) from None
 
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, host: str) -> str:
+        if not host:
+            raise ValueError("HOST takes an address like 127.0.0.1, or 0.0.0.0 for all networks of the machine")
+        return host
+
     @field_validator("root_path")
     @classmethod
     def _check_root_path(cls, root_path: str) -> str:
@@ -212,7 +239,7 @@ class Settings(BaseSettings):
             raise ValueError(f"SECRET_KEY {_KEY_RULE}")
         for name in ("secret_key", "secret_key_previous"):
             secret = getattr(self, name)
-            if secret and _is_guessable(secret.get_secret_value()):
+            if secret and is_guessable(secret.get_secret_value()):
                 raise ValueError(f"{name.upper()} {_KEY_RULE}")
         return self
 
@@ -278,4 +305,7 @@ def _describe_unknown(name: str, source: str, nearest: str | None) -> str:
 def _describe_setting_error(error: ErrorDetails) -> str:
     variable = ".".join(map(str, error["loc"])).upper()
     message = error["msg"].removeprefix("Value error, ")
-    return message if message.startswith(variable) else f"{variable}: {message}"
+    if message.startswith(variable):
+        return message
+    # A library's own ValueError may quote the value.
+    return f"{variable}: {message if error['type'] != 'value_error' else 'this value cannot be read'}"

@@ -140,7 +140,7 @@ class StrictRequest(Request):
 
     def _parse_media_type(self) -> str:
         media_type, _, parameters = self.headers.get("content-type", "").partition(";")
-        charset = parameters.strip().lower().replace('"', "")
+        charset = parameters.strip("; \t").lower().replace('"', "")
         return media_type.strip().lower() if charset in {"", "charset=utf-8", "charset=utf8"} else ""
 
 

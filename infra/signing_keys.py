@@ -7,16 +7,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from config import SECRET_BYTES, Settings
+from config import SECRET_BYTES, Settings, is_guessable
 
 # How long a worker waits for the secret that another worker is writing.
 MAX_SECRET_SECONDS: Final = 1.0
+_DELETE_FILE: Final = "delete the file, and the service generates a new one. Users then have to sign in again."
+
+
+class KeyFileError(Exception):
+    """The file with the generated secret cannot be used; the message says what the operator can do."""
 
 
 def load_signing_keys(settings: Settings) -> tuple[str, ...]:
     """Return the key that signs and, if it is set, the previous one, which only verifies.
 
     Without SECRET_KEY the key is read from a file beside the embedded database, which is created if it is missing.
+    Raises KeyFileError if that file contains no good secret.
     """
     configured = [key.get_secret_value() for key in (settings.secret_key, settings.secret_key_previous) if key]
     return tuple(configured) if settings.secret_key else (_load_embedded_key(settings), *configured)
@@ -65,6 +71,8 @@ def _read_secret(path: Path) -> str:
     deadline = time.monotonic() + MAX_SECRET_SECONDS
     while len(secret := path.read_text().strip()) < SECRET_BYTES:
         if time.monotonic() >= deadline:
-            raise ValueError(f"{path.name} contains no complete secret: delete it, and the service generates a new one")
+            raise KeyFileError(f"{path.name} contains no complete secret: {_DELETE_FILE}")
         time.sleep(0.01)
+    if is_guessable(secret):
+        raise KeyFileError(f"{path.name} contains a secret that is easy to guess: {_DELETE_FILE}")
     return secret

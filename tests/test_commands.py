@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -190,6 +191,23 @@ async def test_an_unknown_account_is_a_sentence(run: Run, database_url: str) -> 
 
     assert (done.code, done.out) == (1, "")
     assert done.err == "There is no account with this user name or e-mail.\n"
+
+
+@on_sqlite
+async def test_a_name_that_is_no_utf_8_is_an_unknown_account(run: Run, database_url: str) -> None:
+    done = await run(database_url, "password", "ad\udcff", typed=f"{NEW}\n".encode())
+
+    assert (done.code, done.err) == (1, "There is no account with this user name or e-mail.\n")
+
+
+def test_a_command_speaks_in_any_encoding(environment: dict[str, str], empty_sqlite_url: str, tmp_path: Path) -> None:
+    own = environment | {"DATABASE_URL": empty_sqlite_url, "PYTHONIOENCODING": "ascii"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "commands", "migrate"], cwd=tmp_path, env=own, capture_output=True, text=True, check=True
+    )
+
+    assert f"empty \\u2192 {migrations.read_newest_revision()}" in done.stdout
 
 
 async def test_a_missing_database_is_not_made(run: Run, empty_sqlite_url: str, tmp_path: Path) -> None:

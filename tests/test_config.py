@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from api.docs_pages import ASSETS_PATH, DOCUMENT_PATH
-from config import SAMPLE_SECRETS, Settings, list_unknown_settings, load_settings
+from config import SAMPLE_SECRETS, Settings, _describe_setting_error, list_unknown_settings, load_settings
 from infra.signing_keys import load_signing_keys
 from tests.support import forks
 from tests.support.document import DOCUMENT
@@ -76,11 +77,28 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert read().cors_origins == ("https://a.example", "https://b.example")
 
 
-@pytest.mark.parametrize("password", ["p@hunter2", "p@ss/w#hunter2%1", "@hunter2"])
+@pytest.mark.parametrize("password", ["p@hunter2", "p@ss/w#hunter2%1", "@hunter2", "p@ss:hunter2", "a@b:c:hunter2"])
 def test_a_password_that_is_not_escaped_is_refused_and_not_shown(password: str) -> None:
     said = refusal(database_url=f"mysql://app:{password}@db/expenses", secret_key=GOOD_SECRET)
     assert "DATABASE_URL" in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("name", ["password", "passwd", "user"])
+def test_a_password_in_the_query_is_refused_and_not_shown(name: str) -> None:
+    said = refusal(database_url=f"mysql://app@db/expenses?{name}=hunter2", secret_key=GOOD_SECRET)
+    assert "DATABASE_URL takes user and password before the host" in said
+    assert "hunter2" not in said
+
+
+def test_a_librarys_own_error_is_not_shown_because_it_may_quote_the_value() -> None:
+    message = "Value error, invalid literal for int() with base 10: 'hunter2'"
+    error = ErrorDetails(type="value_error", loc=("database_url",), msg=message, input=None)
+    assert _describe_setting_error(error) == "DATABASE_URL: this value cannot be read"
+
+
+def test_no_address_is_not_every_address() -> None:
+    assert "HOST takes an address" in refusal(host="")
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,8 @@ async def test_too_large_a_body_leaves_nothing_behind(person: Person) -> None:
         "application/json;charset=utf-8",
         'application/json; charset="UTF-8"',
         "application/json ; charset=utf8",
+        "application/json;",
+        "application/json; charset=utf-8;",
     ],
 )
 async def test_json_is_taken_under_each_of_its_names(somebody: Person, media_type: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from config import Settings
 from infra import signing_keys
-from infra.signing_keys import load_or_create_secret, load_signing_keys
+from infra.signing_keys import KeyFileError, load_or_create_secret, load_signing_keys
 from tests.support.servers import ROOT, inherited
 from tests.support.settings import GOOD_SECRET
 
@@ -145,10 +145,10 @@ def test_a_secret_that_another_worker_is_writing_is_waited_for(tmp_path: Path) -
         assert waiting.result() == GOOD_SECRET
 
 
-@pytest.mark.parametrize("content", ["", "\n", "short"])
+@pytest.mark.parametrize("content", ["", "\n", "short", "a" * 64, "changeme" * 8])
 def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
     monkeypatch.setattr(signing_keys, "MAX_SECRET_SECONDS", 0)
     (tmp_path / "expenses.key").write_text(content)
     settings = Settings(_env_file=None, database_url=f"sqlite:///{tmp_path}/expenses.db")
-    with pytest.raises(Exception, match=r"expenses\.key"):
+    with pytest.raises(KeyFileError, match=r"expenses\.key contains .*: delete the file"):
         load_signing_keys(settings)[0]
