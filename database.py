@@ -74,21 +74,21 @@ class WriterQueue:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._turns: WeakValueDictionary[Hashable, _CountingLock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[Hashable, _CountingLock] = WeakValueDictionary()
 
     async def acquire(self, key: Hashable) -> asyncio.Lock:
         """Wait for the lock of `key`, acquire and return it; raise QueueFull if `limit` writers wait already."""
-        turn = self._turns.get(key)
-        if turn is None:
-            turn = self._turns[key] = _CountingLock()
-        if turn.waiting >= self._limit:
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = _CountingLock()
+        if lock.waiting >= self._limit:
             raise QueueFull
-        turn.waiting += 1
+        lock.waiting += 1
         try:
-            await turn.acquire()
+            await lock.acquire()
         finally:
-            turn.waiting -= 1
-        return turn
+            lock.waiting -= 1
+        return lock
 
 
 class Database:
@@ -136,7 +136,7 @@ class UnitOfWork:
         self._interruptions: list[asyncio.Task[None]] = []
         self._reading: AsyncConnection | None = None
         self._writing: AsyncConnection | None = None
-        self._turn: asyncio.Lock | None = None
+        self._queue_lock: asyncio.Lock | None = None
 
     async def __aenter__(self) -> Self:
         """Start the timer of the deadline; connections and locks are taken when they are needed."""
@@ -156,9 +156,9 @@ class UnitOfWork:
                 connection, self._writing = self._writing, None
                 await _roll_back(connection)
         finally:
-            if self._turn is not None:
-                self._turn.release()
-                self._turn = None
+            if self._queue_lock is not None:
+                self._queue_lock.release()
+                self._queue_lock = None
 
     def _interrupt(self) -> None:
         # Repeat: the interrupt may have come between two statements.
@@ -184,7 +184,7 @@ class UnitOfWork:
         if self._writing is None:
             await self.release()
             if self._is_single_writer or owner_id is not None:
-                self._turn = await self._queue.acquire(None if self._is_single_writer else (lock, owner_id))
+                self._queue_lock = await self._queue.acquire(None if self._is_single_writer else (lock, owner_id))
             self._writing = await self._work.connect()
             await self._writing.begin()
         return self._writing

@@ -45,24 +45,55 @@ class Fault(Enum):
     """The database cannot do the work now: answer 503."""
 
 
-# Error numbers of MySQL and MariaDB. A failed certification of Galera is 1213, often at COMMIT; 1467 is a timeout while
-# waiting for the lock on a table's AUTO_INCREMENT.
-_RETRY: Final = {1213, 1205, 1020, 1467}
-_DISCONNECTED: Final = {2003, 2006, 2013, 2014, 4031}
-_SERVER_UNABLE: Final = {1290, 1792, 1836, 1047}
+# Error numbers of MySQL and MariaDB; those that the driver has no name for are explained.
+_RETRY: Final = {
+    ER.LOCK_DEADLOCK,  # also a failed certification of Galera, often at COMMIT
+    ER.LOCK_WAIT_TIMEOUT,
+    ER.CHECKREAD,  # the row has changed since it was read
+    1467,  # a timeout while waiting for the lock on a table's AUTO_INCREMENT
+}
+_DISCONNECTED: Final = {
+    CR.CR_CONN_HOST_ERROR,
+    CR.CR_SERVER_GONE_ERROR,
+    CR.CR_SERVER_LOST,
+    CR.CR_COMMANDS_OUT_OF_SYNC,
+    4031,  # the server has closed an idle connection
+}
+_SERVER_UNABLE: Final = {
+    ER.OPTION_PREVENTS_STATEMENT,  # read-only
+    1792,  # the transaction is read-only
+    1836,  # read-only
+    ER.UNKNOWN_COM_ERROR,  # a node of Galera that is cut off from its cluster
+}
 _MYSQL_NAMES: Final = {
     number: f"{number} {name}"
     for constants in (ER, CR)
     for name, number in vars(constants).items()
     if name.isupper() and isinstance(number, int)
 }
-_ERROR_DURING_COMMIT: Final = 1180
-_UNAVAILABLE: Final = {1040, 1053, 1129, 1180, 1203, 1226, 1969, 3024, 1021, 1028, 1044, 1045, 1049, 1698, 2026, 3100}
+_UNAVAILABLE: Final = {
+    ER.CON_COUNT_ERROR,  # too many connections
+    ER.TOO_MANY_USER_CONNECTIONS,
+    ER.USER_LIMIT_REACHED,
+    ER.HOST_IS_BLOCKED,
+    ER.SERVER_SHUTDOWN,
+    ER.ERROR_DURING_COMMIT,
+    3100,  # Group Replication refused the commit
+    ER.STATEMENT_TIMEOUT,  # of MariaDB
+    ER.QUERY_TIMEOUT,  # of MySQL
+    ER.DISK_FULL,
+    ER.FILSORT_ABORT,  # a sort was ended, by a full disk or by KILL
+    ER.DBACCESS_DENIED_ERROR,
+    ER.ACCESS_DENIED_ERROR,
+    1698,  # access denied, because the account has no password
+    ER.BAD_DB_ERROR,  # there is no such database
+    CR.CR_SSL_CONNECTION_ERROR,
+}
 # SQLite's primary result codes: busy and locked. Below, unavailable: read-only, interrupted, I/O error, corrupt, full,
 # cannot open, not a database.
 _SQLITE_RETRY: Final = {5, 6}
 # Constraints that another writer may have broken meanwhile: a unique key, a foreign key to this row, or one from it.
-_LOST_RACES: Final = {1062, 1451, 1452}
+_LOST_RACES: Final = {ER.DUP_ENTRY, ER.ROW_IS_REFERENCED_2, ER.NO_REFERENCED_ROW_2}
 _SQLITE_LOST_RACES: Final = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE,
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
@@ -89,7 +120,7 @@ def is_commit_refused(error: BaseException) -> bool:
     """Whether a failed COMMIT certainly had no effect: the database refused it over a working connection."""
     return classify_fault(error) in {Fault.RETRY, Fault.UNAVAILABLE} and _get_number(error) not in {
         None,
-        _ERROR_DURING_COMMIT,
+        ER.ERROR_DURING_COMMIT,
     }
 
 

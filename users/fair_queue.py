@@ -45,16 +45,16 @@ class FairQueue:
             self._wake_next()
 
     async def _wait(self, network: str) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(network, deque()).append(turn)
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(network, deque()).append(waiter)
         if sum(map(len, self._waiting.values())) > self._max_waiting:
             self._refuse_newest(max(self._waiting, key=lambda name: (len(self._waiting[name]), name == network)))
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn in self._waiting.get(network, ()):
-                self._remove_waiter(network, turn)
-            elif not turn.cancelled() and not turn.exception():
+            if waiter in self._waiting.get(network, ()):
+                self._remove_waiter(network, waiter)
+            elif not waiter.cancelled() and not waiter.exception():
                 # The slot had already been given to this task, which was then cancelled: pass it on.
                 self._wake_next()
             raise
@@ -79,7 +79,7 @@ class FairQueue:
                 return
         self._free += 1
 
-    def _remove_waiter(self, network: str, turn: "asyncio.Future[None]") -> None:
-        self._waiting[network].remove(turn)
+    def _remove_waiter(self, network: str, waiter: "asyncio.Future[None]") -> None:
+        self._waiting[network].remove(waiter)
         if not self._waiting[network]:
             del self._waiting[network]

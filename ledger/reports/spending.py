@@ -124,10 +124,10 @@ async def _narrow_open_end(ledger: Ledger, query: SpendingQuery, span: Span) -> 
 def fold(rows: Iterable[Row[Any]], sides: Sequence[ReportSpan]) -> None:
     """Add rows of the aggregate to the buckets and totals of their side."""
     for row in rows:
-        part, day, _, category, currency, *figures = tuple(row)
+        part, day, _, category, currency, *values = tuple(row)
         side = sides[part]
-        side.sums.setdefault((side.division.find_bucket(day), category, currency), SpendingSum()).add(*figures)
-        side.totals.setdefault(currency, SpendingSum()).add(*figures)
+        side.sums.setdefault((side.division.find_bucket(day), category, currency), SpendingSum()).add(*values)
+        side.totals.setdefault(currency, SpendingSum()).add(*values)
 
 
 def build_report(group_by: Sequence[str], sides: Sequence[ReportSpan], own: str) -> SpendingReport:
@@ -146,9 +146,9 @@ def build_report(group_by: Sequence[str], sides: Sequence[ReportSpan], own: str)
 
 
 def _build_total(currency: str, sides: Sequence[ReportSpan]) -> dict[str, Any]:
-    figures = [side.totals.get(currency, ZERO) for side in sides]
-    per_day = money.divide(figures[0].total, sides[0].division.span.days, currency)
-    return {"per_day": money.write_amount(per_day, currency), **_build_figures(currency, *figures)}
+    sums = [side.totals.get(currency, ZERO) for side in sides]
+    per_day = money.divide(sums[0].total, sides[0].division.span.days, currency)
+    return {"per_day": money.write_amount(per_day, currency), **_build_figures(currency, *sums)}
 
 
 def _build_groups(
@@ -168,27 +168,27 @@ def _build_groups(
 
     for key in sorted(keys, key=make_sort_key):
         number, category, currency = key
-        figures = [side.sums.get(key, ZERO) for side in sides]
+        sums = [side.sums.get(key, ZERO) for side in sides]
         bucket = {name: category if name == "category" else names[number] for name in group_by}
-        share = _compute_percent(figures[0].total, sides[0].totals.get(currency, ZERO).total)
-        yield {**bucket, "share_percent": share, **_build_figures(currency, *figures)}
+        share = _compute_percent(sums[0].total, sides[0].totals.get(currency, ZERO).total)
+        yield {**bucket, "share_percent": share, **_build_figures(currency, *sums)}
 
 
-def _build_figures(currency: str, now: SpendingSum, before: SpendingSum | None = None) -> dict[str, Any]:
-    average = money.divide(now.total, now.count, currency) if now.count else None
+def _build_figures(currency: str, current: SpendingSum, previous: SpendingSum | None = None) -> dict[str, Any]:
+    average = money.divide(current.total, current.count, currency) if current.count else None
     figures: dict[str, Any] = {
         "currency": currency,
-        "total": money.write_amount(now.total, currency),
-        "count": now.count,
+        "total": money.write_amount(current.total, currency),
+        "count": current.count,
         "average": _write_optional_amount(average, currency),
-        "min": _write_optional_amount(now.least, currency),
-        "max": _write_optional_amount(now.most, currency),
+        "min": _write_optional_amount(current.least, currency),
+        "max": _write_optional_amount(current.most, currency),
     }
-    if before is not None:
-        change = now.total - before.total
-        figures["previous_total"] = money.write_amount(before.total, currency)
+    if previous is not None:
+        change = current.total - previous.total
+        figures["previous_total"] = money.write_amount(previous.total, currency)
         figures["change"] = money.write_amount(change, currency)
-        figures["change_percent"] = _compute_percent(change, before.total)
+        figures["change_percent"] = _compute_percent(change, previous.total)
     return figures
 
 
