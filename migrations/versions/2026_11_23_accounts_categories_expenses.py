@@ -5,16 +5,12 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.repeatable import create_index
+
 revision: str = "4535f2f38297"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
-
-
-def create_index(name: str, table: str, columns: list[str]) -> None:
-    # MySQL commits each statement by itself and has no IF NOT EXISTS here: what was begun can be run again.
-    if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
-        op.create_index(name, table, columns)
 
 
 def upgrade() -> None:
