@@ -1,6 +1,5 @@
-"""Who is calling: only our own fresh token of a living session opens a door."""
+"""Access tokens: which are accepted, and how each other one is refused."""
 
-import base64
 import hashlib
 import hmac
 import json
@@ -19,7 +18,7 @@ from infra.signing_keys import load_signing_keys
 from main import create_app
 from problems import InvalidToken, TokenExpired
 from tests.support.databases import on_sqlite
-from tests.support.jwt import Claims, decoded
+from tests.support.jwt import Claims, decoded, encode_base64url
 from tests.support.people import Person, SignUp
 from tests.support.settings import GOOD_SECRET, NOON
 
@@ -31,10 +30,6 @@ Forge = Callable[..., str]
 
 
 # --- tokens of our own making -----------------------------------------------------------------------------------------
-
-
-def encoded(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 @pytest.fixture
@@ -49,9 +44,9 @@ def forge(settings: Settings) -> Forge:
     key = load_signing_keys(settings)[0].encode()
 
     def forge(claims: Claims | list[str], header: Claims | list[str] = JWT) -> str:
-        text = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(claims).encode())}"
+        text = f"{encode_base64url(json.dumps(header).encode())}.{encode_base64url(json.dumps(claims).encode())}"
         algorithm = HASHES.get(header["alg"] if isinstance(header, dict) else "", hashlib.sha256)
-        return f"{text}.{encoded(hmac.digest(key, text.encode(), algorithm))}"
+        return f"{text}.{encode_base64url(hmac.digest(key, text.encode(), algorithm))}"
 
     return forge
 
@@ -195,7 +190,7 @@ async def test_a_changed_signature_is_refused(person: Person) -> None:
 async def test_changed_claims_are_refused(person: Person, claims: Claims, stranger: Person) -> None:
     header, _, signature = person.token.split(".")
     changed = claims | {"sub": str(stranger.user["id"])}
-    assert_invalid(await bearing(person, f"{header}.{encoded(json.dumps(changed).encode())}.{signature}"))
+    assert_invalid(await bearing(person, f"{header}.{encode_base64url(json.dumps(changed).encode())}.{signature}"))
 
 
 async def test_another_users_session_does_not_let_in(
@@ -210,18 +205,18 @@ async def test_another_users_session_does_not_let_in(
     "token",
     [
         "[" * 1500,
-        encoded(b"[" * 750),
-        encoded(b"[" * 600) + "." + encoded(b"[" * 100) + ".",
-        encoded(b'{"a":' * 150),
+        encode_base64url(b"[" * 750),
+        encode_base64url(b"[" * 600) + "." + encode_base64url(b"[" * 100) + ".",
+        encode_base64url(b'{"a":' * 150),
         "." * 1000,
         "..",
         "a.b.c",
         "a.b.c.d.e",
         "=.=.=",
-        encoded(b"\xff\xfe{}") + ".e30.e30",
-        encoded(b"null") + ".e30.e30",
-        encoded(b"7") + ".e30.e30",
-        encoded(b'"alg"') + ".e30.e30",
+        encode_base64url(b"\xff\xfe{}") + ".e30.e30",
+        encode_base64url(b"null") + ".e30.e30",
+        encode_base64url(b"7") + ".e30.e30",
+        encode_base64url(b'"alg"') + ".e30.e30",
         "Bearer",
         "two tokens",
         "x" * 100_000,
@@ -371,8 +366,9 @@ def issued(*keys: str) -> str:
 
 
 def signed_with(key: str, header: Claims, claims: Claims) -> str:
-    text = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(claims).encode())}"
-    return f"{text}.{encoded(hmac.digest(key.encode(), text.encode(), HASHES.get(header['alg'], hashlib.sha256)))}"
+    text = f"{encode_base64url(json.dumps(header).encode())}.{encode_base64url(json.dumps(claims).encode())}"
+    digest = hmac.digest(key.encode(), text.encode(), HASHES.get(header["alg"], hashlib.sha256))
+    return f"{text}.{encode_base64url(digest)}"
 
 
 @pytest.mark.parametrize(
@@ -393,7 +389,7 @@ def test_a_token_ends_with_its_key(then: tuple[str, ...], today: tuple[str, ...]
 @pytest.mark.parametrize("keys", [DURING, (NEW_SECRET, GOOD_SECRET, "x" * 32)], ids=len)
 def test_a_new_token_is_signed_with_the_new_key(keys: tuple[str, ...]) -> None:
     text, _, signature = issued(*keys).rpartition(".")
-    assert signature == encoded(hmac.digest(NEW_SECRET.encode(), text.encode(), hashlib.sha256))
+    assert signature == encode_base64url(hmac.digest(NEW_SECRET.encode(), text.encode(), hashlib.sha256))
 
 
 @pytest.mark.parametrize("key", [NEW_SECRET, GOOD_SECRET], ids=["new key", "previous key"])
@@ -425,7 +421,7 @@ def test_neither_key_verifies_under_another_header(key: str, header: Claims) -> 
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
 def test_an_unsigned_token_is_refused_by_two_keys_too(algorithm: str, signature: str) -> None:
     claims = issued(NEW_SECRET).split(".")[1]
-    header = encoded(json.dumps({"alg": algorithm, "typ": "JWT"}).encode())
+    header = encode_base64url(json.dumps({"alg": algorithm, "typ": "JWT"}).encode())
     with pytest.raises(InvalidToken):
         AccessTokens(DURING, 15).read(f"{header}.{claims}.{signature}")
 

@@ -1,4 +1,4 @@
-"""What an operator runs: as a process and at a terminal where that matters, else as what the process calls."""
+"""Commands for operators, run as a process or by the function that the process calls."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""The settings: safe by default, refused where they are not, and silent about what they hold."""
+"""Settings: their defaults, refused values, and that no message contains a value."""
 
 import errno
 import os

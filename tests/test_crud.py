@@ -1,4 +1,4 @@
-"""Expenses through the API: recorded, read, replaced, changed and deleted, and nothing lost on the way."""
+"""Expenses through the API: record, read, replace, change and delete."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The database: what every connection is told, and what becomes of a request when the database fails it."""
+"""Connections and units of work, and what a request answers when the database fails."""
 
 import asyncio
 import os

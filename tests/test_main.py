@@ -1,4 +1,4 @@
-"""The wiring: what every answer went through, whoever gave it."""
+"""The application: the middleware that every answer passes, and the start."""
 
 import httpx
 import pytest
@@ -33,7 +33,7 @@ async def test_what_is_public_answers_without_a_token(client: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/expenses", "/docs", "/assets/swagger-ui.css"])
-async def test_every_answer_went_through_the_envelope(client: httpx.AsyncClient, path: str) -> None:
+async def test_every_answer_has_the_common_headers(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).headers["X-Content-Type-Options"] == "nosniff"
 
 

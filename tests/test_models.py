@@ -1,4 +1,4 @@
-"""The tables: every one of owned rows begins with the owner, and every constraint has a name."""
+"""The tables: keys of owned rows begin with the owner, and every constraint has a name."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever is refused is a problem (RFC 9457) that says what is wrong, where, and what to do, and repeats no value."""
+"""Problems (RFC 9457): each says what is wrong, where, and what to do, and repeats no value."""
 
 import httpx
 import pytest
@@ -52,7 +52,7 @@ TITLES = {
 
 @AS_REFUSED
 async def test_every_refusal_is_a_problem_with_its_status_and_code(client: httpx.AsyncClient, refusal: Refusal) -> None:
-    answer = await refusal.meet(client)
+    answer = await refusal.provoke(client)
 
     met = (answer.status_code, answer.headers["Content-Type"], answer.json()["code"])
     assert met == (refusal.status, "application/problem+json", refusal.code)
@@ -60,7 +60,7 @@ async def test_every_refusal_is_a_problem_with_its_status_and_code(client: httpx
 
 @AS_REFUSED
 async def test_a_problem_says_its_type_title_and_status(client: httpx.AsyncClient, refusal: Refusal) -> None:
-    problem = (await refusal.meet(client)).json()
+    problem = (await refusal.provoke(client)).json()
 
     said = (problem["type"], problem["title"], problem["status"])
     assert said == ("about:blank", TITLES[refusal.status], refusal.status)
@@ -68,14 +68,14 @@ async def test_a_problem_says_its_type_title_and_status(client: httpx.AsyncClien
 
 @AS_REFUSED
 async def test_a_problem_bears_the_id_of_its_request(client: httpx.AsyncClient, refusal: Refusal) -> None:
-    answer = await refusal.meet(client)
+    answer = await refusal.provoke(client)
 
     assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
 
 
 @AS_REFUSED
 async def test_a_problem_says_in_a_sentence_what_to_do(client: httpx.AsyncClient, refusal: Refusal) -> None:
-    assert len((await refusal.meet(client)).json()["detail"].split()) > 3
+    assert len((await refusal.provoke(client)).json()["detail"].split()) > 3
 
 
 @pytest.mark.parametrize(

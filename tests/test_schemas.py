@@ -1,4 +1,4 @@
-"""What a client sends is taken exactly or refused: text, names, ids, days, and every type strictly."""
+"""Request schemas: texts, names, ids and days are accepted exactly or refused, and types are strict."""
 
 from contextlib import suppress
 from datetime import date

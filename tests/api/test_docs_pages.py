@@ -1,4 +1,4 @@
-"""/docs and /redoc, opened in a real browser that has never been here and has no internet."""
+"""/docs and /redoc in a real browser with a new profile and without internet."""
 
 import re
 from collections.abc import Iterator

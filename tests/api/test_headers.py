@@ -1,4 +1,4 @@
-"""The ETags of lists and reports, and answers that a client has already: they are not sent again."""
+"""ETags of lists and reports, and 304 answers."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""Every answer has its headers, HEAD is GET, a trailing slash means nothing, and no Host header is believed."""
+"""Middleware: the common headers, HEAD, trailing slashes, CORS and unexpected errors; no Host header is believed."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -84,7 +84,7 @@ def words(header: str) -> set[str]:
 
 @AS_REFUSED
 async def test_a_refusal_has_the_headers_of_every_answer(client: httpx.AsyncClient, refusal: Refusal) -> None:
-    headers = (await refusal.meet(client)).headers
+    headers = (await refusal.provoke(client)).headers
 
     assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"], headers["X-Request-ID"] != "") == (
         "nosniff",
@@ -240,7 +240,7 @@ async def test_nothing_under_users_is_stored_for_who_is_not_signed_in(
 async def test_an_allowed_page_can_read_every_refusal(client: httpx.AsyncClient, refusal: Refusal) -> None:
     client.headers["Origin"] = PAGE
 
-    headers = (await refusal.meet(client)).headers
+    headers = (await refusal.provoke(client)).headers
 
     assert (headers["Access-Control-Allow-Origin"], words(headers["Access-Control-Expose-Headers"])) == (PAGE, EXPOSED)
 
@@ -588,7 +588,7 @@ async def test_a_hostile_host_appears_nowhere(somebody: Person, path: str) -> No
 async def test_a_hostile_host_appears_in_no_refusal(client: httpx.AsyncClient, refusal: Refusal) -> None:
     client.headers["Host"] = "evil.example"
 
-    answer = await refusal.meet(client)
+    answer = await refusal.provoke(client)
 
     assert "evil.example" not in answer.text + str(answer.headers)
 

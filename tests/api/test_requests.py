@@ -1,4 +1,4 @@
-"""The intake reads strictly: what cannot be parsed, is too large or is misspelt never reaches a ledger."""
+"""Reading requests: malformed, too large and misspelt ones are refused."""
 
 import gzip
 import logging

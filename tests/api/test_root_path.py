@@ -1,4 +1,4 @@
-"""Below a path: whatever a proxy and uvicorn make of the path, the service sees its own, and its links hold."""
+"""ROOT_PATH: links hold behind a proxy that removes the path, and behind one that does not."""
 
 import logging
 import re

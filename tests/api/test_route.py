@@ -1,4 +1,4 @@
-"""The edge lets nothing hostile through, tells nobody of other people's rows, and repeats no value."""
+"""The route class: hostile headers and ids, other users' rows, lost races, and no sent value in an answer."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Strict JSON: what is read means the same to every reader, and nothing else is read."""
+"""Strict JSON: what parsers read differently is refused."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""An unknown query parameter is refused with the names that there are, and with nothing that was sent."""
+"""An unknown query parameter is refused with a suggestion, and its name is not repeated."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The engines: what every connection is told, and how a server that asks for TLS is reached."""
+"""Engines: how each new connection is set up, and TLS."""
 
 import subprocess
 from collections.abc import Iterator

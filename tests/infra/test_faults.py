@@ -1,4 +1,4 @@
-"""What a failure of the database means."""
+"""The classes of database errors."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""The log says what happened, when, where and to whom, a line each (ASVS 5.0 16.2.1), and nothing that was sent."""
+"""Log lines: JSON, one for each event (ASVS 5.0 16.2.1), and nothing that was sent."""
 
 import asyncio
 import copy
@@ -30,7 +30,7 @@ from infra.log import JsonFormatter, log_lifespan
 from main import create_app
 from migrations import SchemaError
 from tests.support.asgi import exchange
-from tests.support.document import OPERATIONS, SCHEMAS
+from tests.support.document import OPERATIONS_BY_ID, SCHEMAS
 from tests.support.people import Person, registered, signed_up
 from tests.support.servers import MAIN, ROOT, MySQL, Service, inherited, make_blocking_engine
 from tests.support.statements import Statements
@@ -287,7 +287,7 @@ async def test_a_request_is_logged_by_the_template_of_its_route(
     assert [(it["method"], it["route"], it["status"]) for it in log.lines] == [(method, route, status)]
 
 
-WITH_ROUTES = [it for it in OPERATIONS.values() if it["path"] not in {"/health", "/ready"}]
+WITH_ROUTES = [it for it in OPERATIONS_BY_ID.values() if it["path"] not in {"/health", "/ready"}]
 
 
 @pytest.mark.parametrize("operation", WITH_ROUTES, ids=lambda it: it["operationId"])
@@ -421,7 +421,7 @@ def _bodies() -> Iterator[Any]:
     more = {
         "operations": [{"op": "update", "id": 1, "revision": 1, "data": {"description": "x", "date": "2026-11-22"}}]
     }
-    for name, operation in OPERATIONS.items():
+    for name, operation in OPERATIONS_BY_ID.items():
         for media_type, content in operation.get("requestBody", {"content": {}})["content"].items():
             schema = SCHEMAS[content["schema"]["$ref"].rsplit("/", 1)[-1]]
             absent = schema["properties"].keys() - schema["example"].keys()
@@ -448,7 +448,7 @@ async def test_no_field_of_a_body_is_told(
 def test_every_operation_with_a_body_is_tried() -> None:
     tried = {param.values[0]["operationId"] for param in _bodies()}
 
-    assert tried == {name for name, operation in OPERATIONS.items() if "requestBody" in operation}
+    assert tried == {name for name, operation in OPERATIONS_BY_ID.items() if "requestBody" in operation}
 
 
 @pytest.mark.parametrize("operation", WITH_ROUTES, ids=lambda it: it["operationId"])
@@ -466,7 +466,7 @@ async def test_no_path_is_told(somebody: Person, log: Log, path: str) -> None:
 
 
 def _parameters() -> Iterator[Any]:
-    for name, operation in OPERATIONS.items():
+    for name, operation in OPERATIONS_BY_ID.items():
         for parameter in operation.get("parameters", ()):
             if parameter["in"] == "query":
                 yield pytest.param(operation, parameter["name"], id=f"{name} {parameter['name']}")
@@ -514,7 +514,7 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize("operation", [*OPERATIONS.values()], ids=OPERATIONS)
+@pytest.mark.parametrize("operation", [*OPERATIONS_BY_ID.values()], ids=OPERATIONS_BY_ID)
 async def test_no_header_of_a_stranger_is_told(client: httpx.AsyncClient, log: Log, operation: dict[str, Any]) -> None:
     path = re.sub("{.*}", "1", operation["path"])
 
@@ -526,9 +526,11 @@ async def test_no_header_of_a_stranger_is_told(client: httpx.AsyncClient, log: L
 @pytest.mark.parametrize(("name", "value"), [*HEADERS.items()], ids=HEADERS)
 @pytest.mark.parametrize("operation", ["create_expense", "change_expense", "list_expenses", "read_me", "sign_in"])
 async def test_no_header_is_told(somebody: Person, log: Log, operation: str, name: str, value: str) -> None:
-    path = re.sub("{.*}", "1", OPERATIONS[operation]["path"])
+    path = re.sub("{.*}", "1", OPERATIONS_BY_ID[operation]["path"])
 
-    answer = await somebody.request(OPERATIONS[operation]["method"], path, content=b"{}", headers=JSON | {name: value})
+    answer = await somebody.request(
+        OPERATIONS_BY_ID[operation]["method"], path, content=b"{}", headers=JSON | {name: value}
+    )
 
     assert (len(log.lines), CANARY in log.getvalue() + complaint(answer)) == (1, False)
 

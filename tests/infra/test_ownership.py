@@ -1,4 +1,4 @@
-"""A statement that does not say whose rows it is about is refused before it is sent, whatever it looks like."""
+"""The owner check: a statement on owned rows that does not name the owner is refused before it is sent."""
 
 from operator import eq
 

@@ -1,4 +1,4 @@
-"""Prepared statements say what SQLAlchemy would have said, and break no connection."""
+"""Prepared statements return what SQLAlchemy would, and leave the connection usable."""
 
 from collections.abc import AsyncIterator
 

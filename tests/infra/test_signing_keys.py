@@ -1,4 +1,4 @@
-"""The embedded database's key: made once, read by its owner alone, and the same for workers that start together."""
+"""The generated key file: made once, readable by its owner, the same for workers that start together."""
 
 import errno
 import os

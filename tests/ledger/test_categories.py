@@ -1,4 +1,4 @@
-"""Categories are names of the user's own: made by use, one whatever the case, renamed, merged and deleted with care."""
+"""Categories: created by use, equal whatever the case, renamed, merged and deleted."""
 
 from typing import Any
 
@@ -229,7 +229,7 @@ async def test_categories_are_listed_by_name_whatever_the_case(person: Person) -
     assert await names(person) == ["apple", "Banana", "cherry"]
 
 
-async def test_categories_come_whole_and_in_the_envelope_of_lists(person: Person) -> None:
+async def test_categories_come_whole_and_in_the_form_of_lists(person: Person) -> None:
     category = await create(person, "Food")
 
     assert (await person.get("/categories")).json() == {"items": [category], "next_cursor": None}

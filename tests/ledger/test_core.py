@@ -1,4 +1,4 @@
-"""The ledger: one writer at a time, one revision for each transaction that changes it, and nobody else has to wait."""
+"""The ledger: one writer at a time, one revision for each transaction that changes it; nobody else waits."""
 
 import asyncio
 from collections import Counter
@@ -442,9 +442,7 @@ async def test_a_blocked_account_does_not_keep_others_from_writing(
 
 
 @on_mysql
-async def test_whoever_waits_for_an_account_keeps_its_owner_from_no_end_of_access(
-    person: Person, outside: Connection
-) -> None:
+async def test_access_can_be_ended_while_requests_wait_for_the_account(person: Person, outside: Connection) -> None:
     """ASVS 5.0 7.4.1: a stolen session cannot defend itself by asking for what has to wait for an import."""
     form = {"username": person.user["username"], "password": person.password}
     other = (await person.post("/users/token", data=form)).json()

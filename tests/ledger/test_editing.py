@@ -1,4 +1,4 @@
-"""What changing a row has in common: the revision it was read with, and an amount that fits its currency."""
+"""Changing a row: the revision that is expected, and an amount that fits its currency."""
 
 from decimal import Decimal
 

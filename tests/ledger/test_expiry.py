@@ -1,4 +1,4 @@
-"""What a ledger keeps for a while only: what is let go of by hand, what expires by itself, and when it is swept out."""
+"""Expiry of the trash and of stored answers: what is hidden at once, and when rows are deleted."""
 
 from collections.abc import Sequence
 from dataclasses import replace

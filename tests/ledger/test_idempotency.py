@@ -1,4 +1,4 @@
-"""Retries are safe: what is sent again with its Idempotency-Key happens once, and is answered as the first time."""
+"""Idempotency keys: a repeated request is carried out once and gets the first answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A cursor leads through a list once, whatever happens to the list meanwhile, and no other text is a cursor."""
+"""Pages and cursors: each row is listed once, even if rows change meanwhile; forged cursors are refused."""
 
 import base64
 import json
@@ -21,7 +21,8 @@ from api.headers import link_next_page
 from ledger.pages import Cursor, fingerprint_query, parse_cursor
 from problems import ValidationFailed
 from tests.support.expenses import spend
-from tests.support.generated import any_text, any_values, days, encoded, forged
+from tests.support.generated import any_text, any_values, days, forged
+from tests.support.jwt import encode_base64url
 from tests.support.people import Person, SignUp, signed_up
 from tests.support.problems import blamed
 from tests.support.rows import filling
@@ -166,7 +167,7 @@ def test_a_cursor_that_was_cut_off_is_no_cursor(length: int) -> None:
 )
 def test_what_is_no_list_of_ours_is_no_cursor(content: bytes) -> None:
     with pytest.raises(ValidationFailed):
-        parse_cursor(encoded(content), QUERY, date)
+        parse_cursor(encode_base64url(content), QUERY, date)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,11 @@ def test_a_cursor_that_is_refused_is_to_blame_and_says_what_to_do() -> None:
     assert (entry.location, "start again" in entry.detail) == ({"parameter": "cursor"}, True)
 
 
-@given(any_text | st.binary(max_size=150).map(encoded) | st.lists(any_values, max_size=6).map(lambda it: forged(*it)))
+@given(
+    any_text
+    | st.binary(max_size=150).map(encode_base64url)
+    | st.lists(any_values, max_size=6).map(lambda it: forged(*it))
+)
 def test_no_text_whatever_does_more_than_be_refused(text: str) -> None:
     with suppress(ValidationFailed):
         parse_cursor(text, QUERY, date)
@@ -525,11 +530,11 @@ async def test_nothing_is_counted_unless_asked(person: Person) -> None:
     assert (await page(person, with_count="false")).keys() == {"items", "next_cursor"}
 
 
-# The same envelope everywhere
+# The same form everywhere
 
 
 @pytest.mark.parametrize("path", ["/expenses", "/categories", "/currencies"])
-async def test_every_list_comes_in_the_same_envelope(person: Person, path: str) -> None:
+async def test_every_list_has_the_same_form(person: Person, path: str) -> None:
     answer = (await person.get(path)).json()
 
     assert (answer.keys(), answer["next_cursor"]) == ({"items", "next_cursor"}, None)

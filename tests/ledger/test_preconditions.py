@@ -1,4 +1,4 @@
-"""Preconditions: a row that has moved on since it was read is not overwritten."""
+"""Preconditions: a row that has changed since it was read is not overwritten."""
 
 import asyncio
 from dataclasses import dataclass

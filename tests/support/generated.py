@@ -1,6 +1,5 @@
 """Generated values for Hypothesis: strategies, and how many examples are tried."""
 
-import base64
 import json
 import os
 from collections.abc import AsyncIterator
@@ -23,6 +22,7 @@ from schemas import (
     UserCreate,
     UserUpdate,
 )
+from tests.support.jwt import encode_base64url
 from users.schemas import SignIn
 from values.days import EARLIEST, LATEST
 
@@ -72,12 +72,7 @@ any_values = (
 
 def forged(*members: object) -> str:
     """Encode a list in the form of a cursor."""
-    return encoded(json.dumps(members).encode())
-
-
-def encoded(content: bytes) -> str:
-    """Encode bytes in the form of a cursor."""
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    return encode_base64url(json.dumps(members).encode())
 
 
 def padded(body: bytes, size: int) -> bytes:

@@ -1,7 +1,7 @@
 """Lists all operations, fields and parameters from the OpenAPI document, so that tests cover new ones by themselves.
 
     resolved, choices, objects, fields      the objects and fields of a request body, by its schema
-    ledger_of, Ledger                       a user with a row of each kind; fills in a path or an example body
+    ledger_of, OwnedRows                       a user with a row of each kind; fills in a path or an example body
     call                                    sends an operation, comparable byte by byte
     dump, comparable, said, lacking         what the tests look at afterwards: rows, answers, headers
 
@@ -172,12 +172,12 @@ def put(whole: Any, path: Path, name: str, value: object) -> Any:  # noqa: ANN40
 
 
 @dataclass(slots=True)
-class Ledger:
-    """A user with a row of each kind that a path can name; `said` has the values that bodies need for these rows."""
+class OwnedRows:
+    """A user with a row of each kind that a path can name; `own_values` has what bodies need for these rows."""
 
     person: Person
     ids: dict[str, int]
-    said: dict[str, Any]
+    own_values: dict[str, Any]
 
     @property
     def owner_id(self) -> int:
@@ -194,9 +194,9 @@ class Ledger:
         """Return an example body with the user's own ids and secrets in it; `otherwise` replaces further values."""
         if isinstance(whole, list):
             return [self.body(element, **otherwise) for element in whole]
-        own_values = self.said | otherwise
+        values = self.own_values | otherwise
         return (
-            {name: own_values.get(name, self.body(value, **otherwise)) for name, value in whole.items()}
+            {name: values.get(name, self.body(value, **otherwise)) for name, value in whole.items()}
             if isinstance(whole, dict)
             else whole
         )
@@ -219,7 +219,7 @@ def newcomer() -> dict[str, str]:
     return {"username": name, "email": f"{name}@example.com"}
 
 
-def encoded(operation: Operation, body: Any) -> dict[str, Any]:  # noqa: ANN401
+def encode_body(operation: Operation, body: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return httpx's arguments for a body, in the operation's media type; surrogates are kept."""
     kind = media_type(operation)
     if kind is None or body is None:
@@ -232,7 +232,7 @@ async def call(
     client: httpx.AsyncClient, operation: Operation, address: str, body: object = None, **headers: str
 ) -> httpx.Response:
     """Send a request of an operation, always with the same request id, so that two answers can be compared."""
-    sent = encoded(operation, body)
+    sent = encode_body(operation, body)
     sent["headers"] = SAME_REQUEST | sent.get("headers", {}) | headers
     return await client.request(operation[0], address, **sent)
 
@@ -250,7 +250,7 @@ async def made(person: Person, path: str, **fields: object) -> dict[str, Any]:
     return row
 
 
-async def ledger_of(person: Person, after: int = 0) -> Ledger:
+async def ledger_of(person: Person, after: int = 0) -> OwnedRows:
     """Insert one row of each kind for a user, with names that contain the user name and the next revisions `after`."""
     own, owner_id, sessions = f"of {person.user['username']}", person.user["id"], person.app.state.services.sessions
     async with filling(person) as rows:
@@ -279,7 +279,7 @@ async def ledger_of(person: Person, after: int = 0) -> Ledger:
         "current_password": person.password,
         "refresh_token": session.refresh_token,
     }
-    return Ledger(person, ids, own_values)
+    return OwnedRows(person, ids, own_values)
 
 
 # --- what is looked at ------------------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ def comparable(answer: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]
     return answer.status_code, answer.content, answer.headers.multi_items()
 
 
-def said(answer: httpx.Response) -> tuple[int, str]:
+def status_and_code(answer: httpx.Response) -> tuple[int, str]:
     """Return the status of an answer, and the code of its problem or an empty string."""
     is_problem = answer.headers.get("content-type") == "application/problem+json"
     return answer.status_code, answer.json()["code"] if is_problem else ""

@@ -20,7 +20,7 @@ class Refusal:
     path: str
     sent: Mapping[str, Any] = field(default_factory=dict)
 
-    async def meet(self, client: httpx.AsyncClient) -> httpx.Response:
+    async def provoke(self, client: httpx.AsyncClient) -> httpx.Response:
         return await client.request(self.method, self.path, **self.sent)
 
 

@@ -1,4 +1,4 @@
-"""Accounts: opened once, changed with the password in hand, and gone without a trace."""
+"""Accounts: register, change the profile and the password, delete."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Visitors: where a request comes from, and what no client can make of that."""
+"""The client's address: X-Forwarded-For counts only behind a trusted proxy."""
 
 from collections.abc import AsyncIterator
 from ipaddress import ip_address

@@ -1,4 +1,4 @@
-"""Turns: whoever has much to ask keeps nobody waiting but themselves."""
+"""The queue of password hashes: networks are served in turn."""
 
 import asyncio
 

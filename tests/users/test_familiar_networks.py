@@ -1,4 +1,4 @@
-"""Networks: from where a user has signed in before, and for how long that is remembered."""
+"""Familiar networks: where a user has signed in before, and for how long that counts."""
 
 from datetime import timedelta
 

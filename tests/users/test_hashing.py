@@ -1,4 +1,4 @@
-"""Passwords: chosen with sense, the same however they are typed, and hashed with care and without holding anyone up."""
+"""Password hashing: normal form, cost, threads, and the same work for unknown names."""
 
 import asyncio
 import os

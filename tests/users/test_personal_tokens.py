@@ -1,4 +1,4 @@
-"""Personal access tokens: shown once, stored as a hash, good for what their scope says, and gone at once."""
+"""Personal access tokens: created, used within their scope, expired and deleted."""
 
 import asyncio
 import hashlib
@@ -32,7 +32,7 @@ from tests.support.commits import Commits
 from tests.support.databases import on_mysql, on_sqlite
 from tests.support.expenses import spend
 from tests.support.generated import hunts
-from tests.support.matrix import bearer, dump, said
+from tests.support.matrix import bearer, dump, status_and_code
 from tests.support.people import Person, SignUp
 from tests.support.problems import JSON, blamed
 from tests.support.settings import NOON
@@ -248,7 +248,7 @@ async def test_a_misspelt_token_is_refused_and_nobody_is_asked(
     misspelt = [it for place in range(len(to_read)) for it in sorted(slip(to_read, place))[:1]]
     with statements() as sent:
         answers = [await use(person, it) for it in misspelt]
-    assert {said(it) for it in answers} == {(401, "invalid_token")}
+    assert {status_and_code(it) for it in answers} == {(401, "invalid_token")}
     assert sent == []
 
 
@@ -269,7 +269,7 @@ async def test_a_misspelt_token_is_refused_and_nobody_is_asked(
 async def test_what_only_begins_like_a_token_is_refused(person: Person, statements: Statements, token: str) -> None:
     header = {b"Authorization": b"Bearer " + token.encode()}
     with statements() as sent:
-        assert said(await person.get("/expenses", headers=header)) == (401, "invalid_token")
+        assert status_and_code(await person.get("/expenses", headers=header)) == (401, "invalid_token")
     assert sent == []
 
 
@@ -277,7 +277,7 @@ async def test_a_whole_token_that_nobody_has_made_is_refused_after_one_question(
     client: httpx.AsyncClient, statements: Statements
 ) -> None:
     with statements() as sent:
-        assert said(await use(client, unknown_token())) == (401, "invalid_token")
+        assert status_and_code(await use(client, unknown_token())) == (401, "invalid_token")
     assert len(sent) == 1
 
 
@@ -550,7 +550,7 @@ async def test_a_token_is_good_up_to_the_last_second(noon: time_machine.Travelle
 async def test_a_token_is_refused_from_its_end_on(noon: time_machine.Traveller, person: Person, seconds: float) -> None:
     made = await make(person, expires_at=IN_TEN_SECONDS)
     noon.shift(seconds)
-    assert said(await use(person, made["token"])) == (401, "token_expired")
+    assert status_and_code(await use(person, made["token"])) == (401, "token_expired")
 
 
 @on_sqlite
@@ -560,7 +560,7 @@ async def test_an_expired_token_is_refused_before_anything_else(
 ) -> None:
     made = await make(person, expires_at=IN_TEN_SECONDS)
     noon.shift(10)
-    assert said(await use(person, made["token"], path)) == (401, "token_expired")
+    assert status_and_code(await use(person, made["token"], path)) == (401, "token_expired")
 
 
 async def test_an_expired_token_says_what_to_do(noon: time_machine.Traveller, person: Person) -> None:
@@ -589,7 +589,7 @@ async def test_a_deleted_token_ends_with_the_next_request(person: Person) -> Non
     assert (await use(person, made["token"])).status_code == 200
     answer = await person.delete(f"{TOKENS}/{made['id']}")
     assert (answer.status_code, answer.content) == (204, b"")
-    assert said(await use(person, made["token"])) == (401, "invalid_token")
+    assert status_and_code(await use(person, made["token"])) == (401, "invalid_token")
     assert (await use(person, other["token"])).status_code == 200
 
 
@@ -661,7 +661,7 @@ async def test_tokens_end_with_the_account(person: Person, to_write: str, outsid
         await use(person, to_write),
         await person.post("/expenses", json={"amount": "1.00"}, headers=bearer(to_write)),
     ]
-    assert [said(it) for it in answers] == [(401, "invalid_token")] * 2
+    assert [status_and_code(it) for it in answers] == [(401, "invalid_token")] * 2
     assert dump(outside, person.user["id"])["personal_tokens"] == []
 
 
@@ -671,7 +671,7 @@ async def test_a_token_of_a_former_bearer_of_the_name_opens_nothing(
     await close_account(person)
     heir = await sign_up(username=person.user["username"], email=person.user["email"])
     assert await listed(heir) == []
-    assert said(await use(heir, to_write)) == (401, "invalid_token")
+    assert status_and_code(await use(heir, to_write)) == (401, "invalid_token")
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------
@@ -905,7 +905,7 @@ async def test_the_hundredth_token_is_made(app: FastAPI, person: Person) -> None
 
 async def test_one_token_more_than_a_hundred_is_too_many(app: FastAPI, person: Person) -> None:
     await keep_tokens(app, person, 100)
-    assert said(await ask_for(person)) == (422, "too_many")
+    assert status_and_code(await ask_for(person)) == (422, "too_many")
     assert await tokens_of(app, person) == 100
 
 
@@ -982,7 +982,7 @@ async def test_a_missing_scope_comes_before_all_that_is_wrong(
     somebody: Person, open_to: dict[str, str], method: str, path: str, body: object
 ) -> None:
     answer = await somebody.request(method, path, json=body, headers=bearer(open_to["read"]))
-    assert said(answer) == (403, "insufficient_scope")
+    assert status_and_code(answer) == (403, "insufficient_scope")
 
 
 @on_sqlite
@@ -1002,7 +1002,7 @@ async def test_a_missing_scope_comes_before_every_condition_and_key(
 ) -> None:
     expense = await spend(person)
     answer = await person.delete(f"/expenses/{expense['id']}", headers=bearer(to_read, **headers))
-    assert said(answer) == (403, "insufficient_scope")
+    assert status_and_code(answer) == (403, "insufficient_scope")
 
 
 @pytest.mark.wire
@@ -1012,7 +1012,7 @@ async def test_the_account_is_closed_before_all_that_is_wrong(
 ) -> None:
     body = {"tpyo": 1} if method == "PATCH" else None
     answer = await somebody.request(method, f"{path}?tpyo=1", json=body, headers=bearer(open_to["write"]))
-    assert said(answer) == (403, "insufficient_scope")
+    assert status_and_code(answer) == (403, "insufficient_scope")
 
 
 async def test_a_token_to_read_is_not_told_what_was_answered_to_a_writer(person: Person, to_read: str) -> None:
@@ -1098,7 +1098,7 @@ async def test_a_token_opens_no_strangers_row(person: Person, stranger: Person, 
         await person.request(method, f"/expenses/{theirs['id']}", headers=bearer(to_write))
         for method in ("GET", "DELETE")
     ]
-    assert [said(it) for it in answers] == [(404, "not_found")] * 2
+    assert [status_and_code(it) for it in answers] == [(404, "not_found")] * 2
 
 
 @on_sqlite
@@ -1182,21 +1182,21 @@ async def test_the_schemes_case_does_not_matter(person: Person, to_read: str, sc
 @pytest.mark.parametrize("written", ["Token {}", "Basic {}", "{}", "Bearer", "token={}", "Bearer:{}"])
 async def test_another_scheme_lets_nobody_in(client: httpx.AsyncClient, to_read: str, written: str) -> None:
     answer = await client.get("/expenses", headers={"Authorization": written.format(to_read)})
-    assert (said(answer), answer.headers["WWW-Authenticate"]) == ((401, "not_authenticated"), "Bearer")
+    assert (status_and_code(answer), answer.headers["WWW-Authenticate"]) == ((401, "not_authenticated"), "Bearer")
 
 
 @pytest.mark.wire
 @pytest.mark.parametrize("name", ["access_token", "token", "api_key"])
 async def test_a_token_in_the_query_lets_nobody_in(client: httpx.AsyncClient, to_read: str, name: str) -> None:
     # RFC 6750, section 2.3, and ASVS 5.0, 14.2.1: addresses end up in logs.
-    assert said(await client.get("/expenses", params={name: to_read})) == (401, "not_authenticated")
+    assert status_and_code(await client.get("/expenses", params={name: to_read})) == (401, "not_authenticated")
 
 
 @pytest.mark.wire
 @pytest.mark.parametrize("written", ["{} {}", "{},{}", "{}\t", "ETK_{}", "{}="])
 async def test_a_token_is_sent_in_one_way(person: Person, to_read: str, written: str) -> None:
     token = written.format(to_read, to_read) + "x" * written.endswith("\t")
-    assert said(await use(person, token)) == (401, "invalid_token")
+    assert status_and_code(await use(person, token)) == (401, "invalid_token")
 
 
 # --- a large body -----------------------------------------------------------------------------------------------------
@@ -1227,7 +1227,7 @@ async def send_large(client: httpx.AsyncClient, token: str) -> tuple[httpx.Respo
 @pytest.mark.wire
 async def test_a_large_body_is_not_read_of_an_unknown_token(client: httpx.AsyncClient) -> None:
     answer, read = await send_large(client, unknown_token())
-    assert (said(answer), read) == ((401, "invalid_token"), 0)
+    assert (status_and_code(answer), read) == ((401, "invalid_token"), 0)
 
 
 @on_sqlite
@@ -1235,7 +1235,7 @@ async def test_a_large_body_is_not_read_of_an_expired_token(noon: time_machine.T
     made = await make(person, scope="write", expires_at=IN_TEN_SECONDS)
     noon.shift(10)
     answer, read = await send_large(person, made["token"])
-    assert (said(answer), read) == ((401, "token_expired"), 0)
+    assert (status_and_code(answer), read) == ((401, "token_expired"), 0)
 
 
 @on_sqlite
@@ -1247,7 +1247,10 @@ async def test_a_large_body_is_read_of_a_good_token(person: Person, to_write: st
 @on_sqlite
 async def test_a_large_body_of_a_token_to_read_changes_nothing(person: Person, to_read: str) -> None:
     answer, _ = await send_large(person, to_read)
-    assert (said(answer), (await person.get("/expenses")).json()["items"]) == ((403, "insufficient_scope"), [])
+    assert (status_and_code(answer), (await person.get("/expenses")).json()["items"]) == (
+        (403, "insufficient_scope"),
+        [],
+    )
 
 
 # --- what a request costs ---------------------------------------------------------------------------------------------

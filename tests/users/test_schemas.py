@@ -1,4 +1,4 @@
-"""What is sent about access: the refresh token, and what a new personal access token is for."""
+"""Schemas of refresh tokens and personal access tokens."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Sessions: one for each sign-in, kept going by refresh tokens, and over for every worker at once when they end."""
+"""Sessions: sign in, refresh, a refresh token that is used again, expiry, list and end."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ from main import create_app
 from models import RefreshToken, Session
 from tests.support.databases import on_mysql, on_sqlite
 from tests.support.generated import hunts
-from tests.support.matrix import bearer, dump, said
+from tests.support.matrix import bearer, dump, status_and_code
 from tests.support.people import Pair, Person, signed_up
 from tests.support.servers import Service
 from tests.support.sessions import DAY, SECOND, coming_from, sign_in
@@ -366,9 +366,9 @@ async def test_an_ended_session_lets_nobody_in_at_once(person: Person, end: End)
     await end(person, pair)
 
     answer = await me(person, pair)
-    assert said(answer) == INVALID
+    assert status_and_code(answer) == INVALID
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
-    assert said(await show(person, pair)) == INVALID
+    assert status_and_code(await show(person, pair)) == INVALID
 
 
 # --- one step at a time -----------------------------------------------------------------------------------------------
@@ -427,7 +427,7 @@ async def test_a_lost_answer_is_lost_once_its_key_is_gone(person: Person, start_
     first = person.pair
     await refresh(person, first)
 
-    assert said(await show(await start_another(secret_key=SecretStr(GOOD_SECRET)), first)) == INVALID
+    assert status_and_code(await show(await start_another(secret_key=SecretStr(GOOD_SECRET)), first)) == INVALID
 
 
 @on_sqlite
@@ -452,10 +452,10 @@ async def test_an_old_token_ends_its_session(person: Person) -> None:
     third = await refresh(person, second)
 
     answer = await show(person, first)
-    assert said(answer) == REUSED
+    assert status_and_code(answer) == REUSED
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-    assert [said(await show(person, pair)) for pair in (first, second, third)] == [INVALID] * 3
-    assert [said(await me(person, pair)) for pair in (first, second, third)] == [INVALID] * 3
+    assert [status_and_code(await show(person, pair)) for pair in (first, second, third)] == [INVALID] * 3
+    assert [status_and_code(await me(person, pair)) for pair in (first, second, third)] == [INVALID] * 3
 
 
 async def test_an_old_token_ends_its_session_although_it_is_refused(person: Person, outside: Connection) -> None:
@@ -476,7 +476,7 @@ async def test_an_old_token_ends_its_session_whatever_key_the_request_bears(
     await refresh(person, second, **key)
     answers = [await show(person, first, **key), await show(person, first, **key)]
 
-    assert [said(answer) for answer in answers] == [REUSED, INVALID]
+    assert [status_and_code(answer) for answer in answers] == [REUSED, INVALID]
     assert [answer for answer in answers if "Idempotency-Replayed" in answer.headers] == []
     assert rows_of(outside, person) == before
 
@@ -570,8 +570,8 @@ async def test_a_session_that_ends_amid_its_refreshes_has_ended(
     assert {answer.status_code for answer in answers} <= {200, 401}
     # All answers have the same tokens, or access tokens of the same session that begin a second later.
     given = {it["refresh_token"]: it for it in (pair, *(answer.json() for answer in answers if answer.is_success))}
-    assert {said(await show(person, it)) for it in given.values()} == {INVALID}
-    assert {said(await me(person, it)) for it in given.values()} == {INVALID}
+    assert {status_and_code(await show(person, it)) for it in given.values()} == {INVALID}
+    assert {status_and_code(await me(person, it)) for it in given.values()} == {INVALID}
     assert kept_of(outside, given) == [False] * len(given)
 
 
@@ -598,7 +598,7 @@ async def test_an_old_token_shown_many_times_at_once_is_found_out_once(person: P
     await refresh(person, await refresh(person, first))
     answers = await asyncio.gather(*(show(person, first) for _ in range(8)))
 
-    assert Counter(said(answer) for answer in answers) == {REUSED: 1, INVALID: 7}
+    assert Counter(status_and_code(answer) for answer in answers) == {REUSED: 1, INVALID: 7}
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
@@ -658,7 +658,7 @@ async def test_a_session_shorter_than_its_rest_ends_as_a_session(
     pair = await sign_in(client, person)
     noon.shift(3 * DAY)
 
-    assert said(await show(client, pair)) == INVALID
+    assert status_and_code(await show(client, pair)) == INVALID
 
 
 @on_sqlite
@@ -667,7 +667,7 @@ async def test_a_session_that_is_over_says_so_and_is_no_theft(noon: time_machine
     await refresh(person, await refresh(person, first))
     noon.shift(30 * DAY)
 
-    assert said(await show(person, first)) == INVALID
+    assert status_and_code(await show(person, first)) == INVALID
 
 
 @on_sqlite
@@ -679,7 +679,7 @@ async def test_a_lost_answer_that_comes_again_gives_no_more_time(noon: time_mach
     second = await refresh(person, first)
     noon.shift(10 * DAY)
 
-    assert said(await show(person, second)) == INVALID
+    assert status_and_code(await show(person, second)) == INVALID
 
 
 @on_sqlite
@@ -854,7 +854,7 @@ async def test_one_session_is_ended_and_no_other(person: Person) -> None:
     answer = await person.delete(f"/users/me/sessions/{session['id']}")
 
     assert (answer.status_code, answer.content) == (204, b"")
-    assert said(await me(person, pair)) == INVALID
+    assert status_and_code(await me(person, pair)) == INVALID
     assert (await me(person, other)).status_code == 200
     assert await is_let_in(person, person.token)
 
@@ -873,11 +873,11 @@ async def test_a_session_may_end_itself(person: Person) -> None:
     answer = await person.delete(f"/users/me/sessions/{session['id']}", headers=own)
 
     assert answer.status_code == 204
-    assert said(await me(person, pair)) == INVALID
+    assert status_and_code(await me(person, pair)) == INVALID
 
 
 async def test_what_is_no_session_is_not_there(somebody: Person) -> None:
-    assert said(await somebody.delete(f"/users/me/sessions/{LARGEST_ID}")) == (404, "not_found")
+    assert status_and_code(await somebody.delete(f"/users/me/sessions/{LARGEST_ID}")) == (404, "not_found")
 
 
 async def test_a_strangers_session_is_not_there(person: Person, stranger: Person) -> None:
@@ -887,7 +887,7 @@ async def test_a_strangers_session_is_not_there(person: Person, stranger: Person
     answer = await person.delete(f"/users/me/sessions/{session['id']}")
     nobodys = await person.delete("/users/me/sessions/9223372036854775807")
 
-    assert said(answer) == said(nobodys) == (404, "not_found")
+    assert status_and_code(answer) == status_and_code(nobodys) == (404, "not_found")
     assert answer.json().keys() == nobodys.json().keys()
     assert (await me(stranger, theirs)).status_code == 200
 
@@ -899,7 +899,7 @@ async def test_all_other_sessions_end_and_this_one_lives(person: Person, strange
     answer = await person.delete("/users/me/sessions", headers=bearer(pair["access_token"]))
 
     assert (answer.status_code, answer.content) == (204, b"")
-    assert [said(await me(person, it)) for it in others] == [INVALID] * 3
+    assert [status_and_code(await me(person, it)) for it in others] == [INVALID] * 3
     assert not await is_let_in(person, person.token)
     assert (await me(person, await refresh(person, pair))).status_code == 200
     assert await is_let_in(stranger, stranger.token)
@@ -912,7 +912,7 @@ async def test_a_new_password_leaves_the_session_that_changed_it_going(person: P
     await person.put("/users/me/password", json=words, headers=bearer(pair["access_token"]))
 
     assert (await me(person, await refresh(person, pair))).status_code == 200
-    assert said(await show(person, other)) == INVALID
+    assert status_and_code(await show(person, other)) == INVALID
 
 
 # --- signing out ------------------------------------------------------------------------------------------------------
@@ -924,7 +924,7 @@ async def test_signing_out_needs_no_bearer(client: httpx.AsyncClient, somebody: 
     answer = await client.post("/users/logout", json={"refresh_token": pair["refresh_token"]})
 
     assert (answer.status_code, answer.content) == (204, b"")
-    assert said(await me(client, pair)) == INVALID
+    assert status_and_code(await me(client, pair)) == INVALID
 
 
 @pytest.mark.wire
@@ -935,14 +935,14 @@ async def test_no_bearer_whatever_stands_in_the_way_of_signing_out(person: Perso
     answer = await person.post("/users/logout", json={"refresh_token": pair["refresh_token"]}, headers=header)
 
     assert answer.status_code == 204
-    assert said(await me(person, pair)) == INVALID
+    assert status_and_code(await me(person, pair)) == INVALID
 
 
 async def test_signing_out_ends_the_tokens_session_and_not_the_bearers(person: Person, stranger: Person) -> None:
     pair = await person.open_session()
     await stranger.post("/users/logout", json={"refresh_token": pair["refresh_token"]})
 
-    assert said(await me(person, pair)) == INVALID
+    assert status_and_code(await me(person, pair)) == INVALID
     assert await is_let_in(stranger, stranger.token)
     assert await is_let_in(person, person.token)
 
@@ -952,8 +952,8 @@ async def test_any_token_of_a_session_signs_out(person: Person) -> None:
     third = await refresh(person, await refresh(person, first))
 
     assert (await log_out(person, first)).status_code == 204
-    assert said(await me(person, third)) == INVALID
-    assert said(await show(person, third)) == INVALID
+    assert status_and_code(await me(person, third)) == INVALID
+    assert status_and_code(await show(person, third)) == INVALID
 
 
 async def test_signing_out_twice_is_no_error(person: Person) -> None:
@@ -984,11 +984,11 @@ async def make_personal_token(person: Person) -> str:
 
 
 async def test_an_access_token_gives_no_session_more_time(somebody: Person) -> None:
-    assert said(await show(somebody, {"refresh_token": somebody.token})) == INVALID
+    assert status_and_code(await show(somebody, {"refresh_token": somebody.token})) == INVALID
 
 
 async def test_a_personal_token_gives_no_session_more_time(somebody: Person) -> None:
-    assert said(await show(somebody, {"refresh_token": await make_personal_token(somebody)})) == INVALID
+    assert status_and_code(await show(somebody, {"refresh_token": await make_personal_token(somebody)})) == INVALID
 
 
 async def test_neither_an_access_token_nor_a_personal_one_signs_out(person: Person) -> None:
@@ -1031,7 +1031,7 @@ async def test_a_personal_token_outlives_every_session(person: Person) -> None:
 async def test_a_token_of_no_session_is_not_good(client: httpx.AsyncClient, token: str) -> None:
     answer = await show(client, {"refresh_token": token})
 
-    assert said(answer) == INVALID
+    assert status_and_code(answer) == INVALID
     assert "hunter2" not in answer.text
 
 
@@ -1058,7 +1058,7 @@ async def test_what_is_no_text_is_no_token(
 ) -> None:
     answer = await client.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
 
-    assert said(answer) == (422, "validation_failed")
+    assert status_and_code(answer) == (422, "validation_failed")
     assert [(entry["pointer"], entry["code"]) for entry in answer.json()["errors"]] == [(pointer, reason)]
     assert "hunter2" not in answer.text
 
@@ -1069,7 +1069,7 @@ async def test_the_query_is_no_place_for_a_refresh_token(client: httpx.AsyncClie
     """ASVS 5.0 14.2.1: no secret in an address."""
     answer = await client.post(path, params={"refresh_token": "hunter2"}, json={"refresh_token": "hunter2"})
 
-    assert said(answer) == (422, "validation_failed")
+    assert status_and_code(answer) == (422, "validation_failed")
     assert "hunter2" not in answer.text
 
 
@@ -1143,4 +1143,4 @@ async def test_a_session_has_no_more_steps_than_a_client_can_need(
 
     answer = await show(client, {"refresh_token": second["refresh_token"]})
 
-    assert said(answer) == (401, "invalid_token")
+    assert status_and_code(answer) == (401, "invalid_token")

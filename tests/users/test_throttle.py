@@ -1,4 +1,4 @@
-"""The throttle: so many attempts at a password and not one more, whoever asks, wherever, and however many at once."""
+"""The throttle: limits by name and address, exact across parallel requests, processes and restarts."""
 
 import asyncio
 import secrets
@@ -26,7 +26,7 @@ from models import AttemptCounter
 from problems import TooManyAttempts
 from tests.support.accounts import change_name, change_password, delete_account, register_another, sign_in, token_for
 from tests.support.databases import on_mysql, on_sqlite
-from tests.support.matrix import OPERATIONS, said
+from tests.support.matrix import OPERATIONS, status_and_code
 from tests.support.people import Person, SignUp, forget_attempts, numbers
 from tests.support.servers import UNLIMITED, Service
 from tests.support.settings import limited
@@ -105,19 +105,19 @@ def name() -> str:
     return f"nobody-{next(numbers)}"
 
 
-class Gate(Throttle):
+class StandaloneThrottle(Throttle):
     """The throttle of an app without what comes before and after: each attempt is by itself."""
 
     def __init__(self, app: FastAPI, settings: Settings, **limits: int) -> None:
         super().__init__(settings.model_copy(update=limits))
         self._database = app.state.services.database
 
-    async def meet(self, name: str, host: str) -> CountedAttempt:
+    async def count_password(self, name: str, host: str) -> CountedAttempt:
         """Count an attempt at a password, from where nobody has signed in."""
         async with self._database.new_unit() as unit:
             return await self.count_password_attempt(unit, name, host, is_familiar=False)
 
-    async def greet(self, host: str) -> CountedAttempt:
+    async def count_registration_from(self, host: str) -> CountedAttempt:
         """Count a registration."""
         async with self._database.new_unit() as unit:
             return await self.count_registration(unit, host)
@@ -129,16 +129,16 @@ class Gate(Throttle):
             counted = await _load_instants(connection, _SELECT_INSTANTS, [key])
             await _store_instants(connection, {key: limit}, {key: counted[key] + [at] * times}, at)
 
-    async def forgive(self, attempt: CountedAttempt) -> None:
+    async def take_back(self, attempt: CountedAttempt) -> None:
         """Take an attempt back."""
         async with self._database.new_unit() as unit:
             await take_back(unit, attempt)
 
 
 @pytest.fixture
-def throttle(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Gate:
+def throttle(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandaloneThrottle:
     """Counts attempts for the app without the hash that each costs otherwise, with limits that are sooner reached."""
-    throttle = Gate(app, settings, **TIGHT)
+    throttle = StandaloneThrottle(app, settings, **TIGHT)
     monkeypatch.setattr(app.state.services.accounts, "_throttle", throttle)
     return throttle
 
@@ -151,14 +151,14 @@ def allow(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> 
     """Let so many attempts at a name from an address fail, where it does not matter that it is five: `allow(1)`."""
 
     def allow(most: int) -> None:
-        throttle = Gate(app, settings, **TIGHT | {"signin_per_name": most})
+        throttle = StandaloneThrottle(app, settings, **TIGHT | {"signin_per_name": most})
         monkeypatch.setattr(app.state.services.accounts, "_throttle", throttle)
 
     return allow
 
 
 @pytest.fixture(scope="module")
-async def patient(settings: Settings) -> AsyncIterator[FastAPI]:
+async def app_that_waits(settings: Settings) -> AsyncIterator[FastAPI]:
     """An app whose requests wait for a connection for as long as it takes when a hundred come at once."""
     app = create_app(settings.model_copy(update={"pool_timeout": 30}))
     async with app.router.lifespan_context(app):
@@ -195,16 +195,16 @@ async def tries_left(client: httpx.AsyncClient, name: str) -> int:
     left = 0
     while (answer := await attempt(client, name)).status_code == 401:
         left += 1
-    assert said(answer) == REFUSED
+    assert status_and_code(answer) == REFUSED
     return left
 
 
-async def flood(throttle: Gate, name: str, times: int) -> None:
+async def flood(throttle: StandaloneThrottle, name: str, times: int) -> None:
     """Let so many attempts at a name's password fail, each from another address."""
     await throttle.remember(times, throttle._name_elsewhere, "name elsewhere", name)
 
 
-async def fill(throttle: Gate, host: str, times: int) -> None:
+async def fill(throttle: StandaloneThrottle, host: str, times: int) -> None:
     """Let so many attempts fail at an address, each at another name."""
     await throttle.remember(times, throttle._here, "here", host)
 
@@ -242,7 +242,7 @@ async def test_the_sixth_attempt_at_a_name_is_refused(visit: Visit, person: Pers
     elsewhere = visit()
     await fail(elsewhere, person.user["username"], 5)
 
-    assert said(await attempt(elsewhere, person.user["username"])) == REFUSED
+    assert status_and_code(await attempt(elsewhere, person.user["username"])) == REFUSED
 
 
 async def test_the_right_password_is_refused_too_while_the_name_is_limited(
@@ -253,7 +253,7 @@ async def test_the_right_password_is_refused_too_while_the_name_is_limited(
     elsewhere = visit()
     await fail(elsewhere, person.user["username"])
 
-    assert said(await attempt(elsewhere, person.user["username"], person.password)) == REFUSED
+    assert status_and_code(await attempt(elsewhere, person.user["username"], person.password)) == REFUSED
 
 
 @on_sqlite
@@ -375,7 +375,7 @@ async def test_a_name_is_one_however_it_is_spelled(visit: Visit, spelled: str, a
     client, number = visit(), next(numbers)
     await fail(client, f"Nobody-{number}")
 
-    assert said(await attempt(client, spelled.format(n=number))) == REFUSED
+    assert status_and_code(await attempt(client, spelled.format(n=number))) == REFUSED
 
 
 @pytest.mark.wire
@@ -385,7 +385,7 @@ async def test_an_address_is_one_however_it_is_spelled(visit: Visit, spelled: st
     client, number = visit(), next(numbers)
     await fail(client, f"ada-{number}@exämple.com")
 
-    assert said(await attempt(client, spelled.format(n=number))) == REFUSED
+    assert status_and_code(await attempt(client, spelled.format(n=number))) == REFUSED
 
 
 @on_sqlite
@@ -401,16 +401,16 @@ async def test_whose_an_address_is_cannot_be_found_out_by_the_limit_of_a_name(
 
 
 @on_sqlite
-async def test_half_of_a_character_in_a_name_breaks_nothing(throttle: Gate) -> None:
-    assert (await throttle.meet("half \ud83c", address())).limits
+async def test_half_of_a_character_in_a_name_breaks_nothing(throttle: StandaloneThrottle) -> None:
+    assert (await throttle.count_password("half \ud83c", address())).limits
 
 
 @on_sqlite
-async def test_a_limit_of_one_subject_is_none_of_another_that_reads_alike(throttle: Gate) -> None:
+async def test_a_limit_of_one_subject_is_none_of_another_that_reads_alike(throttle: StandaloneThrottle) -> None:
     host = address()
     await fill(throttle, host, HERE)
 
-    assert (await throttle.meet(host, address())).limits
+    assert (await throttle.count_password(host, address())).limits
 
 
 # --- fifty per address ------------------------------------------------------------------------------------------------
@@ -421,21 +421,21 @@ async def test_the_fifty_first_attempt_from_an_address_is_refused_whatever_the_n
 ) -> None:
     """ASVS 5.0 6.3.1, OWASP API2 (2023): one password tried on many names (spraying) is counted too."""
     client = visit(host := address())
-    await fill(Gate(app, settings), host, 44)
+    await fill(StandaloneThrottle(app, settings), host, 44)
     answers = await at_once(*(attempt(client, f"{name}-{number}") for number in range(8)))
 
     assert answers == {401: 6, 429: 2}
 
 
-async def test_a_full_address_lets_nobody_sign_in(visit: Visit, throttle: Gate, person: Person) -> None:
+async def test_a_full_address_lets_nobody_sign_in(visit: Visit, throttle: StandaloneThrottle, person: Person) -> None:
     client = visit(host := address())
     await fill(throttle, host, HERE)
 
-    assert said(await attempt(client, person.user["username"], person.password)) == REFUSED
+    assert status_and_code(await attempt(client, person.user["username"], person.password)) == REFUSED
 
 
 @on_sqlite
-async def test_another_address_is_free(visit: Visit, throttle: Gate, name: str) -> None:
+async def test_another_address_is_free(visit: Visit, throttle: StandaloneThrottle, name: str) -> None:
     await fill(throttle, address(), HERE)
 
     assert (await attempt(visit(), name)).status_code == 401
@@ -444,7 +444,7 @@ async def test_another_address_is_free(visit: Visit, throttle: Gate, name: str) 
 @on_sqlite
 @pytest.mark.parametrize(("later", "status"), [(QUARTER - 1, 429), (QUARTER, 401)])
 async def test_an_address_is_free_again_to_the_second(
-    noon: time_machine.Traveller, visit: Visit, throttle: Gate, name: str, later: int, status: int
+    noon: time_machine.Traveller, visit: Visit, throttle: StandaloneThrottle, name: str, later: int, status: int
 ) -> None:
     client = visit(host := address())
     await fill(throttle, host, HERE)
@@ -455,7 +455,7 @@ async def test_an_address_is_free_again_to_the_second(
 
 @on_sqlite
 async def test_of_two_limits_the_longer_says_when_to_come_back(
-    noon: time_machine.Traveller, visit: Visit, throttle: Gate, name: str, allow: Allow
+    noon: time_machine.Traveller, visit: Visit, throttle: StandaloneThrottle, name: str, allow: Allow
 ) -> None:
     allow(1)
     client = visit(host := address())
@@ -474,7 +474,7 @@ async def test_a_name_is_tried_a_hundred_times_a_day_from_however_many_addresses
     app: FastAPI, settings: Settings, visit: Visit, person: Person
 ) -> None:
     """ASVS 5.0 6.3.1, OWASP API2 (2023): many machines guess no faster than one."""
-    await flood(Gate(app, settings), person.user["username"], 92)
+    await flood(StandaloneThrottle(app, settings), person.user["username"], 92)
     crowd = [visit() for _ in range(5)]
     answers = await at_once(*(attempt(it, person.user["username"]) for it in crowd * 2))
 
@@ -482,15 +482,15 @@ async def test_a_name_is_tried_a_hundred_times_a_day_from_however_many_addresses
 
 
 async def test_a_flood_from_elsewhere_refuses_the_right_password_from_a_new_address(
-    visit: Visit, throttle: Gate, person: Person
+    visit: Visit, throttle: StandaloneThrottle, person: Person
 ) -> None:
     await flood(throttle, person.user["username"], DAILY)
 
-    assert said(await attempt(visit(), person.user["username"], person.password)) == REFUSED
+    assert status_and_code(await attempt(visit(), person.user["username"], person.password)) == REFUSED
 
 
 async def test_a_flood_from_elsewhere_locks_nobody_out_where_they_have_signed_in_before(
-    throttle: Gate, person: Person
+    throttle: StandaloneThrottle, person: Person
 ) -> None:
     """ASVS 5.0 6.1.1: no malicious account lockout."""
     await flood(throttle, person.user["username"], DAILY)
@@ -498,7 +498,7 @@ async def test_a_flood_from_elsewhere_locks_nobody_out_where_they_have_signed_in
     assert (await sign_in(person)).status_code == 200
 
 
-async def test_a_familiar_address_stays_so_after_signing_out(throttle: Gate, person: Person) -> None:
+async def test_a_familiar_address_stays_so_after_signing_out(throttle: StandaloneThrottle, person: Person) -> None:
     """ASVS 5.0 6.1.1: no malicious account lockout."""
     refresh_token = (await sign_in(person)).json()["refresh_token"]
     (await person.post("/users/logout", json={"refresh_token": refresh_token})).raise_for_status()
@@ -509,7 +509,7 @@ async def test_a_familiar_address_stays_so_after_signing_out(throttle: Gate, per
 
 
 async def test_a_familiar_address_stays_so_after_the_password_was_changed_elsewhere(
-    visit: Visit, throttle: Gate, person: Person
+    visit: Visit, throttle: StandaloneThrottle, person: Person
 ) -> None:
     """ASVS 5.0 6.1.1: no malicious account lockout."""
     elsewhere, new = visit(), "another walk along the sea"
@@ -523,7 +523,7 @@ async def test_a_familiar_address_stays_so_after_the_password_was_changed_elsewh
 
 
 @on_sqlite
-async def test_a_familiar_address_stays_so_under_a_new_name(throttle: Gate, person: Person) -> None:
+async def test_a_familiar_address_stays_so_under_a_new_name(throttle: StandaloneThrottle, person: Person) -> None:
     person.user = (await change_name(person)).json()
     await flood(throttle, person.user["username"], DAILY)
 
@@ -531,35 +531,35 @@ async def test_a_familiar_address_stays_so_under_a_new_name(throttle: Gate, pers
 
 
 @on_sqlite
-async def test_a_familiar_address_is_so_for_the_email_too(throttle: Gate, person: Person) -> None:
+async def test_a_familiar_address_is_so_for_the_email_too(throttle: StandaloneThrottle, person: Person) -> None:
     await flood(throttle, person.user["email"], DAILY)
 
     assert (await attempt(person, person.user["email"], person.password)).status_code == 200
 
 
 async def test_an_address_is_familiar_to_one_account_and_not_to_another(
-    visit: Visit, throttle: Gate, person: Person, stranger: Person
+    visit: Visit, throttle: StandaloneThrottle, person: Person, stranger: Person
 ) -> None:
     shared = visit(host_of(stranger))
     await flood(throttle, person.user["username"], DAILY)
 
-    assert said(await attempt(shared, person.user["username"], person.password)) == REFUSED
+    assert status_and_code(await attempt(shared, person.user["username"], person.password)) == REFUSED
 
 
 @on_sqlite
 async def test_where_somebody_only_failed_to_sign_in_is_not_familiar(
-    visit: Visit, throttle: Gate, person: Person
+    visit: Visit, throttle: StandaloneThrottle, person: Person
 ) -> None:
     elsewhere = visit()
     await fail(elsewhere, person.user["username"])
     await flood(throttle, person.user["username"], DAILY - 1)
 
-    assert said(await attempt(elsewhere, person.user["username"], person.password)) == REFUSED
+    assert status_and_code(await attempt(elsewhere, person.user["username"], person.password)) == REFUSED
 
 
 @on_sqlite
 async def test_a_familiar_address_has_as_many_attempts_as_any_other(
-    throttle: Gate, person: Person, allow: Allow
+    throttle: StandaloneThrottle, person: Person, allow: Allow
 ) -> None:
     allow(2)
     await flood(throttle, person.user["username"], DAILY)
@@ -569,7 +569,7 @@ async def test_a_familiar_address_has_as_many_attempts_as_any_other(
 
 @on_sqlite
 async def test_failures_at_a_familiar_address_take_nothing_from_the_days_hundred(
-    visit: Visit, throttle: Gate, person: Person
+    visit: Visit, throttle: StandaloneThrottle, person: Person
 ) -> None:
     await fail(person, person.user["username"])
     await flood(throttle, person.user["username"], DAILY - 1)
@@ -578,7 +578,9 @@ async def test_failures_at_a_familiar_address_take_nothing_from_the_days_hundred
 
 
 @on_sqlite
-async def test_a_neighbour_in_a_familiar_ipv6_network_is_familiar(visit: Visit, throttle: Gate, person: Person) -> None:
+async def test_a_neighbour_in_a_familiar_ipv6_network_is_familiar(
+    visit: Visit, throttle: StandaloneThrottle, person: Person
+) -> None:
     await attempt(visit("2001:db8:5:5::1"), person.user["username"], person.password)
     await flood(throttle, person.user["username"], DAILY)
 
@@ -589,7 +591,7 @@ async def test_a_neighbour_in_a_familiar_ipv6_network_is_familiar(visit: Visit, 
 @on_sqlite
 @pytest.mark.parametrize(("later", "status"), [(DAY - 1, 429), (DAY, 401)])
 async def test_a_day_is_over_to_the_second(
-    noon: time_machine.Traveller, visit: Visit, throttle: Gate, name: str, later: int, status: int
+    noon: time_machine.Traveller, visit: Visit, throttle: StandaloneThrottle, name: str, later: int, status: int
 ) -> None:
     await flood(throttle, name, DAILY)
     noon.shift(later)
@@ -599,7 +601,7 @@ async def test_a_day_is_over_to_the_second(
 
 @on_sqlite
 async def test_the_oldest_of_the_days_hundred_says_when_to_come_back(
-    noon: time_machine.Traveller, visit: Visit, throttle: Gate, name: str
+    noon: time_machine.Traveller, visit: Visit, throttle: StandaloneThrottle, name: str
 ) -> None:
     await flood(throttle, name, 1)
     noon.shift(HOUR)
@@ -611,24 +613,24 @@ async def test_the_oldest_of_the_days_hundred_says_when_to_come_back(
 
 # --- unknown names are counted alike ----------------------------------------------------------------------------------
 
-Spent = Callable[[Gate, str, str], Awaitable[None]]
+Spent = Callable[[StandaloneThrottle, str, str], Awaitable[None]]
 
 
 def at_the_name(times: int) -> Spent:
     """So many attempts at the name have failed at the address."""
 
-    async def spend(throttle: Gate, name: str, host: str) -> None:
+    async def spend(throttle: StandaloneThrottle, name: str, host: str) -> None:
         for _ in range(times):
-            await throttle.meet(name, host)
+            await throttle.count_password(name, host)
 
     return spend
 
 
-async def at_the_address(throttle: Gate, _: str, host: str) -> None:
+async def at_the_address(throttle: StandaloneThrottle, _: str, host: str) -> None:
     await fill(throttle, host, HERE)
 
 
-async def everywhere(throttle: Gate, name: str, _: str) -> None:
+async def everywhere(throttle: StandaloneThrottle, name: str, _: str) -> None:
     await flood(throttle, name, DAILY)
 
 
@@ -656,7 +658,7 @@ class Told(NamedTuple):
 async def test_a_known_name_and_an_unknown_one_are_told_apart_at_no_stage(
     noon: time_machine.Traveller,  # noqa: ARG001
     visit: Visit,
-    throttle: Gate,
+    throttle: StandaloneThrottle,
     statements: Statements,
     person: Person,
     name: str,
@@ -752,7 +754,7 @@ async def test_a_success_takes_back_its_own_attempt_and_not_the_failures_before_
 
 @on_sqlite
 async def test_a_success_takes_nothing_back_of_what_the_address_failed_at(
-    visit: Visit, throttle: Gate, person: Person, name: str
+    visit: Visit, throttle: StandaloneThrottle, person: Person, name: str
 ) -> None:
     """ASVS 5.0 6.3.1: nor does it reset the count of its address."""
     client = visit(host := address())
@@ -763,7 +765,9 @@ async def test_a_success_takes_nothing_back_of_what_the_address_failed_at(
 
 
 @on_sqlite
-async def test_a_success_takes_nothing_back_of_the_days_failures(visit: Visit, throttle: Gate, person: Person) -> None:
+async def test_a_success_takes_nothing_back_of_the_days_failures(
+    visit: Visit, throttle: StandaloneThrottle, person: Person
+) -> None:
     await flood(throttle, person.user["username"], DAILY - 1)
     assert (await attempt(visit(), person.user["username"], person.password)).status_code == 200
 
@@ -783,14 +787,14 @@ async def test_a_success_leaves_nothing_counted(app: FastAPI, visit: Visit, pers
 
 
 async def test_a_success_is_taken_back_though_another_clock_is_behind(
-    noon: time_machine.Traveller, throttle: Gate, visit: Visit, name: str
+    noon: time_machine.Traveller, throttle: StandaloneThrottle, visit: Visit, name: str
 ) -> None:
     host = address()
-    right = await throttle.meet(name, host)
+    right = await throttle.count_password(name, host)
     noon.shift(-1)
-    await throttle.meet(name, host)
+    await throttle.count_password(name, host)
     noon.shift(1)
-    await throttle.forgive(right)
+    await throttle.take_back(right)
 
     assert await tries_left(visit(host), name) == 4
 
@@ -812,7 +816,7 @@ async def test_a_wrong_current_password_counts_and_is_limited(
     """ASVS 5.0 6.3.1: a stolen token guesses no password. Never a 401: a client's refresh loop must not start."""
     allow(1)
     body = {"current_password": WRONG} | wanted
-    answers = [said(await person.request(method, path, json=body)) for _ in range(2)]
+    answers = [status_and_code(await person.request(method, path, json=body)) for _ in range(2)]
 
     assert answers == [(422, "wrong_password"), REFUSED]
 
@@ -825,7 +829,7 @@ async def test_the_right_current_password_is_refused_too_while_the_name_is_limit
     allow(1)
     await fail(person, person.user["username"])
 
-    assert said(await do(person)) == REFUSED
+    assert status_and_code(await do(person)) == REFUSED
 
 
 @on_sqlite
@@ -842,7 +846,7 @@ async def test_wrong_current_passwords_and_failed_sign_ins_are_counted_together(
 
 @on_sqlite
 async def test_wrong_current_passwords_are_counted_with_the_day_where_the_account_has_not_signed_in(
-    visit: Visit, throttle: Gate, person: Person
+    visit: Visit, throttle: StandaloneThrottle, person: Person
 ) -> None:
     await flood(throttle, person.user["username"], DAILY)
     body = {"current_password": person.password}
@@ -851,7 +855,7 @@ async def test_wrong_current_passwords_are_counted_with_the_day_where_the_accoun
     answer = await elsewhere.request(
         "DELETE", "/users/me", json=body, headers={"Authorization": f"Bearer {person.token}"}
     )
-    assert said(answer) == REFUSED
+    assert status_and_code(answer) == REFUSED
 
 
 @on_sqlite
@@ -870,7 +874,7 @@ async def test_a_refusal_after_the_right_current_password_is_not_counted(sign_up
     allow(1)
     person = await sign_up(password="walk.along.the.sea")
     wanted = {"username": person.password, "current_password": person.password}
-    answers = [said(await person.patch("/users/me", json=wanted)) for _ in range(2)]
+    answers = [status_and_code(await person.patch("/users/me", json=wanted)) for _ in range(2)]
 
     assert (answers, await tries_left(person, person.user["username"])) == ([(422, "validation_failed")] * 2, 1)
 
@@ -902,7 +906,7 @@ async def test_an_attempt_that_finds_no_room_to_hash_is_taken_back(
     monkeypatch.setattr(app.state.services.accounts._passwords, "_queue", FairQueue(0, 0))
     answer = await do(person)
 
-    assert (said(answer), await counted(app)) == ((503, "unavailable"), {})
+    assert (status_and_code(answer), await counted(app)) == ((503, "unavailable"), {})
 
 
 # --- counted before the hash, which holds nothing ---------------------------------------------------------------------
@@ -1035,7 +1039,7 @@ async def test_of_twenty_at_once_at_two_processes_five_are_let_through_and_a_res
     with Service(environment) as restarted:
         async with _client(restarted.url) as client:
             afterwards = await attempt(client, name)
-    assert (answers, said(afterwards)) == ({401: 5, 429: 15}, REFUSED)
+    assert (answers, status_and_code(afterwards)) == ({401: 5, 429: 15}, REFUSED)
 
 
 def _client(url: str) -> httpx.AsyncClient:
@@ -1043,25 +1047,27 @@ def _client(url: str) -> httpx.AsyncClient:
 
 
 @on_mysql
-async def test_many_names_at_many_addresses_at_once_break_nothing(visit: Visit, patient: FastAPI, name: str) -> None:
+async def test_many_names_at_many_addresses_at_once_break_nothing(
+    visit: Visit, app_that_waits: FastAPI, name: str
+) -> None:
     """OWASP API4 (2023): rows that are locked in one order lead to no deadlock that a client would see."""
-    crowd = [visit(at=patient) for _ in range(6)]
+    crowd = [visit(at=app_that_waits) for _ in range(6)]
     pairs = [(it, f"{name}-{number}") for it in crowd for number in range(6)]
 
     assert await at_once(*(attempt(it, named) for it, named in pairs)) == {401: 36}
 
 
 @on_sqlite
-async def test_rows_are_locked_in_one_order_whatever_the_names(throttle: Gate) -> None:
+async def test_rows_are_locked_in_one_order_whatever_the_names(throttle: StandaloneThrottle) -> None:
     """OWASP API4 (2023): two requests that share two rows would otherwise wait for each other."""
-    counted = [await throttle.meet(f"somebody-{next(numbers)}", address()) for _ in range(8)]
+    counted = [await throttle.count_password(f"somebody-{next(numbers)}", address()) for _ in range(8)]
 
     assert [list(it.limits) for it in counted] == [sorted(it.limits) for it in counted]
 
 
-async def test_many_at_once_are_counted_one_by_one(visit: Visit, patient: FastAPI, name: str) -> None:
+async def test_many_at_once_are_counted_one_by_one(visit: Visit, app_that_waits: FastAPI, name: str) -> None:
     """ASVS 5.0 6.3.1, OWASP API2 (2023)."""
-    crowd = [visit(at=patient) for _ in range(2)]
+    crowd = [visit(at=app_that_waits) for _ in range(2)]
     pairs = [(it, f"{name}-{number}") for it in crowd for number in range(2)]
     assert await at_once(*(attempt(it, named) for it, named in pairs * 5)) == {401: 20}
 
@@ -1069,9 +1075,9 @@ async def test_many_at_once_are_counted_one_by_one(visit: Visit, patient: FastAP
 
 
 async def test_successes_amid_failures_are_taken_back_one_by_one(
-    visit: Visit, patient: FastAPI, person: Person, name: str
+    visit: Visit, app_that_waits: FastAPI, person: Person, name: str
 ) -> None:
-    crowd = [visit(at=patient) for _ in range(3)]
+    crowd = [visit(at=app_that_waits) for _ in range(3)]
     right = [attempt(it, person.user["username"], person.password) for it in crowd * 2]
     wrong = [attempt(it, f"{name}-{number}") for number in range(4) for it in crowd]
     assert await at_once(*(it for pair in zip(wrong, right, strict=False) for it in pair), *wrong[6:]) == {
@@ -1080,7 +1086,7 @@ async def test_successes_amid_failures_are_taken_back_one_by_one(
     }
 
     # Each name once at each address: twelve pairs, four at each of three addresses, three of each of four names.
-    assert Counter((await counted(patient)).values()) == {1: 12, 4: 3, 3: 4}
+    assert Counter((await counted(app_that_waits)).values()) == {1: 12, 4: 3, 3: 4}
 
 
 async def test_equal_registrations_at_once_are_all_counted(visit: Visit, app: FastAPI) -> None:
@@ -1093,20 +1099,20 @@ async def test_equal_registrations_at_once_are_all_counted(visit: Visit, app: Fa
 
 
 @on_sqlite
-async def test_a_new_name_counts_as_a_registration(visit: Visit, throttle: Gate, person: Person) -> None:
+async def test_a_new_name_counts_as_a_registration(visit: Visit, throttle: StandaloneThrottle, person: Person) -> None:
     """OWASP API6 (2023): it tells as much of who has an account."""
     client = visit(host := address())
     client.headers["Authorization"] = person.headers["Authorization"]
     await fill_the_register(throttle, host)
     body = {"username": f"renamed-{next(numbers)}", "current_password": person.password}
 
-    assert said(await client.patch("/users/me", json=body)) == REFUSED
+    assert status_and_code(await client.patch("/users/me", json=body)) == REFUSED
 
 
 @on_sqlite
 @pytest.mark.parametrize("field", ["username", "email"])
 async def test_the_name_that_one_has_counts_as_no_registration(
-    visit: Visit, throttle: Gate, person: Person, field: str
+    visit: Visit, throttle: StandaloneThrottle, person: Person, field: str
 ) -> None:
     client = visit(host := address())
     client.headers["Authorization"] = person.headers["Authorization"]
@@ -1196,7 +1202,7 @@ async def test_one_network_is_one(visit: Visit, name: str, one: str, other: str,
     number = next(numbers)
     await fail(visit(one.format(n=number)), name)
 
-    assert said(await attempt(visit(other.format(n=number)), name)) == REFUSED
+    assert status_and_code(await attempt(visit(other.format(n=number)), name)) == REFUSED
 
 
 @pytest.mark.wire
@@ -1224,7 +1230,7 @@ async def test_who_comes_without_an_address_is_limited_with_all_who_do(app: Fast
     async with httpx.AsyncClient(transport=ASGITransport(app, client=None), base_url="http://t") as client:  # type: ignore[arg-type]  # as uvicorn says it
         await fail(client, name)
 
-        assert said(await attempt(client, name)) == REFUSED
+        assert status_and_code(await attempt(client, name)) == REFUSED
 
 
 # --- the settings -----------------------------------------------------------------------------------------------------
@@ -1232,12 +1238,12 @@ async def test_who_comes_without_an_address_is_limited_with_all_who_do(app: Fast
 
 async def let_through(app: FastAPI, settings: Settings, **knobs: int) -> int:
     """How many of so many attempts one throttle lets through, all at one name and one address, or all of five."""
-    throttle, host = Gate(app, settings, **knobs), address()
+    throttle, host = StandaloneThrottle(app, settings, **knobs), address()
     name = f"somebody-{next(numbers)}"
     for number in range(5):
         try:
-            await throttle.meet(name, host)
-            await throttle.greet(host)
+            await throttle.count_password(name, host)
+            await throttle.count_registration_from(host)
         except TooManyAttempts:
             return number
     return 5
@@ -1256,7 +1262,7 @@ async def test_a_limit_that_was_lowered_says_when_there_are_fewer_than_that(
     noon: time_machine.Traveller, app: FastAPI, settings: Settings, visit: Visit, name: str, allow: Allow
 ) -> None:
     allow(2)
-    generous, host = Gate(app, settings, signin_per_name=3), address()
+    generous, host = StandaloneThrottle(app, settings, signin_per_name=3), address()
     await at_the_name(1)(generous, name, host)
     noon.shift(100)
     await at_the_name(2)(generous, name, host)
@@ -1280,9 +1286,9 @@ async def test_a_limit_of_nought_is_none(app: FastAPI, settings: Settings, knob:
 async def test_nothing_is_counted_against_a_limit_of_nought(
     app: FastAPI, settings: Settings, name: str, knob: str, subjects: int
 ) -> None:
-    throttle, host = Gate(app, settings, **{knob: 0}), address()
-    await throttle.meet(name, host)
-    await throttle.greet(host)
+    throttle, host = StandaloneThrottle(app, settings, **{knob: 0}), address()
+    await throttle.count_password(name, host)
+    await throttle.count_registration_from(host)
 
     assert len(await counted(app)) == subjects + (knob != "registrations_per_address")
 
@@ -1290,7 +1296,7 @@ async def test_nothing_is_counted_against_a_limit_of_nought(
 @pytest.fixture
 def unlimited(app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """No limit is set."""
-    none = Gate(app, settings, **UNLIMITED)
+    none = StandaloneThrottle(app, settings, **UNLIMITED)
     monkeypatch.setattr(app.state.services.accounts, "_throttle", none)
 
 
@@ -1324,12 +1330,12 @@ async def test_the_twenty_first_registration_of_an_hour_is_refused(
 ) -> None:
     """ASVS 5.0 6.1.1, OWASP API4 (2023): nobody opens accounts by the thousand."""
     client = visit(host := address())
-    await fill_the_register(Gate(app, settings), host, 15)
+    await fill_the_register(StandaloneThrottle(app, settings), host, 15)
 
     assert await at_once(*(registered(client) for _ in range(7))) == {201: 5, 429: 2}
 
 
-async def test_a_taken_name_is_counted_too(visit: Visit, throttle: Gate, person: Person) -> None:
+async def test_a_taken_name_is_counted_too(visit: Visit, throttle: StandaloneThrottle, person: Person) -> None:
     """ASVS 5.0 6.3.8: or the register would say of any number of names whether they are somebody's."""
     client = visit(host := address())
     await fill_the_register(throttle, host, REGISTERED - 1)
@@ -1346,13 +1352,13 @@ async def test_an_invalid_registration_is_not_counted(visit: Visit, app: FastAPI
     assert (answer.status_code, await counted(app)) == (422, {})
 
 
-async def fill_the_register(throttle: Gate, host: str, times: int = REGISTERED) -> None:
+async def fill_the_register(throttle: StandaloneThrottle, host: str, times: int = REGISTERED) -> None:
     await throttle.remember(times, throttle._registrations, "registration", host)
 
 
 @on_sqlite
 async def test_the_oldest_registration_of_the_hour_says_when_to_come_back(
-    noon: time_machine.Traveller, visit: Visit, throttle: Gate
+    noon: time_machine.Traveller, visit: Visit, throttle: StandaloneThrottle
 ) -> None:
     client = visit(host := address())
     await fill_the_register(throttle, host, 1)
@@ -1366,7 +1372,7 @@ async def test_the_oldest_registration_of_the_hour_says_when_to_come_back(
 @on_sqlite
 @pytest.mark.parametrize(("later", "status"), [(HOUR - 1, 429), (HOUR, 201)])
 async def test_an_hour_is_over_to_the_second(
-    noon: time_machine.Traveller, visit: Visit, throttle: Gate, later: int, status: int
+    noon: time_machine.Traveller, visit: Visit, throttle: StandaloneThrottle, later: int, status: int
 ) -> None:
     client = visit(host := address())
     await fill_the_register(throttle, host)
@@ -1376,21 +1382,23 @@ async def test_an_hour_is_over_to_the_second(
 
 
 @on_sqlite
-async def test_at_another_address_registering_goes_on(visit: Visit, throttle: Gate) -> None:
+async def test_at_another_address_registering_goes_on(visit: Visit, throttle: StandaloneThrottle) -> None:
     await fill_the_register(throttle, address())
 
     assert (await registered(visit())).status_code == 201
 
 
 @on_sqlite
-async def test_registrations_are_counted_by_ipv6_network(visit: Visit, throttle: Gate) -> None:
+async def test_registrations_are_counted_by_ipv6_network(visit: Visit, throttle: StandaloneThrottle) -> None:
     await fill_the_register(throttle, "2001:db8:6:6::")
 
-    assert said(await registered(visit("2001:db8:6:6::7"))) == REFUSED
+    assert status_and_code(await registered(visit("2001:db8:6:6::7"))) == REFUSED
 
 
 @on_sqlite
-async def test_registrations_and_sign_ins_are_counted_apart(visit: Visit, throttle: Gate, name: str) -> None:
+async def test_registrations_and_sign_ins_are_counted_apart(
+    visit: Visit, throttle: StandaloneThrottle, name: str
+) -> None:
     client = visit(host := address())
     await fill_the_register(throttle, host)
     await fill(throttle, host, HERE - 1)
@@ -1399,7 +1407,9 @@ async def test_registrations_and_sign_ins_are_counted_apart(visit: Visit, thrott
 
 
 @on_sqlite
-async def test_a_refused_registration_costs_no_hash(visit: Visit, throttle: Gate, hashes: list[bytes]) -> None:
+async def test_a_refused_registration_costs_no_hash(
+    visit: Visit, throttle: StandaloneThrottle, hashes: list[bytes]
+) -> None:
     """OWASP API4 (2023)."""
     client = visit(host := address())
     await fill_the_register(throttle, host)
@@ -1450,7 +1460,10 @@ async def test_the_table_tells_nobody_who_was_tried_or_from_where(app: FastAPI, 
 async def test_only_who_has_the_key_can_try_who_a_subject_is(app: FastAPI, settings: Settings, name: str) -> None:
     """ASVS 5.0 11.4.1: names and addresses are few enough to be tried one by one."""
     other = settings.model_copy(update={"secret_key": SecretStr(secrets.token_hex(32))})
-    one, another, again = [await Gate(app, it, **TIGHT).meet(name, "10.1.1.1") for it in (settings, other, settings)]
+    one, another, again = [
+        await StandaloneThrottle(app, it, **TIGHT).count_password(name, "10.1.1.1")
+        for it in (settings, other, settings)
+    ]
 
     assert one.limits.keys().isdisjoint(another.limits)
     assert one.limits == again.limits
@@ -1470,7 +1483,7 @@ async def test_a_failure_is_kept_until_it_counts_no_more(
 
 @pytest.mark.parametrize(("attempts", "left"), [(1, 25), (2, 5), (3, 0)])
 async def test_an_attempt_sweeps_at_most_twenty_that_have_expired(
-    app: FastAPI, throttle: Gate, name: str, attempts: int, left: int
+    app: FastAPI, throttle: StandaloneThrottle, name: str, attempts: int, left: int
 ) -> None:
     """OWASP API4 (2023): the table does not grow for ever, and nobody pays for all of it."""
     await keep(app, 45, timedelta(seconds=1))
@@ -1479,7 +1492,7 @@ async def test_an_attempt_sweeps_at_most_twenty_that_have_expired(
     assert len(await counted(app)) == left + 3
 
 
-async def test_what_still_counts_is_not_swept(app: FastAPI, throttle: Gate, name: str) -> None:
+async def test_what_still_counts_is_not_swept(app: FastAPI, throttle: StandaloneThrottle, name: str) -> None:
     await keep(app, 5, timedelta(seconds=-2))
     await at_the_name(1)(throttle, name, address())
 
@@ -1487,7 +1500,7 @@ async def test_what_still_counts_is_not_swept(app: FastAPI, throttle: Gate, name
 
 
 async def test_what_has_partly_expired_is_not_swept(
-    noon: time_machine.Traveller, visit: Visit, throttle: Gate, name: str, allow: Allow
+    noon: time_machine.Traveller, visit: Visit, throttle: StandaloneThrottle, name: str, allow: Allow
 ) -> None:
     """ASVS 5.0 6.3.1: somebody else's attempt sweeps away no failure that still counts."""
     allow(2)
@@ -1503,7 +1516,7 @@ async def test_what_has_partly_expired_is_not_swept(
 
 @on_mysql
 async def test_what_another_worker_is_sweeping_is_left_to_it(
-    app: FastAPI, outside: Connection, throttle: Gate, name: str
+    app: FastAPI, outside: Connection, throttle: StandaloneThrottle, name: str
 ) -> None:
     await keep(app, 5, timedelta(seconds=1))
     outside.execute(text("SELECT subject FROM attempts ORDER BY subject LIMIT 2 FOR UPDATE"))
@@ -1539,7 +1552,7 @@ async def test_a_clock_that_was_set_back_gives_no_attempts(
     await fail(client, name)
     noon.shift(-2)
 
-    assert said(await attempt(client, name)) == REFUSED
+    assert status_and_code(await attempt(client, name)) == REFUSED
 
 
 # --- what a client is told --------------------------------------------------------------------------------------------
@@ -1581,7 +1594,7 @@ async def test_elsewhere_a_refusal_is_a_problem_and_no_more(person: Person, do: 
 
 
 @on_sqlite
-async def test_a_refused_registration_is_a_problem_and_no_more(visit: Visit, throttle: Gate) -> None:
+async def test_a_refused_registration_is_a_problem_and_no_more(visit: Visit, throttle: StandaloneThrottle) -> None:
     client = visit(host := address())
     await fill_the_register(throttle, host)
 

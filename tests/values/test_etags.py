@@ -1,4 +1,4 @@
-"""Conditions: an answer that the client has is not sent again, and a row that has moved on is not overwritten."""
+"""Entity tags: parsed, and compared for If-Match and If-None-Match."""
 
 from contextlib import suppress
 

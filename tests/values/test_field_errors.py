@@ -1,4 +1,4 @@
-"""Whatever is refused of a request is told all at once, each field by its place, in words of ours and with no value."""
+"""Field errors: all at once, each with its place, a code and a sentence of ours, and without the value."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Money is read exactly or refused, and written with just its currency's decimals."""
+"""Money: amounts are read exactly or refused, and written with their currency's decimals."""
 
 import json
 import re

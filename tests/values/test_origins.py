@@ -1,4 +1,4 @@
-"""Origins are compared with what browsers send, however they are written."""
+"""Origins: compared with what browsers send, however they are written."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The rules for passwords: any characters count, in NFKC, and what anyone would try first is refused."""
+"""Rules for passwords: length in NFKC, and common ones are refused."""
 
 import json
 import unicodedata

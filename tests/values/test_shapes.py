@@ -1,4 +1,4 @@
-"""The bases of all shapes: strict on the way in, complete on the way out."""
+"""Base classes of request and response schemas."""
 
 from collections.abc import Mapping
 from typing import Any

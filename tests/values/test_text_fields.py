@@ -1,4 +1,4 @@
-"""The vocabulary of fields: names, addresses, passwords, colours, ids."""
+"""Text fields: names, e-mails, colours, ids."""
 
 import re
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Keys: what is the same name, and what a text is searched by."""
+"""Keys of texts: which names are equal, and what a search finds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every operation of the document, whatever its id is spelt like and whatever it answers; new ones join by themselves.
+"""Every operation of the document: odd spellings of its id, and each answer that it lists; new ones are included.
 
 ASVS 5.0 2.2.x (input) and 3.4.x (headers); OWASP API Security 2023, API8.
 """
@@ -19,11 +19,11 @@ from tests.support.matrix import (
     OPERATIONS,
     QUERIES,
     UNKNOWN,
-    Ledger,
     Operation,
+    OwnedRows,
     body_schema,
     call,
-    encoded,
+    encode_body,
     lacking,
     ledger_of,
     made,
@@ -31,7 +31,7 @@ from tests.support.matrix import (
     newcomer,
     objects,
     parameters,
-    said,
+    status_and_code,
 )
 from tests.support.people import Person, signed_up
 from values.fields import LARGEST_ID
@@ -42,7 +42,7 @@ NOT_FOUND: Final = (404, "not_found")
 
 
 @pytest.fixture
-async def ledger(person: Person) -> Ledger:
+async def ledger(person: Person) -> OwnedRows:
     """A ledger of the test's own, since many an operation ends it."""
     return await ledger_of(person)
 
@@ -86,9 +86,9 @@ async def found(person: Person, operation: Operation, method: str, body: Any) ->
     # Between two slashes there may be nothing at all; at the end that is the address of the whole list.
     tried = NO_IDS if HUNT or operation == ("GET", "/expenses/{expense_id}") else SOME_NO_IDS
     spellings = [*tried, *([""] * ("}/" in operation[1]))]
-    sent = encoded(operation, body)
+    sent = encode_body(operation, body)
     answers = {it: await person.request(method, spelt(operation, it), **sent) for it in spellings}
-    return {it: said(answer) for it, answer in answers.items() if said(answer) != NOT_FOUND}
+    return {it: status_and_code(answer) for it, answer in answers.items() if status_and_code(answer) != NOT_FOUND}
 
 
 def test_the_matrix_of_rows_is_not_empty() -> None:
@@ -102,21 +102,21 @@ def test_the_matrix_of_rows_is_not_empty() -> None:
 
 @pytest.mark.hunt
 @pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
-async def test_what_is_no_id_names_no_row(ledger: Ledger, operation: Operation) -> None:
+async def test_what_is_no_id_names_no_row(ledger: OwnedRows, operation: Operation) -> None:
     body = ledger.example(operation)
 
     assert await found(ledger.person, operation, operation[0], body) == {}
 
 
 @pytest.mark.parametrize("operation", [it for it in OF_ONE_ROW if it[0] == "GET"], ids=" ".join)
-async def test_what_is_no_id_has_no_head_either(ledger: Ledger, operation: Operation) -> None:
+async def test_what_is_no_id_has_no_head_either(ledger: OwnedRows, operation: Operation) -> None:
     answers = [await ledger.person.head(spelt(operation, it)) for it in SOME_NO_IDS]
 
     assert {it.status_code for it in answers} == {404}
 
 
 @pytest.mark.parametrize("path", sorted({path for _, path in OF_ONE_ROW}))
-async def test_what_is_no_id_takes_no_other_method(ledger: Ledger, path: str) -> None:
+async def test_what_is_no_id_takes_no_other_method(ledger: OwnedRows, path: str) -> None:
     methods = [method for method in METHODS if (method, path) not in OPERATIONS]
     # Any operation of this path says where its id stands.
     one = next(it for it in OF_ONE_ROW if it[1] == path)
@@ -131,7 +131,7 @@ async def test_what_is_no_id_takes_no_other_method(ledger: Ledger, path: str) ->
 # test_feed). A 429 needs an app with lower limits, which the tests at the end of this module start.
 NOT_MET: Final = {"409", "410", "429"}
 TOO_LARGE: Final = b" " * 2 * 1024 * 1024
-TIRED: Final = dict.fromkeys(("signin_per_name", "registrations_per_address"), 1)
+LIMITS_OF_ONE: Final = dict.fromkeys(("signin_per_name", "registrations_per_address"), 1)
 # The service itself is no part of an account: it has no strict queries, and no errors of its own.
 OF_THE_SERVICE: Final = {("GET", "/"), ("GET", "/health"), ("GET", "/ready")}
 THROTTLED: Final = [it for it in sorted(OPERATIONS) if "429" in OPERATIONS[it]["responses"]]
@@ -143,7 +143,7 @@ WRONG: Final = {
 }
 
 
-def ways(ledger: Ledger, operation: Operation) -> Iterator[tuple[str, Any, dict[str, str]]]:
+def ways(ledger: OwnedRows, operation: Operation) -> Iterator[tuple[str, Any, dict[str, str]]]:
     """Yield where to send what with which headers to be refused; whatever an operation does not know, it would do."""
     address, body = ledger.address(operation), ledger.example(operation)
     yield f"{address}?tpyo=1", body, {}
@@ -159,7 +159,7 @@ def ways(ledger: Ledger, operation: Operation) -> Iterator[tuple[str, Any, dict[
                 yield address, made_wrong, {}
 
 
-async def refusals(ledger: Ledger, client: httpx.AsyncClient, operation: Operation) -> list[httpx.Response]:
+async def refusals(ledger: OwnedRows, client: httpx.AsyncClient, operation: Operation) -> list[httpx.Response]:
     """Call an operation in all the ways that it refuses, and in those of HTTP."""
     (method, path), person, address = operation, ledger.person, ledger.address(operation)
     script = await made(person, "/users/me/tokens", name="a reader", scope="read")
@@ -183,7 +183,7 @@ async def refusals(ledger: Ledger, client: httpx.AsyncClient, operation: Operati
     ]
 
 
-async def all_answers(ledger: Ledger, client: httpx.AsyncClient, operation: Operation) -> list[httpx.Response]:
+async def all_answers(ledger: OwnedRows, client: httpx.AsyncClient, operation: Operation) -> list[httpx.Response]:
     """Call an operation in all the ways that it refuses, and then, since that may be its end, as it should be."""
     address = ledger.address(operation) + QUERIES.get(operation, "")
     heads = [await ledger.person.head(address)] if operation[0] == "GET" else []
@@ -199,7 +199,7 @@ def not_met(operation: Operation, answers: list[httpx.Response]) -> set[str]:
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS), ids=" ".join)
 async def test_every_kind_of_answer_is_met_and_has_the_headers_of_every_answer(
-    ledger: Ledger, client: httpx.AsyncClient, operation: Operation
+    ledger: OwnedRows, client: httpx.AsyncClient, operation: Operation
 ) -> None:
     answers = await all_answers(ledger, client, operation)
 
@@ -208,9 +208,9 @@ async def test_every_kind_of_answer_is_met_and_has_the_headers_of_every_answer(
 
 
 @pytest.fixture(scope="module")
-async def tired(settings: Settings) -> AsyncIterator[FastAPI]:
+async def app_with_limits_of_one(settings: Settings) -> AsyncIterator[FastAPI]:
     """A service that takes one attempt of each kind."""
-    app = create_app(settings.model_copy(update=TIRED))
+    app = create_app(settings.model_copy(update=LIMITS_OF_ONE))
     async with app.router.lifespan_context(app):
         yield app
 
@@ -220,10 +220,12 @@ def test_the_matrix_of_the_throttle_is_not_empty() -> None:
 
 
 @pytest.mark.parametrize("operation", THROTTLED, ids=" ".join)
-async def test_an_attempt_too_many_has_the_headers_of_every_answer(tired: FastAPI, operation: Operation) -> None:
-    async with signed_up(tired) as person:
+async def test_an_attempt_too_many_has_the_headers_of_every_answer(
+    app_with_limits_of_one: FastAPI, operation: Operation
+) -> None:
+    async with signed_up(app_with_limits_of_one) as person:
         names = {"username": person.user["username"], "email": "another@example.com"}
-        ledger = Ledger(person, {}, names | {"password": "not the password", "current_password": "not the password"})
+        ledger = OwnedRows(person, {}, names | {"password": "not the password", "current_password": "not the password"})
         body = ledger.example(operation) | ({"email": newcomer()["email"]} if operation[0] == "PATCH" else {})
         body |= {"current_password": "not the password"} if operation[0] == "PATCH" else {}
         answers = [await call(person, operation, operation[1], body) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Whatever text stands wherever one can: it is refused or kept as the rules say, and nothing breaks (ASVS 5.0 2.2.x).
+"""Hostile texts in every field and parameter: refused or kept as the rules say (ASVS 5.0 2.2.x).
 
 The fields and parameters are those of the OpenAPI document; a new one joins by itself.
 """
@@ -19,8 +19,8 @@ from tests.support.matrix import (
     OPERATIONS,
     QUERIES,
     Field,
-    Ledger,
     Operation,
+    OwnedRows,
     call,
     fields,
     lacking,
@@ -136,7 +136,7 @@ def names_of_texts(*, is_first: bool) -> Iterable[str]:
 
 
 @pytest.fixture
-async def ledger(app: FastAPI) -> AsyncIterator[Ledger]:
+async def ledger(app: FastAPI) -> AsyncIterator[OwnedRows]:
     """The ledger of somebody new, whose password opens no account that another of these tests made."""
     async with signed_up(app, password=secrets.token_hex(16)) as person:
         yield await ledger_of(person)
@@ -171,7 +171,7 @@ def broken(answer: httpx.Response, operation: Operation, text: str) -> list[str]
     return wrong + lacking(answer)
 
 
-async def read_again(ledger: Ledger, operation: Operation, answer: httpx.Response) -> Any:  # noqa: ANN401
+async def read_again(ledger: OwnedRows, operation: Operation, answer: httpx.Response) -> Any:  # noqa: ANN401
     """Read what was written where it lies, or in the nearest list above."""
     address = answer.headers.get("Location") or ledger.address(operation)
     while not (again := await ledger.person.get(address)).is_success:
@@ -179,7 +179,7 @@ async def read_again(ledger: Ledger, operation: Operation, answer: httpx.Respons
     return again.json()
 
 
-async def lost(ledger: Ledger, operation: Operation, field: Field, text: str, answer: httpx.Response) -> list[str]:
+async def lost(ledger: OwnedRows, operation: Operation, field: Field, text: str, answer: httpx.Response) -> list[str]:
     """Return what is wrong with how a text that was taken is kept."""
     registers = operation == ("POST", "/users/register")
     if field.name in NEVER_SHOWN:
@@ -188,10 +188,10 @@ async def lost(ledger: Ledger, operation: Operation, field: Field, text: str, an
     return [] if kept(text) in [it[field.name] for it in shown if field.name in it] else ["is not read back"]
 
 
-async def does_not_sign_in(ledger: Ledger, field: Field, text: str, newcomer: Any) -> list[str]:  # noqa: ANN401
+async def does_not_sign_in(ledger: OwnedRows, field: Field, text: str, newcomer: Any) -> list[str]:  # noqa: ANN401
     """Return what is wrong with a password that was taken, if it was one and is new."""
     if field.name == "new_password":
-        ledger.person.password = ledger.said["current_password"] = text
+        ledger.person.password = ledger.own_values["current_password"] = text
     elif newcomer is None:
         return []
     form = {"username": (newcomer or ledger.person.user)["username"], "password": text}
@@ -199,10 +199,10 @@ async def does_not_sign_in(ledger: Ledger, field: Field, text: str, newcomer: An
     return [] if signed_in.is_success else ["is a password that does not sign in"]
 
 
-async def tried(ledger: Ledger, operation: Operation, field: Field, name: str) -> list[str]:
+async def tried(ledger: OwnedRows, operation: Operation, field: Field, name: str) -> list[str]:
     text, whole = TEXTS[name], ledger.made_out(operation, field.place.body)
     if "current_password" in field.place.schema["properties"]:
-        whole = put(whole, field.place.path, "current_password", ledger.said["current_password"])
+        whole = put(whole, field.place.path, "current_password", ledger.own_values["current_password"])
     body = put(whole, field.place.path, field.name, text)
     answer = await call(ledger.person, operation, ledger.address(operation) + QUERIES.get(operation, ""), body)
     wrong = broken(answer, operation, text)
@@ -211,7 +211,7 @@ async def tried(ledger: Ledger, operation: Operation, field: Field, name: str) -
     return [f"{field.pointer} of {field.place.schema['title']}, {name}: {it}" for it in wrong]
 
 
-async def wrong_with_bodies(ledger: Ledger, operation: Operation) -> list[str]:
+async def wrong_with_bodies(ledger: OwnedRows, operation: Operation) -> list[str]:
     """Try texts in every field of an operation, and return all that is wrong."""
     found = []
     for field in texts_of(operation):
@@ -221,13 +221,13 @@ async def wrong_with_bodies(ledger: Ledger, operation: Operation) -> list[str]:
     return found + await after(ledger)
 
 
-async def after(ledger: Ledger) -> list[str]:
+async def after(ledger: OwnedRows) -> list[str]:
     """See that a normal request works."""
     normal = await ledger.person.post("/expenses", json={"amount": "12.50", "category": "Groceries"})
     return [] if normal.status_code == 201 else [f"afterwards a normal request is answered {normal.status_code}"]
 
 
-async def wrong_with_queries(ledger: Ledger, operation: Operation) -> list[str]:
+async def wrong_with_queries(ledger: OwnedRows, operation: Operation) -> list[str]:
     """Try texts in every parameter of an operation, and return all that is wrong."""
     found = []
     for parameter in parameters(operation, "query"):
@@ -276,18 +276,18 @@ BY_KIND: Final = [("sqlite", it) for it in WITH_TEXTS] + [("mysql", it) for it i
     scope="session",
     ids=lambda it: it if isinstance(it, str) else " ".join(it),
 )
-async def test_a_text_in_a_body_is_refused_or_kept_as_the_rules_say(ledger: Ledger, operation: Operation) -> None:
+async def test_a_text_in_a_body_is_refused_or_kept_as_the_rules_say(ledger: OwnedRows, operation: Operation) -> None:
     assert await wrong_with_bodies(ledger, operation) == []
 
 
 @pytest.mark.hunt
 @pytest.mark.wire
 @pytest.mark.parametrize("operation", WITH_QUERIES, ids=" ".join)
-async def test_a_text_in_a_query_is_refused_or_understood(ledger: Ledger, operation: Operation) -> None:
+async def test_a_text_in_a_query_is_refused_or_understood(ledger: OwnedRows, operation: Operation) -> None:
     assert await wrong_with_queries(ledger, operation) == []
 
 
-async def test_the_matrix_would_see_a_password_that_signs_nobody_in(ledger: Ledger) -> None:
+async def test_the_matrix_would_see_a_password_that_signs_nobody_in(ledger: OwnedRows) -> None:
     ledger.person.password = "not the password"
 
     with pytest.raises(httpx.HTTPStatusError, match="401"):

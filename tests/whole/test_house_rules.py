@@ -1,4 +1,4 @@
-"""The rules of the house, held by machine: what CONTRIBUTING.md says in words."""
+"""The house rules of CONTRIBUTING.md, as tests."""
 
 import ast
 import re

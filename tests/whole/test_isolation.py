@@ -1,4 +1,4 @@
-"""Nobody reaches what is not theirs: not without signing in, not as somebody else, not past the database's rules."""
+"""Isolation: nothing without a token, nothing of another user, and nothing that the database's constraints forbid."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -21,8 +21,8 @@ from tests.support.matrix import (
     OPERATIONS,
     PUBLIC,
     QUERIES,
-    Ledger,
     Operation,
+    OwnedRows,
     call,
     dump,
     ledger_of,
@@ -46,7 +46,7 @@ def test_the_matrix_is_not_empty() -> None:
 
 @pytest.mark.wire
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
-async def test_without_a_token_the_door_is_closed(client: httpx.AsyncClient, operation: Operation) -> None:
+async def test_without_a_token_an_operation_is_refused(client: httpx.AsyncClient, operation: Operation) -> None:
     method, path = operation
     answer = await client.request(method, path)
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
@@ -55,23 +55,21 @@ async def test_without_a_token_the_door_is_closed(client: httpx.AsyncClient, ope
 
 @pytest.mark.wire
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
-async def test_a_closed_door_says_nothing_about_what_lies_behind(
-    client: httpx.AsyncClient, operation: Operation
-) -> None:
+async def test_without_a_token_the_body_is_not_looked_at(client: httpx.AsyncClient, operation: Operation) -> None:
     method, path = operation
     bare = await client.request(method, path, content=b"{}", headers={"Content-Type": "application/json"})
     assert (bare.status_code, bare.json()["code"]) == (401, "not_authenticated")
 
 
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
-async def test_the_document_says_which_doors_are_closed(operation: Operation) -> None:
+async def test_the_document_says_which_need_a_token(operation: Operation) -> None:
     assert OPERATIONS[operation]["security"]
     assert "401" in OPERATIONS[operation]["responses"]
 
 
 @pytest.mark.wire
 @pytest.mark.parametrize("operation", sorted(PUBLIC), ids=" ".join)
-async def test_the_document_says_which_doors_are_open(client: httpx.AsyncClient, operation: Operation) -> None:
+async def test_the_document_says_which_are_open(client: httpx.AsyncClient, operation: Operation) -> None:
     assert OPERATIONS[operation]["security"] == []
     method, path = operation
     assert (await client.request(method, path)).json().get("code") != "not_authenticated"
@@ -106,14 +104,14 @@ async def everything(person: Person) -> list[Any]:
     return [(await person.get(path)).json() for path in paths]
 
 
-async def reach(person: Person, operation: Operation, row_id: object, theirs: Ledger) -> httpx.Response:
+async def reach(person: Person, operation: Operation, row_id: object, theirs: OwnedRows) -> httpx.Response:
     """Call an operation on a row, with a body that whoever owns it would send."""
     address = theirs.address(operation, row_id) + QUERIES.get(operation, "")
     return await call(person, operation, address, theirs.example(operation))
 
 
 @pytest.fixture(scope="module")
-async def theirs(app: FastAPI) -> AsyncIterator[Ledger]:
+async def theirs(app: FastAPI) -> AsyncIterator[OwnedRows]:
     """A ledger that no stranger can change."""
     async with signed_up(app) as owner:
         yield await ledger_of(owner)
@@ -129,7 +127,7 @@ def stored(database_url: str) -> Iterator[Connection]:
 
 @pytest.mark.parametrize("operation", OF_ONE_ROW, ids=" ".join)
 async def test_a_strangers_row_is_a_row_that_does_not_exist(
-    somebody: Person, theirs: Ledger, stored: Connection, operation: Operation
+    somebody: Person, theirs: OwnedRows, stored: Connection, operation: Operation
 ) -> None:
     before = dump(stored, theirs.owner_id)
     answer = await reach(somebody, operation, None, theirs)
@@ -154,7 +152,7 @@ async def test_a_strangers_script_goes_on(stranger: Person, person: Person) -> N
 
 
 @pytest.mark.parametrize(("path", "name"), [("/users/me/sessions", "session_id"), ("/users/me/tokens", "token_id")])
-async def test_a_strangers_account_is_not_listed(somebody: Person, theirs: Ledger, path: str, name: str) -> None:
+async def test_a_strangers_account_is_not_listed(somebody: Person, theirs: OwnedRows, path: str, name: str) -> None:
     listed = [{it["id"] for it in (await who.get(path)).json()["items"]} for who in (theirs.person, somebody)]
     assert [theirs.ids[name] in ids for ids in listed] == [True, False]
 
@@ -174,7 +172,7 @@ async def test_a_strangers_account_is_not_listed(somebody: Person, theirs: Ledge
         "/expenses/trash",
     ],
 )
-async def test_a_strangers_list_is_empty(somebody: Person, theirs: Ledger, path: str) -> None:
+async def test_a_strangers_list_is_empty(somebody: Person, theirs: OwnedRows, path: str) -> None:
     query = path.replace("mine", f"of {theirs.person.user['username']}")
     assert (await theirs.person.get(query)).json()["items"] != []
     assert (await somebody.get(query)).json()["items"] == []

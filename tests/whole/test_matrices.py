@@ -1,4 +1,4 @@
-"""Every operation of the document against what nobody may do; a new operation or field joins the matrices by itself.
+"""Every operation of the document, called in ways that are forbidden; new operations and fields are included.
 
 OWASP API Security 2023: API1 (objects of others), API2 and ASVS 7.4.1 (tokens that are over), API3 (fields that nobody
 may set), API5 (functions that a token does not open); ASVS 5.0 8.2.x (access) and 2.2.x (input); RFC 6750 section 3.
@@ -25,8 +25,8 @@ from tests.support.matrix import (
     QUERIES,
     UNKNOWN,
     Field,
-    Ledger,
     Operation,
+    OwnedRows,
     Place,
     bearer,
     body_schema,
@@ -40,8 +40,8 @@ from tests.support.matrix import (
     objects,
     parameters,
     put,
-    said,
     sign_in,
+    status_and_code,
 )
 from tests.support.people import Person, signed_up
 from tests.support.servers import make_blocking_engine
@@ -59,10 +59,10 @@ def rows(database_url: str) -> Iterator[Connection]:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class LedgerWithTokens:
     """A ledger, a script of each scope, and tokens that do not open it: each with the code that it is refused with."""
 
-    ledger: Ledger
+    ledger: OwnedRows
     tokens: dict[str, tuple[str | None, str]]
     scripts: dict[str, str]
 
@@ -116,7 +116,7 @@ async def deleted_script(person: Person) -> str:
 
 
 @pytest.fixture(scope="module")
-async def house(app: FastAPI, rows: Connection) -> AsyncIterator[House]:
+async def house(app: FastAPI, rows: Connection) -> AsyncIterator[LedgerWithTokens]:
     async with signed_up(app) as person:
         left, left_script = await of_a_deleted_account(app)
         tokens: dict[str, tuple[str | None, str]] = {
@@ -140,19 +140,26 @@ async def house(app: FastAPI, rows: Connection) -> AsyncIterator[House]:
         ledger = await ledger_of(person)
         # The last one, since whoever makes another sweeps those that are over.
         tokens["script expired"] = (await expired_script(person, rows), "token_expired")
-        yield House(ledger, tokens, scripts)
+        yield LedgerWithTokens(ledger, tokens, scripts)
 
 
-async def with_token(client: httpx.AsyncClient, house: House, operation: Operation, token: str | None) -> Any:  # noqa: ANN401
+async def with_token(
+    client: httpx.AsyncClient, house: LedgerWithTokens, operation: Operation, token: str | None
+) -> Any:  # noqa: ANN401
     """Call an operation with the owner's own ids and secrets, so that nothing but the token is in the way."""
     address = house.ledger.address(operation) + QUERIES.get(operation, "")
     return await call(client, operation, address, house.ledger.example(operation), **(bearer(token) if token else {}))
 
 
-async def challenges(client: httpx.AsyncClient, house: House, operation: Operation) -> dict[str, tuple[Any, ...]]:
+async def challenges(
+    client: httpx.AsyncClient, house: LedgerWithTokens, operation: Operation
+) -> dict[str, tuple[Any, ...]]:
     """Return for each token the status, the code and the challenge that it meets."""
     answers = {name: await with_token(client, house, operation, token) for name, (token, _) in house.tokens.items()}
-    return {name: (*said(it), it.headers.get("WWW-Authenticate", "").split(",")[0]) for name, it in answers.items()}
+    return {
+        name: (*status_and_code(it), it.headers.get("WWW-Authenticate", "").split(",")[0])
+        for name, it in answers.items()
+    }
 
 
 def challenge(code: str) -> tuple[int, str, str]:
@@ -168,7 +175,7 @@ def test_the_matrix_of_tokens_is_not_empty() -> None:
 @pytest.mark.wire
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
 async def test_a_token_that_is_over_opens_and_changes_nothing(
-    client: httpx.AsyncClient, house: House, rows: Connection, operation: Operation
+    client: httpx.AsyncClient, house: LedgerWithTokens, rows: Connection, operation: Operation
 ) -> None:
     before = dump(rows, house.ledger.owner_id)
 
@@ -181,7 +188,7 @@ async def test_a_token_that_is_over_opens_and_changes_nothing(
 @pytest.mark.wire
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
 async def test_a_token_anywhere_but_in_its_header_opens_nothing(
-    client: httpx.AsyncClient, house: House, operation: Operation
+    client: httpx.AsyncClient, house: LedgerWithTokens, operation: Operation
 ) -> None:
     # RFC 6750 section 2.3, and RFC 9700 section 4.3.2: an address ends in logs.
     token = house.ledger.person.token
@@ -190,7 +197,7 @@ async def test_a_token_anywhere_but_in_its_header_opens_nothing(
         client, operation, f"{house.ledger.address(operation)}?access_token={token}", Cookie=f"access_token={token}"
     )
 
-    assert said(answer) == (401, "not_authenticated")
+    assert status_and_code(answer) == (401, "not_authenticated")
 
 
 @pytest.mark.wire
@@ -245,7 +252,9 @@ def test_the_document_says_where_no_scope_can_be_missing(operation: Operation) -
 @pytest.mark.wire
 @pytest.mark.parametrize("operation", TO_READ, ids=" ".join)
 @pytest.mark.parametrize("scope", ["read", "write"])
-async def test_either_scope_reads(client: httpx.AsyncClient, house: House, operation: Operation, scope: str) -> None:
+async def test_either_scope_reads(
+    client: httpx.AsyncClient, house: LedgerWithTokens, operation: Operation, scope: str
+) -> None:
     assert (await with_token(client, house, operation, house.scripts[scope])).status_code == 200
 
 
@@ -262,14 +271,14 @@ async def test_a_script_that_may_write_writes(app: FastAPI, operation: Operation
 
 
 async def refused_for_its_scope(
-    client: httpx.AsyncClient, house: House, rows: Connection, operation: Operation, scope: str
+    client: httpx.AsyncClient, house: LedgerWithTokens, rows: Connection, operation: Operation, scope: str
 ) -> str:
     """See that a script is refused for its scope, and without an effect; return the challenge."""
     before = dump(rows, house.ledger.owner_id)
 
     answer = await with_token(client, house, operation, house.scripts[scope])
 
-    assert said(answer) == (403, "insufficient_scope")
+    assert status_and_code(answer) == (403, "insufficient_scope")
     assert dump(rows, house.ledger.owner_id) == before
     return str(answer.headers["WWW-Authenticate"])
 
@@ -277,7 +286,7 @@ async def refused_for_its_scope(
 @pytest.mark.wire
 @pytest.mark.parametrize("operation", OF_THE_LEDGER, ids=" ".join)
 async def test_a_script_that_may_read_changes_nothing(
-    client: httpx.AsyncClient, house: House, rows: Connection, operation: Operation
+    client: httpx.AsyncClient, house: LedgerWithTokens, rows: Connection, operation: Operation
 ) -> None:
     # RFC 6750 section 3.1: the scope that is wanted is named. OWASP API5:2023.
     challenge = await refused_for_its_scope(client, house, rows, operation, "read")
@@ -289,7 +298,7 @@ async def test_a_script_that_may_read_changes_nothing(
 @pytest.mark.parametrize("operation", OF_THE_ACCOUNT, ids=" ".join)
 @pytest.mark.parametrize("scope", ["read", "write"])
 async def test_no_script_touches_the_account(
-    client: httpx.AsyncClient, house: House, rows: Connection, operation: Operation, scope: str
+    client: httpx.AsyncClient, house: LedgerWithTokens, rows: Connection, operation: Operation, scope: str
 ) -> None:
     # RFC 6750 section 3.1: no scope is named, since none would do.
     challenge = await refused_for_its_scope(client, house, rows, operation, scope)
@@ -333,7 +342,7 @@ def place_of(it: object) -> str:
 
 
 @pytest.fixture(scope="module")
-async def strangers(app: FastAPI) -> AsyncIterator[Ledger]:
+async def strangers(app: FastAPI) -> AsyncIterator[OwnedRows]:
     """Another user's ledger, which has done more: what a revision of the first one's did, none of this one's did."""
     async with signed_up(app) as person:
         yield await ledger_of(person, after=5)
@@ -353,36 +362,36 @@ def test_the_matrix_of_ids_is_not_empty() -> None:
     } <= set(IDS_IN_QUERIES)
 
 
-async def with_id(strangers: Ledger, operation: Operation, field: Field, value: object) -> httpx.Response:
+async def with_id(strangers: OwnedRows, operation: Operation, field: Field, value: object) -> httpx.Response:
     body = put(strangers.body(field.place.body), field.place.path, field.name, value)
     return await call(strangers.person, operation, strangers.address(operation), body)
 
 
 @pytest.mark.parametrize(("operation", "field"), IDS_IN_BODIES, ids=place_of)
 async def test_a_strangers_id_in_a_body_is_an_unknown_one(
-    house: House, strangers: Ledger, rows: Connection, operation: Operation, field: Field
+    house: LedgerWithTokens, strangers: OwnedRows, rows: Connection, operation: Operation, field: Field
 ) -> None:
     before = [dump(rows, it.owner_id) for it in (house.ledger, strangers)]
 
-    theirs = await with_id(strangers, operation, field, house.ledger.said[field.name])
+    theirs = await with_id(strangers, operation, field, house.ledger.own_values[field.name])
 
     assert [dump(rows, it.owner_id) for it in (house.ledger, strangers)] == before
     assert comparable(theirs) == comparable(await with_id(strangers, operation, field, UNKNOWN))
 
 
-def reference(ledger: Ledger, name: str) -> object:
+def reference(ledger: OwnedRows, name: str) -> object:
     """Return what names a row of theirs: its id, or the name under which they keep all of them."""
     return ledger.ids.get(name, f"of {ledger.person.user['username']}")
 
 
-async def with_query(strangers: Ledger, operation: Operation, name: str, value: object) -> httpx.Response:
+async def with_query(strangers: OwnedRows, operation: Operation, name: str, value: object) -> httpx.Response:
     address = f"{strangers.address(operation)}?{httpx.QueryParams({name: value})}"  # type: ignore[dict-item]
     return await call(strangers.person, operation, address, strangers.example(operation))
 
 
 @pytest.mark.parametrize(("operation", "name"), IDS_IN_QUERIES, ids=place_of)
 async def test_a_strangers_row_in_a_query_is_an_unknown_one(
-    house: House, strangers: Ledger, rows: Connection, operation: Operation, name: str
+    house: LedgerWithTokens, strangers: OwnedRows, rows: Connection, operation: Operation, name: str
 ) -> None:
     before = [dump(rows, it.owner_id) for it in (house.ledger, strangers)]
 
@@ -437,7 +446,7 @@ def tempting(place: Place) -> list[str]:
     return sorted(TEMPTING - place.schema["properties"].keys())
 
 
-async def refused_fields(ledger: Ledger, operation: Operation, place: Place) -> list[tuple[int, str, str]]:
+async def refused_fields(ledger: OwnedRows, operation: Operation, place: Place) -> list[tuple[int, str, str]]:
     """Send fields that an object has not, and return how each was refused."""
     refused: list[tuple[int, str, str]] = []
     names, address = tempting(place), ledger.address(operation) + QUERIES.get(operation, "")
@@ -466,7 +475,7 @@ def test_the_matrix_of_objects_is_not_empty() -> None:
 @pytest.mark.wire
 @pytest.mark.parametrize(("operation", "place"), OBJECTS, ids=object_of)
 async def test_a_field_that_is_not_there_is_refused_and_changes_nothing(
-    house: House, rows: Connection, operation: Operation, place: Place
+    house: LedgerWithTokens, rows: Connection, operation: Operation, place: Place
 ) -> None:
     before = dump(rows, house.ledger.owner_id)
 
@@ -478,7 +487,7 @@ async def test_a_field_that_is_not_there_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize(("operation", "field"), READ_BACK, ids=place_of)
-async def test_what_is_only_read_cannot_be_set(strangers: Ledger, operation: Operation, field: Field) -> None:
+async def test_what_is_only_read_cannot_be_set(strangers: OwnedRows, operation: Operation, field: Field) -> None:
     # A time that has passed may move on by itself, but not to where it is wanted.
     wanted = 1 if field.name in {"id", "expense_count"} else "1999-12-31T00:00:00Z"
     body = put(strangers.body(field.place.body), (), field.name, wanted)

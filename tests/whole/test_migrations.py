@@ -1,4 +1,4 @@
-"""The schema: up, down and up again, the same as the models, and by one process at a time."""
+"""Migrations: up, down and up again, equal to the models, and run by one process at a time."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, valid, and true of the answers that the service gives."""
+"""The OpenAPI document: complete, valid, and true of the service's answers."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from api.problem_codes import ADVICE
 from problems import Problem
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
-from tests.support.document import DOCUMENT, OPERATIONS, SCHEMAS, Node
+from tests.support.document import DOCUMENT, OPERATIONS_BY_ID, SCHEMAS, Node
 from tests.support.people import Person
 from tests.support.schemathesis_hooks import is_unsayable
 from values.fields import LARGEST_ID
@@ -28,19 +28,19 @@ NO_PROBLEM: Final = {("read_readiness", "503")}
 
 
 def _responses() -> Iterator[tuple[str, str, Node]]:
-    for name, operation in OPERATIONS.items():
+    for name, operation in OPERATIONS_BY_ID.items():
         for status, response in operation["responses"].items():
             yield name, status, response
 
 
 def _bodies() -> Iterator[tuple[str, Node]]:
-    for name, operation in OPERATIONS.items():
+    for name, operation in OPERATIONS_BY_ID.items():
         for media in operation.get("requestBody", {"content": {}})["content"].values():
             yield name, SCHEMAS[media["schema"]["$ref"].rsplit("/", 1)[-1]]
 
 
 def _parameters() -> Iterator[tuple[str, Node]]:
-    for name, operation in OPERATIONS.items():
+    for name, operation in OPERATIONS_BY_ID.items():
         for parameter in operation.get("parameters", ()):
             yield f"{name} {parameter['name']}", parameter
 
@@ -70,7 +70,7 @@ def test_the_document_is_valid_openapi() -> None:
 
 
 def test_every_operation_has_a_summary_and_a_description() -> None:
-    texts = {name: (it.get("summary"), it.get("description")) for name, it in OPERATIONS.items()}
+    texts = {name: (it.get("summary"), it.get("description")) for name, it in OPERATIONS_BY_ID.items()}
 
     assert {name: both for name, both in texts.items() if not all(both)} == {}
 
@@ -78,15 +78,17 @@ def test_every_operation_has_a_summary_and_a_description() -> None:
 def test_an_operation_is_named_after_its_function() -> None:
     modules = (users, sessions, tokens, categories, expenses, trash, reports, budgets, changes, system)
 
-    assert [name for name in OPERATIONS if not any(callable(getattr(module, name, None)) for module in modules)] == []
+    assert [
+        name for name in OPERATIONS_BY_ID if not any(callable(getattr(module, name, None)) for module in modules)
+    ] == []
 
 
 def test_no_two_operations_share_a_name() -> None:
-    assert len(OPERATIONS) == sum(len(item) for item in DOCUMENT["paths"].values())
+    assert len(OPERATIONS_BY_ID) == sum(len(item) for item in DOCUMENT["paths"].values())
 
 
 def _list_operations(*tags: str) -> list[str]:
-    return [name for name, operation in OPERATIONS.items() if {*tags} & {*operation["tags"]}]
+    return [name for name, operation in OPERATIONS_BY_ID.items() if {*tags} & {*operation["tags"]}]
 
 
 def test_the_tags_come_in_the_order_in_which_people_meet_them() -> None:
@@ -141,7 +143,7 @@ def test_creating_and_listing_come_before_a_single_row(tag: str, operations: lis
 def test_every_operation_is_under_a_described_tag() -> None:
     described = {tag["name"] for tag in DOCUMENT["tags"]}
 
-    assert [name for name, operation in OPERATIONS.items() if not described.issuperset(operation["tags"])] == []
+    assert [name for name, operation in OPERATIONS_BY_ID.items() if not described.issuperset(operation["tags"])] == []
 
 
 def test_every_body_has_an_example() -> None:
@@ -225,7 +227,7 @@ def test_the_example_of_a_refusal_says_which_field_is_to_blame() -> None:
 
 @pytest.mark.parametrize("status", ["400", "415"])
 def test_the_sign_in_advises_a_form_and_no_json(status: str) -> None:
-    examples = OPERATIONS["sign_in"]["responses"][status]["content"][PROBLEM]["examples"]
+    examples = OPERATIONS_BY_ID["sign_in"]["responses"][status]["content"][PROBLEM]["examples"]
 
     assert ["username=…&password=…" in example["value"]["detail"] for example in examples.values()] == [True]
 
@@ -257,18 +259,22 @@ def test_the_codes_come_in_the_order_of_their_statuses() -> None:
 
 @pytest.mark.parametrize("status", ["400", "413", "415", "422"])
 def test_an_operation_with_a_body_documents_its_refusals(status: str) -> None:
-    assert [name for name, it in OPERATIONS.items() if "requestBody" in it and status not in it["responses"]] == []
+    assert [
+        name for name, it in OPERATIONS_BY_ID.items() if "requestBody" in it and status not in it["responses"]
+    ] == []
 
 
-def test_an_operation_behind_the_door_documents_each_401() -> None:
+def test_an_operation_that_needs_a_token_documents_each_401() -> None:
     codes = ["not_authenticated", "invalid_token", "token_expired"]
-    locked = {name: it["responses"]["401"]["content"][PROBLEM] for name, it in OPERATIONS.items() if it["security"]}
+    locked = {
+        name: it["responses"]["401"]["content"][PROBLEM] for name, it in OPERATIONS_BY_ID.items() if it["security"]
+    }
 
     assert [name for name, content in locked.items() if list(content["examples"]) != codes] == []
 
 
 def test_an_operation_keeps_the_usual_refusal_beside_its_own() -> None:
-    examples = OPERATIONS["change_password"]["responses"]["422"]["content"][PROBLEM]["examples"]
+    examples = OPERATIONS_BY_ID["change_password"]["responses"]["422"]["content"][PROBLEM]["examples"]
 
     assert list(examples) == ["validation_failed", "wrong_password"]
 
@@ -327,8 +333,8 @@ def test_every_component_is_referred_to() -> None:
     assert [name for name in SCHEMAS if f'"#/components/schemas/{name}"' not in json.dumps(DOCUMENT)] == []
 
 
-def test_what_is_behind_the_door_says_so() -> None:
-    public = {name for name, operation in OPERATIONS.items() if operation["security"] == []}
+def test_an_operation_that_needs_a_token_says_so() -> None:
+    public = {name for name, operation in OPERATIONS_BY_ID.items() if operation["security"] == []}
 
     assert public == {
         "register",
@@ -348,7 +354,7 @@ def test_what_is_behind_the_door_says_so() -> None:
 def _operation_of(request: httpx.Request) -> tuple[str, Node]:
     fitting = [
         (name, it)
-        for name, it in OPERATIONS.items()
+        for name, it in OPERATIONS_BY_ID.items()
         if it["method"] == request.method and re.fullmatch(re.sub(r"{\w+}", "[^/]+", it["path"]), request.url.path)
     ]
     # `/expenses/trash` is no expense with an odd id.
@@ -433,7 +439,7 @@ async def come_and_go(person: Person) -> None:
 
 
 async def ask_again(person: Person, *rows: str) -> None:
-    unchanged = [it["path"] for it in OPERATIONS.values() if "304" in it["responses"] and "{" not in it["path"]]
+    unchanged = [it["path"] for it in OPERATIONS_BY_ID.values() if "304" in it["responses"] and "{" not in it["path"]]
     for path in (*unchanged, *rows):
         await person.get(path, headers={"If-None-Match": "*"})
 
@@ -488,7 +494,7 @@ async def test_every_answer_of_success_is_as_documented(person: Person, auditor:
 
 
 @pytest.mark.parametrize(
-    "path", [it["path"] for it in OPERATIONS.values() if it["method"] == "GET" and "{" in it["path"]]
+    "path", [it["path"] for it in OPERATIONS_BY_ID.values() if it["method"] == "GET" and "{" in it["path"]]
 )
 async def test_an_unknown_row_is_answered_as_documented(audited: Person, path: str) -> None:
     answer = await audited.get(re.sub(r"{\w+}", "999999999", path))
@@ -496,7 +502,7 @@ async def test_an_unknown_row_is_answered_as_documented(audited: Person, path: s
     assert answer.status_code == HTTPStatus.NOT_FOUND
 
 
-@pytest.mark.parametrize("name", [name for name, it in OPERATIONS.items() if "requestBody" in it])
+@pytest.mark.parametrize("name", [name for name, it in OPERATIONS_BY_ID.items() if "requestBody" in it])
 @pytest.mark.parametrize(
     ("body", "media_type", "status"),
     [
@@ -509,7 +515,7 @@ async def test_an_unknown_row_is_answered_as_documented(audited: Person, path: s
 async def test_a_refused_body_is_answered_as_documented(
     audited: Person, name: str, body: bytes, media_type: str, status: HTTPStatus
 ) -> None:
-    operation = OPERATIONS[name]
+    operation = OPERATIONS_BY_ID[name]
     path = re.sub(r"{\w+}", "1", operation["path"])
 
     # A batch alone takes sixteen times as much.
@@ -521,19 +527,19 @@ async def test_a_refused_body_is_answered_as_documented(
 
 
 @pytest.mark.usefixtures("auditor")
-@pytest.mark.parametrize("name", [name for name, it in OPERATIONS.items() if it["security"]])
+@pytest.mark.parametrize("name", [name for name, it in OPERATIONS_BY_ID.items() if it["security"]])
 async def test_a_visitor_is_answered_as_documented(person: Person, name: str) -> None:
     del person.headers["Authorization"]
-    operation = OPERATIONS[name]
+    operation = OPERATIONS_BY_ID[name]
 
     answer = await person.request(operation["method"], re.sub(r"{\w+}", "1", operation["path"]))
 
     assert answer.status_code == HTTPStatus.UNAUTHORIZED
 
 
-@pytest.mark.parametrize("name", [name for name, it in OPERATIONS.items() if "422" in it["responses"]])
+@pytest.mark.parametrize("name", [name for name, it in OPERATIONS_BY_ID.items() if "422" in it["responses"]])
 async def test_an_unknown_parameter_is_answered_as_documented(audited: Person, name: str) -> None:
-    operation = OPERATIONS[name]
+    operation = OPERATIONS_BY_ID[name]
 
     answer = await audited.request(operation["method"], re.sub(r"{\w+}", "1", operation["path"]) + "?tpyo=1")
 

@@ -1,4 +1,4 @@
-"""Every list order, lookup and report walks its own index on MySQL, and reads no more rows than it answers."""
+"""Query plans on MySQL: every list, lookup and report uses its index and reads few rows more than it answers."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass

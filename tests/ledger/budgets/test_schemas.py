@@ -1,4 +1,4 @@
-"""The shapes of reports and budgets: what their answers show, and what they leave out."""
+"""Schemas of reports and budgets: which members an answer has."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""Many expenses at once: what a filter matches is changed or deleted, all of it and nothing else, or only counted."""
+"""Changing and deleting all expenses that match a filter, and only counting them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping

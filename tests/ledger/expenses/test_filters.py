@@ -1,4 +1,4 @@
-"""One grammar of filters: what each of them means, that all must hold, and that what is misspelt is refused."""
+"""Filters of expenses: what each means, that all apply together, and that misspelt ones are refused."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress

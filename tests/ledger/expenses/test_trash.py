@@ -1,4 +1,4 @@
-"""The trash: what is deleted counts nowhere any more, lies there to be seen, and comes back as it was."""
+"""The trash: deleted expenses are not counted, can be listed, and come back unchanged."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""Reports: exact to the last unit, whole over the span, and the same as a patient reader with a pencil would find."""
+"""Spending reports, compared with a second, simple computation."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

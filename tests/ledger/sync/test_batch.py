@@ -1,4 +1,4 @@
-"""Batches: operations on expenses that happen one after the other, all or none, under one revision."""
+"""Batches: operations in order, all or none, at one revision."""
 
 import asyncio
 import json

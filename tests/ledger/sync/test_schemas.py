@@ -1,4 +1,4 @@
-"""What goes over the wire of keeping a copy in step is read strictly, and a batch's operations each by itself."""
+"""Schemas of the feed and of batches; each operation of a batch is validated by itself."""
 
 from typing import Any
 
