@@ -95,7 +95,7 @@ async def find_user(unit: UnitOfWork, name: str) -> UserRow | None:
 
 
 def make_sign_in_key(name: str) -> str:
-    """Return the normalised key of a user name or e-mail as it was typed."""
+    """Return the normalized key of a user name or e-mail as it was typed."""
     return make_name_key(normalize_email(name.strip()))
 
 

@@ -35,7 +35,7 @@ from database import Base, now
 from infra.column_types import BigId, UtcDateTime
 from values.texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH
 
-# Binary collation everywhere; for case-insensitive search and uniqueness there is a normalised key column.
+# Binary collation everywhere; for case-insensitive search and uniqueness there is a normalized key column.
 TABLE_ARGS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 # Without this, SQLite uses the highest id again after its row was deleted.
 NUMBERED_TABLE_ARGS = TABLE_ARGS | {"sqlite_autoincrement": True}

@@ -44,7 +44,7 @@ Header = tuple[bytes, bytes]
 
 
 class RequestMiddleware:
-    """Sets the request id, normalises method and path, adds the common headers, and logs the request at its end.
+    """Sets the request id, normalizes method and path, adds the common headers, and logs the request at its end.
 
     HEAD becomes GET, and the answer is sent without its body (RFC 9110 section 9.3.2). `/expenses/` becomes `/expenses`
     without a redirect, which would repeat any Host header that a client sends. The root path is removed from the

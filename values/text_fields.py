@@ -46,7 +46,7 @@ NON_BLANK_LINE_PATTERN: Final = f"^{_LINE_LETTER}*{_VISIBLE_LETTER}{_LINE_LETTER
 # JSON can contain half of a surrogate pair; UTF-8 cannot, and so neither can the database.
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 # NFC composes at most four code points into one, so a text of more than four times the limit is too long in any case.
-# It is refused before it is normalised, because normalising takes quadratic time.
+# It is refused before it is normalized, because normalizing takes quadratic time.
 MAX_CODE_POINTS_COMPOSED: Final = 4
 _USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")

@@ -1,4 +1,4 @@
-"""Texts: their greatest lengths, and the normalised keys by which they are unique or searched."""
+"""Texts: their greatest lengths, and the normalized keys by which they are unique or searched."""
 
 import unicodedata
 from typing import Final

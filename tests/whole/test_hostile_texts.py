@@ -51,7 +51,7 @@ TEXTS: Final = {
     "combining marks": "a" + "\u0301" * 1_000,
     "forty combining marks": f"{SECRET}" + "\u0315\u0300\u05ae" * 13,
     "what grows when it is folded": "\u0390" * 50,
-    "what grows when it is normalised": "\ufdfa" * 50,
+    "what grows when it is normalized": "\ufdfa" * 50,
     "compatible letters": f"{SECRET} ﬁ² Ⅷ ＡＢＣ",
     "SQL, a quote": f"{SECRET}'; DROP TABLE users; --",
     "SQL, always true": "' OR '1'='1' -- Zanzibar",
@@ -86,14 +86,14 @@ TEXTS: Final = {
 # What every run tries: one of each kind that a rule, a database or a log could take for another.
 ONE_OF_A_KIND: Final = (
     *("blank", "NUL", "C0 controls", "high surrogate", "no character", "right to left", "emoji", "not composed"),
-    *("combining marks", "what grows when it is folded", "what grows when it is normalised", "SQL, a quote"),
+    *("combining marks", "what grows when it is folded", "what grows when it is normalized", "SQL, a quote"),
     *("SQL, a pattern", "format", "header", "null", "half an escape", "9,600 letters", "100,000 letters"),
     *("20 digits", "letters of other digits"),
 )
 TRIED: Final = TEXTS if HUNT else {name: TEXTS[name] for name in ONE_OF_A_KIND}
 # What is tried of a field that another operation on the same rows takes too: a text for each rule.
 TRIED_AGAIN: Final = (
-    *("blank", "NUL", "high surrogate", "not composed", "what grows when it is normalised", "SQL, a quote", "header"),
+    *("blank", "NUL", "high surrogate", "not composed", "what grows when it is normalized", "SQL, a quote", "header"),
     "combining marks",
 )
 # From here on a text is so much its own that an answer has it from nowhere else.
