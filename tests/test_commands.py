@@ -19,7 +19,9 @@ from httpx import codes
 import commands
 import migrations
 from config import Settings
+from database import UnitOfWork
 from infra import engines
+from infra.faults import CommitLost
 from tests.support import forks
 from tests.support.databases import on_sqlite
 from tests.support.people import Person
@@ -239,6 +241,21 @@ async def test_a_database_that_is_busy_is_a_sentence(
     file.close()
     assert (done.code, len(done.err.splitlines())) == (1, 1)
     assert "nothing was changed" in done.err
+
+
+@on_sqlite
+async def test_a_commit_that_was_lost_is_a_sentence(
+    run: Run, person: Person, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose(_: UnitOfWork) -> None:
+        raise CommitLost
+
+    monkeypatch.setattr(UnitOfWork, "commit", lose)
+
+    done = await run(database_url, "password", person.user["username"], typed=f"{NEW}\n".encode())
+
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "The connection was lost during the commit: try to sign in with the new password.\n"
 
 
 # --- at a terminal ----------------------------------------------------------------------------------------------------

@@ -691,3 +691,14 @@ async def test_a_commit_that_hangs_has_an_unknown_outcome(
     items = (await person.get("/expenses")).json()["items"]
     assert second["revision"] == len(items)
     assert await state_of(app, person) == (len(items), len(items))
+
+
+async def test_a_transaction_that_begins_gives_back_the_connection_for_reads(app: FastAPI, person: Person) -> None:
+    database = app.state.services.database
+    async with database.new_unit() as unit:
+        await unit.connection()
+        reading = database.engines[1].pool.checkedout()
+
+        await unit.begin(person.user["id"])
+
+        assert database.engines[1].pool.checkedout() == reading - 1

@@ -8,8 +8,10 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
 
 from api.cors import ALLOWED_HEADERS
+from api.middleware import UnexpectedErrorMiddleware
 from config import Settings
 from main import create_app
 from tests.support.asgi import exchange
@@ -429,6 +431,15 @@ async def test_what_nobody_expected_is_a_problem(broken: httpx.AsyncClient, path
         "application/problem+json",
         "internal_error",
     )
+
+
+async def test_what_nobody_expected_amid_an_answer_breaks_the_connection() -> None:
+    async def fail_after_start(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await exchange(UnexpectedErrorMiddleware(fail_after_start), "GET", "/")
 
 
 @pytest.mark.parametrize("inside", ["hunter2", "RuntimeError", "Traceback", "/srv", "SELECT", ".py"])

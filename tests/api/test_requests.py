@@ -1,6 +1,7 @@
 """Reading requests: malformed, too large and misspelt ones are refused."""
 
 import gzip
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
@@ -132,6 +133,14 @@ async def test_a_client_that_goes_away_in_the_middle_is_no_error_of_ours(
 
     noticed = [record for record in caplog.records if record.levelno > logging.INFO]
     assert ([it["status"] for it in sent if it.get("status", 0) >= 500], noticed) == ([], [])
+
+
+async def test_a_body_that_ends_too_early_is_not_read_even_if_what_came_is_valid(app: FastAPI) -> None:
+    some: Message = {"type": "http.request", "body": b'{"amount": "12.50"}', "more_body": True}
+
+    sent = await exchange(app, "POST", "/expenses", some, {"type": "http.disconnect"})
+
+    assert json.loads(sent[1]["body"])["detail"] == "The body ended too early."
 
 
 async def test_too_large_a_body_leaves_nothing_behind(person: Person) -> None:

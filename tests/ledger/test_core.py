@@ -205,6 +205,8 @@ async def test_an_unlocked_ledger_refuses_to_be_changed(app: FastAPI, caller: Ca
     async with app.state.services.database.new_unit() as unit:
         with pytest.raises(RuntimeError, match="locked"):
             await Ledger(caller, unit, trash_days=30).insert(Category, name="Food", name_key="food", revision=1)
+        with pytest.raises(RuntimeError, match="locked"):
+            await Ledger(caller, unit, trash_days=30).write_prepared(core._ADVANCE, next_revision=9, next_count=0)
     assert (await person.get("/categories")).json()["items"] == []
 
 

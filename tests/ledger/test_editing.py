@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from ledger.editing import Precondition, build_money_columns, convert_amount, refuse_changed_row
+from ledger.editing import NO_ETAG_FOR_MANY, Precondition, build_money_columns, convert_amount, refuse_changed_row
 from problems import PreconditionFailed, ValidationFailed
 
 LUNCH = {"amount": 12_500, "currency": "EUR"}
@@ -20,6 +20,17 @@ def test_a_row_that_has_moved_on_may_not(sent: int) -> None:
     with pytest.raises(PreconditionFailed) as refused:
         refuse_changed_row(7, Precondition(), sent)
     assert [entry.location for entry in refused.value.errors] == [{"pointer": "/revision"}]
+
+
+def test_a_refusal_says_whether_one_row_has_changed_or_several_have_no_tag() -> None:
+    condition = Precondition(if_match=frozenset({'"6"'}))
+    with pytest.raises(PreconditionFailed) as of_one:
+        refuse_changed_row(7, condition)
+    with pytest.raises(PreconditionFailed) as of_several:
+        refuse_changed_row(None, condition)
+
+    assert of_one.value.detail == "The row has changed since you read it: read it again, then repeat."
+    assert of_several.value.detail == NO_ETAG_FOR_MANY
 
 
 def test_an_amount_is_kept_in_thousandths() -> None:

@@ -1,11 +1,10 @@
 """Sends one request to an app as messages of ASGI."""
 
 import anyio
-from fastapi import FastAPI
-from starlette.types import Message, Scope
+from starlette.types import ASGIApp, Message, Scope
 
 
-async def exchange(app: FastAPI, method: str, path: str, *messages: Message) -> list[Message]:
+async def exchange(app: ASGIApp, method: str, path: str, *messages: Message) -> list[Message]:
     """Return all messages that an app sends after it has received these; httpx would hide wrong ones."""
     arriving = iter(messages or [{"type": "http.request", "body": b"", "more_body": False}])
     sent: list[Message] = []

@@ -61,6 +61,18 @@ async def test_who_goes_away_while_waiting_is_not_waited_for() -> None:
     assert room.done == ["a1", "b1", "c1", "c2"]
 
 
+async def test_who_is_refused_and_goes_away_at_the_same_time_frees_no_slot() -> None:
+    room = Room(3)
+    async with room.turns.wait_for_turn("x"):
+        first, refused, other = [asyncio.create_task(room.work(name)) for name in ("a1", "a2", "b1")]
+        await asyncio.sleep(0)
+        refused.cancel()
+        await asyncio.wait([refused])
+        await asyncio.sleep(0)
+        assert room.done == []
+    await asyncio.gather(first, other)
+
+
 async def test_who_goes_away_just_as_the_turn_comes_passes_it_on() -> None:
     room = Room(10)
     async with room.turns.wait_for_turn("a"):

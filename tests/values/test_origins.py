@@ -26,6 +26,7 @@ from values.origins import parse_origin
         ("https://日本語。jp", "https://xn--wgv71a119e.jp"),
         ("https://i❤.ws", "https://xn--i-7iq.ws"),
         ("http://my_nas.local:8080", "http://my_nas.local:8080"),
+        ("http://büro_nas.local", "http://xn--bro_nas-n2a.local"),
         ("http://192.168.1.5:3000", "http://192.168.1.5:3000"),
         ("http://[::1]:3000", "http://[::1]:3000"),
         ("http://[FE80:0:0::1]", "http://[fe80::1]"),
