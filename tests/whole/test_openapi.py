@@ -583,3 +583,11 @@ def test_a_refusal_that_no_document_can_tell_of_is_no_finding(entry: Node) -> No
 )
 def test_any_other_refusal_is_a_finding(entries: list[Node]) -> None:
     assert not is_unsayable({"code": "validation_failed", "errors": entries})
+
+
+def test_a_field_that_may_be_left_out_is_described_like_one_that_must_be_sent() -> None:
+    changed, replaced = (SCHEMAS[name]["properties"] for name in ("ExpenseUpdate", "ExpenseReplace"))
+
+    assert changed["date"] == replaced["date"]
+    assert changed["amount"] == replaced["amount"]
+    assert changed["currency"].keys() == {"$ref"}
