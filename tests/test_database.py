@@ -392,6 +392,7 @@ async def test_a_commit_that_was_cut_off_has_an_unknown_outcome(
     commits.fail_with(error)
     answer = await create(person)
     assert_unavailable(answer, "outcome_unknown")
+    assert "check whether the change was made" in answer.json()["detail"]
     assert commits.number == 1
     assert (await create(person)).status_code == 201
 

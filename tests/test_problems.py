@@ -4,6 +4,7 @@ import httpx
 import pytest
 from starlette.exceptions import HTTPException
 
+from api.problem_codes import ADVICE
 from api.problem_json import to_problem
 from problems import (
     AlreadyExists,
@@ -106,6 +107,12 @@ async def test_a_problem_says_in_a_sentence_what_to_do(client: httpx.AsyncClient
 )
 def test_a_problem_has_the_status_and_the_code_of_the_contract(problem: type[Problem], status: int, code: str) -> None:
     assert (problem.status, problem.code) == (status, code)
+
+
+@pytest.mark.parametrize("problem", ADVICE, ids=lambda problem: problem.code)
+def test_a_problem_without_a_detail_of_its_own_says_what_its_class_says(problem: type[Problem]) -> None:
+    assert problem().detail == " ".join(str(problem.__doc__).split())
+    assert problem("Another.").detail == "Another."
 
 
 # What a status brings along

@@ -473,6 +473,7 @@ async def test_what_nobody_knows_to_have_happened_has_once_when_asked_again(
     proxy.cut_at("COMMIT", arrives=arrives)
     unknown, again = await A_POST.send(far), await A_POST.send(far)
     assert (unknown.status_code, unknown.json()["code"]) == (503, "outcome_unknown")
+    assert "repeat the request with the same Idempotency-Key" in unknown.json()["detail"]
     assert int(unknown.headers["Retry-After"]) > 0
     assert (again.status_code, again.headers.get(REPLAYED)) == (201, replayed)
     assert await all_of(far) == [again.json()]
