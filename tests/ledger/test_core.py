@@ -18,6 +18,8 @@ from ledger import categories, core
 from ledger.core import Ledger
 from main import create_app
 from models import Category, Tombstone
+from problems import InvalidToken
+from tests.support.accounts import delete_account
 from tests.support.databases import on_mysql, try_cases
 from tests.support.ledgers import state_of, statuses
 from tests.support.people import Person, SignUp, hold, signed_up
@@ -208,6 +210,16 @@ async def test_an_unlocked_ledger_refuses_to_be_changed(app: FastAPI, caller: Ca
         with pytest.raises(RuntimeError, match="locked"):
             await Ledger(caller, unit, trash_days=30).write_prepared(core._ADVANCE, next_revision=9, next_count=0)
     assert (await person.get("/categories")).json()["items"] == []
+
+
+async def test_the_ledger_of_an_account_that_was_deleted_meanwhile_is_not_locked(
+    app: FastAPI, caller: Caller, person: Person
+) -> None:
+    await delete_account(person)
+
+    async with app.state.services.database.new_unit() as unit:
+        with pytest.raises(InvalidToken):
+            await Ledger(caller, unit, trash_days=30).lock()
 
 
 async def test_a_long_answer_comes_in_slices_and_others_get_their_turn_in_between(
