@@ -25,6 +25,7 @@ from fastapi import Query, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_markers
 from api.dependencies import REQUEST_HEADERS, AccountsDep, BulkWriter, PreconditionDep, Reader, Writer
@@ -41,7 +42,7 @@ from api.requests import (
     StrictRequest,
     body_too_large_problem,
 )
-from api.unknown_parameters import suggest_parameters
+from api.unknown_names import suggest_names
 from infra.engines import LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from infra.faults import CommitLost, Fault, classify_fault, describe_error
 from infra.log import logger
@@ -153,9 +154,10 @@ class LedgerRoute(APIRoute):
 
     def _explain(self, error: RequestValidationError, request: StrictRequest) -> ValidationFailed:
         """Return the problem with all field errors, including decimals that the account's currency does not have."""
-        errors = suggest_parameters(translate_errors(error.errors()), request)
-        body = self.body_field.field_info.annotation if self.body_field else None
-        if request.caller and isinstance(body, type) and issubclass(body, WithAmount):
+        annotation = self.body_field.field_info.annotation if self.body_field else None
+        body = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+        errors = suggest_names(translate_errors(error.errors()), request, body)
+        if request.caller and body and issubclass(body, WithAmount):
             errors += body.list_unfit_amounts(error.body, request.caller.currency, errors)
         return ValidationFailed(errors=errors)
 

@@ -1,10 +1,10 @@
-"""An unknown query parameter is refused with a suggestion, and its name is not repeated."""
+"""An unknown query parameter or field is refused with a suggestion, and what was sent is not repeated."""
 
 from typing import Any
 
 import pytest
 
-from api.unknown_parameters import MAX_SUGGESTIONS, describe_unknown
+from api.unknown_names import MAX_SUGGESTIONS, describe_unknown_parameter
 from tests.support.people import Person
 
 pytestmark = pytest.mark.wire
@@ -73,4 +73,44 @@ async def test_of_many_unknown_parameters_the_first_are_told_what_to_write(someb
 
 
 def test_a_name_that_is_like_none_is_told_all_of_them() -> None:
-    assert describe_unknown("x" * 64, {"limit": False, "sort": False}).endswith("there are: limit, sort.")
+    assert describe_unknown_parameter("x" * 64, {"limit": False, "sort": False}).endswith("there are: limit, sort.")
+
+
+SENT = "currency, external_id, amount, category, description, date"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "detail"),
+    [
+        ("POST", "/expenses", {"categry": "Food"}, "did you mean category?"),
+        ("POST", "/expenses", {"Amount": "1"}, "did you mean amount?"),
+        ("POST", "/expenses", {"payee_name": "Shop"}, f"there are: {SENT}."),
+        (
+            "PATCH",
+            "/expenses/7",
+            {"expense_number": 7},
+            "there are: currency, external_id, amount, category, description, revision, date.",
+        ),
+        ("POST", "/expenses/batch", {"operation": []}, "did you mean operations?"),
+        ("POST", "/users/register", {"user_name": "ada"}, "did you mean username?"),
+    ],
+)
+async def test_an_unknown_field_is_told_what_to_write(
+    somebody: Person, method: str, path: str, body: dict[str, object], detail: str
+) -> None:
+    answer = await somebody.request(method, path, json=body)
+
+    details = [entry["detail"] for entry in answer.json()["errors"] if entry["code"] == "unknown"]
+    assert details == [f"There is no such field; {detail}"]
+
+
+async def test_where_no_field_is_known_none_is_suggested(somebody: Person) -> None:
+    answer = await somebody.request("DELETE", "/users/me/tokens", json={"id": 7})
+
+    assert [entry["detail"] for entry in answer.json()["errors"]] == ["There is no such field."]
+
+
+async def test_of_many_unknown_fields_the_first_are_told_what_to_write(somebody: Person) -> None:
+    answer = await somebody.post("/expenses", json=dict.fromkeys((f"categry{number}" for number in range(500)), 1))
+
+    assert sum("did you mean" in entry["detail"] for entry in answer.json()["errors"]) == MAX_SUGGESTIONS
