@@ -84,8 +84,7 @@ class StrictRequest(Request):
     async def read_body(self, media_type: str | None, most: int = MAX_BODY_BYTES) -> None:
         """Read the body; raise a problem if it is longer than `most` bytes, malformed or of another media type.
 
-        With None as media type it must contain no fields: they would be ignored, although the client means something by
-        them, such as which rows to delete or at which revision.
+        With None as media type it must contain no fields: they would be ignored, and more rows deleted than meant.
         """
         # Starlette's `body()` and `json()`, which FastAPI calls, return `_body` and `_json` if these are set.
         self._body = await self._read_bytes(most)

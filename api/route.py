@@ -125,6 +125,11 @@ class LedgerRoute(APIRoute):
         return self.methods == {HTTPMethod.GET}
 
     @property
+    def is_bulk_delete(self) -> bool:
+        """Whether the route deletes rows without an id in its path; a client could think that its body selects them."""
+        return self.methods == {HTTPMethod.DELETE} and "{" not in self.path
+
+    @property
     def deadline(self) -> float:
         """Seconds for dependencies, endpoint and commit, with all tries."""
         if self.is_read:
@@ -141,7 +146,7 @@ class LedgerRoute(APIRoute):
             if self.max_body_bytes > MAX_BODY_BYTES:
                 # A large body is read only for a caller with a valid token.
                 await _run_with_deadline(READ_DEADLINE, check_token, strict)
-            if media_type or not self.is_read:
+            if media_type or self.is_bulk_delete:
                 await strict.read_body(media_type, self.max_body_bytes)
             try:
                 return await _run_with_deadline(
@@ -184,7 +189,7 @@ class LedgerRoute(APIRoute):
             yield from (MalformedBody(), large, UnsupportedMediaType())
             yield ValidationFailed(errors=[field_error("/tpyo", "unknown", "There is no such field.")])
         else:
-            if not self.is_read:
+            if self.is_bulk_delete:
                 yield from (MalformedBody(), large)
             yield ValidationFailed(errors=[parameter_error("tpyo", "unknown", "There is no such parameter here.")])
 
