@@ -384,7 +384,7 @@ async def test_a_name_is_kept_trimmed_and_in_nfc(person: Person, sent: str, kept
     ("name", "code"),
     [
         ("", "too_short"),
-        (" \t\n", "too_short"),
+        (" \t", "too_short"),
         ("x" * 51, "too_long"),
         ("e\u0301" * 51, "too_long"),
         pytest.param("x" * 60_000, "too_long", id="60,000 letters"),
