@@ -27,7 +27,9 @@ def test_building_the_application_opens_nothing() -> None:
     assert not hasattr(app.state, "services")
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/ready", "/currencies", "/docs", "/redoc", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/ready", "/currencies", "/docs", "/redoc", "/openapi.json", "/assets/swagger-ui.css"]
+)
 async def test_what_is_public_answers_without_a_token(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 200
 
