@@ -48,7 +48,10 @@ def _read_token(request: Request) -> str:
 
 
 async def check_token(request: StrictRequest) -> Response:
-    """Check the token before a large body is read; raise NotAuthenticated, InvalidToken or TokenExpired."""
+    """Check the token before a large body is read; raise NotAuthenticated, InvalidToken or TokenExpired.
+
+    The empty response is not sent: the function is run as a handler, so that it has a deadline and is tried again.
+    """
     token = _read_token(request)
     if personal_tokens.is_personal_token(token):
         await personal_tokens.load_token_holder(await request.unit.connection(), token)

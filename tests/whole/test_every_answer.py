@@ -144,7 +144,7 @@ WRONG: Final = {
 
 
 def ways(ledger: OwnedRows, operation: Operation) -> Iterator[tuple[str, Any, dict[str, str]]]:
-    """Yield where to send what with which headers to be refused; whatever an operation does not know, it would do."""
+    """Yield requests that an operation refuses, each as address, body and headers."""
     address, body = ledger.address(operation), ledger.example(operation)
     yield f"{address}?tpyo=1", body, {}
     if parameters(operation, "path"):
