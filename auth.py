@@ -40,7 +40,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[A
 _SID: Final = re.compile("[0-9a-f]{32}")
 _USER_ID: Final = re.compile("[1-9][0-9]{0,17}")
 ALLOWED_HEADER_KEYS: Final = frozenset({"alg", "typ", "kid"})
-# `AccessTokens.read` compares the times whenever a token comes. `require_exp` is absent, since it sets `verify_exp`.
+# `AccessTokens.read` compares the times each time a token is read. `require_exp` is absent, since it sets `verify_exp`.
 _DECODE_OPTIONS: Final = {
     "verify_exp": False,
     **{f"require_{claim}": True for claim in ("aud", "iat", "iss", "sub", "jti")},
@@ -96,6 +96,8 @@ class AccessTokens:
             raise InvalidToken
         if claims.expires <= now or claims.issued > now + CLOCK_SKEW:
             raise TokenExpired
+        if claims.expires - claims.issued > self.seconds:
+            raise InvalidToken
         return claims
 
     def _verify_except_times(self, token: str) -> Claims:
@@ -110,8 +112,6 @@ class AccessTokens:
         if not (type(issued) is int and type(expires) is int and isinstance(user_id, str) and isinstance(sid, str)):
             raise InvalidToken
         if not (_SID.fullmatch(sid) and _USER_ID.fullmatch(user_id)):
-            raise InvalidToken
-        if expires - issued > self.seconds:
             raise InvalidToken
         return Claims(int(user_id), sid, issued, expires)
 

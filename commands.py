@@ -118,8 +118,8 @@ async def _reset_password(settings: Settings, name: str) -> None:
     try:
         await _refuse_unready(settings, database)
         async with database.new_unit() as unit:
-            # No account's name has bytes that are not UTF-8, which the database would refuse.
-            user = await find_user(unit, name.encode(errors="replace").decode())
+            # The database refuses a name that is not UTF-8. No account has one; escaped, it matches none.
+            user = await find_user(unit, name.encode(errors="backslashreplace").decode())
             if user is None:
                 raise OperatorError("There is no account with this user name or e-mail.")
             await unit.release()

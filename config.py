@@ -69,7 +69,7 @@ def is_guessable(secret: str) -> bool:
 
 
 _UNREADABLE_URL: Final = (
-    "DATABASE_URL cannot be read: write @ as %40, / as %2F, : as %3A, # as %23 and % as %25 in the password"
+    "DATABASE_URL cannot be read: write @ as %40, / as %2F, # as %23 and % as %25 in the password; the port is a number"
 )
 
 
@@ -81,7 +81,7 @@ def _check_database_url(url: str) -> str:
             "DATABASE_URL is no database URL; write mysql+aiomysql://user:password@host/database"
         ) from None
     except ValueError:
-        # After an unescaped @ or : the rest of the password is read as the port, which is no number.
+        # After an unescaped @, what follows the next : is read as the port; or the port itself is no number.
         raise ValueError(_UNREADABLE_URL) from None
     if parsed.drivername not in DRIVERS:
         raise ValueError("DATABASE_URL names another database; use mysql+aiomysql://… or sqlite+aiosqlite:///file")

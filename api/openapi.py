@@ -47,10 +47,10 @@ Accounts, categories, expenses, reports and budgets, exact to the last decimal.
 
 Amounts are decimal strings beside an ISO 4217 currency; a negative one is a refund. Every error is a problem (RFC 9457)
 whose `errors` name each field that is wrong. Unknown fields and query parameters are refused, and so is a body on a
-DELETE of many rows: if a misspelt filter were ignored, more rows would match. A slash at the end of a path is ignored;
-only a DELETE with one is refused, because its id may be missing. A row's `ETag` is its `revision` in quotes: send it as
-`If-Match`, and you do not overwrite a change that you have not read. With an `Idempotency-Key` a write of expenses,
-categories or budgets can be repeated safely; operations under `/users` ignore it.
+DELETE of many rows: if a misspelt filter were ignored, more rows would match. A slash at the end of a path is ignored,
+except in a DELETE without an id before it (`DELETE /expenses/`), which is a 404. A row's `ETag` is its `revision` in
+quotes: send it as `If-Match`, and you do not overwrite a change that you have not read. With an `Idempotency-Key` a
+write of expenses, categories or budgets can be repeated safely; operations under `/users` ignore it.
 
 Any request may be answered with 500 or 503: the last three codes of the table. The operations do not list them.
 

@@ -37,9 +37,11 @@ def to_problem(error: Exception) -> Problem:
             HTTPStatus.NOT_FOUND: NotFound,
             HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed,
         }
-        # The framework finds no path; that there is no such row is said by our own code.
+        # The framework raises 404 only for an unknown path; for a missing row our own code raises NotFound.
         detail = (
-            "There is no such path; /docs shows which there are." if error.status_code == HTTPStatus.NOT_FOUND else ""
+            "There is no such path; the documentation of the service lists all paths."
+            if error.status_code == HTTPStatus.NOT_FOUND
+            else ""
         )
         return kinds.get(error.status_code, MalformedBody)(detail, headers=dict(error.headers or {}))
     return InternalError()

@@ -220,7 +220,7 @@ async def _run_and_commit(handle: Handler, request: StrictRequest, statements_en
         except EarlyResponse as early:
             return early.response
         except CommitLost as lost:
-            logger.warning("lost the connection during the commit: %s", lost, extra=get_log_context(request.scope))
+            logger.warning("the outcome of the commit is unknown: %s", lost, extra=get_log_context(request.scope))
             has_key = request.conclusion is not None and idempotency.KEY_HEADER in request.headers
             raise OutcomeUnknown(REPEAT_WITH_KEY if has_key else "") from lost
         except (Problem, RequestValidationError):
@@ -230,6 +230,8 @@ async def _run_and_commit(handle: Handler, request: StrictRequest, statements_en
             if fault is None:
                 raise
             if tries >= MAX_TRIES.get(fault, 1):
-                logger.warning("failed in all tries: %s", describe_error(error), extra=get_log_context(request.scope))
+                logger.warning(
+                    "failed after %s tries: %s", tries, describe_error(error), extra=get_log_context(request.scope)
+                )
                 raise Unavailable from error
         await asyncio.sleep(random.uniform(0, 0.02) * 2**tries)  # noqa: S311

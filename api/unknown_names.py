@@ -27,7 +27,7 @@ def suggest_names(errors: Sequence[FieldError], request: Request, body: type[Bas
 def _suggest(error: FieldError, parameters: Mapping[str, bool], fields: Collection[str]) -> FieldError:
     if "parameter" in error.location:
         return replace(error, detail=describe_unknown_parameter(error.location["parameter"], parameters))
-    # Of the bodies only a batch has fields within fields, and its operations are validated one by one.
+    # Only a batch has nested fields; its operations are validated in ledger/sync, without suggestions.
     return replace(error, detail=describe_unknown_field(error.location["pointer"].removeprefix("/"), fields))
 
 

@@ -1,4 +1,4 @@
-"""Benchmarks: `python -m benchmarks` measures the service beside two yardsticks, floor and textbook; prints a table."""
+"""Benchmarks: `python -m benchmarks` compares the service with two applications, floor and textbook."""
 
 from pathlib import Path
 from typing import Final

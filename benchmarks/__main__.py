@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure the service against its yardsticks and its goals, and print a table."""
+"""`python -m benchmarks`: compare the service with two reference applications and with its goals, and print a table."""
 
 import argparse
 import platform

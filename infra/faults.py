@@ -45,7 +45,7 @@ class Fault(Enum):
     """The database cannot do the work now: answer 503."""
 
 
-# Error numbers of MySQL and MariaDB; those that the driver has no name for are explained.
+# Error numbers of MySQL and MariaDB, by the driver's names where it has right ones.
 _RETRY: Final = {
     ER.LOCK_DEADLOCK,  # also a failed certification of Galera, often at COMMIT
     ER.LOCK_WAIT_TIMEOUT,

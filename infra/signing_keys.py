@@ -69,7 +69,7 @@ def _place_secret(temporary: Path, path: Path) -> None:
 
 def _read_secret(path: Path) -> str:
     deadline = time.monotonic() + MAX_SECRET_SECONDS
-    while len(secret := path.read_text().strip()) < SECRET_BYTES:
+    while len(secret := path.read_text(errors="replace").strip()) < SECRET_BYTES:
         if time.monotonic() >= deadline:
             raise KeyFileError(f"{path.name} contains no complete secret: {_DELETE_FILE}")
         time.sleep(0.01)

@@ -72,7 +72,7 @@ class Ledger:
 
     @property
     def new_row_instants(self) -> dict[str, datetime]:
-        """When a row that the request creates was created and last changed: at the instant of the request."""
+        """`created_at` and `updated_at` of a new row: when the request began."""
         return {"created_at": self.instant, "updated_at": self.instant}
 
     @property

@@ -530,6 +530,16 @@ def test_a_token_is_good_up_to_its_last_second(noon: time_machine.Traveller) -> 
     assert AccessTokens(BEFORE, 15).read(token).user_id == 7
 
 
+def test_an_expired_token_is_refreshed_even_if_tokens_live_shorter_now(noon: time_machine.Traveller) -> None:
+    token = AccessTokens(BEFORE, 60).issue(7, SID, 60 * 60)
+    shorter = AccessTokens(BEFORE, 15)
+    with pytest.raises(InvalidToken):
+        shorter.read(token)
+    noon.shift(60 * 60)
+    with pytest.raises(TokenExpired):
+        shorter.read(token)
+
+
 def test_a_token_has_expired_on_the_second_that_it_names(noon: time_machine.Traveller) -> None:
     # RFC 7519, section 4.1.4: on or after it.
     token = issued(GOOD_SECRET)

@@ -237,3 +237,13 @@ def test_what_nobody_expected_becomes_an_internal_error_that_keeps_it_to_itself(
 
 def test_what_the_framework_says_in_headers_is_kept() -> None:
     assert to_problem(HTTPException(405, headers={"Allow": "GET"})).headers["Allow"] == "GET"
+
+
+async def test_an_unknown_path_is_told_apart_from_an_unknown_row(somebody: Person) -> None:
+    path, row = [(await somebody.get(address)).json() for address in ("/expense", "/expenses/999999")]
+
+    assert (path["code"], path["detail"]) == (
+        "not_found",
+        "There is no such path; the documentation of the service lists all paths.",
+    )
+    assert (row["code"], row["detail"]) == ("not_found", "There is nothing here.")

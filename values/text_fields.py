@@ -92,7 +92,7 @@ def make_line_validator(shortest: int, longest: int, key: Callable[[str], str] |
     return validate
 
 
-def line_schema(longest: int) -> dict[str, JsonValue]:
+def make_line_schema(longest: int) -> dict[str, JsonValue]:
     """Return the JSON Schema of a text of one line that is not empty and has at most `longest` characters."""
     return {"pattern": NON_BLANK_LINE_PATTERN, "minLength": 1, "maxLength": longest}
 
@@ -191,14 +191,14 @@ _CATEGORY_NAME = AfterValidator(make_line_validator(1, NAME_LENGTH, make_name_ke
 CategoryName = Annotated[
     str,
     _CATEGORY_NAME,
-    Field(json_schema_extra=line_schema(NAME_LENGTH)),
+    Field(json_schema_extra=make_line_schema(NAME_LENGTH)),
 ]
 TokenName = Annotated[
     str,
     AfterValidator(make_line_validator(1, NAME_LENGTH)),
     Field(
         description="What the token is for.",
-        json_schema_extra=line_schema(NAME_LENGTH),
+        json_schema_extra=make_line_schema(NAME_LENGTH),
     ),
 ]
 UniqueName = Annotated[
@@ -207,7 +207,7 @@ UniqueName = Annotated[
     Field(
         description="Unique in your account. Names that differ only in case or in the form of letters are equal "
         "(Unicode NFKC: ² is 2); names that differ in accents are not.",
-        json_schema_extra=line_schema(NAME_LENGTH),
+        json_schema_extra=make_line_schema(NAME_LENGTH),
     ),
 ]
 Description = Annotated[

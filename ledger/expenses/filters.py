@@ -17,7 +17,7 @@ from values.spans import Span
 from values.text_fields import (
     NON_BLANK_TEXT_PATTERN,
     CategoryName,
-    line_schema,
+    make_line_schema,
     make_line_validator,
     make_text_validator,
 )
@@ -43,7 +43,7 @@ Period = Annotated[
 ExternalIdFilter = Annotated[
     str,
     AfterValidator(make_line_validator(1, EXTERNAL_ID_LENGTH)),
-    Field(json_schema_extra=line_schema(EXTERNAL_ID_LENGTH)),
+    Field(json_schema_extra=make_line_schema(EXTERNAL_ID_LENGTH)),
 ]
 SearchWords = Annotated[
     str,

@@ -32,7 +32,7 @@ class BulkChange(ResponseModel):
 
 
 class Deletion(RequestModel):
-    """The revision of the deletion to undo, which the trash shows in each of its expenses."""
+    """The deletion to undo: the `revision` that its expenses show in the trash."""
 
     revision: Annotated[int, Field(ge=1, le=LARGEST_ID)]
 

@@ -201,11 +201,12 @@ def test_authorize_is_on_the_first_screen(new_docs: Browser) -> None:
 
 def test_docs_are_no_wider_than_a_phone(new_docs: Browser) -> None:
     new_docs.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=False)
+    try:
+        new_docs.look("(table => table && (table.open = true))(document.querySelector('.info details'))")
 
-    new_docs.look("(table => table && (table.open = true))(document.querySelector('.info details'))")
-
-    assert new_docs.look("document.documentElement.scrollWidth <= 390")
-    new_docs.call("Emulation.clearDeviceMetricsOverride")
+        assert new_docs.look("document.documentElement.scrollWidth <= 390")
+    finally:
+        new_docs.call("Emulation.clearDeviceMetricsOverride")
 
 
 def test_docs_show_no_regular_expression_under_a_parameter(docs: Browser) -> None:

@@ -673,7 +673,7 @@ async def test_giving_up_is_logged_with_the_request_and_who_sent_it(
     await duplicate()
 
     assert [(it["level"], it["message"], it["request_id"], it["user_id"], it["route"]) for it in log.lines] == [
-        ("WARNING", "failed in all tries: IntegrityError 1062 DUP_ENTRY", "nightly-7", 1, "/expenses"),
+        ("WARNING", "failed after 4 tries: IntegrityError 1062 DUP_ENTRY", "nightly-7", 1, "/expenses"),
         ("INFO", "answered", "nightly-7", 1, "/expenses"),
     ]
 

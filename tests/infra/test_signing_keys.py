@@ -145,10 +145,14 @@ def test_a_secret_that_another_worker_is_writing_is_waited_for(tmp_path: Path) -
         assert waiting.result() == GOOD_SECRET
 
 
-@pytest.mark.parametrize("content", ["", "\n", "short", "a" * 64, "changeme" * 8])
-def test_a_damaged_embedded_secret_does_not_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"short", b"\xff" * 64, b"a" * 64, b"changeme-9f8e7d6c5b4a39281706f5e4d3c2b1a0"]
+)
+def test_a_damaged_embedded_secret_does_not_sign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
     monkeypatch.setattr(signing_keys, "MAX_SECRET_SECONDS", 0)
-    (tmp_path / "expenses.key").write_text(content)
+    (tmp_path / "expenses.key").write_bytes(content)
     settings = Settings(_env_file=None, database_url=f"sqlite:///{tmp_path}/expenses.db")
     with pytest.raises(KeyFileError, match=r"expenses\.key contains .*: delete the file"):
         load_signing_keys(settings)[0]

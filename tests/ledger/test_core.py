@@ -162,7 +162,14 @@ async def test_what_changes_nothing_takes_no_revision(
     assert await state_of(app, person) == (3, 1)
 
 
-@pytest.mark.parametrize(("path", "body"), [("/expenses", {"amount": "1.00"}), ("/categories", {"name": "Food"})])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/expenses", {"amount": "1.00"}),
+        ("/categories", {"name": "Food"}),
+        ("/budgets", {"amount": "1.00", "period": "month"}),
+    ],
+)
 async def test_a_new_row_bears_the_instant_at_which_its_request_began(
     person: Person, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, str]
 ) -> None:

@@ -1,9 +1,9 @@
 """Lists all operations, fields and parameters from the OpenAPI document, so that tests cover new ones by themselves.
 
     resolved, choices, objects, fields      the objects and fields of a request body, by its schema
-    ledger_of, OwnedRows                       a user with a row of each kind; fills in a path or an example body
+    ledger_of, OwnedRows                    a user with a row of each kind; fills in a path or an example body
     call                                    sends an operation, comparable byte by byte
-    dump, comparable, said, lacking         what the tests look at afterwards: rows, answers, headers
+    dump, comparable, status_and_code       what the tests look at afterwards: rows, answers, headers
 
 Rows, ids and secrets in the document's examples are replaced by those of the user who sends the request.
 """

@@ -310,9 +310,9 @@ def test_last_n_days_are_n_days(today: date, count: int) -> None:
 def test_a_period_has_one_before_and_one_last_year(
     period: str, previous: tuple[str, str], last_year: tuple[str, str]
 ) -> None:
-    reach = resolve_period(period, SUNDAY)
-    assert find_compared_span(reach, "previous", period) == from_to(*previous)
-    assert find_compared_span(reach, "last-year", period) == from_to(*last_year)
+    span = resolve_period(period, SUNDAY)
+    assert find_compared_span(span, "previous", period) == from_to(*previous)
+    assert find_compared_span(span, "last-year", period) == from_to(*last_year)
 
 
 @pytest.mark.parametrize(
@@ -348,17 +348,17 @@ def test_days_given_are_compared_as_what_they_are(days_given: Span, previous: Sp
 
 
 def test_a_salary_month_to_date_is_compared_with_the_same_dates() -> None:
-    reach = resolve_period("month-to-date", date(2026, 12, 10), 25)
-    assert reach == from_to("2026-11-25", "2026-12-10")
-    assert find_compared_span(reach, "previous", "month-to-date", 25) == from_to("2026-10-25", "2026-11-10")
+    span = resolve_period("month-to-date", date(2026, 12, 10), 25)
+    assert span == from_to("2026-11-25", "2026-12-10")
+    assert find_compared_span(span, "previous", "month-to-date", 25) == from_to("2026-10-25", "2026-11-10")
 
 
 @given(days, st.sampled_from(["month-to-date", "year-to-date"]), start_days)
 def test_the_same_days_before_lie_wholly_before(today: date, period: str, start_day: int) -> None:
-    reach = resolve_period(period, today, start_day)
-    before = find_compared_span(reach, "previous", period, start_day)
-    assert before.first <= before.last < reach.first
-    assert abs(before.days - reach.days) <= 3
+    span = resolve_period(period, today, start_day)
+    before = find_compared_span(span, "previous", period, start_day)
+    assert before.first <= before.last < span.first
+    assert abs(before.days - span.days) <= 3
 
 
 # Errors

@@ -161,11 +161,11 @@ def test_a_users_month_begins_on_a_day_that_each_month_has(day: int) -> None:
 
 
 @pytest.mark.parametrize("field", ["username", "email", "password"])
-def test_a_text_far_too_long_is_refused_before_it_is_normalised(field: str) -> None:
+def test_a_text_far_too_long_is_refused_before_it_is_normalized(field: str) -> None:
     # Marks in the wrong order take the square of their number to sort.
     assert set(blamed(UserCreate, **USER | {field: "\u0315\u0300" * 1_000_000})) == {field}
 
 
 @pytest.mark.parametrize("field", ["description", "category", "external_id"])
-def test_an_expenses_text_far_too_long_is_refused_before_it_is_normalised(field: str) -> None:
+def test_an_expenses_text_far_too_long_is_refused_before_it_is_normalized(field: str) -> None:
     assert blamed(ExpenseCreate, **EXPENSE, **{field: "\u0315\u0300" * 1_000_000}) == {field: "too_long"}

@@ -55,7 +55,9 @@ async def test_without_a_token_an_operation_is_refused(client: httpx.AsyncClient
 
 @pytest.mark.wire
 @pytest.mark.parametrize("operation", CLOSED, ids=" ".join)
-async def test_without_a_token_the_body_is_not_looked_at(client: httpx.AsyncClient, operation: Operation) -> None:
+async def test_without_a_token_no_field_of_the_body_is_validated(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
     method, path = operation
     bare = await client.request(method, path, content=b"{}", headers={"Content-Type": "application/json"})
     assert (bare.status_code, bare.json()["code"]) == (401, "not_authenticated")
