@@ -18,10 +18,13 @@ LIKENESS: Final = 0.7
 
 def suggest_names(errors: Sequence[FieldError], request: Request, body: type[BaseModel] | None) -> list[FieldError]:
     """Return the errors; those of the first 20 unknown names say what to write instead. `body` is the body's schema."""
-    unknown = [error for error in errors if error.code == "unknown"][:MAX_SUGGESTIONS]
-    is_parameter_unknown = any("parameter" in error.location for error in unknown)
+    unknown = [index for index, error in enumerate(errors) if error.code == "unknown"][:MAX_SUGGESTIONS]
+    is_parameter_unknown = any("parameter" in errors[index].location for index in unknown)
     parameters, fields = _list_parameters(request) if is_parameter_unknown else {}, _list_fields(body)
-    return [_suggest(error, parameters, fields) if error in unknown else error for error in errors]
+    suggested = [*errors]
+    for index in unknown:
+        suggested[index] = _suggest(errors[index], parameters, fields)
+    return suggested
 
 
 def _suggest(error: FieldError, parameters: Mapping[str, bool], fields: Collection[str]) -> FieldError:
