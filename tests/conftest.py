@@ -42,7 +42,7 @@ from infra import prepared
 from tests.support.generated import HUNT
 from tests.support.people import Arrive, At, Person, SignUp, make_transport, signed_up
 from tests.support.rows import fill_ledger
-from tests.support.servers import UNLIMITED, MySQL, NoServer, make_blocking_engine, open_mysql
+from tests.support.servers import UNLIMITED, MySQL, make_blocking_engine, open_mysql, open_or_skip
 from tests.support.settings import NOON
 from tests.support.statements import Statements
 
@@ -112,13 +112,7 @@ async def _one_event_loop(anyio_backend: str) -> AsyncIterator[None]:  # noqa: A
 @pytest.fixture(scope="session")
 def mysql_server() -> Iterator[MySQL]:
     """The MySQL server of this session, started by the first test that needs it."""
-    try:
-        server = open_mysql()
-    except NoServer as error:
-        if os.environ.get("MYSQL") == "required":
-            raise
-        pytest.skip(f"NOTHING WAS TESTED ON MYSQL: {error}. Install mariadb-server, or set TEST_MYSQL_URL.")
-    with server:
+    with open_or_skip(open_mysql, "MYSQL") as server:
         yield server
 
 

@@ -322,7 +322,12 @@ class PrivateMariaDB(MySQL):
 def open_mysql() -> MySQL:
     """Return the server of TEST_MYSQL_URL, or else start a private one; raise NoServer if there is neither."""
     url = os.environ.get("TEST_MYSQL_URL")
-    return MySQL(url) if url else PrivateMariaDB()
+    if url:
+        return MySQL(url)
+    try:
+        return PrivateMariaDB()
+    except NoServer as error:
+        raise NoServer(f"{error}. Install mariadb-server, or set TEST_MYSQL_URL.") from None
 
 
 def find_program(*names: str) -> str:

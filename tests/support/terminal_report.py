@@ -3,7 +3,7 @@
     values       1357 passed in 53.7 s
     api          2 failed, 1064 passed in 33.7 s
     ----------------- skipped -----------------
-    566 skipped: NOTHING WAS TESTED ON MYSQL: mariadbd or mysqld is not installed …
+    566 skipped: NOTHING WAS TESTED WITH MYSQL: mariadbd or mysqld is not installed …
 
 pytest prints failures and the last line as usual. With `-v` the plugin is off.
 """

@@ -33,7 +33,7 @@ from tests.support.matrix import bearer, dump, status_and_code
 from tests.support.people import Pair, Person, signed_up
 from tests.support.servers import Service
 from tests.support.sessions import DAY, SECOND, coming_from, sign_in
-from tests.support.settings import GOOD_SECRET
+from tests.support.settings import GOOD_SECRET, sharing
 from tests.support.statements import Statements
 from users import sessions
 from values.fields import LARGEST_ID
@@ -1118,9 +1118,7 @@ async def test_two_processes_on_one_database_agree_on_a_session(
     person: Person, settings: Settings, database_url: str
 ) -> None:
     """ASVS 5.0 7.4.1, RFC 9700 4.14.2: one successor, and one end."""
-    assert settings.secret_key
-    environment = {"DATABASE_URL": database_url, "SECRET_KEY": settings.secret_key.get_secret_value()}
-    with Service(environment) as other:
+    with Service(sharing(settings, database_url)) as other:
         async with httpx.AsyncClient(base_url=other.url, timeout=20, trust_env=False) as there:
             answers = await asyncio.gather(*(show(client, person.pair) for client in [person, there] * 10))
             assert Counter(answer.status_code for answer in answers) == {200: 20}

@@ -29,7 +29,7 @@ from tests.support.databases import on_mysql, on_sqlite
 from tests.support.matrix import OPERATIONS, status_and_code
 from tests.support.people import Person, SignUp, forget_attempts, numbers
 from tests.support.servers import UNLIMITED, Service
-from tests.support.settings import limited
+from tests.support.settings import limited, sharing
 from tests.support.statements import Statements
 from users.fair_queue import FairQueue
 from users.throttle import (
@@ -1031,8 +1031,7 @@ async def test_of_twenty_at_once_at_two_processes_five_are_let_through_and_a_res
     visit: Visit, settings: Settings, sqlite_url: str, name: str
 ) -> None:
     """ASVS 5.0 6.3.1, OWASP API2 (2023): neither a process more nor a new one begins to count at nought."""
-    assert settings.secret_key
-    environment = {"DATABASE_URL": sqlite_url, "SECRET_KEY": settings.secret_key.get_secret_value()}
+    environment = sharing(settings, sqlite_url)
     here = visit("127.0.0.1")
     with Service(environment) as other:
         async with _client(other.url) as there:

@@ -26,6 +26,7 @@ from tests.support.people import Person, signed_up
 from tests.support.problems import blamed
 from tests.support.rows import filling
 from tests.support.servers import Service
+from tests.support.settings import sharing
 from tests.support.statements import Statements
 from values.fields import LARGEST_ID
 
@@ -598,11 +599,9 @@ async def test_a_copy_becomes_the_ledger_that_three_write_at_once(person: Person
 async def test_a_copy_becomes_the_ledger_that_two_processes_write_and_tell(
     database_url: str, settings: Settings, person: Person
 ) -> None:
-    assert settings.secret_key
-    environment = {"DATABASE_URL": database_url, "SECRET_KEY": settings.secret_key.get_secret_value()}
     token = {"Authorization": person.headers["Authorization"]}
     # The process of this test is one of the two.
-    with Service(environment) as service:
+    with Service(sharing(settings, database_url)) as service:
         async with httpx.AsyncClient(base_url=service.url, timeout=20, trust_env=False, headers=token) as there:
             copy = await race([person, there], WRITES_OF_EACH)
             assert copy.rows == await served(person) == await served(there)
