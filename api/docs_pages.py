@@ -47,7 +47,7 @@ new MutationObserver(() => {
     tabs.dataset.seen = "yes"
     const [first, second] = [...tabs.children].map((tab) => tab.innerText.trim())
     if (first != "200" || second != "201") continue
-    // The tab would take the focus, so that the page scrolls to it; later, when somebody chooses it, it may.
+    // A chosen tab takes the focus, and the page scrolls to it. This prevents the first focus only.
     const tab = tabs.children[1]
     tab.focus = () => delete tab.focus
     tab.click()

@@ -1,1 +1,1 @@
-"""What talks to the outside: engines and their errors, statements, owner check, column types, keys and the log."""
+"""What talks to the outside: engines and their errors, statements, the owner check, column types, keys, the log."""
