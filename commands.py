@@ -1,12 +1,12 @@
 """Commands for operators: `python -m commands migrate` and `python -m commands password NAME`."""
 
-import argparse
 import asyncio
 import getpass
 import sys
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from alembic.util import CommandError
 from sqlalchemy import create_engine
@@ -15,14 +15,16 @@ from sqlalchemy.pool import NullPool
 
 import migrations
 from config import Settings, list_unknown_settings, load_settings
-from crud import find_user
-from database import Database
+from crud import UserRow, find_user
+from database import Database, UnitOfWork
 from infra.faults import CommitLost, classify_fault, describe_error
 from migrations import SchemaState
 from problems import Problem
 from users.accounts import Accounts
 from users.hashing import PasswordHasher
 from users.throttle import Throttle
+
+Result = TypeVar("Result")
 
 
 class OperatorError(Exception):
@@ -36,10 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for sentence in list_unknown_settings():
         _print(sentence, sys.stderr)
     try:
-        if options.command == "migrate":
-            migrate(settings)
-        else:
-            reset_password(settings, options.name)
+        options.run(settings, options)
     except OperatorError as error:
         _print(error, sys.stderr)
         return 1
@@ -52,19 +51,21 @@ def _print(sentence: object, stream: TextIO | None = None) -> None:
     print(str(sentence).encode(out.encoding, "backslashreplace").decode(out.encoding), file=out)
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m commands", description="Commands for whoever operates the service.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("migrate", help="bring the database's schema up to date")
+def _build_parser() -> ArgumentParser:
+    parser = ArgumentParser("python -m commands", description="Commands for whoever operates the service.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    migrating = commands.add_parser("migrate", help="bring the database's schema up to date")
+    migrating.set_defaults(run=migrate)
     password = commands.add_parser("password", help="reset a forgotten password and end all sessions of the account")
     password.add_argument("name", metavar="NAME", help="the user name or the e-mail")
+    password.set_defaults(run=reset_password)
     return parser
 
 
 # --- The schema -------------------------------------------------------------------------------------------------------
 
 
-def migrate(settings: Settings) -> None:
+def migrate(settings: Settings, _: Namespace) -> None:
     """Upgrade the schema of the configured database to the newest revision, and print the old and the new revision."""
     try:
         before = _read_revision(settings)
@@ -88,43 +89,58 @@ def _write_url(settings: Settings) -> str:
 # --- A forgotten password ---------------------------------------------------------------------------------------------
 
 
-def reset_password(settings: Settings, name: str) -> None:
+def reset_password(settings: Settings, options: Namespace) -> None:
     """Ask for the new password of the account with this user name or e-mail, set it, and end all its sessions."""
+
+    async def reset(unit: UnitOfWork, accounts: Accounts) -> None:
+        user = await _find_account(unit, options.name)
+        await unit.release()
+        await accounts.reset_password(unit, user, _ask_password())
+
+    _run_on_accounts(settings, reset, if_lost="try to sign in with the new password.")
+    _print(f"The password of {options.name} is new, and every session of the account has ended.")
+    _print("Its personal access tokens stay valid. Whoever must wait (429) after wrong guesses still must.")
+
+
+async def _find_account(unit: UnitOfWork, name: str) -> UserRow:
+    # The database refuses a name that is not UTF-8. No account has one; escaped, it matches none.
+    user = await find_user(unit, name.encode(errors="backslashreplace").decode())
+    if user is None:
+        raise OperatorError("There is no account with this user name or e-mail.")
+    return user
+
+
+def _run_on_accounts(
+    settings: Settings, work: Callable[[UnitOfWork, Accounts], Awaitable[Result]], *, if_lost: str
+) -> Result:
+    """Run `work` in a unit of work, commit it, and return its result; `if_lost` says what to do after a lost COMMIT."""
     if settings.is_embedded and not Path(str(settings.url.database)).exists():
         raise OperatorError(
             f"There is no database at {_write_url(settings)}; is this the folder of the service's .env?"
         )
     try:
-        asyncio.run(_reset_password(settings, name))
+        return asyncio.run(_open_and_run(settings, work))
     except Problem as problem:
         raise OperatorError(problem.errors[0].detail if problem.errors else problem.detail) from None
     except CommitLost:
-        raise OperatorError(
-            "The connection was lost during the commit: try to sign in with the new password."
-        ) from None
+        raise OperatorError(f"The connection was lost during the commit: {if_lost}") from None
     except Exception as error:
         if classify_fault(error) is None:
             raise
         raise OperatorError(
             f"{_write_url(settings)} cannot do this now ({describe_error(error)}); nothing was changed."
         ) from None
-    _print(f"The password of {name} is new, and every session of the account has ended.")
-    _print("Its personal access tokens stay valid. Whoever must wait (429) after wrong guesses still must.")
 
 
-async def _reset_password(settings: Settings, name: str) -> None:
+async def _open_and_run(settings: Settings, work: Callable[[UnitOfWork, Accounts], Awaitable[Result]]) -> Result:
     database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)
     accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
     try:
         await _refuse_unready(settings, database)
         async with database.new_unit() as unit:
-            # The database refuses a name that is not UTF-8. No account has one; escaped, it matches none.
-            user = await find_user(unit, name.encode(errors="backslashreplace").decode())
-            if user is None:
-                raise OperatorError("There is no account with this user name or e-mail.")
-            await unit.release()
-            await accounts.reset_password(unit, user, _ask_password())
+            result = await work(unit, accounts)
             await unit.commit()
+            return result
     finally:
         passwords.close()
         await database.close()
