@@ -1,15 +1,18 @@
-"""Commands for operators: `python -m commands migrate` and `python -m commands password NAME`."""
+"""Commands for operators: `python -m commands --help` lists them."""
 
 import asyncio
 import getpass
+import json
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO, TypeVar
 
 from alembic.util import CommandError
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -17,7 +20,9 @@ import migrations
 from config import Settings, list_unknown_settings, load_settings
 from crud import UserRow, find_user
 from database import Database, UnitOfWork
+from infra.engines import refuse_plain_text
 from infra.faults import CommitLost, classify_fault, describe_error
+from ledger.check import Report, Tell, check_ledgers, hold_snapshot
 from migrations import SchemaState
 from problems import Problem
 from users.accounts import Accounts
@@ -56,6 +61,9 @@ def _build_parser() -> ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     migrating = commands.add_parser("migrate", help="bring the database's schema up to date")
     migrating.set_defaults(run=migrate)
+    checking = commands.add_parser("check", help="check counts, revisions, references and amounts of every ledger")
+    checking.add_argument("--json", action="store_true", help="print the report as JSON")
+    checking.set_defaults(run=check)
     password = commands.add_parser("password", help="reset a forgotten password and end all sessions of the account")
     password.add_argument("name", metavar="NAME", help="the user name or the e-mail")
     password.set_defaults(run=reset_password)
@@ -86,6 +94,65 @@ def _write_url(settings: Settings) -> str:
     return settings.url.render_as_string(hide_password=True)
 
 
+# --- Backups ----------------------------------------------------------------------------------------------------------
+
+
+def check(settings: Settings, options: Namespace) -> None:
+    """Check every ledger, and print what it has found; raise OperatorError if anything is wrong."""
+    with _open_snapshot(settings) as connection:
+        revision = migrations.read_current_revision(connection)
+        if revision != migrations.read_newest_revision():
+            raise OperatorError(f"{_write_url(settings)} has another schema than this code: run `make migrate`.")
+        report = check_ledgers(connection, revision, _make_tell("Checking"))
+    if options.json:
+        _print(json.dumps(asdict(report)))
+    else:
+        for sentence in _describe_report(report):
+            _print(sentence)
+    if report.problems:
+        raise OperatorError(f"Something is wrong in {_write_url(settings)}: {len(report.problems)} problems.")
+
+
+def _describe_report(report: Report) -> Iterator[str]:
+    for damage in report.problems:
+        yield damage.detail if damage.owner_id is None else f"Account {damage.owner_id}: {damage.detail}"
+    totals = ", ".join(f"{total.total} {total.currency}" for total in report.totals) or "nothing spent"
+    counts = f"{report.expenses:,} expenses ({totals}), {report.trashed:,} in the trash"
+    yield f"Checked: {report.ledgers:,} ledgers with {counts}, schema {report.revision}."
+
+
+@contextmanager
+def _open_snapshot(settings: Settings) -> Iterator[Connection]:
+    """Yield a connection whose statements see one moment; raise OperatorError if the database cannot be read."""
+    _refuse_missing(settings)
+    engine = create_engine(migrations.make_sync_url(settings.url), poolclass=NullPool, hide_parameters=True)
+    if "ssl_ca" in settings.url.query:
+        event.listen(engine, "connect", refuse_plain_text)
+    try:
+        with engine.connect() as connection, hold_snapshot(connection):
+            yield connection
+    except (DBAPIError, CommandError) as error:
+        raise OperatorError(f"{_write_url(settings)} cannot be read ({describe_error(error)}).") from None
+
+
+def _refuse_missing(settings: Settings) -> None:
+    if settings.is_embedded and not Path(str(settings.url.database)).exists():
+        raise OperatorError(
+            f"There is no database at {_write_url(settings)}; is this the folder of the service's .env?"
+        )
+
+
+def _make_tell(what: str) -> Tell:
+    """Return a function that shows on a terminal how far a command has come, and is silent in a pipe."""
+
+    def tell(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            end = "\r\x1b[K" if done == total else ""
+            print(f"\r{what}: {100 * done // total} %", end=end, file=sys.stderr, flush=True)
+
+    return tell
+
+
 # --- A forgotten password ---------------------------------------------------------------------------------------------
 
 
@@ -114,10 +181,7 @@ def _run_on_accounts(
     settings: Settings, work: Callable[[UnitOfWork, Accounts], Awaitable[Result]], *, if_lost: str
 ) -> Result:
     """Run `work` in a unit of work, commit it, and return its result; `if_lost` says what to do after a lost COMMIT."""
-    if settings.is_embedded and not Path(str(settings.url.database)).exists():
-        raise OperatorError(
-            f"There is no database at {_write_url(settings)}; is this the folder of the service's .env?"
-        )
+    _refuse_missing(settings)
     try:
         return asyncio.run(_open_and_run(settings, work))
     except Problem as problem:

@@ -39,7 +39,7 @@ MAY_IMPORT: Final = {
     "migrations": MODELS | {"migrations"},
     "routers": API | {"routers", "migrations"},
     "main": API | {"routers", "migrations"},
-    "commands": USERS | {"migrations"},
+    "commands": USERS | {"ledger", "migrations"},
 }
 # Inside the ledger, a folder imports from those before it.
 FOLDERS: Final = ["ledger", "ledger.expenses", "ledger.reports", "ledger.budgets", "ledger.sync"]

@@ -1,0 +1,127 @@
+"""The check of all ledgers, as an operator runs it: what they hold, and where something is wrong.
+
+All statements see one moment, so that a check is right beside a working service. The connection is one of its own: the
+engines that serve requests refuse statements that name no owner.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DatabaseError
+
+from infra.column_types import exact_sum
+from ledger.invariants import INVARIANTS, Invariant
+from models import Expense, LedgerState, TrashedExpense
+from values.money import SCALE, write_amount
+
+# A damaged disk may break the same rule in every ledger.
+MAX_NAMED: Final = 100
+
+Tell = Callable[[int, int], None]
+"""Called after each step with the number of the steps that are done, and of all."""
+
+_TOTALS: Final = (
+    select(Expense.currency, func.count(), exact_sum(Expense.amount))
+    .group_by(Expense.currency)
+    .order_by(Expense.currency)
+)
+
+
+@dataclass(frozen=True)
+class Total:
+    """The live expenses of all ledgers in one currency."""
+
+    currency: str
+    count: int
+    total: str
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is wrong, in a sentence without anything that users have written; without an owner if it is the database."""
+
+    owner_id: int | None
+    code: str
+    detail: str
+
+
+@dataclass
+class Report:
+    """What a check has counted and found; nothing is wrong if `problems` is empty."""
+
+    revision: str | None
+    ledgers: int = 0
+    expenses: int = 0
+    trashed: int = 0
+    totals: list[Total] = field(default_factory=list)
+    problems: list[Damage] = field(default_factory=list)
+
+
+@contextmanager
+def hold_snapshot(connection: Connection) -> Iterator[None]:
+    """Let all statements on a new connection see one moment, and let none of them write."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+        connection.exec_driver_sql("BEGIN")
+    else:
+        connection.exec_driver_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    yield
+    connection.rollback()
+
+
+def check_ledgers(connection: Connection, revision: str | None, tell: Tell) -> Report:
+    """Check all ledgers of a database with the newest schema; `revision` names that schema in the report.
+
+    Raises DatabaseError if the database cannot be read.
+    """
+    report = Report(revision, problems=check_file(connection))
+    try:
+        _count(connection, report)
+        for done, invariant in enumerate(INVARIANTS, start=1):
+            report.problems += _find_damages(connection, invariant)
+            tell(done, len(INVARIANTS))
+    except DatabaseError:
+        # A statement ends at the damage of a file, which is reported already.
+        if not report.problems:
+            raise
+    return report
+
+
+def check_file(connection: Connection) -> list[Damage]:
+    """Check the structure of an SQLite file, whatever its schema."""
+    if connection.dialect.name != "sqlite":
+        return []
+    lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars()
+    return [Damage(None, "file_damaged", f"The file is damaged: {line}.") for line in lines if line != "ok"]
+
+
+def _count(connection: Connection, report: Report) -> None:
+    tables = (LedgerState, Expense, TrashedExpense)
+    numbers = [select(func.count()).select_from(table).scalar_subquery() for table in tables]
+    report.ledgers, report.expenses, report.trashed = connection.execute(select(*numbers)).one()
+    report.totals = [
+        Total(currency, count, _write_total(total, currency)) for currency, count, total in connection.execute(_TOTALS)
+    ]
+
+
+def _write_total(thousandths: int, currency: str) -> str:
+    try:
+        return write_amount(thousandths, currency)
+    except KeyError:
+        # There is no such currency, or an amount is finer than it: the invariants report that.
+        return str(Decimal(thousandths) / SCALE)
+
+
+def _find_damages(connection: Connection, invariant: Invariant) -> list[Damage]:
+    rows = connection.execute(invariant.violations.limit(MAX_NAMED + 1)).all()
+    damages = [
+        Damage(owner_id, invariant.code, invariant.sentence.format(*numbers)) for owner_id, *numbers in rows[:MAX_NAMED]
+    ]
+    if len(rows) > MAX_NAMED:
+        damages.append(Damage(None, invariant.code, f"More than these {MAX_NAMED} ledgers have this problem."))
+    return damages
