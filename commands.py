@@ -79,14 +79,13 @@ def migrate(settings: Settings, _: Namespace) -> None:
         before = _read_revision(settings)
         migrations.upgrade(settings.url)
         after = _read_revision(settings)
-    except (DBAPIError, TimeoutError, CommandError) as error:
+    except (DBAPIError, OSError, CommandError) as error:
         raise OperatorError(f"{_write_url(settings)} was not migrated: {getattr(error, 'orig', error)}") from None
     _print(f"{_write_url(settings)}: {before or 'empty'} → {after}" + " (nothing to do)" * (before == after))
 
 
 def _read_revision(settings: Settings) -> str | None:
-    engine = create_engine(migrations.make_sync_url(settings.url), poolclass=NullPool)
-    with engine.connect() as connection:
+    with migrations.make_sync_engine(settings.url).connect() as connection:
         return migrations.read_current_revision(connection)
 
 

@@ -12,7 +12,7 @@ Writers wait in the queue without a connection, so that the writers of one owner
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 from weakref import WeakValueDictionary
@@ -23,10 +23,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 
 from config import Settings
+from infra.database_file import DatabaseFile
 from infra.engines import make_engine
-from infra.faults import CommitLost, QueueFull, describe_error, is_commit_refused
+from infra.faults import CommitLost, QueueFull, describe_error, is_commit_refused, is_connection_spoilt
 
 INTERRUPT_INTERVAL: Final = 0.1
+# The event loop keeps no task alive by itself.
+_FINISHING: Final = set[asyncio.Task[None]]()
 
 
 class Base(DeclarativeBase):
@@ -96,8 +99,9 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self.is_embedded = settings.is_embedded
-        self._work = make_engine(settings, autocommit=False)
-        self._read = make_engine(settings, autocommit=True)
+        self.file = DatabaseFile(str(settings.url.database)) if settings.is_embedded else None
+        self._work = make_engine(settings, self.file, autocommit=False)
+        self._read = make_engine(settings, self.file, autocommit=True)
         self._queue = WriterQueue(settings.queue_limit)
 
     @property
@@ -108,6 +112,22 @@ class Database:
     def new_unit(self, deadline: float | None = None) -> "UnitOfWork":
         """Return a unit of work for `async with`; a statement that still runs at `deadline` (loop time) is stopped."""
         return UnitOfWork(self._work, self._read, self._queue, is_single_writer=self.is_embedded, deadline=deadline)
+
+    async def is_writable(self) -> bool:
+        """Whether the database accepts writes; nothing is written, and no lock is waited for."""
+        if self.file is not None:
+            return self.file.find_trouble() is None
+        async with self.new_unit() as unit:
+            connection = await unit.connection()
+            try:
+                # Refused by a read-only server, unless this account may write nevertheless.
+                await connection.exec_driver_sql("START TRANSACTION READ WRITE")
+                await connection.exec_driver_sql("ROLLBACK")
+                return not (await connection.exec_driver_sql("SELECT @@innodb_read_only")).scalar_one()
+            except DBAPIError as error:
+                if is_connection_spoilt(error):
+                    return False
+                raise
 
     async def close(self) -> None:
         """Close all connections."""
@@ -217,14 +237,45 @@ class UnitOfWork:
         """Commit the transaction, if any; raise CommitLost if the connection was lost and the outcome is unknown."""
         if self._writing is None:
             return
+        if not self._is_single_writer:
+            await _commit(self._writing)
+            return
+        committing = asyncio.create_task(_commit(self._writing))
         try:
-            await self._writing.commit()
-        except BaseException as error:
-            # For SQLAlchemy the transaction has ended, but it may still be open: the connection is not used again.
-            await self._writing.invalidate()
-            if is_commit_refused(error):
-                raise
-            raise CommitLost(describe_error(error)) from error
+            await asyncio.shield(committing)
+        except asyncio.CancelledError as error:
+            self._leave_to_itself(committing)
+            raise CommitLost("it was still running at the deadline") from error
+
+    def _leave_to_itself(self, committing: asyncio.Task[None]) -> None:
+        # SQLite commits in a thread, which cannot be cancelled; if the disk stalls, nobody waits for it but the writers
+        # that come next.
+        connection, self._writing = self._writing, None
+        lock, self._queue_lock = self._queue_lock, None
+
+        async def finish() -> None:
+            with suppress(Exception):
+                await committing
+            if connection is not None:
+                await _roll_back(connection)
+            if lock is not None:
+                lock.release()
+
+        finishing = asyncio.create_task(finish())
+        _FINISHING.add(finishing)
+        finishing.add_done_callback(_FINISHING.discard)
+
+
+async def _commit(connection: AsyncConnection) -> None:
+    """Commit; discard the connection and raise CommitLost, or the error of a COMMIT that had no effect."""
+    try:
+        await connection.commit()
+    except BaseException as error:
+        # For SQLAlchemy the transaction has ended, but it may still be open: the connection is not used again.
+        await connection.invalidate()
+        if is_commit_refused(error):
+            raise
+        raise CommitLost(describe_error(error)) from error
 
 
 async def _roll_back(connection: AsyncConnection) -> None:

@@ -29,6 +29,7 @@ from api.problem_json import render_problem, to_problem
 from api.request_log import get_log_context, log_request
 from api.root_path import ROOT_KEY, place_header, split_path
 from config import Settings
+from infra.faults import describe_error, is_database_error
 from infra.log import logger
 from infra.request_context import start_request_context
 
@@ -142,7 +143,9 @@ class UnexpectedErrorMiddleware:
         except Exception as error:
             if scope["type"] != "http" or started:
                 raise
-            logger.exception("unexpected error", extra=get_log_context(scope))
+            # The number says what the database had against it; its message would repeat values.
+            number = f" of the database: {describe_error(error)}" if is_database_error(error) else ""
+            logger.exception("unexpected error%s", number, extra=get_log_context(scope))
             await render_problem(Request(scope), to_problem(error))(scope, receive, send)
 
 

@@ -12,12 +12,14 @@ from pymysql.constants import CR, FIELD_TYPE
 from pymysql.err import OperationalError
 from sqlalchemy import URL, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from config import Settings
-from infra.faults import is_server_unable
+from infra.database_file import DatabaseFile
+from infra.faults import is_connection_spoilt
+from infra.lost_connections import translate_closed_transport
 from infra.ownership import refuse_unowned_once
 
 # Deadlines of requests in seconds: reads, writes, and those that hash a password or change all rows of a ledger.
@@ -31,8 +33,11 @@ CONNECT_SECONDS: Final = 3
 PING_AFTER_SECONDS: Final = 5
 
 
-def make_engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
-    """Return an engine for the configured database: for reads in autocommit, or for transactions."""
+def make_engine(settings: Settings, file: DatabaseFile | None, *, autocommit: bool) -> AsyncEngine:
+    """Return an engine for the configured database: for reads in autocommit, or for transactions.
+
+    `file` is that of an SQLite database, which both engines watch; None on MySQL.
+    """
     options: dict[str, Any] = {
         "pool_size": settings.pool_size,
         "max_overflow": 0,
@@ -52,13 +57,20 @@ def make_engine(settings: Settings, *, autocommit: bool) -> AsyncEngine:
         **options,
     )
     event.listen(engine.sync_engine, "before_cursor_execute", refuse_unowned_once)
-    if settings.is_embedded:
-        _listen_on_sqlite(engine, autocommit=autocommit)
+    event.listen(engine.sync_engine, "handle_error", discard_if_spoilt)
+    if file is not None:
+        _listen_on_sqlite(engine, file, autocommit=autocommit)
     else:
         _listen_on_mysql(engine)
         if "ssl_ca" in settings.url.query:
             event.listen(engine.sync_engine, "connect", refuse_plain_text)
     return engine
+
+
+def discard_if_spoilt(context: ExceptionContext) -> None:
+    """Let SQLAlchemy discard the connection, and all that are older, after an error that it would keep it for."""
+    if is_connection_spoilt(context.original_exception):
+        context.is_disconnect = True
 
 
 def _parse_instant(text: str) -> datetime:
@@ -106,7 +118,19 @@ def refuse_plain_text(connection: DBAPIConnection, _: ConnectionPoolEntry) -> No
         raise OperationalError(CR.CR_SSL_CONNECTION_ERROR, "the server offers no TLS")
 
 
-def _listen_on_sqlite(engine: AsyncEngine, *, autocommit: bool) -> None:
+def _listen_on_sqlite(engine: AsyncEngine, file: DatabaseFile, *, autocommit: bool) -> None:
+    # A missing file is not created: whoever has moved it away would find the service going on with an empty one.
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def name_existing_file(_: object, __: object, arguments: list[Any], options: dict[str, Any]) -> None:
+        file.refuse_another()
+        arguments[0] = file.uri
+        options["uri"] = True
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    @event.listens_for(engine.sync_engine, "commit")
+    def refuse_another_file(*_: object) -> None:
+        file.refuse_another()
+
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
@@ -132,9 +156,14 @@ def _listen_on_mysql(engine: AsyncEngine) -> None:
     dialect = engine.sync_engine.dialect
 
     @event.listens_for(engine.sync_engine, "handle_error")
-    def mark_disconnect(context: ExceptionContext) -> None:
-        if is_server_unable(context.original_exception):
-            context.is_disconnect = True
+    def name_lost_connection(context: ExceptionContext) -> Exception | None:
+        connection = context.connection
+        driver = connection.connection.driver_connection if connection and not connection.invalidated else None
+        lost = translate_closed_transport(context.original_exception, driver)
+        if lost is None:
+            return None
+        context.is_disconnect = True
+        return DBAPIError(context.statement, None, lost, hide_parameters=True, connection_invalidated=True)
 
     @event.listens_for(engine.sync_engine, "checkin")
     def note_the_time(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:

@@ -19,15 +19,17 @@ What is skipped is half of the CPU time of a small statement (decision 16).
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 from sqlalchemy import Dialect, Insert, Select, Update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from infra.faults import Fault, classify_fault
+from infra.faults import Fault, classify_fault, is_connection_spoilt
+from infra.lost_connections import translate_closed_transport
 from infra.ownership import refuse_unowned
+from infra.row_counts import refuse_missed_rows
 
 T = TypeVar("T")
 TupleRow = tuple[Any, ...]
@@ -58,8 +60,13 @@ class Prepared:
         return rows[0] if rows else None
 
     async def write(self, connection: AsyncConnection, parameters: Mapping[str, Any]) -> int:
-        """Run an INSERT or an UPDATE and return the id of the inserted row, or 0."""
-        return await _send(connection, run_write, self._compile(connection.dialect), parameters)
+        """Run an INSERT or an UPDATE of one row and return the id of the inserted row, or 0.
+
+        Raises RowsMissed if it touches no row, or several.
+        """
+        written = await _send(connection, run_write, self._compile(connection.dialect), parameters)
+        refuse_missed_rows(1, written.rows)
+        return written.inserted_id
 
     def _compile(self, dialect: Dialect) -> "_Compiled":
         compiled = self._by_dialect.get(dialect.name)
@@ -108,19 +115,27 @@ async def _send(
     compiled: _Compiled,
     parameters: Mapping[str, Any],
 ) -> T:
-    """Run a statement; discard the connection after an error, except after a lost race and an error of SQLite."""
+    """Run a statement; discard the connection after an error that may have left it unusable."""
     driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
     try:
         return await send(driver, compiled.sql, compiled.order_values(parameters))
     except BaseException as error:
-        fault = classify_fault(error)
-        if fault is Fault.DISCONNECTED:
-            # Let SQLAlchemy meet the error too: it then discards the whole pool, whose connections are lost as well.
-            with suppress(DBAPIError):
-                await connection.exec_driver_sql("SELECT 1")
-        if fault is not Fault.RETRY and not isinstance(error, sqlite3.Error):
-            await connection.invalidate()
+        lost = translate_closed_transport(error, driver)
+        await _discard_if_unusable(connection, lost or error)
+        if lost is not None:
+            raise lost from error
         raise
+
+
+async def _discard_if_unusable(connection: AsyncConnection, error: BaseException) -> None:
+    """Discard a connection after an error, unless it was a lost race, or one of SQLite that spoils nothing."""
+    fault = classify_fault(error)
+    if fault is Fault.DISCONNECTED:
+        # Let SQLAlchemy meet the error too: it then discards the whole pool, whose connections are lost as well.
+        with suppress(DBAPIError):
+            await connection.exec_driver_sql("SELECT 1")
+    if is_connection_spoilt(error) or (fault is not Fault.RETRY and not isinstance(error, sqlite3.Error)):
+        await connection.invalidate()
 
 
 async def run_select(driver: Any, sql: str, values: Sequence[Any]) -> Sequence[TupleRow]:  # noqa: ANN401
@@ -133,11 +148,18 @@ async def run_select(driver: Any, sql: str, values: Sequence[Any]) -> Sequence[T
         return rows
 
 
-async def run_write(driver: Any, sql: str, values: Sequence[Any]) -> int:  # noqa: ANN401
-    """Run an INSERT or an UPDATE on a connection of aiomysql or aiosqlite and return the inserted id, or 0."""
+class Written(NamedTuple):
+    """What an INSERT or an UPDATE did: the id of the inserted row, or 0, and the number of rows that it touched."""
+
+    inserted_id: int
+    rows: int
+
+
+async def run_write(driver: Any, sql: str, values: Sequence[Any]) -> Written:  # noqa: ANN401
+    """Run an INSERT or an UPDATE on a connection of aiomysql or aiosqlite."""
     if isinstance(driver, aiosqlite.Connection):
         async with driver.execute(sql, values) as cursor:
-            return int(cursor.lastrowid or 0)
+            return Written(int(cursor.lastrowid or 0), cursor.rowcount)
     async with driver.cursor() as cursor:
         await cursor.execute(sql, values)
-        return int(cursor.lastrowid or 0)
+        return Written(int(cursor.lastrowid or 0), cursor.rowcount)

@@ -2,12 +2,12 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum, auto
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
@@ -15,12 +15,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from filelock import FileLock
-from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from config import Settings
 from database import Database
+from infra.database_file import GONE, REPLACED
 from infra.faults import Fault, classify_fault, describe_error
 from infra.log import logger
 
@@ -64,11 +65,12 @@ async def migrate_at_start(settings: Settings) -> None:
         await asyncio.to_thread(upgrade, settings.url)
     except CommandError as error:
         raise SchemaError("The database is newer than this code: deploy the newer code.") from error
-    except (DBAPIError, TimeoutError) as error:
+    except (DBAPIError, OSError) as error:
         if classify_fault(error) is None:
             raise
+        folder = f"its folder: {error.strerror}" if isinstance(error, OSError) and error.strerror else None
         raise SchemaError(
-            f"The database cannot be migrated now ({describe_error(error)}): mend that, and start again."
+            f"The database cannot be migrated now ({folder or describe_error(error)}): mend that, and start again."
         ) from None
 
 
@@ -87,21 +89,40 @@ class SchemaState(Enum):
     ANOTHER_SCHEMA = auto()
     """It answers, but it is empty or has an older or newer schema revision."""
 
+    READ_ONLY = auto()
+    """It answers and has that revision, but accepts no writes."""
+
+    FILE_GONE = auto()
+    """Its file was deleted or moved away under the service."""
+
+    FILE_REPLACED = auto()
+    """Another file is in the place of the one that the service has opened."""
+
     NO_ANSWER = auto()
     """It does not answer within 5 s."""
 
 
+_FILE_STATES: Final[Mapping[str | None, SchemaState]] = {
+    GONE: SchemaState.FILE_GONE,
+    REPLACED: SchemaState.FILE_REPLACED,
+}
+
+
 async def check_schema(database: Database) -> SchemaState:
-    """Compare the schema revision of a database with that of the code."""
+    """Compare the schema revision of a database with that of the code, and find out whether it accepts writes."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             revision = await _read_revision(database)
+            is_writable = await database.is_writable()
     except Exception as error:
         if classify_fault(error) is None:
             raise
         logger.warning("the database cannot be used: %s", describe_error(error))
-        return SchemaState.NO_ANSWER
-    return SchemaState.READY if revision == read_newest_revision() else SchemaState.ANOTHER_SCHEMA
+        trouble = database.file.find_trouble() if database.file else None
+        return _FILE_STATES.get(trouble, SchemaState.NO_ANSWER)
+    if revision != read_newest_revision():
+        return SchemaState.ANOTHER_SCHEMA
+    return SchemaState.READY if is_writable else SchemaState.READ_ONLY
 
 
 async def _read_revision(database: Database, tries: int = 2) -> str | None:
@@ -120,6 +141,20 @@ def make_sync_url(url: URL) -> URL:
     return url.set(drivername=SYNC_DRIVERS[url.get_backend_name()])
 
 
+def make_sync_engine(url: URL) -> Engine:
+    """Return an engine with a blocking driver; a MySQL server that does not answer is given up after 5 s."""
+    is_mysql = url.get_backend_name() == "mysql"
+    arguments = {"connect_timeout": ANSWER_SECONDS, "read_timeout": ANSWER_SECONDS} if is_mysql else {}
+    return create_engine(make_sync_url(url), poolclass=NullPool, hide_parameters=True, connect_args=arguments)
+
+
+def _wait_longer(connection: Connection, seconds: float | None) -> None:
+    """Let the statements that follow run for so many seconds, or for any time, before the server is given up."""
+    driver: Any = connection.connection.driver_connection
+    # PyMySQL has no public way to change it on an open connection.
+    driver._read_timeout = seconds  # noqa: SLF001
+
+
 def _build_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
@@ -130,7 +165,7 @@ def _build_config() -> Config:
 def _lock_for_migration(url: URL) -> Iterator[Config]:
     """Hold the migration lock of a database; yield Alembic's configuration with a connection to it."""
     config = _build_config()
-    engine = create_engine(make_sync_url(url), poolclass=NullPool, hide_parameters=True)
+    engine = make_sync_engine(url)
     locked = _hold_file_lock if url.get_backend_name() == "sqlite" else _hold_server_lock
     with engine.connect() as connection, locked(connection, url):
         config.attributes["connection"] = connection
@@ -154,7 +189,10 @@ def _hold_server_lock(connection: Connection, url: URL) -> Iterator[None]:
     # The server releases the lock when the connection ends. Lock names are shared by all databases of a server and have
     # at most 64 characters, so the name contains a hash of the database's name.
     name = f"migrate {hashlib.blake2s(str(url.database).encode(), digest_size=16).hexdigest()}"
+    _wait_longer(connection, LOCK_SECONDS + ANSWER_SECONDS)
     if not connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_SECONDS}):
         raise TimeoutError("Another process has been migrating this database for a minute.")
     connection.commit()
+    # An ALTER TABLE takes as long as it takes.
+    _wait_longer(connection, None)
     yield

@@ -13,6 +13,7 @@ from api.route import LedgerRoute
 from api.schemas import CurrencyInfo, CurrencyList, Health, Readiness, Service
 from api.services import get_services
 from config import VERSION
+from infra.database_file import GONE, READ_ONLY, REPLACED
 from migrations import SchemaState
 from values.money import DECIMALS
 
@@ -25,6 +26,9 @@ _CURRENCIES: Final = CurrencyList(
 _CHECKS: Final = {
     SchemaState.READY: {"database": "ok", "migrations": "ok"},
     SchemaState.ANOTHER_SCHEMA: {"database": "ok", "migrations": "another schema"},
+    SchemaState.READ_ONLY: {"database": READ_ONLY, "migrations": "ok"},
+    SchemaState.FILE_GONE: {"database": GONE, "migrations": "unknown"},
+    SchemaState.FILE_REPLACED: {"database": REPLACED, "migrations": "unknown"},
     SchemaState.NO_ANSWER: {"database": "does not answer", "migrations": "unknown"},
 }
 
@@ -48,7 +52,7 @@ async def read_health() -> Health:
     responses={HTTPStatus.SERVICE_UNAVAILABLE.value: {"model": Readiness, "description": "A check failed."}},
 )
 async def read_readiness(request: Request, response: Response) -> Readiness:
-    """Check the database and its schema: 200 if both are ready, else 503."""
+    """Check the database and its schema: 200 if both are ready, else 503. A read-only database is not ready."""
     state = await migrations.check_schema(get_services(request.app).database)
     if state is not SchemaState.READY:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import sqlite3
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
@@ -23,12 +25,14 @@ from sqlalchemy import (
     event,
     insert,
     literal,
+    make_url,
     select,
     text,
     union_all,
     update,
 )
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.util import await_only
 
 import migrations
 from api import route
@@ -36,8 +40,10 @@ from config import Settings
 from database import now
 from infra import engines
 from infra.column_types import SUM_PART, exact_sum
+from infra.database_file import REPLACED, WHAT_TO_DO
 from infra.faults import Fault
 from main import create_app
+from migrations import SchemaError
 from models import Category, LedgerState, User
 from tests.support.commits import Commits
 from tests.support.databases import on_mysql, on_sqlite
@@ -694,6 +700,40 @@ async def test_a_commit_that_hangs_has_an_unknown_outcome(
     assert await state_of(app, person) == (len(items), len(items))
 
 
+@pytest.mark.usefixtures("_short_deadlines")
+async def test_a_start_that_should_migrate_a_frozen_server_says_so(
+    frail_url: str, start: Start, frozen: Callable[[], None]
+) -> None:
+    frozen()
+    async with asyncio.timeout(10):
+        with pytest.raises(SchemaError, match="2013 CR_SERVER_LOST"):
+            await start(frail_url, auto_migrate=True)
+
+
+async def test_a_commit_on_a_disk_that_stalls_has_an_unknown_outcome_at_the_deadline(
+    empty_sqlite_url: str, start: Start, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await start(empty_sqlite_url)
+    person = await join(app)
+    is_over = threading.Event()
+
+    def stall(connection: Any) -> None:  # noqa: ANN401
+        # The thread of this connection is busy, as in an fsync that does not return.
+        await_only(connection.connection.driver_connection._execute(is_over.wait, 20))
+
+    event.listen(app.state.services.database.engines[0].sync_engine, "commit", stall, once=True)
+    monkeypatch.setattr(route, "WRITE_DEADLINE", 1.5)
+    try:
+        async with asyncio.timeout(8):
+            assert_unavailable(await create(person), "outcome_unknown")
+    finally:
+        is_over.set()
+    monkeypatch.undo()
+    assert (await create(person)).json()["revision"] == 2
+    assert await state_of(app, person) == (2, 2)
+    assert taken(app) == [0, 0]
+
+
 async def test_a_transaction_that_begins_gives_back_the_connection_for_reads(app: FastAPI, person: Person) -> None:
     database = app.state.services.database
     async with database.new_unit() as unit:
@@ -703,3 +743,121 @@ async def test_a_transaction_that_begins_gives_back_the_connection_for_reads(app
         await unit.begin(person.user["id"])
 
         assert database.engines[1].pool.checkedout() == reading - 1
+
+
+# --- the file of an SQLite database -----------------------------------------------------------------------------------
+
+
+class OnFile(NamedTuple):
+    """An app on a file of the test's own, and somebody who has spent something."""
+
+    file: Path
+    app: FastAPI
+    person: Person
+
+
+@pytest.fixture
+async def on_file(empty_sqlite_url: str, start: Start, join: Join) -> OnFile:
+    """An app whose database may be moved, deleted and replaced."""
+    app = await start(empty_sqlite_url)
+    person = await join(app)
+    assert (await create(person)).status_code == 201
+    return OnFile(Path(str(app.state.services.settings.url.database)), app, person)
+
+
+async def database_check(person: Person) -> tuple[int, str]:
+    ready = await person.get("/ready")
+    return ready.status_code, ready.json()["checks"]["database"]
+
+
+async def test_a_connection_that_became_read_only_is_thrown_away(on_file: OnFile) -> None:
+    async with on_file.app.state.services.database.engines[0].connect() as connection:
+        await connection.exec_driver_sql("PRAGMA query_only = ON")
+        await connection.commit()
+    assert_unavailable(await create(on_file.person))
+    assert (await create(on_file.person)).status_code == 201
+
+
+async def test_a_file_that_was_moved_away_takes_no_writes_until_it_is_back(on_file: OnFile, tmp_path: Path) -> None:
+    away = on_file.file.rename(tmp_path / "away.db")
+    assert_unavailable(await create(on_file.person))
+    assert_unavailable(await on_file.person.get("/expenses"))
+    assert await database_check(on_file.person) == (503, "its file is gone")
+    assert not on_file.file.exists()
+    away.rename(on_file.file)
+    assert await database_check(on_file.person) == (200, "ok")
+    assert (await create(on_file.person)).json()["revision"] == 2
+
+
+async def test_a_file_that_was_replaced_is_neither_read_nor_written(on_file: OnFile, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(on_file.file)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        source.backup(copy)
+    kept = on_file.file.rename(tmp_path / "kept.db")
+    copied = (tmp_path / "copy.db").rename(on_file.file).read_bytes()
+    assert_unavailable(await create(on_file.person))
+    assert_unavailable(await on_file.person.get("/expenses"))
+    assert await database_check(on_file.person) == (503, "its file was replaced")
+    assert on_file.file.read_bytes() == copied
+    kept.rename(on_file.file)
+    assert (await create(on_file.person)).json()["revision"] == 2
+
+
+async def test_a_file_that_is_moved_away_amid_a_write_does_not_take_it(on_file: OnFile, tmp_path: Path) -> None:
+    engine = on_file.app.state.services.database.engines[0].sync_engine
+
+    def move_away(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("BEGIN"):
+            on_file.file.rename(tmp_path / "away.db")
+
+    event.listen(engine, "before_cursor_execute", move_away, once=True)
+    assert_unavailable(await create(on_file.person))
+    (tmp_path / "away.db").rename(on_file.file)
+    assert await state_of(on_file.app, on_file.person) == (1, 1)
+
+
+async def test_what_to_do_about_a_replaced_file_is_logged_once(
+    on_file: OnFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    on_file.file.rename(tmp_path / "away.db")
+    on_file.file.touch()
+    await create(on_file.person)
+    await create(on_file.person)
+    assert [it.getMessage() for it in caplog.records if it.levelname == "ERROR"] == [WHAT_TO_DO[REPLACED]]
+
+
+async def test_a_service_on_a_file_without_its_tables_is_a_503(on_file: OnFile) -> None:
+    with closing(sqlite3.connect(on_file.file)) as outside:
+        outside.execute("ALTER TABLE expenses RENAME TO elsewhere")
+    assert_unavailable(await on_file.person.get("/expenses"))
+
+
+# --- a server that takes no writes ------------------------------------------------------------------------------------
+
+
+async def test_a_read_only_server_is_not_ready(
+    frail: PrivateMariaDB, frail_url: str, start: Start, visit: Callable[[FastAPI], Person]
+) -> None:
+    # The tests' own account may write to a read-only server.
+    frail.execute("CREATE USER plain@'127.0.0.1' IDENTIFIED BY 'hunter2'")
+    frail.execute(f"GRANT ALL ON {make_url(frail_url).database}.* TO plain@'127.0.0.1'")
+    url = make_url(frail_url).set(username="plain", password="hunter2")
+    person = visit(await start(url.render_as_string(hide_password=False)))
+    assert await database_check(person) == (200, "ok")
+    frail.execute("SET GLOBAL read_only = 1")
+    try:
+        assert await database_check(person) == (503, "read-only")
+    finally:
+        frail.execute("SET GLOBAL read_only = 0")
+    assert await database_check(person) == (200, "ok")
+
+
+async def test_tables_dropped_under_the_service_are_a_503_and_not_ready(
+    frail: PrivateMariaDB, start: Start, join: Join
+) -> None:
+    with frail.fresh_database() as url:
+        migrations.upgrade(url)
+        person = await join(await start(url))
+        frail.execute(f"DROP TABLE {make_url(url).database}.trash, {make_url(url).database}.expenses")
+        assert_unavailable(await person.get("/expenses"))
+        frail.execute(f"DROP TABLE {make_url(url).database}.alembic_version")
+        assert (await person.get("/ready")).json()["checks"]["migrations"] == "another schema"

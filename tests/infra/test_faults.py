@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from infra.faults import Fault, QueueFull, classify_fault, describe_error
+from infra.faults import Fault, QueueFull, RowsMissed, classify_fault, describe_error, is_commit_refused
 
 
 def by_mysql(number: int, kind: type[DBAPIError] = OperationalError, *, is_gone: bool = False) -> DBAPIError:
@@ -20,10 +20,10 @@ def constraint_of_sqlite(code: int) -> DBAPIError:
     return IntegrityError("INSERT", {}, error)
 
 
-def by_sqlite(code: int, kind: type[DBAPIError] = OperationalError) -> DBAPIError:
-    error = sqlite3.OperationalError("…")
+def by_sqlite(code: int, *, said: str = "…") -> DBAPIError:
+    error = sqlite3.OperationalError(said)
     error.sqlite_errorcode = code
-    return kind("SELECT 1", {}, error)
+    return OperationalError("SELECT 1", {}, error)
 
 
 # Class by class.
@@ -60,7 +60,29 @@ CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
     "out of range": (by_mysql(1264), None),
     "not the column's text": (by_mysql(1366), None),
     "broken SQL": (by_mysql(1064, ProgrammingError), None),
-    "no such table": (by_mysql(1146, ProgrammingError), None),
+    "no such table": (by_mysql(1146, ProgrammingError), Fault.UNAVAILABLE),
+    "no database chosen": (by_mysql(1046), Fault.UNAVAILABLE),
+    "no such database": (by_mysql(1049), Fault.UNAVAILABLE),
+    "no right to the table": (by_mysql(1142), Fault.UNAVAILABLE),
+    "table full": (by_mysql(1114), Fault.UNAVAILABLE),
+    "storage engine": (by_mysql(1030), Fault.UNAVAILABLE),
+    "file not written": (by_mysql(1026), Fault.UNAVAILABLE),
+    "crashed table": (by_mysql(1194), Fault.UNAVAILABLE),
+    "out of memory": (by_mysql(1041), Fault.UNAVAILABLE),
+    "out of sort memory": (by_mysql(1038), Fault.UNAVAILABLE),
+    "no more threads": (by_mysql(1135), Fault.UNAVAILABLE),
+    "too many locks": (by_mysql(1206), Fault.UNAVAILABLE),
+    "read-only InnoDB": (by_mysql(1874), Fault.UNAVAILABLE),
+    "statement killed": (by_mysql(1317), Fault.RETRY),
+    "table altered": (by_mysql(1412), Fault.RETRY),
+    "rolled back by its group": (by_mysql(3101), Fault.RETRY),
+    "too few rows": (RowsMissed(1, 0), Fault.RETRY),
+    "connection killed": (by_mysql(1927), Fault.DISCONNECTED),
+    "connection killed on MySQL": (by_mysql(3169), Fault.DISCONNECTED),
+    "server does not read": (by_mysql(1158), Fault.DISCONNECTED),
+    "server does not write": (by_mysql(1161), Fault.DISCONNECTED),
+    "lost, and says more": (by_mysql(2055), Fault.DISCONNECTED),
+    "no such column": (by_mysql(1054), None),
     "SQLite busy": (by_sqlite(sqlite3.SQLITE_BUSY), Fault.RETRY),
     "SQLite busy with its snapshot": (by_sqlite(sqlite3.SQLITE_BUSY_SNAPSHOT), Fault.RETRY),
     "SQLite locked": (by_sqlite(sqlite3.SQLITE_LOCKED), Fault.RETRY),
@@ -79,7 +101,10 @@ CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
     "SQLite full": (by_sqlite(sqlite3.SQLITE_FULL), Fault.UNAVAILABLE),
     "SQLite I/O": (by_sqlite(sqlite3.SQLITE_IOERR_WRITE), Fault.UNAVAILABLE),
     "SQLite cannot open": (by_sqlite(sqlite3.SQLITE_CANTOPEN), Fault.UNAVAILABLE),
-    "SQLite, no such table": (by_sqlite(sqlite3.SQLITE_ERROR), None),
+    "SQLite, no database": (by_sqlite(sqlite3.SQLITE_NOTADB), Fault.UNAVAILABLE),
+    "SQLite broken": (by_sqlite(sqlite3.SQLITE_CORRUPT), Fault.UNAVAILABLE),
+    "SQLite, no such table": (by_sqlite(sqlite3.SQLITE_ERROR, said="no such table: users"), Fault.UNAVAILABLE),
+    "SQLite, broken SQL": (by_sqlite(sqlite3.SQLITE_ERROR), None),
     "a slip of ours": (KeyError("owner"), None),
     "a wrong value of ours": (ValueError(), None),
 }
@@ -88,6 +113,26 @@ CLASSES: dict[str, tuple[BaseException, Fault | None]] = {
 @pytest.mark.parametrize(("error", "fault"), CLASSES.values(), ids=CLASSES)
 def test_a_failure_asks_for_what_its_class_says(error: BaseException, fault: Fault | None) -> None:
     assert classify_fault(error) is fault
+
+
+@pytest.mark.parametrize(
+    ("error", "is_refused"),
+    [
+        (by_mysql(1213), True),
+        (by_mysql(1290), True),
+        (by_sqlite(sqlite3.SQLITE_BUSY), True),
+        (by_sqlite(sqlite3.SQLITE_FULL), True),
+        (by_mysql(1317), False),
+        (by_mysql(1180), False),
+        (by_mysql(1026), False),
+        (by_mysql(2013, is_gone=True), False),
+        (by_sqlite(sqlite3.SQLITE_IOERR_FSYNC), False),
+        (TimeoutError(), False),
+    ],
+    ids=lambda it: describe_error(it) if isinstance(it, BaseException) else None,
+)
+def test_a_failed_commit_had_no_effect_only_if_its_error_says_so(error: BaseException, *, is_refused: bool) -> None:
+    assert is_commit_refused(error) is is_refused
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,7 @@ class PrivateMariaDB(MySQL):
         # The server runs this file at each start; MySQL's root user cannot create the user over TCP.
         (self._path / "init.sql").write_text(
             f"CREATE USER IF NOT EXISTS expenses@'127.0.0.1' IDENTIFIED BY '{self._password}';\n"
-            "GRANT ALL ON *.* TO expenses@'127.0.0.1';\n"
+            "GRANT ALL ON *.* TO expenses@'127.0.0.1' WITH GRANT OPTION;\n"
         )
         completed = subprocess.run(self._installer(), capture_output=True, text=True, cwd=self._path, check=False)
         if completed.returncode:

@@ -181,7 +181,7 @@ def test_only_the_database_commits_and_only_the_edge_and_the_commands_ask_it_to(
     }
 
     assert commits == {
-        ("database.py", "self._writing"),
+        ("database.py", "connection"),
         ("database.py", "unit"),
         ("api/route.py", "unit"),
         ("commands.py", "unit"),
