@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database import Base, UnitOfWork, get_inserted_id, now
 from infra.prepared import Prepared
+from infra.row_counts import execute_exactly
 from ledger.categories import find_or_create_category
 from ledger.core import Ledger
 from ledger.editing import Precondition, refuse_changed_row
@@ -123,21 +124,24 @@ async def change_user(connection: AsyncConnection, user: UserRow, sent: Mapping[
         await refuse_taken_names(connection, values.get("username"), values.get("email"), but=user.id)
         values |= {f"{name}_key": make_name_key(values[name]) for name in renamed}
     if values:
-        await connection.execute(update(User).where(User.id == user.id).values(**values, updated_at=now()))
+        await execute_exactly(connection, 1, update(User).where(User.id == user.id).values(**values, updated_at=now()))
     return await read_profile(connection, user.id)
 
 
 async def set_password_hash(connection: AsyncConnection, user_id: int, password_hash: str) -> None:
     """Store a new password hash."""
-    await connection.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+    await execute_exactly(connection, 1, update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 
 async def delete_user(connection: AsyncConnection, user_id: int) -> None:
-    """Delete a locked user and all rows that they own, in all tables."""
+    """Delete a locked user and all rows that they own, in all tables.
+
+    If the database ends one of the statements early, the foreign keys of the rows that are left refuse a later one.
+    """
     await connection.execute(_LOCK_LEDGER, {"owner": user_id})
     for table in _OWNED_TABLES:
         await connection.execute(delete(table).where(table.c.owner_id == bindparam("owner")), {"owner": user_id})
-    await connection.execute(delete(User).where(User.id == user_id))
+    await execute_exactly(connection, 1, delete(User).where(User.id == user_id))
 
 
 async def refuse_taken_names(

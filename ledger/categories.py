@@ -84,7 +84,7 @@ async def change_category(
         await _stamp_rows(ledger, Expense, category_id)
         await _stamp_rows(ledger, Budget, category_id)
     values |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
-    await ledger.execute(update(Category).where(Category.mine(), Category.id == category_id).values(values))
+    await ledger.execute_exactly(1, update(Category).where(Category.mine(), Category.id == category_id).values(values))
     return await read_category(ledger, category_id)
 
 
@@ -105,7 +105,7 @@ async def delete_category(
     await _move_or_delete_budgets(ledger, category_id, target)
     trashed = TrashedExpense.mine(), TrashedExpense.category_id == category_id
     await ledger.execute(update(TrashedExpense).where(*trashed).values(category_id=target))
-    await delete_rows(ledger, Category, Category.id == category_id)
+    await delete_rows(ledger, 1, Category, Category.id == category_id)
 
 
 async def find_or_create_category(ledger: Ledger, name: str | None) -> tuple[int | None, str | None]:
@@ -224,6 +224,7 @@ async def _move_or_delete_budgets(ledger: Ledger, category_id: int, target: int 
     ended = [row_id for row_id, kind in kinds.items() if target is None or kind in target_kinds]
     if moved := kinds.keys() - set(ended):
         values = {"category_id": target, "revision": await ledger.take_revision(), "updated_at": ledger.instant}
-        await ledger.execute(update(Budget).where(Budget.mine(), Budget.id.in_(moved)).values(values))
+        statement = update(Budget).where(Budget.mine(), Budget.id.in_(moved)).values(values)
+        await ledger.execute_exactly(len(moved), statement)
     if ended:
-        await delete_rows(ledger, Budget, Budget.id.in_(ended))
+        await delete_rows(ledger, len(ended), Budget, Budget.id.in_(ended))

@@ -26,6 +26,7 @@ from sqlalchemy import CursorResult, Executable, Row, bindparam, insert, select,
 from auth import Caller
 from database import UnitOfWork, now
 from infra.prepared import Prepared, TupleRow
+from infra.row_counts import execute_exactly
 from models import LedgerState, Owned
 from problems import InvalidToken, TooMany
 from values import days
@@ -114,17 +115,28 @@ class Ledger:
         return await prepared.fetch_one(await self._unit.connection(), {"owner": self.owner.id, **parameters})
 
     async def write_prepared(self, prepared: Prepared, **parameters: object) -> int:
-        """Run a prepared INSERT or UPDATE; return the id of the inserted row, or 0."""
+        """Run a prepared INSERT or UPDATE of one row; return the id of the inserted row, or 0."""
         self._refuse_unlocked()
         connection = await self._unit.connection()
         return await prepared.write(connection, {"owner": self.owner.id, "owner_id": self.owner.id, **parameters})
 
     async def execute(self, statement: Executable, **parameters: object) -> CursorResult[Any]:
-        """Run a statement, which names the owner by the bind parameter `owner`."""
+        """Run a statement, which names the owner by the bind parameter `owner`.
+
+        Raises RuntimeError for a DELETE, which `execute_exactly` runs: a database may end one early and say OK.
+        """
+        if statement.is_delete:
+            raise RuntimeError("a DELETE says how many rows it must touch")
         if statement.is_dml:
             self._refuse_unlocked()
         connection = await self._unit.connection()
         return await connection.execute(statement, {"owner": self.owner.id, **parameters})
+
+    async def execute_exactly(self, rows: int, statement: Executable, **parameters: object) -> None:
+        """Run a DELETE, UPDATE or INSERT that must touch this number of rows; raise RowsMissed if it does not."""
+        self._refuse_unlocked()
+        connection = await self._unit.connection()
+        await execute_exactly(connection, rows, statement, {"owner": self.owner.id, **parameters})
 
     async def fetch_all(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
         """Return all rows of a statement."""

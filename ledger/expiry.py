@@ -31,5 +31,5 @@ async def _delete_some(ledger: Ledger, most: int, key: InstrumentedAttribute[Any
     """Delete up to `most` rows that meet the conditions; return how many."""
     keys = [row[0] for row in await ledger.fetch_all(select(key).where(*where).limit(most))]
     if keys:
-        await ledger.execute(delete(key.class_).where(*where, key.in_(keys)))
+        await ledger.execute_exactly(len(keys), delete(key.class_).where(*where, key.in_(keys)))
     return len(keys)

@@ -70,7 +70,7 @@ async def recall(ledger: Ledger, key: str, request: str) -> StoredAnswer | None:
         return None
     stored_request, *answer, created_at = row
     if created_at < ledger.instant - KEY_LIFETIME:
-        await ledger.execute(_FORGET, key=key)
+        await ledger.execute_exactly(1, _FORGET, key=key)
         return None
     if stored_request != request:
         raise IdempotencyKeyReused

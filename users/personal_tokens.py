@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from auth import Caller, hash_token
 from database import ACCOUNT_LOCK, UnitOfWork, get_inserted_id, now
 from infra.prepared import Prepared
+from infra.row_counts import execute_exactly, refuse_missed_rows
 from models import LedgerState, PersonalToken, User
 from problems import InvalidToken, NotFound, TokenExpired, TooMany, ValidationFailed
 from users import schemas
@@ -79,6 +80,8 @@ _ALL: Final = (
 _DELETE_EXPIRED: Final = delete(PersonalToken).where(
     PersonalToken.mine(), PersonalToken.expires_at <= bindparam("instant")
 )
+# Locked, so that their number is known when they are deleted.
+_LOCK_TOKENS: Final = select(PersonalToken.id).where(PersonalToken.mine()).with_for_update()
 _COUNT: Final = select(func.count(PersonalToken.id)).where(PersonalToken.mine())
 # Locked so that two requests cannot both create the hundredth token.
 _LOCK_USER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update()
@@ -193,11 +196,19 @@ async def list_tokens(unit: UnitOfWork, caller: Caller) -> PersonalTokenList:
 
 async def delete_token(unit: UnitOfWork, caller: Caller, token_id: int) -> None:
     """Delete one of the caller's tokens; raise NotFound if none has this id."""
-    parameters = {"owner": caller.id, "token_id": token_id}
-    if not (await (await unit.begin()).execute(delete(PersonalToken).where(*_THIS), parameters)).rowcount:
+    connection, parameters = await unit.begin(), {"owner": caller.id, "token_id": token_id}
+    deleted = (await connection.execute(delete(PersonalToken).where(*_THIS), parameters)).rowcount
+    if not deleted:
+        # A DELETE that the database has ended early also says that it deleted none.
+        left = (await connection.execute(select(PersonalToken.id).where(*_THIS), parameters)).all()
+        refuse_missed_rows(len(left), deleted)
         raise NotFound
 
 
 async def delete_tokens(unit: UnitOfWork, caller: Caller) -> None:
     """Delete all tokens of the caller."""
-    await (await unit.begin()).execute(delete(PersonalToken).where(PersonalToken.mine()), {"owner": caller.id})
+    connection, owner = await unit.begin(), {"owner": caller.id}
+    token_ids = (await connection.execute(_LOCK_TOKENS, owner)).scalars().all()
+    if token_ids:
+        statement = delete(PersonalToken).where(PersonalToken.mine(), PersonalToken.id.in_(token_ids))
+        await execute_exactly(connection, len(token_ids), statement, owner)

@@ -38,6 +38,7 @@ from auth import AccessTokens, Caller, hash_token
 from config import Settings
 from database import SESSIONS_LOCK, UnitOfWork, get_inserted_id, now
 from infra.request_context import note_user
+from infra.row_counts import execute_exactly
 from infra.signing_keys import load_signing_keys
 from models import RefreshToken, Session, User
 from problems import InvalidToken, NotFound, RefreshTokenReused
@@ -154,7 +155,7 @@ class Sessions:
         await _store_refresh_token(connection, session.owner_id, session.id, generation, successor)
         values = {"generation": generation, **_build_use_columns(client, instant, expires_at)}
         statement = update(Session).where(Session.mine(), Session.id == session.id)
-        await connection.execute(statement.values(values), {"owner": session.owner_id})
+        await execute_exactly(connection, 1, statement.values(values), {"owner": session.owner_id})
         return self._build_answer(session.owner_id, session.sid, successor, expires_at)
 
     async def _reissue(self, connection: AsyncConnection, session: Row[*tuple[Any, ...]], token: str) -> Token:
@@ -269,9 +270,10 @@ async def _delete_sessions(connection: AsyncConnection, owner_id: int, condition
     locked = select(Session.id).where(Session.mine(), condition).with_for_update()
     session_ids = (await connection.execute(locked, {"owner": owner_id})).scalars().all()
     if session_ids:
-        for statement in (
-            delete(RefreshToken).where(RefreshToken.mine(), RefreshToken.session_id.in_(session_ids)),
-            delete(Session).where(Session.mine(), Session.id.in_(session_ids)),
-        ):
-            await connection.execute(statement, {"owner": owner_id})
+        owner = {"owner": owner_id}
+        tokens = RefreshToken.mine(), RefreshToken.session_id.in_(session_ids)
+        # How many tokens there are is not known; if one were left, its foreign key would keep its session.
+        await connection.execute(delete(RefreshToken).where(*tokens), owner)
+        sessions = Session.mine(), Session.id.in_(session_ids)
+        await execute_exactly(connection, len(session_ids), delete(Session).where(*sessions), owner)
     return bool(session_ids)

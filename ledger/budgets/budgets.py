@@ -94,14 +94,14 @@ async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate, co
         kind = {name: (row | values)[name] for name in ("category_id", "currency", "period")}
         await _refuse_same_kind(ledger, kind, {name.removesuffix("_id") for name in changed})
     changed |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
-    await ledger.execute(update(Budget).where(Budget.mine(), _THIS).values(changed), row_id=budget_id)
+    await ledger.execute_exactly(1, update(Budget).where(Budget.mine(), _THIS).values(changed), row_id=budget_id)
     return await read_budget(ledger, budget_id)
 
 
 async def delete_budget(ledger: Ledger, budget_id: int, condition: Precondition) -> None:
     """Delete a budget and leave a tombstone."""
     refuse_changed_row((await _load_budget(ledger, budget_id))["revision"], condition)
-    await delete_rows(ledger, Budget, _THIS, row_id=budget_id)
+    await delete_rows(ledger, 1, Budget, _THIS, row_id=budget_id)
 
 
 async def load_budgets(ledger: Ledger) -> list[dict[str, Any]]:

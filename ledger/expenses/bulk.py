@@ -33,7 +33,8 @@ async def change_matching(
     if is_new:
         values["category_id"], _ = await find_or_create_category(ledger, change.category)
     values |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
-    await ledger.execute(update(Expense).where(Expense.mine(), *matching, differs).values(values))
+    statement = update(Expense).where(Expense.mine(), *matching, differs).values(values)
+    await ledger.execute_exactly(counted.differing, statement)
     return BulkChange(matched=counted.matched, revision=ledger.revision)
 
 

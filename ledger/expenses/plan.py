@@ -102,7 +102,8 @@ class ExpensePlan:
         category_ids = await self._create_categories()
         for expense_id, changed in self.changed.items():
             values = _resolve_category(changed, category_ids)
-            await self.ledger.execute(update(Expense).where(Expense.mine(), Expense.id == expense_id).values(values))
+            statement = update(Expense).where(Expense.mine(), Expense.id == expense_id).values(values)
+            await self.ledger.execute_exactly(1, statement)
         if self.created:
             await self.ledger.insert_all(Expense, [_resolve_category(row, category_ids) for row in self.created])
             rows = await self.ledger.fetch_all(_SELECT_BY_REVISION, revision=revision)

@@ -13,7 +13,7 @@ A deletion is undone as a whole by its revision, which its rows have in the tras
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal, select
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, insert, literal, select
 
 from infra.prepared import Prepared
 from ledger.core import CHUNK_SIZE, Ledger
@@ -35,6 +35,11 @@ _SELECT_LIVE_ONE: Final = Prepared(select_expenses(Expense).where(Expense.id == 
 _NOT_EXPIRED: Final = TrashedExpense.deleted_at >= bindparam("trash_start")
 _IDS: Final = select(TrashedExpense.id).where(TrashedExpense.mine(), _NOT_EXPIRED).order_by(TrashedExpense.id)
 _COUNT: Final = select(func.count()).select_from(TrashedExpense).where(TrashedExpense.mine(), _NOT_EXPIRED)
+_COUNT_WITH_EXPIRED: Final = (
+    select(func.count().label("stored"), func.count(case((_NOT_EXPIRED, 1))).label("visible"))
+    .select_from(TrashedExpense)
+    .where(TrashedExpense.mine())
+)
 
 # The last deleted first: the index on (owner_id, revision, id), read backwards.
 _PAGE: Final = (
@@ -52,8 +57,8 @@ async def move_to_trash(ledger: Ledger, count: int, *which: ColumnElement[bool],
     columns = [getattr(Expense, name) for name in _COPIED_COLUMNS]
     copies = select(*columns, literal(revision), literal(ledger.instant)).where(Expense.mine(), *which)
     into = insert(TrashedExpense).from_select([*_COPIED_COLUMNS, "revision", "deleted_at"], copies)
-    await ledger.execute(into, **parameters)
-    await delete_rows(ledger, Expense, *which, **parameters)
+    await ledger.execute_exactly(count, into, **parameters)
+    await delete_rows(ledger, count, Expense, *which, **parameters)
     return revision
 
 
@@ -111,30 +116,33 @@ async def _restore(ledger: Ledger, which: ColumnElement[bool], tombstones: Colum
         revision = await ledger.take_revision(expenses=len(ids))
         # MySQL locks the table's AUTO_INCREMENT during INSERT … SELECT, so rows are inserted in chunks of 2,000.
         for start in range(0, len(ids), CHUNK_SIZE):
-            first, *_, last = [ids[start], *ids[start : start + CHUNK_SIZE]]
-            await _insert_chunk(ledger, revision, which, TrashedExpense.id.between(first, last))
+            chunk = ids[start : start + CHUNK_SIZE]
+            await _insert_chunk(ledger, len(chunk), revision, which, TrashedExpense.id.between(chunk[0], chunk[-1]))
         restored_ids = select(TrashedExpense.id).where(TrashedExpense.mine(), which)
-        await ledger.execute(
-            delete(Tombstone).where(*_MY_EXPENSE_TOMBSTONES, tombstones, Tombstone.row_id.in_(restored_ids))
+        await ledger.execute_exactly(
+            len(ids), delete(Tombstone).where(*_MY_EXPENSE_TOMBSTONES, tombstones, Tombstone.row_id.in_(restored_ids))
         )
-        await ledger.execute(delete(TrashedExpense).where(TrashedExpense.mine(), which))
+        await ledger.execute_exactly(len(ids), delete(TrashedExpense).where(TrashedExpense.mine(), which))
     return len(ids)
 
 
-async def _insert_chunk(ledger: Ledger, revision: int, *which: ColumnElement[bool]) -> None:
+async def _insert_chunk(ledger: Ledger, count: int, revision: int, *which: ColumnElement[bool]) -> None:
     columns = [getattr(TrashedExpense, name) for name in _COPIED_COLUMNS]
     rows = select(*columns, literal(revision)).where(TrashedExpense.mine(), *which)
-    await ledger.execute(insert(Expense).from_select([*_COPIED_COLUMNS, "revision"], rows))
+    await ledger.execute_exactly(count, insert(Expense).from_select([*_COPIED_COLUMNS, "revision"], rows))
 
 
 async def delete_expired(ledger: Ledger, ids: Collection[int]) -> None:
     """Delete these rows, which have expired, because a new expense has one of their external ids."""
-    await ledger.execute(delete(TrashedExpense).where(TrashedExpense.mine(), TrashedExpense.id.in_(ids)))
+    await ledger.execute_exactly(
+        len(ids), delete(TrashedExpense).where(TrashedExpense.mine(), TrashedExpense.id.in_(ids))
+    )
 
 
 async def empty_trash(ledger: Ledger, condition: Precondition) -> None:
     """Delete all rows of the trash; their external ids can be used again, their tombstones stay."""
     refuse_changed_row(None, condition)
-    if (await ledger.execute(_COUNT, trash_start=ledger.trash_start)).scalar_one():
-        await ledger.execute(delete(TrashedExpense).where(TrashedExpense.mine()))
+    counted = (await ledger.execute(_COUNT_WITH_EXPIRED, trash_start=ledger.trash_start)).one()
+    if counted.visible:
+        await ledger.execute_exactly(counted.stored, delete(TrashedExpense).where(TrashedExpense.mine()))
         await ledger.take_revision()

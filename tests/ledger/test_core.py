@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, delete, select, text
 
 from auth import Caller
 from config import Settings
@@ -582,3 +582,11 @@ async def test_every_page_costs_two_statements_however_many_its_categories(
     with statements() as sent:
         rest = await person.get("/expenses", params={"limit": 50, "cursor": page["next_cursor"]})
     assert (len(rest.json()["items"]), len(sent)) == (10, 2)
+
+
+async def test_a_ledger_runs_no_delete_that_does_not_say_how_many_rows_it_must_touch(
+    app: FastAPI, caller: Caller
+) -> None:
+    async with app.state.services.database.new_unit() as unit:
+        with pytest.raises(RuntimeError, match="how many rows"):
+            await Ledger(caller, unit, trash_days=30).execute(delete(Category).where(Category.mine()))

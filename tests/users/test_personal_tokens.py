@@ -1303,7 +1303,7 @@ async def test_a_script_that_has_the_answer_costs_one_statement(
         ("POST", TOKENS, {"name": "nightly import", "scope": "read"}, 7),
         ("GET", TOKENS, None, 2),
         ("DELETE", f"{TOKENS}/{{}}", None, 3),
-        ("DELETE", TOKENS, None, 3),
+        ("DELETE", TOKENS, None, 4),
     ],
 )
 async def test_a_token_asks_the_database_no_more_than_it_must(
