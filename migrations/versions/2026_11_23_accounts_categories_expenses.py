@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from migrations.repeatable import create_index
+from migrations.repeatable import create_index, drop_table
 
 revision: str = "4535f2f38297"
 down_revision: str | None = None
@@ -174,10 +174,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("trash")
-    op.drop_table("expenses")
-    op.drop_table("tombstones")
-    op.drop_table("sessions")
-    op.drop_table("ledgers")
-    op.drop_table("categories")
-    op.drop_table("users")
+    drop_table("trash")
+    drop_table("expenses")
+    drop_table("tombstones")
+    drop_table("sessions")
+    drop_table("ledgers")
+    drop_table("categories")
+    drop_table("users")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.repeatable import drop_table
+
 revision: str = "91d3c6b5e0a2"
 down_revision: str | None = "4535f2f38297"
 branch_labels: str | Sequence[str] | None = None
@@ -46,4 +48,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("budgets")
+    drop_table("budgets")

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from alembic import op
-
-from migrations.repeatable import create_index
+from migrations.repeatable import create_index, drop_index
 
 revision: str = "c27f4a8e1b60"
 down_revision: str | None = "91d3c6b5e0a2"
@@ -19,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index(NAME, "expenses")
+    drop_index(NAME, "expenses")

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
-from migrations.repeatable import add_column, create_index
+from migrations.repeatable import add_column, create_index, drop_column, drop_index, drop_table
 
 revision: str = "b1feee82a585"
 down_revision: str | None = "c27f4a8e1b60"
@@ -41,7 +41,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("ledgers", "swept_on")
-    op.drop_index("ix_trash_owner_id_revision_id", "trash")
-    op.drop_index("ix_budgets_owner_id_revision_id", "budgets")
-    op.drop_table("remembered_answers")
+    drop_column("ledgers", "swept_on")
+    drop_index("ix_trash_owner_id_revision_id", "trash")
+    drop_index("ix_budgets_owner_id_revision_id", "budgets")
+    drop_table("remembered_answers")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from migrations.repeatable import add_column, create_index
+from migrations.repeatable import add_column, create_index, drop_column, drop_table
 
 revision: str = "4d0a7c9be213"
 down_revision: str | None = "b1feee82a585"
@@ -77,6 +77,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in ("attempts", "familiar_networks", "personal_tokens", "refresh_tokens"):
-        op.drop_table(table)
+        drop_table(table)
     for column in ("generation", "ip", "user_agent", "last_used_at"):
-        op.drop_column("sessions", column)
+        drop_column("sessions", column)

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import Connection, inspect, make_url, text
+from sqlalchemy import Connection, Engine, event, inspect, make_url, text
 
 import migrations
 from config import Settings
@@ -209,6 +210,60 @@ def test_a_migration_that_was_killed_half_way_can_be_run_again(
     assert ended == [(last, -signal.SIGKILL) for last in statements]
     migrations.upgrade(empty_database_url)
     assert tables_of(empty_database_url) == TABLES
+
+
+# In the order of the downgrade; on SQLite each revision is undone as a whole.
+UNDONE_ON_MYSQL = (
+    "DROP TABLE IF EXISTS attempts",
+    "DROP TABLE IF EXISTS refresh_tokens",
+    "ALTER TABLE sessions DROP COLUMN generation",
+    "ALTER TABLE sessions DROP COLUMN last_used_at",
+    "ALTER TABLE ledgers DROP COLUMN swept_on",
+    "DROP INDEX ix_trash_owner_id_revision_id",
+    "DROP TABLE IF EXISTS remembered_answers",
+    "DROP TABLE IF EXISTS budgets",
+    "DROP TABLE IF EXISTS trash",
+    "DROP TABLE IF EXISTS users",
+)
+
+
+class CutOff(Exception):
+    """The process has ended here."""
+
+
+def cut_off(url: str, last: str) -> str:
+    """Downgrade a database, and end after the statement that begins with `last`; return it."""
+
+    def end(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.strip().startswith(last):
+            raise CutOff(last)
+
+    event.listen(Engine, "after_cursor_execute", end)
+    try:
+        with pytest.raises(CutOff) as ended:
+            migrations.downgrade(url, "base")
+    finally:
+        event.remove(Engine, "after_cursor_execute", end)
+    return str(ended.value)
+
+
+def test_on_mysql_a_downgrade_that_was_cut_off_can_be_run_again(empty_mysql_url: str) -> None:
+    migrations.upgrade(empty_mysql_url)
+    assert [cut_off(empty_mysql_url, last) for last in UNDONE_ON_MYSQL] == list(UNDONE_ON_MYSQL)
+    migrations.downgrade(empty_mysql_url, "base")
+    assert tables_of(empty_mysql_url) == set()
+
+
+@pytest.fixture
+def _no_lock_file(empty_sqlite_url: str) -> None:
+    # A folder in the place of the lock file: root may write into a read-only one.
+    Path(f"{make_url(empty_sqlite_url).database}.lock").mkdir()
+
+
+@pytest.mark.usefixtures("_no_lock_file")
+async def test_a_start_in_a_folder_that_cannot_be_used_says_so(empty_sqlite_url: str) -> None:
+    with pytest.raises(SchemaError, match="its folder: "):
+        await start(app_on(empty_sqlite_url))
 
 
 async def test_a_start_that_waits_too_long_for_another_migration_says_so(
