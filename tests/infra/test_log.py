@@ -20,7 +20,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 from starlette.types import Message, Scope
 
@@ -613,6 +613,29 @@ async def test_an_unexpected_error_is_logged_without_what_it_quotes(broken: http
     answer = await broken.get("/broken", params={"q": CANARY})
 
     assert (log.chains, CANARY in log.getvalue() + answer.text) == ([["ValueError"]], False)
+
+
+async def test_an_unexpected_error_of_the_database_is_logged_with_its_number(
+    app: FastAPI, somebody: Person, log: Log
+) -> None:
+    engine = app.state.services.database.engines[1].sync_engine
+
+    def refer_to_no_column(
+        _connection: object, _cursor: object, statement: str, parameters: object, *_: object
+    ) -> tuple[str, object]:
+        return statement.replace("SELECT", f"SELECT no_{CANARY},", 1), parameters
+
+    event.listen(engine, "before_cursor_execute", refer_to_no_column, retval=True)
+    try:
+        assert (await somebody.get("/categories")).status_code == 500
+    finally:
+        event.remove(engine, "before_cursor_execute", refer_to_no_column)
+    messages = [it["message"] for it in log.lines if it["level"] == "ERROR"]
+    number = "SQLITE_ERROR" if app.state.services.database.is_embedded else "1054 BAD_FIELD_ERROR"
+    assert (messages, CANARY in log.getvalue()) == (
+        [f"unexpected error of the database: OperationalError {number}"],
+        False,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ cut_at("COMMIT", arrives=True)      app -- COMMIT --> proxy -- COMMIT --> server
 """
 
 import asyncio
+import socket
+import struct
 from contextlib import suppress
 from typing import Final, Self
 
@@ -50,6 +52,13 @@ class Proxy:
         the server never gets it.
         """
         self._cut = statement.encode(), arrives
+
+    def reset(self) -> None:
+        """Reset all connections of both sides (RST), as a firewall or a peer that was restarted does."""
+        for end in self._ends:
+            no_farewell = struct.pack("ii", 1, 0)
+            end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_farewell)
+            end.transport.abort()
 
     async def __aenter__(self) -> Self:
         """Listen on a loopback port of its own."""

@@ -1,0 +1,40 @@
+"""A connection to MySQL that was reset is known as lost, whatever the event loop raises for it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from anyio import to_thread
+from sqlalchemy import make_url
+
+from tests.support.processes import sign_up
+from tests.support.proxy import Proxy
+from tests.support.servers import Service
+
+
+@pytest.fixture
+async def proxy(mysql_url: str) -> AsyncIterator[Proxy]:
+    """A proxy between the service and its database."""
+    async with Proxy(make_url(mysql_url)) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_reset_connections_cost_nobody_a_request(proxy: Proxy, loop: str) -> None:
+    service = await to_thread.run_sync(lambda: Service({"DATABASE_URL": proxy.url}, options=("--loop", loop)))
+    try:
+        person = await sign_up(service)
+
+        async def work() -> list[httpx.Response]:
+            writes = [person.post("/expenses", json={"amount": "1.00"}) for _ in range(3)]
+            return await asyncio.gather(*(person.get("/expenses") for _ in range(6)), *writes)
+
+        await work()
+        proxy.reset()
+        answers = await work()
+        await person.aclose()
+    finally:
+        await to_thread.run_sync(service.close)
+    assert Counter(answer.status_code for answer in answers) == {200: 6, 201: 3}, service.log
