@@ -23,7 +23,7 @@ from database import Database, UnitOfWork
 from infra.engines import refuse_plain_text
 from infra.faults import CommitLost, classify_fault, describe_error
 from ledger.check import Report, Tell, check_ledgers, hold_snapshot
-from migrations import SchemaState
+from migrations import SchemaError, SchemaState
 from problems import Problem
 from users.accounts import Accounts
 from users.hashing import PasswordHasher
@@ -79,7 +79,7 @@ def migrate(settings: Settings, _: Namespace) -> None:
         before = _read_revision(settings)
         migrations.upgrade(settings.url)
         after = _read_revision(settings)
-    except (DBAPIError, OSError, CommandError) as error:
+    except (DBAPIError, OSError, CommandError, SchemaError) as error:
         raise OperatorError(f"{_write_url(settings)} was not migrated: {getattr(error, 'orig', error)}") from None
     _print(f"{_write_url(settings)}: {before or 'empty'} → {after}" + " (nothing to do)" * (before == after))
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from enum import Enum, auto
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from database import Database
 from infra.database_file import GONE, REPLACED
 from infra.faults import Fault, classify_fault, describe_error
 from infra.log import logger
+from migrations.cluster_lock import hold_cluster_lock, is_cluster
 
 LOCK_SECONDS: Final = 60
 ANSWER_SECONDS: Final = 5
@@ -31,8 +32,14 @@ SYNC_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "mysql": "mysql+pymysql"}
 
 
 def upgrade(url: str | URL, revision: str = "head") -> None:
-    """Upgrade a database to a revision; create an embedded one that does not exist."""
+    """Upgrade a database to a revision; create an embedded one that does not exist.
+
+    Raises SchemaError, which says what to do, if the database has several revisions at once.
+    """
     with _lock_for_migration(make_url(url)) as config:
+        connection: Connection = config.attributes["connection"]
+        read_current_revision(connection)
+        connection.rollback()
         command.upgrade(config, revision)
 
 
@@ -49,8 +56,14 @@ def read_newest_revision() -> str | None:
 
 
 def read_current_revision(connection: Connection) -> str | None:
-    """Return the schema revision of a database, or None for an empty one."""
-    return MigrationContext.configure(connection).get_current_revision()
+    """Return the schema revision of a database, or None for an empty one; raise SchemaError if it has several."""
+    revisions = MigrationContext.configure(connection).get_current_heads()
+    if len(revisions) > 1:
+        raise SchemaError(
+            f"The table alembic_version has {len(revisions)} rows instead of one ({', '.join(sorted(revisions))}), as"
+            " when several processes migrated at once: delete all but the newest revision, and run `make migrate`."
+        )
+    return next(iter(revisions), None)
 
 
 class SchemaError(Exception):
@@ -87,7 +100,7 @@ class SchemaState(Enum):
     """It answers and has the newest schema revision of the code."""
 
     ANOTHER_SCHEMA = auto()
-    """It answers, but it is empty or has an older or newer schema revision."""
+    """It answers, but it is empty or has an older or newer schema revision, or several."""
 
     READ_ONLY = auto()
     """It answers and has that revision, but accepts no writes."""
@@ -114,6 +127,8 @@ async def check_schema(database: Database) -> SchemaState:
         async with asyncio.timeout(ANSWER_SECONDS):
             revision = await _read_revision(database)
             is_writable = await database.is_writable()
+    except SchemaError:
+        return SchemaState.ANOTHER_SCHEMA
     except Exception as error:
         if classify_fault(error) is None:
             raise
@@ -165,11 +180,15 @@ def _build_config() -> Config:
 def _lock_for_migration(url: URL) -> Iterator[Config]:
     """Hold the migration lock of a database; yield Alembic's configuration with a connection to it."""
     config = _build_config()
-    engine = make_sync_engine(url)
-    locked = _hold_file_lock if url.get_backend_name() == "sqlite" else _hold_server_lock
-    with engine.connect() as connection, locked(connection, url):
+    with make_sync_engine(url).connect() as connection, _choose_lock(connection)(connection, url):
         config.attributes["connection"] = connection
         yield config
+
+
+def _choose_lock(connection: Connection) -> Callable[[Connection, URL], AbstractContextManager[None]]:
+    if connection.dialect.name == "sqlite":
+        return _hold_file_lock
+    return _hold_cluster_lock if is_cluster(connection) else _hold_server_lock
 
 
 @contextmanager
@@ -196,3 +215,15 @@ def _hold_server_lock(connection: Connection, url: URL) -> Iterator[None]:
     # An ALTER TABLE takes as long as it takes.
     _wait_longer(connection, None)
     yield
+
+
+@contextmanager
+def _hold_cluster_lock(connection: Connection, _: URL) -> Iterator[None]:
+    # What was read up to here ends, so that the migration sees what the last one has done.
+    connection.commit()
+    with connection.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as beating:
+        # While the cluster alters a table, both connections wait.
+        for waiting in (connection, beating):
+            _wait_longer(waiting, None)
+        with hold_cluster_lock(connection, beating, LOCK_SECONDS):
+            yield

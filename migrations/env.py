@@ -9,6 +9,7 @@ from sqlalchemy.pool import NullPool
 from config import Settings
 from infra.column_types import UtcDateTime
 from migrations import make_sync_url
+from migrations.cluster_lock import LOCK_TABLE
 from models import User
 
 
@@ -17,12 +18,18 @@ def render_item(kind: str, item: object, _: object) -> str | Literal[False]:
     return "sa.DateTime()" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 
+def include_name(name: str | None, kind: str, _: object) -> bool:
+    """Leave out the lock that a cluster has beside the tables of our models."""
+    return (kind, name) != ("table", LOCK_TABLE)
+
+
 def migrate(connection: Connection) -> None:
     """Run the revisions, each in a transaction of its own if the database has transactional DDL."""
     context.configure(
         connection=connection,
         target_metadata=User.metadata,
         render_item=render_item,
+        include_name=include_name,
         compare_server_default=False,
         render_as_batch=connection.dialect.name == "sqlite",
         transaction_per_migration=True,

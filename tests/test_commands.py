@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import anyio
 import pytest
 from httpx import codes
+from sqlalchemy import text
 
 import commands
 import migrations
@@ -25,7 +26,7 @@ from infra.faults import CommitLost
 from tests.support import forks
 from tests.support.databases import on_sqlite
 from tests.support.people import Person
-from tests.support.servers import ROOT, inherited
+from tests.support.servers import ROOT, inherited, make_blocking_engine
 from tests.support.settings import GOOD_SECRET
 
 # What does not depend on the database is tried on one.
@@ -95,6 +96,16 @@ def test_migrate_is_a_command(environment: dict[str, str], empty_sqlite_url: str
 
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.endswith(f": empty → {migrations.read_newest_revision()}\n")
+
+
+async def test_migrate_says_what_to_do_about_a_database_with_two_revisions(run: Run, empty_database_url: str) -> None:
+    migrations.upgrade(empty_database_url)
+    with make_blocking_engine(empty_database_url).begin() as connection:
+        connection.execute(text("INSERT INTO alembic_version (version_num) VALUES ('another')"))
+    done = await run(empty_database_url, "migrate")
+
+    assert done.code == 1
+    assert "alembic_version has 2 rows" in done.err
 
 
 async def test_migrate_ends_with_a_sentence_where_nobody_answers(run: Run) -> None:

@@ -306,3 +306,22 @@ async def test_a_newer_schema_is_refused_with_a_sentence(empty_database_url: str
     outside.commit()
     with pytest.raises(SchemaError):
         await start(app_on(empty_database_url))
+
+
+@pytest.fixture
+def two_revisions(empty_database_url: str, outside: Connection) -> str:
+    """A database that two processes have migrated at once."""
+    migrations.upgrade(empty_database_url)
+    outside.execute(text("INSERT INTO alembic_version (version_num) VALUES (:older)"), {"older": REVISIONS[0]})
+    outside.commit()
+    return empty_database_url
+
+
+def test_a_database_with_two_revisions_is_not_migrated_and_says_what_it_is(two_revisions: str) -> None:
+    with pytest.raises(SchemaError, match=r"alembic_version has 2 rows .* delete all but the newest"):
+        migrations.upgrade(two_revisions)
+
+
+async def test_a_service_does_not_start_on_a_database_with_two_revisions(two_revisions: str) -> None:
+    with pytest.raises(SchemaError):
+        await start(app_on(two_revisions))
