@@ -30,6 +30,8 @@ LOCK_WAIT_SECONDS: Final = 5
 # A thread that waits for a SQLite file cannot be cancelled, so it waits for less, and the route class tries again.
 SQLITE_BUSY_SECONDS: Final = 2
 CONNECT_SECONDS: Final = 3
+# For these statements a node of a Galera cluster waits: 1 reads, 2 UPDATE and DELETE, 4 INSERT.
+WAIT_FOR_THE_CLUSTER: Final = 1 + 2 + 4
 PING_AFTER_SECONDS: Final = 5
 
 
@@ -62,6 +64,7 @@ def make_engine(settings: Settings, file: DatabaseFile | None, *, autocommit: bo
         _listen_on_sqlite(engine, file, autocommit=autocommit)
     else:
         _listen_on_mysql(engine)
+        event.listen(engine.sync_engine, "connect", wait_for_the_cluster)
         if "ssl_ca" in settings.url.query:
             event.listen(engine.sync_engine, "connect", refuse_plain_text)
     return engine
@@ -116,6 +119,19 @@ def refuse_plain_text(connection: DBAPIConnection, _: ConnectionPoolEntry) -> No
     cursor.close()
     if row is None or not row[1]:
         raise OperationalError(CR.CR_SSL_CONNECTION_ERROR, "the server offers no TLS")
+
+
+def wait_for_the_cluster(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """On a node of a Galera cluster, let each transaction begin with all that the other nodes have committed.
+
+    Otherwise a session that was ended on one node opens for a moment on another, for long after a node stood still. On
+    other servers nothing is set: MySQL and some builds of MariaDB do not know the variable.
+    """
+    cursor = connection.cursor()
+    cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
+    if cursor.fetchone() == ("wsrep_on", "ON"):
+        cursor.execute(f"SET SESSION wsrep_sync_wait = {WAIT_FOR_THE_CLUSTER}")
+    cursor.close()
 
 
 def _listen_on_sqlite(engine: AsyncEngine, file: DatabaseFile, *, autocommit: bool) -> None:

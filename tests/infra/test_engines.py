@@ -2,10 +2,12 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -135,3 +137,51 @@ async def test_a_server_without_tls_is_not_spoken_to(mysql_server: MySQL, certif
 def test_migrations_speak_tls_too(guarded: PrivateMariaDB, certificate: Path) -> None:
     with guarded.fresh_database() as url:
         migrations.upgrade(make_url(f"{url}?ssl_ca={certificate}"))
+
+
+# --- a Galera cluster -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def node(mysql_server: MySQL) -> Iterator[PrivateMariaDB]:
+    """A server that is set up as a node of a cluster, though it has no other nodes."""
+    assert mysql_server.server_url
+    try:
+        server = PrivateMariaDB("--wsrep-on=ON", "--binlog-format=ROW")
+    except NoServer as missing:
+        pytest.skip(f"NOTHING WAS TESTED ON A NODE OF A CLUSTER: {missing}")
+    with server:
+        yield server
+
+
+@pytest.fixture
+def node_url(node: PrivateMariaDB) -> Iterator[str]:
+    with node.fresh_database() as url:
+        yield url
+
+
+async def ask_each_engine(url: str, question: str) -> list[object]:
+    database = Database(Settings(database_url=url, secret_key=SecretStr(GOOD_SECRET), _env_file=None))
+    try:
+        async with AsyncExitStack() as connections:
+            opened = [await connections.enter_async_context(engine.connect()) for engine in database.engines]
+            return [(await connection.exec_driver_sql(question)).scalar_one() for connection in opened]
+    finally:
+        await database.close()
+
+
+async def test_every_connection_to_a_node_of_a_cluster_waits_for_the_other_nodes(node_url: str) -> None:
+    assert await ask_each_engine(node_url, "SELECT @@wsrep_sync_wait") == [7, 7]
+
+
+async def test_a_node_of_a_cluster_is_migrated_under_the_lock_of_the_cluster(node_url: str) -> None:
+    migrations.upgrade(node_url)
+    assert await ask_each_engine(node_url, "SELECT owner FROM migration_lock") == ["", ""]
+
+
+@on_mysql
+@pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
+async def test_a_server_that_is_no_cluster_waits_for_nobody(app: FastAPI, engine: int) -> None:
+    async with app.state.services.database.engines[engine].connect() as connection:
+        waits = await connection.exec_driver_sql("SHOW VARIABLES LIKE 'wsrep_sync_wait'")
+        assert waits.one_or_none() in {None, ("wsrep_sync_wait", "0")}
