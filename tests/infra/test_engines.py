@@ -127,10 +127,10 @@ async def test_a_server_that_nobody_vouches_for_is_not_spoken_to(guarded: Privat
         await cipher(f"{url}?ssl_ca={another}")
 
 
-async def test_a_server_without_tls_is_not_spoken_to(mysql_server: MySQL, certificate: Path) -> None:
-    if not isinstance(mysql_server, PrivateMariaDB):
-        pytest.skip("TEST_MYSQL_URL names a server that may speak TLS")
-    with mysql_server.fresh_database() as url, pytest.raises(DBAPIError, match="TLS"):
+async def test_a_server_without_tls_of_ours_is_not_spoken_to(mysql_server: MySQL, certificate: Path) -> None:
+    # MariaDB offers no TLS here; MySQL makes itself a certificate when it starts first.
+    reasons = r"the server offers no TLS|Can't connect to MySQL server"
+    with mysql_server.fresh_database() as url, pytest.raises(DBAPIError, match=reasons):
         await cipher(f"{url}?ssl_ca={certificate}")
 
 
