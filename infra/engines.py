@@ -125,7 +125,8 @@ def wait_for_the_cluster(connection: DBAPIConnection, _: ConnectionPoolEntry) ->
     """On a node of a Galera cluster, let each transaction begin with all that the other nodes have committed.
 
     Otherwise a session that was ended on one node opens for a moment on another, for long after a node stood still. On
-    other servers nothing is set: MySQL and some builds of MariaDB do not know the variable.
+    other servers nothing is set: MySQL and some builds of MariaDB do not know the variable. A node that is cut off from
+    the cluster then answers 1205 at once instead of 1047: the request is tried again, and its answer is 503.
     """
     cursor = connection.cursor()
     cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
