@@ -7,12 +7,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -104,6 +111,7 @@ def _check_database_url(url: str) -> str:
 
 
 _ENV_FILE: Final = Path(".env")
+_FILE_SUFFIX: Final = "_FILE"
 _ENCODING: Final = "utf-8-sig"  # some Windows editors begin a file with a byte order mark
 # Only such names are shown: anything else in `.env` may be a part of a secret, pasted on a line of its own.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}|[A-Z][A-Z0-9_]{0,39}")
@@ -111,6 +119,42 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}|[A-Z][A-Z0-9_]{0,39}")
 _MIN_GUESSED_LENGTH: Final = 6
 _MIN_LIKENESS_IN_FILE: Final = 0.6
 _MIN_LIKENESS_IN_ENVIRONMENT: Final = 0.85
+
+
+class SettingsFileError(Exception):
+    """Settings cannot be read from their files; each argument names a variable, but neither path nor content."""
+
+
+def _read_setting_files(variables: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the settings whose files the variables name (`secret_key_file`), as Docker and Kubernetes give secrets.
+
+    A variable without a value counts as not set. Raises SettingsFileError.
+    """
+    read, reasons = dict[str, Any](), list[str]()
+    for name in Settings.model_fields:
+        path = variables.get(name + _FILE_SUFFIX.lower())
+        if path and variables.get(name):
+            reasons.append(f"{name.upper()} and {name.upper()}{_FILE_SUFFIX} are both set: remove one of them.")
+        elif path:
+            try:
+                read[name] = _read_setting_file(Path(path))
+            except ValueError as error:
+                reasons.append(f"{name.upper()}{_FILE_SUFFIX} names {error}.")
+    if reasons:
+        raise SettingsFileError(*reasons)
+    return read
+
+
+def _read_setting_file(path: Path) -> str:
+    """Return a file's text without the line end at its end; raise ValueError, which says what kind of file it is."""
+    try:
+        return path.read_text(encoding=_ENCODING).rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError("a file that is not in UTF-8") from None
+    except IsADirectoryError:
+        raise ValueError("a folder, not a file") from None
+    except OSError as error:
+        raise ValueError(f"a file that cannot be read ({error.strerror})") from None
 
 
 class Settings(BaseSettings):
@@ -186,6 +230,23 @@ class Settings(BaseSettings):
     trash_days: int = Field(default=30, ge=1, le=3650)
     """Whole days that a deleted expense can be restored from the trash."""
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # one folder for all secrets
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources, the one with the highest priority first; raise SettingsFileError."""
+        variables = dict[str, str | None]()
+        for source in (dotenv_settings, env_settings):
+            if isinstance(source, EnvSettingsSource):
+                variables |= source.env_vars
+        files = InitSettingsSource(settings_cls, _read_setting_files(variables))
+        return init_settings, files, env_settings, dotenv_settings
+
     @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
@@ -260,13 +321,15 @@ def load_settings() -> Settings:
         if _ENV_FILE.is_dir():
             sys.exit("The service cannot start: .env is a folder, and the settings are read from a file of this name.")
         return Settings()
+    except SettingsFileError as error:
+        reasons = list(error.args)
     except ValidationError as error:
         reasons = [*map(_describe_setting_error, error.errors()), *list_unknown_settings()]
-        sys.exit("The service cannot start:\n" + "\n".join(f"  {reason}" for reason in reasons))
     except UnicodeDecodeError:
         sys.exit("The service cannot start: .env is not in UTF-8; save it in this encoding.")
     except OSError as error:
         sys.exit(f"The service cannot start: .env cannot be read ({error.strerror}).")
+    sys.exit("The service cannot start:\n" + "\n".join(f"  {reason}" for reason in reasons))
 
 
 def list_unknown_settings() -> list[str]:
@@ -275,8 +338,9 @@ def list_unknown_settings() -> list[str]:
     In the environment only names close to a setting count, because it has the variables of other programs too. The
     sentences contain no values.
     """
-    known = [name.upper() for name in Settings.model_fields]
-    long = [name for name in known if len(name) >= _MIN_GUESSED_LENGTH]
+    names = [name.upper() for name in Settings.model_fields]
+    known = [*names, *(name + _FILE_SUFFIX for name in names)]
+    long = [name for name in known if len(name.removesuffix(_FILE_SUFFIX)) >= _MIN_GUESSED_LENGTH]
     in_file = {name for name, value in _read_env_file().items() if value is not None and name.upper() not in known}
     shown = sorted(name for name in in_file if _NAME.fullmatch(name))
     sentences = [_describe_unknown(name, ".env", _find_nearest(name, known, _MIN_LIKENESS_IN_FILE)) for name in shown]
@@ -295,7 +359,12 @@ def _read_env_file() -> Mapping[str, str | None]:
 
 
 def _find_nearest(name: str, settings: Sequence[str], min_likeness: float) -> str | None:
-    return next(iter(get_close_matches(name.upper(), settings, 1, min_likeness)), None)
+    stem = name.upper().removesuffix(_FILE_SUFFIX)
+    if stem != name.upper():
+        # Compared with its suffix, a name would be like every other name of a file.
+        nearest = _find_nearest(stem, [it for it in settings if not it.endswith(_FILE_SUFFIX)], min_likeness)
+        return nearest and nearest + _FILE_SUFFIX
+    return next(iter(get_close_matches(stem, settings, 1, min_likeness)), None)
 
 
 def _describe_unknown(name: str, source: str, nearest: str | None) -> str:

@@ -476,6 +476,9 @@ def test_an_env_file_that_may_not_be_read_is_one_sentence(env_file: Path, monkey
         ("HOTS=hunter2", "HOTS in .env is no setting: did you mean HOST?"),
         ("MYSQL_ROOT=hunter2", "MYSQL_ROOT in .env is no setting, and changes nothing."),
         ("x=hunter2", "x in .env is no setting, and changes nothing."),
+        ("SECRETKEY_FILE=key", "SECRETKEY_FILE in .env is no setting: did you mean SECRET_KEY_FILE?"),
+        ("SECRET_KEY_FIEL=key", "SECRET_KEY_FIEL in .env is no setting: did you mean SECRET_KEY_FILE?"),
+        ("MAIL_FILE=mail", "MAIL_FILE in .env is no setting, and changes nothing."),
     ],
 )
 def test_an_unknown_name_in_the_env_file_is_told_without_its_value(env_file: Path, line: str, said: str) -> None:
@@ -507,6 +510,7 @@ def test_an_env_file_of_settings_says_nothing(env_file: Path, content: str) -> N
         ("cors_origin", "CORS_ORIGINS"),
         ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
         ("SIGNIN_PER_ADRESS", "SIGNIN_PER_ADDRESS"),
+        ("SECRETKEY_FILE", "SECRET_KEY_FILE"),
     ],
 )
 @pytest.mark.usefixtures("env_file")
@@ -524,6 +528,7 @@ def test_the_names_of_other_programs_say_nothing(monkeypatch: pytest.MonkeyPatch
         XDG_SESSION_TYPE DESKTOP_SESSION SESSION_MANAGER DBUS_SESSION_BUS_ADDRESS PYTHONPATH VIRTUAL_ENV GPG_KEY
         PYTHON_VERSION MYSQL_HOST MYSQL_PASSWORD MYSQL_DATABASE DB_PORT KUBERNETES_PORT KUBERNETES_SERVICE_HOST
         POSTGRES_DATABASE_URL AWS_SECRET_ACCESS_KEY AWS_SECRET_KEY DJANGO_SECRET_KEY SECRET CI GITHUB_TOKEN
+        HOSTFILE HOSTS_FILE AWS_SHARED_CREDENTIALS_FILE MYSQL_PASSWORD_FILE DJANGO_SECRET_KEY_FILE LOG_FILE
         UVICORN_PORT WEB_CONCURRENCY MAIL_FROM SYSTEMD_EXEC_PID INVOCATION_ID JOURNAL_STREAM port Host database_url
     """
     for name in names.split():
@@ -540,6 +545,90 @@ def test_a_start_that_fails_tells_of_the_near_miss_that_explains_it(
     assert "\n  SECRET_KEY must be" in said
     assert "\n  SECRETKEY in .env is no setting: did you mean SECRET_KEY?" in said
     assert GOOD_SECRET not in said
+
+
+# The files that NAME_FILE names
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_setting_may_be_the_content_of_a_file(env_file: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    env_file.with_name("key").write_bytes(f"{GOOD_SECRET}{end}".encode())
+    env_file.with_name("port").write_text(f"8123{end}")
+    monkeypatch.setenv("SECRET_KEY_FILE", "key")
+    env_file.write_text("PORT_FILE=port\n")
+    settings = load_settings()
+    assert (settings.secret_key, settings.port) == (SecretStr(GOOD_SECRET), 8123)
+    assert list_unknown_settings() == []
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_has_a_file(env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"{name.upper()}_FILE", str(env_file.with_name("nowhere")))
+    assert why_it_does_not_start() == (
+        "The service cannot start:\n"
+        f"  {name.upper()}_FILE names a file that cannot be read (No such file or directory)."
+    )
+    assert list_unknown_settings() == []
+
+
+def test_a_list_may_be_the_content_of_a_file(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file.with_name("origins").write_text("https://a.example,https://b.example\n")
+    monkeypatch.setenv("CORS_ORIGINS_FILE", "origins")
+    assert load_settings().cors_origins == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize(
+    ("in_environment", "in_file"),
+    [
+        ({"PORT": "8123", "PORT_FILE": "port"}, ""),
+        ({"PORT_FILE": "port"}, "PORT=8123"),
+        ({"PORT": "8123"}, "PORT_FILE=port"),
+        ({}, "PORT=8123\nPORT_FILE=port"),
+    ],
+)
+def test_a_setting_and_its_file_together_are_refused(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, in_environment: dict[str, str], in_file: str
+) -> None:
+    env_file.write_text(in_file)
+    for name, value in in_environment.items():
+        monkeypatch.setenv(name, value)
+    assert why_it_does_not_start() == (
+        "The service cannot start:\n  PORT and PORT_FILE are both set: remove one of them."
+    )
+
+
+@pytest.mark.parametrize(("port", "path"), [("8123", ""), ("", "port")])
+def test_an_empty_variable_counts_as_not_set_beside_the_other(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, port: str, path: str
+) -> None:
+    env_file.with_name("port").write_text("8123")
+    monkeypatch.setenv("PORT", port)
+    monkeypatch.setenv("PORT_FILE", path)
+    assert load_settings().port == 8123
+
+
+def test_files_that_cannot_be_used_are_told_all_at_once_without_their_content(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file.with_name("folder").mkdir()
+    env_file.with_name("latin").write_bytes(b"hunter2\xfc")
+    monkeypatch.setenv("SECRET_KEY_FILE", "latin")
+    monkeypatch.setenv("DATABASE_URL_FILE", "folder")
+    assert why_it_does_not_start() == (
+        "The service cannot start:\n"
+        "  DATABASE_URL_FILE names a folder, not a file.\n"
+        "  SECRET_KEY_FILE names a file that is not in UTF-8."
+    )
+
+
+def test_a_wrong_value_in_a_file_names_the_setting_and_not_the_value(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file.with_name("key").write_text("kX9!vB2@mQ7#\n")
+    monkeypatch.setenv("SECRET_KEY_FILE", "key")
+    said = why_it_does_not_start()
+    assert "\n  SECRET_KEY must be at least 32 random bytes" in said
+    assert "kX9!vB2@mQ7#" not in said
 
 
 # The process
