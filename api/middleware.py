@@ -5,7 +5,8 @@
             --> ProblemCorsMiddleware         answers preflights
             --> UnexpectedErrorMiddleware
             --> routes
-    answer  <-- UnexpectedErrorMiddleware     an unexpected exception becomes a 500 problem
+    answer  <-- UnexpectedErrorMiddleware     an unexpected exception becomes a 500 problem, a request that is cancelled
+                                                because the service ends a 503 one
             <-- ProblemCorsMiddleware         adds the CORS headers, also to that problem
             <-- RequestMiddleware             adds the common headers; puts the root path before Location and Link;
                                                 logs the request
@@ -13,6 +14,7 @@
 main.py puts them in this order, and uvicorn's ProxyHeadersMiddleware before them if there are trusted proxies.
 """
 
+import asyncio
 import re
 import secrets
 import time
@@ -32,6 +34,7 @@ from config import Settings
 from infra.faults import describe_error, is_database_error
 from infra.log import logger
 from infra.request_context import start_request_context
+from problems import Unavailable
 
 REQUEST_ID_PATTERN: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 CONTENT_POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
@@ -124,7 +127,10 @@ def _merge_headers(present: list[Header], added: list[Header]) -> list[Header]:
 
 
 class UnexpectedErrorMiddleware:
-    """Turns an unexpected exception into a 500 problem; inside CORS, so that a page in a browser can read it."""
+    """Turns an unexpected exception into a 500 problem, and the end of the service into a 503 one.
+
+    It is inside CORS, so that a page in a browser can read them.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -140,6 +146,12 @@ class UnexpectedErrorMiddleware:
 
         try:
             await self._app(scope, receive, watch)
+        except asyncio.CancelledError:
+            if scope["type"] != "http" or started:
+                raise
+            # A service that ends cancels requests that take too long. The route class answers one that is cancelled
+            # during its commit; before the commit, nothing has happened.
+            await render_problem(Request(scope), Unavailable())(scope, receive, send)
         except Exception as error:
             if scope["type"] != "http" or started:
                 raise

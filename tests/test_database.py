@@ -195,17 +195,22 @@ async def test_a_write_that_is_cancelled_amid_a_statement_leaves_no_lock(
         if sent.startswith(statement):
             asyncio.get_running_loop().call_soon(writing.cancel)
 
-    engine, _ = app.state.services.database.engines
-    event.listen(engine.sync_engine, "before_cursor_execute", cancel_amid)
+    def keep(_connection: object, _record: object, error: BaseException | None) -> None:
+        kept.append(error)
+
+    # The traceback of this error refers to the cursor, as it would until garbage is collected.
+    kept: list[BaseException | None] = []
+    engine = app.state.services.database.engines[0].sync_engine
+    event.listen(engine, "before_cursor_execute", cancel_amid)
+    event.listen(engine, "invalidate", keep)
     writing = asyncio.create_task(create(person, category="Groceries"))
     try:
-        # Its traceback refers to the cursor, as it would until garbage is collected.
-        with pytest.raises(asyncio.CancelledError) as cancelled:
-            await writing
+        assert_unavailable(await writing)
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", cancel_amid)
+        event.remove(engine, "before_cursor_execute", cancel_amid)
+        event.remove(engine, "invalidate", keep)
     await asyncio.wait_for(create(person), 2)
-    assert cancelled.value.__traceback__
+    assert [error and error.__traceback__ is not None for error in kept] == [True]
     assert await state_of(app, person) == (1, 1)
 
 
@@ -400,6 +405,35 @@ async def test_a_commit_that_was_cut_off_has_an_unknown_outcome(
     assert_unavailable(answer, "outcome_unknown")
     assert "check whether the change was made" in answer.json()["detail"]
     assert commits.number == 1
+    assert (await create(person)).status_code == 201
+
+
+def cancel_this_request() -> None:
+    """Do what uvicorn does to a request that has not ended in time when the service ends."""
+    request = asyncio.current_task()
+    assert request
+    request.cancel()
+
+
+async def test_a_request_that_is_cancelled_before_its_commit_did_not_happen(app: FastAPI, person: Person) -> None:
+    work = app.state.services.database.engines[0].sync_engine
+    event.listen(work, "begin", lambda _: cancel_this_request(), once=True)
+    assert_unavailable(await asyncio.create_task(create(person)))
+    assert await state_of(app, person) == (0, 0)
+    assert taken(app) == [0, 0]
+    assert (await create(person)).status_code == 201
+
+
+async def test_a_request_that_is_cancelled_during_its_commit_has_an_unknown_outcome(
+    app: FastAPI, person: Person, commits: Commits
+) -> None:
+    def commit_and_cancel(connection: Any) -> None:  # noqa: ANN401
+        cancel_this_request()
+        commits.really(connection)
+
+    commits.fates = [commit_and_cancel]
+    assert_unavailable(await asyncio.create_task(create(person)), "outcome_unknown")
+    assert taken(app) == [0, 0]
     assert (await create(person)).status_code == 201
 
 

@@ -1,5 +1,6 @@
 """Middleware: the common headers, HEAD, trailing slashes and unexpected errors; no Host header is believed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -211,6 +212,15 @@ async def test_what_nobody_expected_amid_an_answer_breaks_the_connection() -> No
 
     with pytest.raises(RuntimeError):
         await exchange(UnexpectedErrorMiddleware(fail_after_start), "GET", "/")
+
+
+async def test_a_cancelled_request_that_has_begun_its_answer_breaks_the_connection() -> None:
+    async def cancel_after_start(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await exchange(UnexpectedErrorMiddleware(cancel_after_start), "GET", "/")
 
 
 @pytest.mark.parametrize("inside", ["hunter2", "RuntimeError", "Traceback", "/srv", "SELECT", ".py"])
