@@ -212,6 +212,12 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     """The port that `make run` listens on."""
 
+    workers: int = Field(default=1, ge=1, le=256)
+    """How many processes `make run` serves with."""
+
+    keep_alive: int = Field(default=75, ge=1, le=3600)
+    """Seconds for which an idle connection is kept open; longer than a proxy keeps its own, which is mostly 60."""
+
     root_path: str = ""
     """The path below which a proxy shows the service, such as `/money`, whether the proxy strips it or not."""
 

@@ -1,11 +1,9 @@
-"""The application: builds the services, the middleware and the routers, and starts uvicorn."""
+"""The application: builds the services, the middleware and the routers, and serves it."""
 
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -21,7 +19,7 @@ from api.services import Services
 from auth import AccessTokens
 from config import VERSION, Settings, list_unknown_settings, load_settings
 from database import Database
-from infra import log
+from infra import log, serving
 from infra.signing_keys import KeyFileError, load_signing_keys
 from problems import Problem
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
@@ -93,17 +91,4 @@ settings = load_settings()
 app = create_app(settings)
 
 if __name__ == "__main__":
-    # uvicorn shuts down cleanly and then raises SIGTERM again; with this handler the exit code is 0.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # No access log: it contains query strings, so what users search for; infra/log.py logs requests without them.
-    # No websockets: uvicorn would answer such a request itself, without the application.
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        server_header=False,
-        proxy_headers=False,
-        access_log=False,
-        log_config=log.LOGGING,
-        ws="none",
-    )
+    sys.exit(serving.serve(app, settings))

@@ -1,1 +1,1 @@
-"""What talks to the outside: engines and their errors, statements, the owner check, column types, keys, the log."""
+"""What talks to the outside: engines and their errors, statements, the owner check, column types, keys, log, port."""

@@ -406,6 +406,8 @@ def test_an_address_of_the_service_is_no_root_path(path: str, below: str) -> Non
         ("TRUSTED_PROXIES", "kX9!vB2@mQ7#", "TRUSTED_PROXIES takes addresses"),
         ("SIGNIN_PER_NAME", "kX9!vB2@mQ7#", "SIGNIN_PER_NAME: "),
         ("SESSION_DAYS", "3651", "SESSION_DAYS: "),
+        ("WORKERS", "0.5", "WORKERS: "),
+        ("KEEP_ALIVE", "1.5", "KEEP_ALIVE: "),
         ("ROOT_PATH", "kX9!vB2@mQ7#", "ROOT_PATH takes a path"),
         ("DATABASE_URL", MYSQL_URL, "SECRET_KEY"),
         ("DATABASE_URL", "postgresql://app:hunter2@db/expenses", "DATABASE_URL"),
@@ -511,6 +513,7 @@ def test_an_env_file_of_settings_says_nothing(env_file: Path, content: str) -> N
         ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
         ("SIGNIN_PER_ADRESS", "SIGNIN_PER_ADDRESS"),
         ("SECRETKEY_FILE", "SECRET_KEY_FILE"),
+        ("KEEPALIVE", "KEEP_ALIVE"),
     ],
 )
 @pytest.mark.usefixtures("env_file")

@@ -79,6 +79,19 @@ def is_served(port: int, path: str) -> bool:
     return False
 
 
+def wait_until_closed(port: int) -> None:
+    """Wait until nobody listens on a port of the loopback interface; raise AssertionError after 20 s."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while _is_open(port):
+        assert time.monotonic() < deadline, "it still listens"
+        time.sleep(0.01)
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Process:
     """A child process in its own process group, with its output in a file; it is killed when this process ends."""
 

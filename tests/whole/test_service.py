@@ -5,17 +5,26 @@ import json
 import os
 import signal
 import socket
-import time
 from collections import Counter
 from collections.abc import Coroutine, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+import migrations
 from tests.support.processes import PASSWORD, sign_up
-from tests.support.servers import MAIN, NoServer, Service
+from tests.support.servers import (
+    MAIN,
+    NoServer,
+    PrivateMariaDB,
+    Service,
+    make_blocking_engine,
+    open_or_skip,
+    wait_until_closed,
+)
 
 Write = Coroutine[Any, Any, httpx.Response]
 
@@ -99,23 +108,11 @@ async def test_two_workers_lose_none_of_eighty_writes_at_once(two_workers: Servi
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def running() -> Iterator[Service]:
+@pytest.fixture(params=["1", "2"], ids=["one worker", "two workers"])
+def running(request: pytest.FixtureRequest) -> Iterator[Service]:
     """The service as `make run` starts it."""
-    with closing(Service({}, program=MAIN)) as service:
+    with closing(Service({"WORKERS": request.param}, program=MAIN)) as service:
         yield service
-
-
-def answers_at(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def until_closed(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while answers_at(port):
-        assert time.monotonic() < deadline, "it still listens"
-        time.sleep(0.01)
 
 
 def test_sigterm_lets_a_request_in_flight_finish_and_ends_well(running: Service) -> None:
@@ -129,9 +126,75 @@ def test_sigterm_lets_a_request_in_flight_finish_and_ends_well(running: Service)
         # The service asks for the body: the request is in flight.
         assert client.recv(1024).startswith(b"HTTP/1.1 100 Continue")
         os.kill(running.process.pid, signal.SIGTERM)
-        until_closed(running.port)
+        wait_until_closed(running.port)
         client.sendall(body)
         answer = client.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 201 Created")
     assert b'"username":"late"' in answer
     assert running.process.stop() == 0, running.log
+
+
+@contextmanager
+def asking(
+    service: Service, person: httpx.AsyncClient, request: str, body: str = "", missing: int = 0
+) -> Iterator[socket.socket]:
+    """A connection that has sent a request with a JSON body, of which so many bytes are missing."""
+    head = f"{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {person.headers['Authorization']}\r\n"
+    kind = f"Content-Type: application/json\r\nContent-Length: {len(body) + missing}\r\n"
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as client:
+        client.sendall(f"{head}{kind}\r\n{body}".encode())
+        yield client
+
+
+def read_problem(client: socket.socket) -> tuple[bytes, str]:
+    """Read an answer to its end; return its status line and the code of its problem."""
+    head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+    return head.partition(b"\r\n")[0], json.loads(body)["code"]
+
+
+REFUSED = (b"HTTP/1.1 503 Service Unavailable", "unavailable")
+
+
+async def until_nothing_moves(service: Service, person: httpx.AsyncClient) -> None:
+    """Wait until the service answers others only: what is left waits for its reader."""
+    before = None
+    while before != (before := service.log.count("/openapi.json")):
+        assert {(await person.get("/users/me")).status_code for _ in range(20)} == {200}
+
+
+async def test_sigterm_ends_beside_half_a_body_and_answers_that_nobody_reads(running: Service) -> None:
+    person = await sign_up(running)
+    with (
+        asking(running, person, "POST /expenses", "{", missing=40) as half,
+        asking(running, person, "GET /openapi.json") as unread,
+    ):
+        unread.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+        await until_nothing_moves(running, person)
+        await person.aclose()
+        assert (running.process.stop(), read_problem(half)) == (0, REFUSED)
+
+
+@pytest.fixture
+def server() -> Iterator[PrivateMariaDB]:
+    """A server that may be frozen: nobody else's tests are on it."""
+    with open_or_skip(PrivateMariaDB, "MYSQL") as server:
+        yield server
+
+
+async def test_sigterm_ends_beside_a_frozen_database(server: PrivateMariaDB) -> None:
+    url = server.create_database("expenses")
+    migrations.upgrade(url)
+    with closing(Service({"DATABASE_URL": url, "WORKERS": "2"}, program=MAIN)) as service:
+        person = await sign_up(service)
+        await person.aclose()
+        server.freeze()
+        with (
+            asking(service, person, "DELETE /users/me", json.dumps({"current_password": PASSWORD})) as leaving,
+            asking(service, person, "POST /expenses", '{"amount": "1.00"}') as spending,
+        ):
+            assert service.process.stop() == 0, service.log
+            assert [read_problem(leaving), read_problem(spending)] == [REFUSED] * 2
+    server.thaw()
+    with make_blocking_engine(url).connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM users")).scalar_one() == 1
+        assert connection.execute(text("SELECT count(*) FROM expenses")).scalar_one() == 0

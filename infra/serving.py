@@ -1,0 +1,157 @@
+"""How `make run` serves: it opens the port once, and serves from it in this process or in several workers.
+
+After SIGTERM or SIGINT no connection is accepted. Requests may run for GRACE_SECONDS more; what is left is cancelled,
+and answered with 503 where an answer can still be sent. LAST_SECONDS after the signal the process ends whatever it
+waits for: a database that does not answer, or a thread that cannot be cancelled.
+"""
+
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, NoReturn
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from config import Settings
+from infra import log
+from infra.workers import Workers
+
+GRACE_SECONDS: Final = 7
+LAST_SECONDS: Final = 9
+BACKLOG: Final = 2048
+# An address that a name has, but that this machine does not: others of the name may do.
+_NOT_HERE: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+_EVERY_ADDRESS: Final = {"0.0.0.0": "localhost", "::": "[::1]"}  # noqa: S104  # compared, not listened on
+
+
+def serve(app: ASGIApp, settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT, which end the process; return or raise the exit code if that is not possible."""
+    config = _build_config(app, settings)
+    try:
+        sockets = _open_sockets(settings.host, settings.port)
+    except OSError as error:
+        _say(_explain_refusal(error, settings), logging.CRITICAL)
+        return 1
+
+    def run(when_serving: Callable[[], None]) -> None:
+        _Server(config, when_serving).run(sockets)
+
+    def close_sockets() -> None:
+        for listening in sockets:
+            listening.close()
+
+    def announce() -> None:
+        _say(describe_address(settings), logging.INFO)
+
+    if settings.workers > 1:
+        _leave(Workers(settings.workers, run, when_all_serve=announce).run(close_sockets))
+    run(announce)
+    return 0
+
+
+def _build_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    # No access log: it contains query strings, so what users search for; infra/log.py logs requests without them.
+    # No websockets: uvicorn would answer such a request itself, without the application.
+    config = uvicorn.Config(
+        app,
+        server_header=False,
+        proxy_headers=False,
+        access_log=False,
+        log_config=log.LOGGING,
+        ws="none",
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    if sys.stderr.isatty():
+        # One line in plain words says the same.
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    return config
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it serves, and that ends in time after a signal."""
+
+    def __init__(self, config: uvicorn.Config, when_serving: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._when_serving = when_serving
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, and end with exit code 0 after a signal."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGALRM, lambda *_: _leave(0))
+        try:
+            super().run(sockets)
+        except SystemExit:
+            if self.should_exit:
+                # uvicorn has shut down, and raised the signal again.
+                _leave(0)
+            raise
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application and accept connections."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._when_serving()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note a signal, and limit the time that is left."""
+        if not self.should_exit:
+            signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
+        super().handle_exit(sig, frame)
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process at once: the interpreter would wait for its threads, and takes a second on a slow machine."""
+    os._exit(code)
+
+
+def _open_sockets(host: str, port: int) -> list[socket.socket]:
+    """Listen on every address of a host; raise OSError if one of them is taken, or if this machine has none of them."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets, missing = [], OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
+        try:
+            sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
+            missing = error
+    if not sockets:
+        raise missing
+    return sockets
+
+
+def _explain_refusal(error: OSError, settings: Settings) -> str:
+    if error.errno == errno.EADDRINUSE:
+        free = settings.port % 65535 + 1
+        return (
+            f"Port {settings.port} is taken by another program: stop that one, or take another port: "
+            f"PORT={free} make run"
+        )
+    reason = os.strerror(error.errno) if isinstance(error.errno, int) and error.errno > 0 else error.strerror
+    return f"The service cannot listen on HOST={settings.host}, PORT={settings.port} ({reason}): change one of them."
+
+
+def describe_address(settings: Settings) -> str:
+    """Return a sentence that says where a browser on this machine finds /docs."""
+    host = settings.host if ":" not in settings.host else f"[{settings.host}]"
+    host = "localhost" if settings.host == "127.0.0.1" else _EVERY_ADDRESS.get(settings.host, host)
+    processes = f" in {settings.workers} processes" if settings.workers > 1 else ""
+    others = ", on another machine with the name of this one" if settings.host in _EVERY_ADDRESS else ""
+    address = f"http://{host}:{settings.port}{settings.root_path}/docs"
+    return f"Expense Tracker is running{processes}: open {address}{others} (Ctrl-C stops it)"
+
+
+def _say(sentence: str, level: int) -> None:
+    """Write a sentence to the terminal, or log it if there is none."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{sentence}\n")
+    else:
+        log.logger.log(level, "%s", sentence)
