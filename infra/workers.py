@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing.context import ForkProcess
+from multiprocessing.process import BaseProcess
 from typing import Final
 
 from infra.log import logger
@@ -118,7 +118,7 @@ class _Place:
     """A place for one worker: the process that holds it, and when the next may start after that has died."""
 
     def __init__(self) -> None:
-        self.process: ForkProcess | None = None
+        self.process: BaseProcess | None = None
         self.has_served = False
         self.exit_code: int | None = None
         """The exit code of the last process, if it has ended."""
@@ -153,7 +153,7 @@ class _Place:
         if not self.process.is_alive():
             self._note_death(self.process)
 
-    def _note_death(self, process: ForkProcess) -> None:
+    def _note_death(self, process: BaseProcess) -> None:
         steady = self._served_from is not None and time.monotonic() - self._served_from >= STEADY_SECONDS
         pause = 0.0 if steady else self._pause
         self._pause = FIRST_PAUSE if steady else min(2 * self._pause, MAX_PAUSE)
