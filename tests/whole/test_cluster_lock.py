@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 
 import pytest
@@ -14,6 +15,13 @@ from migrations.cluster_lock import ClusterLock, hold_cluster_lock, is_cluster
 from tests.support.servers import make_blocking_engine
 
 PROCESSES = 3
+
+
+@contextmanager
+def _hold(migrating: Connection, seconds: float) -> Iterator[None]:
+    own = migrating.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    with own, hold_cluster_lock(migrating, own, seconds):
+        yield
 
 
 @pytest.fixture
@@ -46,7 +54,7 @@ def test_processes_that_come_at_once_take_turns(server: Engine) -> None:
     def migrate(process: int) -> None:
         with server.connect() as connection:
             at_once.wait()
-            with hold_cluster_lock(connection, 30):
+            with _hold(connection, 30):
                 happened.append((process, "begins"))
                 connection.execute(text("SELECT SLEEP(0.1)"))
                 happened.append((process, "ends"))
@@ -59,9 +67,9 @@ def test_processes_that_come_at_once_take_turns(server: Engine) -> None:
 
 
 def test_the_lock_is_free_after_a_migration_that_failed(server: Engine, connection: Connection) -> None:
-    with pytest.raises(ZeroDivisionError), hold_cluster_lock(connection, 0):
+    with pytest.raises(ZeroDivisionError), _hold(connection, 0):
         raise ZeroDivisionError
-    with server.connect() as next_one, hold_cluster_lock(next_one, 0):
+    with server.connect() as next_one, _hold(next_one, 0):
         assert not next_one.in_transaction()
 
 
@@ -69,17 +77,17 @@ def test_one_that_works_is_waited_for(server: Engine, connection: Connection, mo
     monkeypatch.setattr(cluster_lock, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(cluster_lock, "ABANDONED_SECONDS", 1.5)
     with (
-        hold_cluster_lock(connection, 0),
+        _hold(connection, 0),
         server.connect() as waiting,
         pytest.raises(TimeoutError, match="Another process has been migrating"),
-        hold_cluster_lock(waiting, 2),
+        _hold(waiting, 2),
     ):
         pass
 
 
 @pytest.mark.usefixtures("died")
 def test_one_that_died_is_waited_for_until_it_is_known(connection: Connection) -> None:
-    with pytest.raises(TimeoutError), hold_cluster_lock(connection, 0.5):
+    with pytest.raises(TimeoutError), _hold(connection, 0.5):
         pass
 
 
@@ -87,14 +95,14 @@ def test_the_lock_of_one_that_died_is_taken_over(
     died: ClusterLock, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_lock, "ABANDONED_SECONDS", 0.3)
-    with hold_cluster_lock(connection, 30), pytest.raises(TimeoutError, match="taken over"):
+    with _hold(connection, 30), pytest.raises(TimeoutError, match="taken over"):
         died.beat()
 
 
 def test_one_that_was_suspended_runs_no_statement_after_another_took_over(
     server: Engine, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with hold_cluster_lock(connection, 0):
+    with _hold(connection, 0):
         with server.begin() as another:
             another.execute(text("UPDATE migration_lock SET owner = 'another'"))
         monkeypatch.setattr(cluster_lock, "BEAT_SECONDS", 0)
@@ -106,5 +114,5 @@ def test_one_that_was_suspended_runs_no_statement_after_another_took_over(
 
 def test_the_table_of_the_lock_is_none_of_the_schema(empty_mysql_url: str, connection: Connection) -> None:
     migrations.upgrade(empty_mysql_url)
-    with hold_cluster_lock(connection, 0), migrations._lock_for_migration(make_url(empty_mysql_url)) as config:
+    with _hold(connection, 0), migrations._lock_for_migration(make_url(empty_mysql_url)) as config:
         command.check(config)
