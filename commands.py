@@ -197,7 +197,7 @@ def _run_on_accounts(
 
 async def _open_and_run(settings: Settings, work: Callable[[UnitOfWork, Accounts], Awaitable[Result]]) -> Result:
     database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)
-    accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
+    accounts = Accounts(passwords, settings, Throttle(settings))
     try:
         await _refuse_unready(settings, database)
         async with database.new_unit() as unit:

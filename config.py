@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -191,6 +191,9 @@ class Settings(BaseSettings):
     signin_per_name_daily: int = Field(default=100, ge=0, le=MAX_ATTEMPT_LIMIT)
     """Wrong passwords for one name in 24 hours, from all addresses from which it has never signed in; 0: no limit."""
 
+    registration: Literal["open", "invite", "closed"] = "open"
+    """Who may register: everybody, whoever has an invite of the operator's, or nobody."""
+
     registrations_per_address: int = Field(default=20, ge=0, le=MAX_ATTEMPT_LIMIT)
     """Registrations from one address in an hour, after which the answer is 429; 0: no limit."""
 
@@ -358,6 +361,15 @@ def list_unknown_settings() -> list[str]:
         for name, nearest in nearest_settings.items()
         if nearest and name.upper() not in known
     ]
+
+
+def list_misleading_settings(settings: Settings) -> list[str]:
+    """Return a sentence if a limit of 0 may be meant to close registration, which it does not."""
+    given = settings.model_fields_set
+    if settings.registrations_per_address or "registrations_per_address" not in given or "registration" in given:
+        return []
+    no_limit = "REGISTRATIONS_PER_ADDRESS=0 means no limit, and registration is open: everybody may register."
+    return [f"{no_limit} Set REGISTRATION=closed to close it, or REGISTRATION=open to say that this is meant."]
 
 
 def _read_env_file() -> Mapping[str, str | None]:

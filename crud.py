@@ -64,7 +64,7 @@ _OWNED_TABLES: Final = [table for table in reversed(Base.metadata.sorted_tables)
 async def create_user(connection: AsyncConnection, data: UserCreate, password_hash: str) -> UserAnswer:
     """Create a user and their ledger; raise AlreadyExists if the user name or the e-mail is taken."""
     await refuse_taken_names(connection, data.username, data.email)
-    profile = data.model_dump(exclude={"password"})
+    profile = data.model_dump(exclude={"password", "invite"})
     keys = {"username_key": make_name_key(data.username), "email_key": make_name_key(data.email)}
     inserted = await connection.execute(insert(User), profile | keys | {"password_hash": password_hash})
     user_id = get_inserted_id(inserted)

@@ -17,7 +17,7 @@ from api.openapi import TITLE, make_openapi_builder, name_operation
 from api.problem_json import answer_problem
 from api.services import Services
 from auth import AccessTokens
-from config import VERSION, Settings, list_unknown_settings, load_settings
+from config import VERSION, Settings, list_misleading_settings, list_unknown_settings, load_settings
 from database import Database
 from infra import log, serving
 from infra.signing_keys import KeyFileError, load_signing_keys
@@ -70,12 +70,12 @@ def _build_lifespan(settings: Settings) -> log.Lifespan[FastAPI]:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        for sentence in list_unknown_settings():
+        for sentence in [*list_unknown_settings(), *list_misleading_settings(settings)]:
             log.logger.warning("%s", sentence)
         await migrations.migrate_at_start(settings)
         database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)
         access_tokens = AccessTokens(load_signing_keys(settings), settings.access_token_minutes)
-        accounts = Accounts(passwords, settings.password_min_length, Throttle(settings))
+        accounts = Accounts(passwords, settings, Throttle(settings))
         app.state.services = Services(settings, database, access_tokens, Sessions(settings, access_tokens), accounts)
         try:
             await migrations.refuse_another_schema(database)

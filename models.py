@@ -1,4 +1,4 @@
-"""The tables. Every row, except those of `users` and `attempts`, belongs to exactly one user, its owner.
+"""The tables. Every row belongs to exactly one user, its owner, except in `users`, `invites` and `attempts`.
 
     users --- ledgers              the lock row: revision, number of expenses
           |-- sessions ---- refresh_tokens
@@ -6,6 +6,7 @@
           |-- categories -- expenses, trash, budgets      by (owner_id, category_id)
           |-- tombstones           deletions, for clients with a copy
           `-- remembered_answers   for an Idempotency-Key
+    invites                        codes for registering
     attempts                       counters of the throttle
 
 Foreign keys do not cascade.
@@ -171,6 +172,16 @@ class FamiliarNetwork(Owned, Base):
     network: Mapped[str] = mapped_column(String(ADDRESS_LENGTH), primary_key=True)
     """An IPv4 address, or the first 64 bits of an IPv6 address."""
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Invite(Base):
+    """A code with which one account can be registered; the row is deleted when it is used."""
+
+    __tablename__ = "invites"
+    __table_args__ = TABLE_ARGS
+
+    code_hash: Mapped[str] = mapped_column(String(SHA256_HEX_LENGTH), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class AttemptCounter(Base):

@@ -10,6 +10,7 @@ The tree of the classes, each with its status:
             InvalidCredentials          401
             RefreshTokenReused          401
         InsufficientScope               403
+        RegistrationClosed              403
         NotFound                        404
         MethodNotAllowed                405
         AlreadyExists                   409
@@ -118,6 +119,12 @@ class InsufficientScope(Problem):
         """Add the header WWW-Authenticate that RFC 6750 section 3.1 requires."""
         super().__post_init__()
         self.headers = {"WWW-Authenticate": 'Bearer error="insufficient_scope"', **self.headers}
+
+
+class RegistrationClosed(Problem):
+    """This service takes no new accounts: ask whoever runs it to add one for you."""
+
+    status = HTTPStatus.FORBIDDEN
 
 
 class NotFound(Problem):

@@ -43,6 +43,7 @@ from values.text_fields import (
     Description,
     Email,
     ExternalId,
+    InviteCode,
     NullableLine,
     NullableText,
     UniqueName,
@@ -64,6 +65,10 @@ class UserCreate(RequestModel):
         default=1,
         description="The day on which your months begin; 1 unless given. Weeks, quarters and years stay the "
         "calendar's.",
+    )
+    invite: NullableLine[InviteCode] = Field(
+        default=None,
+        description="The code from the operator, if this service asks for one; none unless given.",
     )
 
     model_config = with_example(

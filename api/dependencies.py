@@ -97,6 +97,11 @@ async def get_accounts(request: StrictRequest) -> Accounts:
     return request.services.accounts
 
 
+async def refuse_closed_registration(request: StrictRequest) -> None:
+    """Raise RegistrationClosed where nobody may register, before the body is validated."""
+    request.services.accounts.refuse_if_closed()
+
+
 async def get_sessions(request: StrictRequest) -> Sessions:
     """Return the service for sessions."""
     return request.services.sessions
@@ -146,6 +151,8 @@ UnitOfWorkDep = Annotated[UnitOfWork, Depends(get_unit_of_work)]
 """The unit of work of the request, for operations that need no ledger."""
 AccountsDep = Annotated[Accounts, Depends(get_accounts)]
 """The service for accounts; because it may hash passwords, a write has a deadline of 60 seconds instead of 10."""
+MayRegister = Annotated[None, Depends(refuse_closed_registration)]
+"""Registration is not closed."""
 SessionsDep = Annotated[Sessions, Depends(get_sessions)]
 """The service for sessions."""
 ClientDep = Annotated[Client, Depends(get_client)]

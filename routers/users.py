@@ -5,13 +5,15 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from api.dependencies import AccountsDep, AnyCaller, ClientDep, SignedInCaller, UnitOfWorkDep
+from api.dependencies import AccountsDep, AnyCaller, ClientDep, MayRegister, SignedInCaller, UnitOfWorkDep
 from api.problem_json import document_problems
 from api.route import LedgerRoute
 from crud import names_taken_problem
+from problems import RegistrationClosed
 from routers.sessions import TOO_MANY_ATTEMPTS
 from schemas import AccountDeletion, PasswordChange, User, UserCreate, UserUpdate
 from users.accounts import wrong_password_problem
+from users.invites import unusable_invite_problem
 
 EMAIL_TAKEN: Final = names_taken_problem("email")
 WRONG_PASSWORD: Final = wrong_password_problem()
@@ -25,15 +27,21 @@ router = APIRouter(prefix="/users", tags=["users"], route_class=LedgerRoute)
     "/register",
     status_code=HTTPStatus.CREATED,
     summary="Open an account",
-    responses=document_problems([EMAIL_TAKEN, TOO_MANY_ATTEMPTS]),
+    responses=document_problems([RegistrationClosed(), EMAIL_TAKEN, unusable_invite_problem(), TOO_MANY_ATTEMPTS]),
 )
-async def register(accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, data: UserCreate) -> User:
+async def register(
+    accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, _: MayRegister, data: UserCreate
+) -> User:
     """Register with a user name, an e-mail and a password; then sign in at `POST /users/token`.
 
     The currency (default EUR) is that of expenses without one; the time zone (default UTC) decides what "today" is. Two
     accounts cannot have the same user name or e-mail; upper and lower case are equal. The password must be none of the
     3,000 most common ones, nor your user name or e-mail. After 20 registrations from one address in an hour the answer
     is 429, unless the service is set to another limit; a registration with a taken name counts too.
+
+    The operator of the service may have closed registration (403), or ask for an `invite`: a code that opens one
+    account. A registration that is refused does not use it up. A code that is unknown, was used or has expired is a 422
+    at `/invite`. Where registration is open, an `invite` is not looked at and stays good.
     """
     return await accounts.register(unit, data, client)
 

@@ -170,7 +170,7 @@ def _sqlite(folder: Path) -> str:
 def settings(database_url: str) -> Settings:
     """The settings of the app under test: the cheapest hash, no throttle, and nothing from the developer's `.env`."""
     key = SecretStr(secrets.token_hex(32))
-    limited = Settings(database_url=database_url, secret_key=key, bcrypt_rounds=4, _env_file=None)
+    limited = Settings(database_url=database_url, secret_key=key, bcrypt_rounds=4, registration="open", _env_file=None)
     # Nearly every test signs up a user, and most of its statements would be those that count attempts.
     return limited.model_copy(update=UNLIMITED)
 

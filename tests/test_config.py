@@ -9,7 +9,14 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from api.docs_pages import ASSETS_PATH, DOCUMENT_PATH
-from config import SAMPLE_SECRETS, Settings, _describe_setting_error, list_unknown_settings, load_settings
+from config import (
+    SAMPLE_SECRETS,
+    Settings,
+    _describe_setting_error,
+    list_misleading_settings,
+    list_unknown_settings,
+    load_settings,
+)
 from infra.signing_keys import load_signing_keys
 from tests.support import forks
 from tests.support.document import DOCUMENT
@@ -129,6 +136,31 @@ def test_what_no_browser_sends_as_an_origin_is_refused(origins: str) -> None:
 def test_a_star_is_no_origin(origins: str) -> None:
     said = refusal(cors_origins=origins)
     assert "CORS_ORIGINS takes no *: name each origin, like https://app.example.com" in said
+
+
+@pytest.mark.parametrize("registration", ["open", "invite", "closed"])
+def test_registration_is_one_of_three(registration: str) -> None:
+    assert read(registration=registration).registration == registration
+
+
+@pytest.mark.parametrize("registration", ["", "no", "Closed", "0", "invites"])
+def test_another_registration_is_refused_with_those_that_there_are(registration: str) -> None:
+    assert "Input should be 'open', 'invite' or 'closed'" in refusal(registration=registration)
+
+
+def test_a_limit_that_may_be_meant_to_close_registration_is_told() -> None:
+    [said] = list_misleading_settings(read(registrations_per_address=0))
+
+    assert said.startswith("REGISTRATIONS_PER_ADDRESS=0 means no limit, and registration is open")
+    assert "Set REGISTRATION=closed to close it" in said
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"registrations_per_address": 1}, {"registrations_per_address": 0, "registration": "open"}],
+)
+def test_a_limit_that_is_meant_is_not_told(settings: dict[str, object]) -> None:
+    assert list_misleading_settings(read(**settings)) == []
 
 
 def test_settings_are_frozen() -> None:

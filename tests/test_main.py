@@ -56,3 +56,14 @@ async def test_a_misspelt_setting_is_told_once_at_the_start(
     async with app.router.lifespan_context(app):
         told = [(it.levelname, it.getMessage()) for it in caplog.records if it.name == "expense_tracker"]
     assert told == [("WARNING", "CORS_ORIGIN in the environment is no setting: did you mean CORS_ORIGINS?")]
+
+
+async def test_a_limit_that_may_be_meant_to_close_registration_is_told_at_the_start(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    unsaid = Settings.model_validate(settings.model_dump(exclude={"registration"}))
+    app: FastAPI = create_app(unsaid)
+    async with app.router.lifespan_context(app):
+        [told] = [(it.levelname, it.getMessage()) for it in caplog.records if it.name == "expense_tracker"]
+    assert told[0] == "WARNING"
+    assert told[1].startswith("REGISTRATIONS_PER_ADDRESS=0 means no limit")

@@ -1,29 +1,36 @@
-"""Accounts: register, sign in, read and change the profile, change the password, delete the account."""
+"""Accounts: register, sign in, read and change the profile, change the password, delete the account.
+
+The operator's commands add an account, remove one and reset a password, without what protects the service from others.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 import crud
 from auth import Caller
+from config import Settings
 from crud import SIGN_IN_FIELDS, UserRow
 from database import ACCOUNT_LOCK, SESSIONS_LOCK, UnitOfWork
 from infra.request_context import note_user
 from problems import (
     InvalidCredentials,
+    InvalidToken,
+    RegistrationClosed,
     ValidationFailed,
     WrongPassword,
 )
 from schemas import AccountDeletion, PasswordChange, UserCreate, UserUpdate
 from schemas import User as UserAnswer
-from users import familiar_networks, sessions, throttle
+from users import familiar_networks, invites, sessions, throttle
 from users.client_address import Client
 from users.hashing import PasswordHasher
 from users.schemas import SignIn, Token
 from users.sessions import Sessions
 from users.throttle import Throttle
-from values.field_errors import field_error, to_field_error
+from values.field_errors import FieldError, field_error, to_field_error, translate_errors
 from values.passwords import check_length, refuse_guessable
 from values.text_fields import normalize_email
 from values.texts import make_name_key
@@ -39,22 +46,37 @@ class Accounts:
     still the one that was verified.
     """
 
-    def __init__(self, passwords: PasswordHasher, shortest_password: int, throttle: Throttle) -> None:
+    def __init__(self, passwords: PasswordHasher, settings: Settings, throttle: Throttle) -> None:
         self._passwords = passwords
-        self._shortest = shortest_password
+        self._shortest = settings.password_min_length
+        self._registration = settings.registration
         self._throttle = throttle
 
-    async def register(self, unit: UnitOfWork, data: UserCreate, client: Client) -> UserAnswer:
-        """Register a user.
+    def refuse_if_closed(self) -> None:
+        """Raise RegistrationClosed if nobody may register."""
+        if self._registration == "closed":
+            raise RegistrationClosed
 
-        Raises AlreadyExists, with a field error for each of user name and e-mail that is taken, or TooManyAttempts
-        after too many registrations from this network.
+    async def register(self, unit: UnitOfWork, data: UserCreate, client: Client) -> UserAnswer:
+        """Register a user; an invite is used up only if the account is created, and not looked at if none is needed.
+
+        Raises RegistrationClosed; ValidationFailed if an invite is needed and this one cannot be used; AlreadyExists,
+        with a field error for each of user name and e-mail that is taken; or TooManyAttempts after too many
+        registrations from this network.
         """
-        self._check_new_password("/password", data.password, data.username, data.email)
+        self.refuse_if_closed()
+        invite = data.invite if self._registration == "invite" else None
+        self._refuse_incomplete(data)
         attempt = await self._throttle.count_registration(unit, client.network)
+        if invite is not None:
+            await invites.refuse_unusable(await unit.connection(), invite)
+            await unit.release()
         async with throttle.take_back_if_unavailable(unit, attempt):
             password_hash = await self._passwords.hash(data.password, client.network)
-        return await crud.create_user(await unit.begin(), data, password_hash)
+        connection = await unit.begin()
+        if invite is not None:
+            await invites.use_invite(connection, invite)
+        return await crud.create_user(connection, data, password_hash)
 
     async def sign_in(self, unit: UnitOfWork, form: SignIn, client: Client, session_service: Sessions) -> Token:
         """Sign in: open a session and return its tokens.
@@ -119,6 +141,19 @@ class Accounts:
         await crud.lock_user(connection, caller.id, user.password_hash, wrong_password_problem())
         await crud.delete_user(connection, caller.id)
 
+    async def add(self, unit: UnitOfWork, fields: Mapping[str, str]) -> UserAnswer:
+        """Create an account for the operator's command; raise ValidationFailed or AlreadyExists as `register` does."""
+        data = _read_new_account(fields)
+        self._check_new_password("/password", data.password, data.username, data.email)
+        password_hash = await self._passwords.hash(data.password)
+        return await crud.create_user(await unit.begin(), data, password_hash)
+
+    async def remove(self, unit: UnitOfWork, user_id: int) -> None:
+        """Delete an account as `delete_account` does, for the operator's command; raise InvalidToken if it is gone."""
+        connection = await unit.begin(user_id)
+        await crud.lock_user(connection, user_id, None, InvalidToken())
+        await crud.delete_user(connection, user_id)
+
     async def reset_password(self, unit: UnitOfWork, user: UserRow, password: str) -> None:
         """Set a new password for this account and end all its sessions.
 
@@ -157,11 +192,32 @@ class Accounts:
             await throttle.take_back(unit, attempt)
         return is_right
 
+    def _refuse_incomplete(self, data: UserCreate) -> None:
+        """Raise ValidationFailed, with all errors at once, for a password too easy to guess or a missing invite."""
+        errors = self._list_password_errors("/password", data.password, data.username, data.email)
+        if self._registration == "invite" and data.invite is None:
+            errors.append(invites.MISSING)
+        if errors:
+            raise ValidationFailed(errors=errors)
+
     def _check_new_password(self, pointer: str, password: str, *own_names: str) -> None:
+        if errors := self._list_password_errors(pointer, password, *own_names):
+            raise ValidationFailed(errors=errors)
+
+    def _list_password_errors(self, pointer: str, password: str, *own_names: str) -> list[FieldError]:
         try:
             refuse_guessable(check_length(password), self._shortest, *own_names)
         except PydanticCustomError as error:
-            raise ValidationFailed(errors=[to_field_error(pointer, error)]) from None
+            return [to_field_error(pointer, error)]
+        return []
+
+
+def _read_new_account(fields: Mapping[str, str]) -> UserCreate:
+    try:
+        return UserCreate.model_validate(fields)
+    except ValidationError as error:
+        in_body = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        raise ValidationFailed(errors=translate_errors(in_body)) from None
 
 
 def _password_required_problem() -> ValidationFailed:

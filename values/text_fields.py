@@ -15,6 +15,7 @@ from values.texts import (
     DESCRIPTION_LENGTH,
     EMAIL_LENGTH,
     EXTERNAL_ID_LENGTH,
+    INVITE_LENGTH,
     KEY_GROWTH,
     MIN_USERNAME_LENGTH,
     NAME_LENGTH,
@@ -219,6 +220,11 @@ ExternalId = Annotated[
     str,
     AfterValidator(make_line_validator(0, EXTERNAL_ID_LENGTH)),
     Field(json_schema_extra={"pattern": _LINE_PATTERN, "maxLength": EXTERNAL_ID_LENGTH}),
+]
+InviteCode = Annotated[
+    str,
+    AfterValidator(make_line_validator(0, INVITE_LENGTH)),
+    Field(json_schema_extra={"pattern": _LINE_PATTERN, "maxLength": INVITE_LENGTH}),
 ]
 NullableText = Annotated[T | None, BeforeValidator(_empty_to_null), NullableTextSchema]
 """A text of several lines that may be null; an empty text becomes null."""

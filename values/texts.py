@@ -8,6 +8,7 @@ NAME_LENGTH: Final = 50
 EMAIL_LENGTH: Final = 254
 DESCRIPTION_LENGTH: Final = 500
 EXTERNAL_ID_LENGTH: Final = 64
+INVITE_LENGTH: Final = 64
 # A key has at most three times the characters of its text, except for a few ligatures, and such texts are refused.
 KEY_GROWTH: Final = 3
 

@@ -429,5 +429,6 @@ class Service:
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     # Registrations are not limited, because all users of a test have the same address.
-    defaults = {"BCRYPT_ROUNDS": "4", "SECRET_KEY": secrets.token_hex(32), "REGISTRATIONS_PER_ADDRESS": "0"}
-    return inherited() | defaults | dict(settings)
+    defaults = {"BCRYPT_ROUNDS": "4", "SECRET_KEY": secrets.token_hex(32)}
+    unlimited = {"REGISTRATIONS_PER_ADDRESS": "0", "REGISTRATION": "open"}
+    return inherited() | defaults | unlimited | dict(settings)

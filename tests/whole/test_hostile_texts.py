@@ -99,7 +99,7 @@ TRIED_AGAIN: Final = (
 # From here on a text is so much its own that an answer has it from nowhere else.
 TELLING: Final = 12
 # What a service does not show again, whoever asks for it.
-NEVER_SHOWN: Final = {"password", "current_password", "new_password", "refresh_token"}
+NEVER_SHOWN: Final = {"password", "current_password", "new_password", "refresh_token", "invite"}
 # No server takes a longer address: uvicorn ends at 64 KiB, and the client of these tests itself.
 LONGEST_QUERY: Final = 60_000
 WITH_TEXTS: Final = [it for it in sorted(OPERATIONS) if media_type(it)]
@@ -192,7 +192,7 @@ async def does_not_sign_in(ledger: OwnedRows, field: Field, text: str, newcomer:
     """Return what is wrong with a password that was taken, if it was one and is new."""
     if field.name == "new_password":
         ledger.person.password = ledger.own_values["current_password"] = text
-    elif newcomer is None:
+    elif newcomer is None or field.name != "password":
         return []
     form = {"username": (newcomer or ledger.person.user)["username"], "password": text}
     signed_in = await call(ledger.person, ("POST", "/users/token"), "/users/token", form)
