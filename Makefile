@@ -17,10 +17,11 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test fuzz check lint types format migrate revision password pictures bench lock dev clean
+.PHONY: help run test fuzz check lint types format migrate revision password users user-add user-remove invite \
+	pictures bench lock dev clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s%s\n", $$1, $$2 }'
 
 run: $(RUNTIME) ## serve the API, on http://localhost:8000 unless configured otherwise
 	$(BIN)/python main.py
@@ -59,6 +60,20 @@ revision: $(DEV) ## write a migration from the models' changes: make revision m=
 password: $(RUNTIME) ## reset a forgotten password: make password user=NAME
 	@test -n "$$user" || { echo 'Say whose: make password user=NAME' >&2; exit 2; }
 	$(BIN)/python -m commands password "$$user"
+
+users: $(RUNTIME) ## list the accounts
+	$(BIN)/python -m commands user list
+
+user-add: $(RUNTIME) ## open an account: make user-add name=NAME email=EMAIL
+	@test -n "$$name" && test -n "$$email" || { echo 'Say whose: make user-add name=NAME email=EMAIL' >&2; exit 2; }
+	$(BIN)/python -m commands user add -- "$$name" "$$email"
+
+user-remove: $(RUNTIME) ## delete an account and everything in it, after asking: make user-remove name=NAME
+	@test -n "$$name" || { echo 'Say whose: make user-remove name=NAME' >&2; exit 2; }
+	$(BIN)/python -m commands user remove$(if $(yes), --yes) -- "$$name"
+
+invite: $(RUNTIME) ## make a code with which one account can be registered: make invite expires=24h
+	$(BIN)/python -m commands invite$(if $(expires), --expires "$$expires")
 
 pictures: $(DEV) ## take the pictures of README again, with the browser Chromium
 	$(BIN)/python -m tests.support.pictures

@@ -3,13 +3,15 @@
 import asyncio
 import getpass
 import json
+import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import Final, TextIO, TypeVar
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, event
@@ -24,12 +26,16 @@ from infra.engines import refuse_plain_text
 from infra.faults import CommitLost, classify_fault, describe_error
 from ledger.check import Report, Tell, check_ledgers, hold_snapshot
 from migrations import SchemaError, SchemaState
-from problems import Problem
+from problems import InvalidToken, Problem
+from users import directory, invites
 from users.accounts import Accounts
 from users.hashing import PasswordHasher
 from users.throttle import Throttle
+from values.field_errors import ParseError
 
 Result = TypeVar("Result")
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
+FIELD_NAMES: Final = {"/username": "User name: ", "/email": "E-mail: ", "/password": "Password: "}
 
 
 class OperatorError(Exception):
@@ -44,9 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print(sentence, sys.stderr)
     try:
         options.run(settings, options)
+        sys.stdout.flush()
     except OperatorError as error:
         _print(error, sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever reads the output, such as `head`, has read enough. Python would flush it once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, EOFError):  # Ctrl-C, or Ctrl-D instead of a password
+        return INTERRUPTED
     return 0
 
 
@@ -67,7 +80,39 @@ def _build_parser() -> ArgumentParser:
     password = commands.add_parser("password", help="reset a forgotten password and end all sessions of the account")
     password.add_argument("name", metavar="NAME", help="the user name or the e-mail")
     password.set_defaults(run=reset_password)
+    _add_user_commands(commands.add_parser("user", help="add, list and remove accounts"))
+    _add_invite_options(commands.add_parser("invite", help="make a code with which one account can be registered"))
     return parser
+
+
+def _add_user_commands(parser: ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    adding = commands.add_parser("add", help="open an account, whatever REGISTRATION says")
+    adding.add_argument("name", metavar="NAME", help="the user name")
+    adding.add_argument("email", metavar="EMAIL", help="the e-mail")
+    adding.set_defaults(run=add_user)
+    listing = commands.add_parser("list", help="list all accounts")
+    listing.add_argument("--json", action="store_true", help="print them as JSON")
+    listing.set_defaults(run=list_users)
+    removing = commands.add_parser("remove", help="delete an account and everything in it, for good")
+    removing.add_argument("name", metavar="NAME", help="the user name or the e-mail")
+    # Without a terminal nobody can be asked.
+    removing.add_argument("--yes", action="store_true", required=not sys.stdin.isatty(), help="do not ask")
+    removing.set_defaults(run=remove_user)
+
+
+def _add_invite_options(parser: ArgumentParser) -> None:
+    duration = "how long the code is good: 30m, 24h, 7d or 2w; 7d unless given"
+    parser.add_argument("--expires", metavar="DURATION", type=_parse_lifetime, default="7d", help=duration)
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.set_defaults(run=invite)
+
+
+def _parse_lifetime(text: str) -> timedelta:
+    try:
+        return invites.parse_lifetime(text)
+    except ParseError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 # --- The schema -------------------------------------------------------------------------------------------------------
@@ -152,47 +197,113 @@ def _make_tell(what: str) -> Tell:
     return tell
 
 
-# --- A forgotten password ---------------------------------------------------------------------------------------------
+# --- Accounts ---------------------------------------------------------------------------------------------------------
+
+
+def add_user(settings: Settings, options: Namespace) -> None:
+    """Ask for a password, and open an account with it; the rules are those of registering."""
+    fields = {"username": options.name, "email": options.email, "password": _ask_password()}
+    user = _run_on_accounts(
+        settings, lambda unit, accounts: accounts.add(unit, fields), if_lost="`user list` shows if it is there."
+    )
+    _print(f"The account {user.username} is open.")
+
+
+def list_users(settings: Settings, options: Namespace) -> None:
+    """Print all accounts in the order in which they were opened, while they are read."""
+
+    async def print_lines(unit: UnitOfWork, _: Accounts) -> None:
+        async for line in directory.write_json(unit) if options.json else directory.write_table(unit):
+            _print(line)
+
+    _run_on_accounts(settings, print_lines)
+
+
+def remove_user(settings: Settings, options: Namespace) -> None:
+    """Say what will be deleted, ask for the user name again, and delete the account with everything in it."""
+    user = _find_account(settings, options.name)
+    if not options.yes:
+        _print(_run_on_accounts(settings, lambda unit, _: directory.describe_removal(unit, user)))
+        if _read_line() != user.username:
+            raise OperatorError("That was not its user name; nothing was changed.")
+    _run_on_accounts(
+        settings,
+        lambda unit, accounts: accounts.remove(unit, user.id),
+        if_lost="`user list` shows if it is there.",
+    )
+    _print("The account is gone, with everything in it.")
+
+
+def invite(settings: Settings, options: Namespace) -> None:
+    """Make a code with which one account can be registered, and print it with how it is used."""
+    made = _run_on_accounts(
+        settings, lambda unit, _: invites.create_invite(unit, options.expires), if_lost="make another code."
+    )
+    _print(made.model_dump_json() if options.json else made.describe(settings.registration))
 
 
 def reset_password(settings: Settings, options: Namespace) -> None:
     """Ask for the new password of the account with this user name or e-mail, set it, and end all its sessions."""
-
-    async def reset(unit: UnitOfWork, accounts: Accounts) -> None:
-        user = await _find_account(unit, options.name)
-        await unit.release()
-        await accounts.reset_password(unit, user, _ask_password())
-
-    _run_on_accounts(settings, reset, if_lost="try to sign in with the new password.")
+    user = _find_account(settings, options.name)
+    password = _ask_password()
+    _run_on_accounts(
+        settings,
+        lambda unit, accounts: accounts.reset_password(unit, user, password),
+        if_lost="try to sign in with the new password.",
+    )
     _print(f"The password of {options.name} is new, and every session of the account has ended.")
     _print("Its personal access tokens stay valid. Whoever must wait (429) after wrong guesses still must.")
 
 
-async def _find_account(unit: UnitOfWork, name: str) -> UserRow:
+def _find_account(settings: Settings, name: str) -> UserRow:
     # The database refuses a name that is not UTF-8. No account has one; escaped, it matches none.
-    user = await find_user(unit, name.encode(errors="backslashreplace").decode())
+    text = name.encode(errors="backslashreplace").decode()
+    user = _run_on_accounts(settings, lambda unit, _: find_user(unit, text))
     if user is None:
         raise OperatorError("There is no account with this user name or e-mail.")
     return user
 
 
+def _ask_password() -> str:
+    if not sys.stdin.isatty():
+        return _read_line()
+    password = getpass.getpass("New password: ")
+    if getpass.getpass("The same again: ") != password:
+        raise OperatorError("These were two different passwords; nothing was changed.")
+    return password
+
+
+def _read_line() -> str:
+    return sys.stdin.buffer.readline().decode(errors="surrogateescape").rstrip("\r\n")
+
+
+# --- The services -----------------------------------------------------------------------------------------------------
+
+
 def _run_on_accounts(
-    settings: Settings, work: Callable[[UnitOfWork, Accounts], Awaitable[Result]], *, if_lost: str
+    settings: Settings, work: Callable[[UnitOfWork, Accounts], Awaitable[Result]], *, if_lost: str = ""
 ) -> Result:
     """Run `work` in a unit of work, commit it, and return its result; `if_lost` says what to do after a lost COMMIT."""
     _refuse_missing(settings)
     try:
         return asyncio.run(_open_and_run(settings, work))
     except Problem as problem:
-        raise OperatorError(problem.errors[0].detail if problem.errors else problem.detail) from None
+        raise OperatorError(_describe_problem(problem)) from None
     except CommitLost:
         raise OperatorError(f"The connection was lost during the commit: {if_lost}") from None
     except Exception as error:
-        if classify_fault(error) is None:
+        if classify_fault(error) is None or isinstance(error, BrokenPipeError):
             raise
         raise OperatorError(
             f"{_write_url(settings)} cannot do this now ({describe_error(error)}); nothing was changed."
         ) from None
+
+
+def _describe_problem(problem: Problem) -> str:
+    if isinstance(problem, InvalidToken):
+        return "The account was deleted meanwhile."
+    sentences = [FIELD_NAMES.get(error.location["pointer"], "") + error.detail for error in problem.errors]
+    return "\n".join(sentences) or problem.detail
 
 
 async def _open_and_run(settings: Settings, work: Callable[[UnitOfWork, Accounts], Awaitable[Result]]) -> Result:
@@ -215,15 +326,6 @@ async def _refuse_unready(settings: Settings, database: Database) -> None:
         raise OperatorError(f"{_write_url(settings)} does not answer.")
     if state is SchemaState.ANOTHER_SCHEMA:
         raise OperatorError(f"{_write_url(settings)} has another schema than this code: run `make migrate`.")
-
-
-def _ask_password() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.buffer.readline().decode(errors="surrogateescape").rstrip("\r\n")
-    password = getpass.getpass("New password: ")
-    if getpass.getpass("The same again: ") != password:
-        raise OperatorError("These were two different passwords; nothing was changed.")
-    return password
 
 
 if __name__ == "__main__":
