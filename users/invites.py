@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth import hash_token
 from database import UnitOfWork, now
+from infra.row_counts import execute_exactly
 from models import Invite
-from problems import Unavailable, ValidationFailed
+from problems import ValidationFailed
 from values.field_errors import ParseError, field_error
 from values.shapes import ResponseModel
 
@@ -96,9 +97,7 @@ async def use_invite(connection: AsyncConnection, code: str) -> None:
     parameters = _build_parameters(code)
     if (await connection.execute(_LOCK, parameters)).one_or_none() is None:
         raise unusable_invite_problem()
-    # MariaDB reports success and no rows for a DELETE that was killed; the code would stay good.
-    if (await connection.execute(_DELETE, parameters)).rowcount != 1:
-        raise Unavailable
+    await execute_exactly(connection, 1, _DELETE, parameters)
 
 
 def unusable_invite_problem() -> ValidationFailed:

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, delete, func, select
 
 from auth import hash_token
 from config import Settings
+from infra.faults import RowsMissed
 from main import create_app
 from models import Invite, User
-from problems import Unavailable
 from tests.support.accounts import change_name
 from tests.support.databases import on_mysql, on_sqlite
 from tests.support.matrix import lacking
@@ -329,7 +329,7 @@ async def test_a_deletion_that_the_server_ended_early_uses_no_code(
     # A killed DELETE of MariaDB ends like one that finds no row.
     monkeypatch.setattr(invites, "_DELETE", invites._DELETE.where(Invite.expires_at < Invite.expires_at))
     async with app.state.services.database.new_unit() as unit:
-        with pytest.raises(Unavailable):
+        with pytest.raises(RowsMissed):
             await invites.use_invite(await unit.begin(), code)
 
     assert await is_stored(app, code)
