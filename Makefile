@@ -17,8 +17,8 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test fuzz check lint types format migrate revision password users user-add user-remove invite \
-	pictures bench lock dev clean
+.PHONY: help run test fuzz check lint types format migrate revision verify backup restore password users user-add \
+	user-remove invite pictures bench lock dev clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -56,6 +56,17 @@ migrate: $(RUNTIME) ## bring the database's schema up to date
 revision: $(DEV) ## write a migration from the models' changes: make revision m="add budgets"
 	@test -n "$$m" || { echo 'Say what changes: make revision m="add budgets"' >&2; exit 2; }
 	$(BIN)/alembic revision --autogenerate -m "$$m"
+
+verify: $(RUNTIME) ## check counts, revisions, references and amounts of every ledger
+	@$(BIN)/python -m commands check
+
+backup: $(RUNTIME) ## write a verified backup beside the working service: make backup file=PATH keep=7
+	@test -n "$$file" || { echo 'Say where: make backup file=/srv/backups/expenses.db' >&2; exit 2; }
+	@$(BIN)/python -m commands backup "$$file" $(if $(keep),--keep "$$keep")
+
+restore: $(RUNTIME) ## restore a backup where no database is: make restore file=PATH
+	@test -n "$$file" || { echo 'Say what: make restore file=/srv/backups/expenses.db' >&2; exit 2; }
+	@$(BIN)/python -m commands restore "$$file"
 
 password: $(RUNTIME) ## reset a forgotten password: make password user=NAME
 	@test -n "$$user" || { echo 'Say whose: make password user=NAME' >&2; exit 2; }

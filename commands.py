@@ -4,6 +4,8 @@ import asyncio
 import getpass
 import json
 import os
+import signal
+import sqlite3
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -14,17 +16,19 @@ from pathlib import Path
 from typing import Final, TextIO, TypeVar
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 import migrations
 from config import Settings, list_unknown_settings, load_settings
 from crud import UserRow, find_user
 from database import Database, UnitOfWork
-from infra.engines import refuse_plain_text
+from infra import backups
+from infra.backups import BackupError
+from infra.engines import make_blocking_engine
 from infra.faults import CommitLost, classify_fault, describe_error
-from ledger.check import Report, Tell, check_ledgers, hold_snapshot
+from ledger.check import Report, Tell, check_file, check_ledgers, hold_snapshot
+from ledger.copies import Work, copy_file, dump_server, load_server, restore_file
 from migrations import SchemaError, SchemaState
 from problems import InvalidToken, Problem
 from users import directory, invites
@@ -36,6 +40,9 @@ from values.field_errors import ParseError
 Result = TypeVar("Result")
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
 FIELD_NAMES: Final = {"/username": "User name: ", "/email": "E-mail: ", "/password": "Password: "}
+_UNTRIED: Final = (
+    "The dump is complete, but it was not restored for a trial: the account may not create a database beside this one."
+)
 
 
 class OperatorError(Exception):
@@ -77,6 +84,14 @@ def _build_parser() -> ArgumentParser:
     checking = commands.add_parser("check", help="check counts, revisions, references and amounts of every ledger")
     checking.add_argument("--json", action="store_true", help="print the report as JSON")
     checking.set_defaults(run=check)
+    backing_up = commands.add_parser("backup", help="write a verified backup beside the working service")
+    backing_up.add_argument("file", metavar="FILE", help="where it is written; an older backup there is replaced")
+    backing_up.add_argument("--keep", metavar="N", type=_parse_keep, default=1, help="keep the newest N, numbered")
+    backing_up.add_argument("--json", action="store_true", help="print what was written as JSON")
+    backing_up.set_defaults(run=back_up)
+    restoring = commands.add_parser("restore", help="verify a backup, and restore it where no database is")
+    restoring.add_argument("file", metavar="FILE", help="the backup")
+    restoring.set_defaults(run=restore)
     password = commands.add_parser("password", help="reset a forgotten password and end all sessions of the account")
     password.add_argument("name", metavar="NAME", help="the user name or the e-mail")
     password.set_defaults(run=reset_password)
@@ -115,6 +130,12 @@ def _parse_lifetime(text: str) -> timedelta:
         raise ArgumentTypeError(str(error)) from None
 
 
+def _parse_keep(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError("keep a number of backups, at least 1")
+    return int(text)
+
+
 # --- The schema -------------------------------------------------------------------------------------------------------
 
 
@@ -151,8 +172,7 @@ def check(settings: Settings, options: Namespace) -> None:
     if options.json:
         _print(json.dumps(asdict(report)))
     else:
-        for sentence in _describe_report(report):
-            _print(sentence)
+        _print("\n".join(_describe_report(report)))
     if report.problems:
         raise OperatorError(f"Something is wrong in {_write_url(settings)}: {len(report.problems)} problems.")
 
@@ -165,18 +185,97 @@ def _describe_report(report: Report) -> Iterator[str]:
     yield f"Checked: {report.ledgers:,} ledgers with {counts}, schema {report.revision}."
 
 
+def back_up(settings: Settings, options: Namespace) -> None:
+    """Write a verified backup beside the working service; say what is in it, and what must be kept with it."""
+    embedded = _find_embedded(settings)
+    key = backups.find_key(embedded) if embedded and not settings.secret_key else None
+    with _explain_files(options.file):
+        target = backups.choose_target(Path(options.file), embedded)
+        with backups.write_aside(target) as aside, _open_snapshot(settings) as source:
+            report = (copy_file if embedded else dump_server)(source, aside, _judge, _make_tell("Copying"))
+            if key and key.exists():
+                backups.copy_key(key, aside)
+            backups.replace(aside, target, options.keep)
+    if options.json:
+        written = {"file": str(target), "verified": report is not None}
+        _print(json.dumps(written | (asdict(report) if report else {})))
+    else:
+        _print("\n".join(_describe_report(report)) if report else _UNTRIED)
+        has_key = key and backups.find_key(target).exists()
+        _print(f"The backup is {target}" + (f", and its key {backups.find_key(target).name}." if has_key else "."))
+    if settings.secret_key:
+        _print("SECRET_KEY is in the settings, and not in the backup: keep it too.", sys.stderr)
+
+
+def restore(settings: Settings, options: Namespace) -> None:
+    """Verify a backup, and put it in the place of a database that is not there; say what must be done next."""
+    file, embedded = Path(options.file), _find_embedded(settings)
+    if not file.is_file():
+        raise OperatorError(f"There is no file {file}.")
+    with _explain_files(options.file):
+        if backups.is_sqlite(file) is not settings.is_embedded:
+            raise OperatorError(f"{file} is no backup of the kind of database that DATABASE_URL names.")
+        report = _restore_file(settings, file, embedded) if embedded else _restore_dump(settings, file)
+    _print("\n".join(_describe_report(report)))
+    older = report.revision != migrations.read_newest_revision()
+    _print(f"Restored into {_write_url(settings)}." + " Its schema is older: run `make migrate`." * older)
+
+
+def _restore_file(settings: Settings, file: Path, embedded: Path) -> Report:
+    key = backups.find_key(file) if backups.find_key(file).exists() else None
+    if settings.secret_key and key:
+        _print(f"{key.name} is left out, because SECRET_KEY is in the settings.")
+        key = None
+    return restore_file(file, embedded, key, _judge, _make_tell("Copying"))
+
+
+def _restore_dump(settings: Settings, file: Path) -> Report:
+    if not backups.is_complete_dump(file):
+        raise OperatorError(f"{file} is no dump of MySQL that was written to its end.")
+    return load_server(migrations.make_sync_url(settings.url), file, _judge, _make_tell("Restoring"))
+
+
+def _find_embedded(settings: Settings) -> Path | None:
+    return Path(str(settings.url.database)).absolute() if settings.is_embedded else None
+
+
+def _judge(connection: Connection, work: Work) -> Report:
+    """Run the work on a database with the newest schema; of one with an older schema, check only the file."""
+    revision = migrations.read_current_revision(connection)
+    if revision is None:
+        raise BackupError("The database is empty.")
+    if not migrations.is_known_revision(revision):
+        raise BackupError("The database is newer than this code: use the newer code.")
+    if revision == migrations.read_newest_revision():
+        return work(connection, revision)
+    return Report(revision, problems=check_file(connection))
+
+
 @contextmanager
 def _open_snapshot(settings: Settings) -> Iterator[Connection]:
     """Yield a connection whose statements see one moment; raise OperatorError if the database cannot be read."""
     _refuse_missing(settings)
-    engine = create_engine(migrations.make_sync_url(settings.url), poolclass=NullPool, hide_parameters=True)
-    if "ssl_ca" in settings.url.query:
-        event.listen(engine, "connect", refuse_plain_text)
     try:
+        engine = make_blocking_engine(migrations.make_sync_url(settings.url))
         with engine.connect() as connection, hold_snapshot(connection):
             yield connection
+    except SchemaError as error:
+        raise OperatorError(error) from None
     except (DBAPIError, CommandError) as error:
         raise OperatorError(f"{_write_url(settings)} cannot be read ({describe_error(error)}).") from None
+
+
+@contextmanager
+def _explain_files(file: str) -> Iterator[None]:
+    """Raise OperatorError where a file cannot be read or written, or is no good backup."""
+    try:
+        yield
+    except (BackupError, SchemaError) as error:
+        raise OperatorError(error) from None
+    except OSError as error:
+        raise OperatorError(f"{file}: {error.strerror}; what was there before is unchanged.") from None
+    except (sqlite3.Error, DBAPIError, CommandError) as error:
+        raise OperatorError(f"{file}: {describe_error(error)}; what was there before is unchanged.") from None
 
 
 def _refuse_missing(settings: Settings) -> None:
@@ -191,8 +290,8 @@ def _make_tell(what: str) -> Tell:
 
     def tell(done: int, total: int) -> None:
         if sys.stderr.isatty():
-            end = "\r\x1b[K" if done == total else ""
-            print(f"\r{what}: {100 * done // total} %", end=end, file=sys.stderr, flush=True)
+            share = f"{100 * done // total} %" if total else f"{done >> 20} MiB"
+            print(f"\r\x1b[K{what}: {share}", end="\r\x1b[K" * (done == total), file=sys.stderr, flush=True)
 
     return tell
 
@@ -329,4 +428,9 @@ async def _refuse_unready(settings: Settings, database: Database) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # SIGTERM ends a command as Ctrl-C does, so that it removes what it has begun.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pymysql.converters
 from pymysql.constants import CR, FIELD_TYPE
 from pymysql.err import OperationalError
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Engine, NullPool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -74,6 +74,14 @@ def discard_if_spoilt(context: ExceptionContext) -> None:
     """Let SQLAlchemy discard the connection, and all that are older, after an error that it would keep it for."""
     if is_connection_spoilt(context.original_exception):
         context.is_disconnect = True
+
+
+def make_blocking_engine(url: URL) -> Engine:
+    """Return an engine for commands: it serves no request, and so its statements may read the rows of all owners."""
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    if "ssl_ca" in url.query:
+        event.listen(engine, "connect", refuse_plain_text)
+    return engine
 
 
 def _parse_instant(text: str) -> datetime:

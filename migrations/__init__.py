@@ -55,6 +55,12 @@ def read_newest_revision() -> str | None:
     return ScriptDirectory.from_config(_build_config()).get_current_head()
 
 
+def is_known_revision(revision: str) -> bool:
+    """Whether the code has this schema revision: it is the newest one or an older one."""
+    scripts = ScriptDirectory.from_config(_build_config()).walk_revisions()
+    return any(script.revision == revision for script in scripts)
+
+
 def read_current_revision(connection: Connection) -> str | None:
     """Return the schema revision of a database, or None for an empty one; raise SchemaError if it has several."""
     revisions = MigrationContext.configure(connection).get_current_heads()

@@ -1,0 +1,126 @@
+"""The files of backups: what is placed, numbered, refused, and left behind by who was killed."""
+
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import migrations
+from infra import backups
+from infra.backups import BackupError
+from tests.support import forks
+from tests.support.servers import ROOT, inherited
+from tests.support.whole_ledgers import fill
+
+SECONDS: Final = 60
+
+
+def _write_backup(path: Path, mark: str) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        for table in ("alembic_version", "users", "expenses", mark):
+            database.execute(f"CREATE TABLE {table} (id INTEGER)")
+
+
+def _read_mark(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as database:
+        return str(database.execute("SELECT name FROM sqlite_master ORDER BY rowid DESC").fetchone()[0])
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where the backup goes; there is one of an earlier day, with its key."""
+    target = tmp_path / "copy.db"
+    _write_backup(target, "monday")
+    backups.find_key(target).write_text("monday's")
+    return target
+
+
+def _replace(target: Path, mark: str, keep: int, key: str | None = None) -> None:
+    with backups.write_aside(target) as aside:
+        aside.unlink()
+        _write_backup(aside, mark)
+        if key:
+            (target.parent / "live.key").write_text(key)
+            backups.copy_key(target.parent / "live.key", aside)
+        backups.replace(aside, target, keep)
+
+
+def test_the_newest_has_the_name_and_the_one_before_the_number_1(target: Path) -> None:
+    _replace(target, "tuesday", 3, "tuesday's")
+    _replace(target, "wednesday", 3, "wednesday's")
+
+    files = [target, target.with_name("copy.1.db"), target.with_name("copy.2.db")]
+    assert [_read_mark(file) for file in files] == ["wednesday", "tuesday", "monday"]
+    assert [backups.find_key(file).read_text() for file in files] == ["wednesday's", "tuesday's", "monday's"]
+
+
+def test_a_gap_in_the_numbers_is_filled_first(target: Path) -> None:
+    _write_backup(target.with_name("copy.2.db"), "sunday")
+    _replace(target, "tuesday", 3)
+
+    assert _read_mark(target.with_name("copy.1.db")) == "monday"
+    assert _read_mark(target.with_name("copy.2.db")) == "sunday"
+
+
+def test_a_backup_without_a_key_keeps_none_of_an_earlier_day(target: Path) -> None:
+    _replace(target, "tuesday", 1)
+
+    assert _read_mark(target) == "tuesday"
+    assert not backups.find_key(target).exists()
+
+
+def test_a_key_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "copy.key").write_text("the key of a web server")
+
+    with pytest.raises(BackupError, match=r"copy\.key is there already"):
+        _replace(tmp_path / "copy.db", "monday", 1, "the service's")
+    assert (tmp_path / "copy.key").read_text() == "the key of a web server"
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_nothing_is_left_of_a_backup_that_fails(target: Path) -> None:
+    def fail() -> None:
+        with backups.write_aside(target) as aside:
+            aside.write_bytes(b"half")
+            raise OSError
+
+    with pytest.raises(OSError, match=r"^$"):
+        fail()
+    assert _read_mark(target) == "monday"
+    assert sorted(path.name for path in target.parent.iterdir()) == ["copy.db", "copy.db.lock", "copy.key"]
+
+
+def test_a_restore_overwrites_nothing(target: Path) -> None:
+    with backups.write_aside(target) as aside, pytest.raises(BackupError, match="meanwhile"):
+        backups.place(aside, target)
+
+    assert _read_mark(target) == "monday"
+
+
+def test_who_is_killed_leaves_the_backup_before_and_the_next_run_clears_up(
+    empty_sqlite_url: str, tmp_path: Path
+) -> None:
+    migrations.upgrade(empty_sqlite_url)
+    fill(empty_sqlite_url)
+    (tmp_path / "to").mkdir()
+    target, aside = tmp_path / "to" / "copy.db", tmp_path / "to" / "copy.db.part"
+    environment = inherited() | {"PYTHONPATH": str(ROOT), "DATABASE_URL": empty_sqlite_url}
+    command = ["-m", "commands", "backup", str(target)]
+    assert forks.run(command, tmp_path, environment).returncode == 0
+    before = target.read_bytes()
+
+    killed = forks.start(command, tmp_path, [os.devnull] * 3, environment)
+    deadline = time.monotonic() + SECONDS
+    while not aside.exists():
+        assert time.monotonic() < deadline
+    os.kill(killed.pid, signal.SIGKILL)
+
+    assert killed.wait(SECONDS) == -signal.SIGKILL
+    assert target.read_bytes() == before
+    assert forks.run(command, tmp_path, environment).returncode == 0
+    assert sorted(path.name for path in target.parent.iterdir()) == ["copy.db", "copy.db.lock"]

@@ -1,0 +1,63 @@
+"""Two ledgers with rows of every kind, inserted by SQL, in which nothing is wrong."""
+
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert
+
+from models import (
+    Budget,
+    Category,
+    Expense,
+    LedgerState,
+    RefreshToken,
+    Session,
+    Tombstone,
+    TrashedExpense,
+    User,
+)
+from tests.support.servers import make_blocking_engine
+
+THEN: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
+_STAMPS: Final = {"created_at": THEN, "updated_at": THEN}
+# Ada has id 1 and two expenses; Bo has id 2 and one, in a currency without decimals.
+ADA, BO = 1, 2
+
+
+def fill(url: str) -> None:
+    """Insert the two ledgers into a migrated database, and commit."""
+    with make_blocking_engine(url).begin() as connection:
+        for owner, name, currency in ((ADA, "ada", "EUR"), (BO, "bo", "JPY")):
+            _insert_account(connection, owner, name, currency)
+        _insert_expense(connection, 1, ADA, 12_500, "EUR")
+        _insert_expense(connection, 2, ADA, -2_490, "EUR")
+        _insert_expense(connection, 3, BO, 900_000, "JPY")
+        trashed = _write_expense(4, ADA, 5_000, "EUR") | {"deleted_at": THEN, "revision": 5}
+        connection.execute(insert(TrashedExpense), trashed)
+        connection.execute(insert(Tombstone), {"owner_id": ADA, "kind": "expense", "row_id": 4, "revision": 5})
+
+
+def _insert_account(connection: Connection, owner: int, name: str, currency: str) -> None:
+    user = {"id": owner, "username": name, "username_key": name, "email": f"{name}@example.com"}
+    rest = {"email_key": f"{name}@example.com", "password_hash": "none", "timezone": "UTC", "month_start_day": 1}
+    connection.execute(insert(User), user | rest | _STAMPS | {"currency": currency})
+    count = 2 if owner == ADA else 1
+    connection.execute(insert(LedgerState), {"owner_id": owner, "revision": 5, "expense_count": count})
+    category = {"id": owner, "owner_id": owner, "name": "Food", "name_key": "food", "archived": False, "revision": 1}
+    connection.execute(insert(Category), category | _STAMPS | {"color": None})
+    budget = {"id": owner, "owner_id": owner, "category_id": None, "amount": 100_000, "currency": currency}
+    connection.execute(insert(Budget), budget | _STAMPS | {"period": "month", "revision": 2})
+    session = {"id": owner, "owner_id": owner, "sid": f"{owner:032}", "created_at": THEN, "expires_at": THEN}
+    connection.execute(insert(Session), session)
+    token = {"token_hash": f"{owner:064}", "owner_id": owner, "session_id": owner, "generation": 0}
+    connection.execute(insert(RefreshToken), token)
+
+
+def _insert_expense(connection: Connection, row_id: int, owner: int, amount: int, currency: str) -> None:
+    connection.execute(insert(Expense), _write_expense(row_id, owner, amount, currency))
+
+
+def _write_expense(row_id: int, owner: int, amount: int, currency: str) -> dict[str, Any]:
+    texts = {"description": "Apples", "description_key": "apples", "external_id": f"bank-{row_id}"}
+    row = {"id": row_id, "owner_id": owner, "category_id": owner, "amount": amount, "currency": currency}
+    return row | texts | _STAMPS | {"spent_on": date(2026, 11, 22), "revision": 3}
