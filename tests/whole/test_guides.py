@@ -1,7 +1,7 @@
 """README and the guides, read as a newcomer reads them: every command is pasted, and every answer compared.
 
 Each document is one session of bash, with the service started as README or the guide says: on both databases, except
-the guide that copies the SQLite file.
+the guide on backups of the SQLite file.
 """
 
 import re
@@ -41,9 +41,9 @@ SECRET: Final = "9b1f7c2e4d8a6035f1b2c3d4e5f607185f0c1d6b8e9a4723"
 PASSWORD: Final = "a moth in the relay"
 MYSQL_GUIDE: Final = next(guide for guide in GUIDES if guide.path.stem == "mysql")
 FRONT_END: Final = next(guide for guide in GUIDES if guide.path.stem == "front-end")
-HOME_GUIDE: Final = next(guide for guide in GUIDES if guide.path.stem == "run-at-home")
+BACKUP_GUIDE: Final = next(guide for guide in GUIDES if guide.path.stem == "backup")
 READ: Final = [document for document in DOCUMENTS if document.steps]
-READ_ON_MYSQL: Final = [document for document in READ if document is not HOME_GUIDE]
+READ_ON_MYSQL: Final = [document for document in READ if document is not BACKUP_GUIDE]
 MISSING: Final = [program for program in PROGRAMS if not shutil.which(program)]
 
 needs_programs = pytest.mark.skipif(bool(MISSING), reason=f"NO GUIDE WAS TRIED: no {', '.join(MISSING)}")
