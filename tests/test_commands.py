@@ -22,6 +22,8 @@ from sqlalchemy import Connection, select, text, update
 
 import commands
 import migrations
+from admin import accounts as account_commands
+from admin import directory
 from auth import hash_token
 from config import Settings
 from crud import UserRow
@@ -36,7 +38,6 @@ from tests.support.matrix import dump, ledger_of
 from tests.support.people import Person, SignUp, numbers
 from tests.support.servers import ROOT, inherited, make_blocking_engine
 from tests.support.settings import GOOD_SECRET
-from users import directory
 from values.terminal import compute_width
 
 # What does not depend on the database is tried on one.
@@ -483,15 +484,15 @@ async def test_an_unknown_account_is_not_removed(run: Run, database_url: str) ->
 async def test_an_account_that_was_deleted_meanwhile_is_a_sentence(
     run: Run, person: Person, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = commands._find_account
+    find = account_commands._find_account
 
     def find_and_lose(settings: Settings, name: str) -> UserRow:
         user = find(settings, name)
-        monkeypatch.setattr(commands, "_find_account", find)
+        monkeypatch.setattr(account_commands, "_find_account", find)
         assert commands.main(["user", "remove", "--yes", name]) == 0
         return user
 
-    monkeypatch.setattr(commands, "_find_account", find_and_lose)
+    monkeypatch.setattr(account_commands, "_find_account", find_and_lose)
 
     done = await run(database_url, "user", "remove", "--yes", person.user["username"])
 

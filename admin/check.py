@@ -14,8 +14,8 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DatabaseError
 
+from admin.invariants import INVARIANTS, Invariant
 from infra.column_types import exact_sum
-from ledger.invariants import INVARIANTS, Invariant
 from models import Expense, LedgerState, TrashedExpense
 from values.money import SCALE, write_amount
 
@@ -23,6 +23,8 @@ from values.money import SCALE, write_amount
 MAX_COMPARED: Final = 64 * 2**20
 # A damaged disk may break the same rule in every ledger.
 MAX_NAMED: Final = 100
+FILE_DAMAGED: Final = "file_damaged"
+"""The code of a damage of the SQLite file itself, and not of what is stored in it."""
 
 Tell = Callable[[int, int], None]
 """Called after each step with the number of the steps that are done, and of all."""
@@ -110,7 +112,7 @@ def check_file(connection: Connection) -> list[Damage]:
         if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_CORRUPT:
             raise
         lines = ["a page cannot be read"]
-    damages = [Damage(None, "file_damaged", f"The file is damaged: {line}.") for line in lines if line != "ok"]
+    damages = [Damage(None, FILE_DAMAGED, f"The file is damaged: {line}.") for line in lines if line != "ok"]
     orphans = 0 if damages else len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
     if orphans:
         damages.append(Damage(None, "orphans", f"{orphans} rows of the file refer to rows that are not there."))

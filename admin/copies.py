@@ -12,10 +12,10 @@ from pymysql.constants import ER
 from sqlalchemy import URL, Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
+from admin.check import FILE_DAMAGED, Report, Tell, check_ledgers, count_ledgers, hold_snapshot
 from infra import backups, dumps
 from infra.backups import BackupError
 from infra.engines import make_blocking_engine
-from ledger.check import Report, Tell, check_ledgers, count_ledgers, hold_snapshot
 
 Work = Callable[[Connection, str], Report]
 Judge = Callable[[Connection, Work], Report]
@@ -29,14 +29,14 @@ _SCRATCH: Final = "{:.40}_scratch_{}"
 def copy_file(source: Connection, aside: Path, judge: Judge, tell: Tell) -> Report:
     """Copy an SQLite database, on which `source` holds a snapshot, to a new file; return what the check found there.
 
-    Raises BackupError if anything is wrong with the copy, or if it does not hold what the snapshot holds.
+    Raises BackupError if the copy is damaged, or if it does not hold what the snapshot holds.
     """
     before = judge(source, count_ledgers)
     driver: Any = source.connection.driver_connection
     backups.copy_sqlite(driver, aside, tell)
     with _open_file(aside) as copy:
-        after = _judge_whole(copy, judge, tell)
-    if after != replace(before, problems=[]):
+        after = _judge_copy(copy, judge, tell)
+    if replace(after, problems=[]) != replace(before, problems=[]):
         raise BackupError("The copy holds something else than the database, and was not kept.")
     return after
 
@@ -44,7 +44,7 @@ def copy_file(source: Connection, aside: Path, judge: Judge, tell: Tell) -> Repo
 def restore_file(file: Path, database: Path, key: Path | None, judge: Judge, tell: Tell) -> Report:
     """Copy a backup to where no database is, with its key; return what the check found in it.
 
-    Raises BackupError if anything is there already, or wrong with the backup.
+    Raises BackupError if anything is there already, or if the backup is damaged.
     """
     backups.refuse_occupied(database, key)
     with backups.write_aside(database) as aside:
@@ -68,7 +68,7 @@ def dump_server(source: Connection, aside: Path, judge: Judge, tell: Tell) -> Re
     """Dump a MySQL database to a new file, restore the dump into a scratch database, and return what was found there.
 
     Returns None if the account may not create a database; the dump is complete, but nobody has tried it. Raises
-    BackupError if anything is wrong with it.
+    BackupError if it is not complete.
     """
     url = source.engine.url
     judge(source, count_ledgers)
@@ -101,16 +101,18 @@ def load_server(url: URL, file: Path, judge: Judge, tell: Tell) -> Report:
 def _load(url: URL, file: Path, judge: Judge, tell: Tell) -> Report:
     dumps.load(url, file, tell)
     with make_blocking_engine(url).connect() as connection, hold_snapshot(connection):
-        return _judge_whole(connection, judge, tell)
+        return _judge_copy(connection, judge, tell)
 
 
-def _judge_whole(connection: Connection, judge: Judge, tell: Tell) -> Report:
+def _judge_copy(connection: Connection, judge: Judge, tell: Tell) -> Report:
+    """Return what the check finds in a copy; raise BackupError if the file is damaged.
+
+    Anything else that is wrong came from the database: a backup of it is better than none.
+    """
     report = judge(connection, partial(check_ledgers, tell=tell))
-    if report.problems:
-        first = report.problems[0]
-        raise BackupError(
-            f"The copy was not kept, because the check found {len(report.problems)} problems. The first: {first.detail}"
-        )
+    damage = next((it for it in report.problems if it.code == FILE_DAMAGED), None)
+    if damage:
+        raise BackupError(f"The copy was not kept. {damage.detail}")
     return report
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 import migrations
-from ledger.check import MAX_NAMED, Report, Total, check_ledgers, hold_snapshot
+from admin.check import MAX_NAMED, Report, Total, check_ledgers, hold_snapshot
 from tests.support.servers import MySQL, make_blocking_engine
 from tests.support.whole_ledgers import ADA, BO, fill
 

@@ -107,7 +107,7 @@ def test_what_is_wrong_is_a_sentence_and_exit_code_1(run: Run, url: str) -> None
 
     assert done.returncode == 1
     assert done.stdout.startswith("Account 2: The ledger counts 7 expenses, and has 1.\nChecked: ")
-    assert done.stderr.endswith(": 1 problems.\n")
+    assert done.stderr.endswith(" has the problems above (1 in all).\n")
 
 
 def test_a_script_reads_what_is_wrong(run: Run, url: str) -> None:
@@ -182,17 +182,18 @@ def test_an_older_backup_is_replaced_or_numbered(run: Run, file_url: str, folder
     assert _list(folder) == ["copy.db", "copy.key"]
 
 
-def test_what_is_wrong_is_not_backed_up_over_what_was_right(run: Run, file_url: str, folder: Path) -> None:
-    run(file_url, "backup", folder / "copy.db")
-    before = (folder / "copy.db").read_bytes()
+def test_a_ledger_that_is_wrong_is_backed_up_and_told(run: Run, file_url: str, folder: Path) -> None:
     _execute(file_url, "UPDATE ledgers SET expense_count = 7 WHERE owner_id = 2")
 
-    done = run(file_url, "backup", folder / "copy.db", "--keep", "3")
+    done = run(file_url, "backup", folder / "copy.db")
+    restored = run(f"sqlite+aiosqlite:///{folder}/restored.db", "restore", folder / "copy.db")
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "The ledger counts 7 expenses" in done.stderr
-    assert _list(folder) == ["copy.db", "copy.key"]
-    assert (folder / "copy.db").read_bytes() == before
+    assert (done.returncode, restored.returncode) == (1, 1)
+    assert "The ledger counts 7 expenses" in done.stdout
+    assert "The ledger counts 7 expenses" in restored.stdout
+    assert done.stderr == (
+        "The backup is complete; the database has the problems above, and so has the backup (1 in all).\n"
+    )
 
 
 def test_a_backup_of_the_other_kind_is_refused(run: Run, file_url: str, empty_mysql_url: str, folder: Path) -> None:
@@ -217,7 +218,7 @@ def test_a_place_that_holds_something_is_refused(run: Run, url: str, folder: Pat
 def test_a_secret_of_the_settings_is_not_written(run: Run, file_url: str, folder: Path) -> None:
     done = run(file_url, "backup", folder / "copy.db", SECRET_KEY=GOOD_SECRET)
 
-    assert done.stderr == "SECRET_KEY is in the settings, and not in the backup: keep it too.\n"
+    assert done.stdout.endswith("SECRET_KEY is in the settings, and not in the backup: keep it too.\n")
     assert _list(folder) == ["copy.db"]
     assert GOOD_SECRET.encode() not in (folder / "copy.db").read_bytes()
 
