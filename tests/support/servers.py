@@ -234,12 +234,13 @@ class PrivateMariaDB(MySQL):
     The test that has started it can stop, kill and freeze it, and start it again with the same port and data.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, within: Path | None = None, password: str = "") -> None:
+        """Start a server with these options of its own, in a temporary folder, which can lie `within` another."""
         self._own_options = options
-        self._folder = TemporaryDirectory(prefix="expenses-mariadb-", ignore_cleanup_errors=True)
+        self._folder = TemporaryDirectory(prefix="expenses-mariadb-", dir=within, ignore_cleanup_errors=True)
         self._path = Path(self._folder.name)
         self._process: Process | None = None
-        self._password = secrets.token_hex(16)
+        self._password = password or secrets.token_hex(16)
         self.port = free_port()
         self.socket = self._path / "data" / "mariadb.sock"
         super().__init__(URL.create("mysql", "expenses", self._password, "127.0.0.1", self.port))

@@ -124,7 +124,7 @@ def test_the_root_holds_nine_modules_and_the_packages_the_rest() -> None:
         *("main", "config", "commands", "database", "models", "schemas", "crud", "auth", "problems"),
     }
     assert {_package(_module(path)) for path in MODULES} - {path.stem for path in ROOT_MODULES} == {
-        *(PACKAGES | {"routers", "migrations", "benchmarks", "tests"}),
+        *(PACKAGES | {"routers", "migrations", "benchmarks", "faults", "tests"}),
     }
 
 
@@ -143,7 +143,9 @@ def test_the_ledger_imports_downwards(path: Path) -> None:
     assert imported - set(below) == set()
 
 
-@pytest.mark.parametrize("path", [it for it in MODULES if _package(_module(it)) in {"tests", "benchmarks"}], ids=_name)
+@pytest.mark.parametrize(
+    "path", [it for it in MODULES if _package(_module(it)) in {"tests", "benchmarks", "faults"}], ids=_name
+)
 def test_tests_share_what_lies_in_support_alone(path: Path) -> None:
     shared = [name for name in _imports(path) if _package(name) == "tests"]
 

@@ -1,0 +1,131 @@
+"""The database's server is killed, away, frozen, unreachable or unwilling."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final, cast
+
+from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import OperationalError
+
+from faults.databases import Server
+from faults.relay import Relay
+from faults.run import Run, in_thread
+from faults.scenario import SERVERS, scenario
+from tests.support.servers import make_blocking_engine
+
+DOWN: Final = 30.0
+FROZEN: Final = 15.0
+SHORT: Final = 2.0
+STRAIN: Final = 5.0
+EVERY: Final = 0.1
+READ_ONLY: Final = 5.0
+FEW_CONNECTIONS: Final = 10
+
+
+def _server(run: Run) -> Server:
+    return cast("Server", run.database)
+
+
+@scenario(*SERVERS, quick=True, needs_process=True)
+async def kill_database(run: Run) -> None:
+    """The server of the service is killed and started again."""
+    process = _server(run).process
+    await in_thread(process.kill)
+    await asyncio.sleep(SHORT)
+    await in_thread(process.start)
+    run.journal.end_fault()
+
+
+@scenario(*SERVERS, needs_process=True)
+async def database_down_at_start(run: Run) -> None:
+    """The service is started while its server is not there."""
+    process = _server(run).process
+    await in_thread(run.service.stop)
+    await in_thread(process.stop)
+    await in_thread(run.service.start)
+    await asyncio.sleep(SHORT)
+    await in_thread(process.start)
+    run.journal.end_fault()
+
+
+@scenario(*SERVERS, needs_process=True)
+async def database_down(run: Run) -> None:
+    """The server is shut down for 30 s."""
+    process = _server(run).process
+    await in_thread(process.stop)
+    await asyncio.sleep(DOWN)
+    await in_thread(process.start)
+    run.journal.end_fault()
+
+
+@scenario(*SERVERS, needs_process=True)
+async def database_frozen(run: Run) -> None:
+    """The server is suspended for 15 s: connections stay open, and nothing is answered."""
+    process = _server(run).process
+    process.freeze()
+    await asyncio.sleep(FROZEN)
+    process.thaw()
+    run.journal.end_fault()
+
+
+@scenario(*SERVERS, quick=True)
+async def connections_killed(run: Run) -> None:
+    """All connections of the service are killed, again and again."""
+    for _ in range(round(STRAIN / EVERY / 5)):
+        await in_thread(lambda: _server(run).kill_connections(lambda it: f"KILL CONNECTION {it}"))
+        await asyncio.sleep(EVERY * 5 * run.random.random())
+    run.journal.end_fault()
+
+
+@scenario(*SERVERS, quick=True)
+async def statements_killed(run: Run) -> None:
+    """Whatever statements are being executed are killed, again and again."""
+    end = asyncio.get_running_loop().time() + 2 * STRAIN
+    while asyncio.get_running_loop().time() < end:
+        await in_thread(lambda: _server(run).kill_connections(lambda it: f"KILL QUERY {it}"))
+    run.journal.end_fault()
+
+
+@scenario(*SERVERS, quick=True)
+async def connections_reset(run: Run) -> None:
+    """The connections between service and server are reset (RST), again and again."""
+    relay = await run.resources.enter_async_context(Relay(make_url(run.database.urls[0])))
+    await in_thread(run.service.stop)
+    await in_thread(lambda: run.service.start(DATABASE_URL=relay.url))
+    for _ in range(round(STRAIN / EVERY / 5)):
+        await asyncio.sleep(EVERY * 10 * run.random.random())
+        relay.reset()
+    run.journal.end_fault()
+
+
+@scenario(*SERVERS, quick=True)
+async def server_read_only(run: Run) -> None:
+    """The server becomes read-only, and writable again."""
+    await in_thread(lambda: _server(run).server.execute("SET GLOBAL read_only = 1"))
+    await asyncio.sleep(READ_ONLY)
+    await in_thread(lambda: _server(run).server.execute("SET GLOBAL read_only = 0"))
+    run.journal.end_fault()
+
+
+@scenario(*SERVERS)
+async def too_many_connections(run: Run) -> None:
+    """Others take all the connections that the server allows."""
+    server = _server(run)
+    allowed = await in_thread(lambda: server.ask("SELECT @@max_connections"))
+    await in_thread(lambda: server.server.execute(f"SET GLOBAL max_connections = {FEW_CONNECTIONS}"))
+    held: list[Connection] = []
+    await in_thread(lambda: _take_all(server, held))
+    await asyncio.sleep(STRAIN)
+    for connection in held:
+        connection.close()
+    await in_thread(lambda: server.server.execute(f"SET GLOBAL max_connections = {allowed}"))
+    run.journal.end_fault()
+
+
+def _take_all(server: Server, held: list[Connection]) -> None:
+    """Kill the service's connections and open others, until the server refuses one."""
+    engine = make_blocking_engine(server.urls[0])
+    server.kill_connections(lambda it: f"KILL CONNECTION {it}")
+    with suppress(OperationalError):
+        while len(held) < FEW_CONNECTIONS:
+            held.append(engine.connect())
