@@ -123,10 +123,9 @@ class Server(Database):
         self.nodes = nodes or [server]
         name = f"expenses_faults_{secrets.token_hex(4)}"
         self.user, password = f"svc_{secrets.token_hex(4)}", secrets.token_hex(16)
-        host = "127.0.0.1" if server.server_url.host == "127.0.0.1" else "%"
         self._admin_url = make_url(server.create_database(name))
-        server.execute(f"CREATE USER {self.user}@'{host}' IDENTIFIED BY '{password}'")
-        server.execute(f"GRANT ALL ON `{name}`.* TO {self.user}@'{host}'")
+        server.execute(f"CREATE USER {self.user} IDENTIFIED BY '{password}'")
+        server.execute(f"GRANT ALL ON `{name}`.* TO {self.user}")
         account = self._admin_url.set(username=self.user, password=password)
         self.urls = [
             account.set(port=node.server_url.port).render_as_string(hide_password=False) for node in self.nodes
@@ -170,7 +169,7 @@ class Server(Database):
         deadline = time.monotonic() + LEFT_OPEN_SECONDS
         while (transactions := self._count_transactions()) and time.monotonic() < deadline:
             time.sleep(0.2)
-        connections = len(self.list_connections())
+        connections = self._sum_over_nodes("SELECT COUNT(*) FROM information_schema.processlist WHERE user = :user")
         return f"{transactions}/{connections}", transactions == 0 and connections <= POOLS * services
 
     def _count_transactions(self) -> int:
@@ -178,6 +177,9 @@ class Server(Database):
             "SELECT COUNT(*) FROM information_schema.innodb_trx JOIN information_schema.processlist "
             "ON processlist.id = innodb_trx.trx_mysql_thread_id WHERE processlist.user = :user"
         )
+        return self._sum_over_nodes(query)
+
+    def _sum_over_nodes(self, query: str) -> int:
         return sum(_ask(node, self._admin_url.database or "", query, user=self.user) for node in self.nodes)
 
     def close(self) -> None:

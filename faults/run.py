@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ REPEAT: Final = 30.0
 STOP_SECONDS: Final = 10.0
 NO_CHECK: Final = "no check"
 LOG_LINES: Final = 4
+FRAMES: Final = 2
 
 Result = TypeVar("Result")
 
@@ -117,6 +119,7 @@ class Run:
         unknown = sum(it.was_unknown for it in self.journal.writes)
         for write in self.journal.unknown():
             await repeat_until_answered(self.workload.find_account(write.owner), write, REPEAT)
+        await self.workload.register_again(REPEAT)
         if left := len(self.journal.unknown()):
             self.journal.complain(f"{left} writes are still unknown after {REPEAT:.0f} s of repeating")
         engine = self.database.open_engine()
@@ -152,6 +155,16 @@ def run_check(service: Service) -> str:
 
 
 def _find_errors(log: str) -> Iterator[str]:
-    """Yield the last lines of a service's log that say what was not foreseen."""
-    errors = [line for line in log.splitlines() if '"ERROR"' in line or '"CRITICAL"' in line]
-    yield from errors[-LOG_LINES:]
+    """Yield the last lines of a service's log that say what was not foreseen, and its most frequent warnings."""
+    entries = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    errors = [entry for entry in entries if entry["level"] in {"ERROR", "CRITICAL"}]
+    yield from map(_shorten, errors[-LOG_LINES:])
+    warnings = Counter(entry["message"] for entry in entries if entry["level"] == "WARNING")
+    yield from (f"{number} x {message}" for message, number in warnings.most_common(LOG_LINES))
+
+
+def _shorten(entry: dict[str, Any]) -> str:
+    """Return time, message, route and the errors with their innermost frames of a line of the log."""
+    errors = [f"{it['type']} at {' '.join(it['frames'][-FRAMES:])}" for it in entry.get("error", [])]
+    route = f"{entry.get('method', '')} {entry.get('route', '')}".strip()
+    return "  ".join(filter(None, [entry["time"], entry["message"], route, *errors]))

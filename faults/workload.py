@@ -208,6 +208,15 @@ class Workload:
         """Return the account of this name."""
         return next(account for account in self.accounts if account.name == name)
 
+    async def register_again(self, seconds: float) -> None:
+        """Repeat the registrations whose outcome is unknown, until an answer says what became of them."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        for name in list(self.journal.registered):
+            account = Account(name, self._urls[0], self.journal)
+            while self.journal.registered[name] is Outcome.UNKNOWN and asyncio.get_running_loop().time() < deadline:
+                await account.register()
+            await account.close()
+
     async def _open_clients(self, account: Account) -> list[Account]:
         """Return a client for each writer of an account, each with a session of its own, on one service or another."""
         place = self._urls.index(account.url)

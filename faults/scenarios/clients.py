@@ -64,7 +64,8 @@ async def slow_clients(run: Run) -> None:
 
 
 def _write_request(account: Account, write: Write) -> bytes:
-    body = json.dumps(write.body).encode()
+    # As the account's own client writes it: another text under the same key would be another request.
+    body = json.dumps(write.body, separators=(",", ":")).encode()
     head = (
         f"{write.method} {write.path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {account.authorization}\r\n"
         f"Idempotency-Key: {write.key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
