@@ -5,13 +5,13 @@ import secrets
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 import migrations
@@ -22,6 +22,9 @@ SQLITE, MARIADB, GALERA = "sqlite", "mariadb", "galera"
 DURABLE: Final = ("--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1", "--innodb-fast-shutdown=1")
 # How long after the last request a server may need to end transactions, in seconds.
 LEFT_OPEN_SECONDS: Final = 3.0
+# How often a connection is killed before the list of connections is read anew, and the seconds between.
+KILLS_PER_LISTING: Final = 20
+BETWEEN_KILLS: Final = 0.005
 # Connections of one service: its two pools.
 POOLS: Final = 20
 
@@ -150,19 +153,35 @@ class Server(Database):
         """Return the one number that a query of the administrator gives."""
         return _ask(self.server, self._admin_url.database or "", query)
 
-    def list_connections(self) -> list[int]:
-        """Return the ids of the service's connections."""
-        with self.open_engine().connect() as connection:
-            found = connection.execute(
-                text("SELECT id FROM information_schema.processlist WHERE user = :user"), {"user": self.user}
-            )
-            return [row.id for row in found]
+    def kill_connections(self) -> None:
+        """Kill each of the service's connections."""
+        with self._administer() as administrator:
+            self._kill(administrator, "CONNECTION", self._list_connections(administrator))
 
-    def kill_connections(self, kill: Callable[[int], str]) -> None:
-        """Run the statement that `kill` writes for each of the service's connections."""
-        for connection in self.list_connections():
-            with suppress(OperationalError):
-                self.server.execute(kill(connection))
+    def kill_statements(self, seconds: float) -> None:
+        """Kill whatever the service's connections are executing, every few milliseconds, for so many seconds.
+
+        A connection that executes nothing does not notice. Asking which do would take longer than most statements.
+        """
+        end = time.monotonic() + seconds
+        with self._administer() as administrator:
+            while time.monotonic() < end:
+                connections = self._list_connections(administrator)
+                for _ in range(KILLS_PER_LISTING):
+                    self._kill(administrator, "QUERY", connections)
+                    time.sleep(BETWEEN_KILLS)
+
+    def _administer(self) -> Connection:
+        return make_blocking_engine(self._admin_url, isolation_level="AUTOCOMMIT").connect()
+
+    def _list_connections(self, administrator: Connection) -> Sequence[int]:
+        query = text("SELECT id FROM information_schema.processlist WHERE user = :user")
+        return administrator.execute(query, {"user": self.user}).scalars().all()
+
+    def _kill(self, administrator: Connection, what: str, connections: Sequence[int]) -> None:
+        for connection in connections:
+            with suppress(OperationalError):  # it may have ended meanwhile
+                administrator.exec_driver_sql(f"KILL {what} {connection}")
 
     def find_left_open(self, services: int) -> tuple[str, bool]:
         """Count the service's transactions and connections, on all nodes."""

@@ -22,7 +22,7 @@ PAUSE: Final = 0.02
 PAUSE_AFTER_FAILURE: Final = 0.2
 FOLLOW_EVERY: Final = 0.5
 # How often a writer does what, out of 100.
-SHARES: Final = {"create": 42, "edit": 22, "delete": 14, "batch": 12, "read": 5, "newcomer": 5}
+SHARES: Final = {"create": 40, "edit": 18, "delete": 20, "batch": 12, "read": 5, "newcomer": 5}
 # A write of which the service says that nothing happened is repeated in this share of the cases, else left alone.
 REPEATED: Final = 0.5
 
