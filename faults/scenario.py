@@ -21,8 +21,8 @@ class Scenario:
     name: str
     play: Play
     on: tuple[str, ...]
-    quick: bool = False
-    """Whether `make faults` plays it; `make faults all` plays every one."""
+    quick: tuple[str, ...] = ()
+    """On which databases `make faults` plays it; `make faults all` plays all."""
     workers: int = 1
     services: int = 1
     disk_size: int | None = None
@@ -36,7 +36,7 @@ SCENARIOS: Final[list[Scenario]] = []
 
 def scenario(
     *on: str,
-    quick: bool = False,
+    quick: tuple[str, ...] = (),
     workers: int = 1,
     services: int = 1,
     disk_size: int | None = None,

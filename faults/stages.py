@@ -75,4 +75,6 @@ class Stages:
 
 def choose(kind: str, names: list[str], *, all_of_them: bool) -> list[Scenario]:
     """Return the scenarios of a table: those named, or else all, or the quick ones."""
-    return [it for it in SCENARIOS if kind in it.on and (it.name in names if names else all_of_them or it.quick)]
+    return [
+        it for it in SCENARIOS if kind in it.on and (it.name in names if names else all_of_them or kind in it.quick)
+    ]

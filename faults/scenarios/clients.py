@@ -16,7 +16,7 @@ GONE: Final = 200
 STAY: Final = 8.0
 
 
-@scenario(*ONE_DATABASE, quick=True)
+@scenario(*ONE_DATABASE, quick=ONE_DATABASE)
 async def clients_gone(run: Run) -> None:
     """200 clients send a write and go away without waiting for its answer; each of them is unknown."""
     for number in range(GONE):
@@ -28,7 +28,7 @@ async def clients_gone(run: Run) -> None:
     run.journal.end_fault()
 
 
-@scenario(*ONE_DATABASE, quick=True)
+@scenario(*ONE_DATABASE, quick=ONE_DATABASE)
 async def half_sent_bodies(run: Run) -> None:
     """500 clients send half of a write and wait, and go away after 8 s; none of these may be there."""
     waiting = []

@@ -12,7 +12,7 @@ DAY: Final = 24 * HOUR
 STAY: Final = 1.5
 
 
-@scenario(*ONE_DATABASE, quick=True)
+@scenario(*ONE_DATABASE, quick=ONE_DATABASE)
 async def clock_jumps(run: Run) -> None:
     """The clock of the service jumps by an hour and by a day, forth and back, and is right again at the end."""
     shift = run.service.folder / "shift"

@@ -42,14 +42,14 @@ async def cluster_restarted(run: Run) -> None:
     run.journal.end_fault()
 
 
-@scenario(GALERA, quick=True, services=2)
+@scenario(GALERA, quick=(GALERA,), services=2)
 async def two_nodes(run: Run) -> None:
     """Every account writes through two services, each of which has a node of its own."""
     await asyncio.sleep(TOGETHER)
     run.journal.end_fault()
 
 
-@scenario(GALERA, quick=True, services=2)
+@scenario(GALERA, quick=(GALERA,), services=2)
 async def ended_sessions(run: Run) -> None:
     """Sessions are ended through one node and used at once through another: none of them may open."""
     await _use_ended_sessions(run, TOGETHER)

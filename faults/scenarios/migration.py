@@ -9,7 +9,7 @@ from sqlalchemy import Engine, inspect
 
 from faults.databases import Database
 from faults.run import Run, in_thread
-from faults.scenario import EVERYWHERE, scenario
+from faults.scenario import EVERYWHERE, ONE_DATABASE, scenario
 from faults.service import COMMANDS
 
 KILLS: Final = 6
@@ -17,7 +17,7 @@ KILLS: Final = 6
 LONGEST: Final = 3.0
 
 
-@scenario(*EVERYWHERE, quick=True)
+@scenario(*EVERYWHERE, quick=ONE_DATABASE)
 async def migration_killed(run: Run) -> None:
     """Beside the service, another database is migrated; that is killed six times, and must then go through."""
     other = await in_thread(run.database.make_another)

@@ -14,7 +14,7 @@ DOWN: Final = 1.0
 JUST_SENT: Final = 0.1
 
 
-@scenario(*EVERYWHERE, quick=True, workers=2)
+@scenario(*EVERYWHERE, quick=ONE_DATABASE, workers=2)
 async def kill_worker(run: Run) -> None:
     """One of two workers is killed, three times; it must be started again by itself."""
     for _ in range(KILLS):
@@ -23,7 +23,7 @@ async def kill_worker(run: Run) -> None:
     run.journal.end_fault()
 
 
-@scenario(*EVERYWHERE, quick=True)
+@scenario(*EVERYWHERE, quick=ONE_DATABASE)
 async def kill_service(run: Run) -> None:
     """The whole service is killed and started again, three times."""
     for _ in range(KILLS):
@@ -34,7 +34,7 @@ async def kill_service(run: Run) -> None:
     run.journal.end_fault()
 
 
-@scenario(*ONE_DATABASE, quick=True)
+@scenario(*ONE_DATABASE, quick=ONE_DATABASE)
 async def sigterm_under_load(run: Run) -> None:
     """The service is stopped by SIGTERM: it answers what it has got, and ends with 0 within 10 s."""
     told = asyncio.get_running_loop().time()
@@ -48,7 +48,7 @@ async def sigterm_under_load(run: Run) -> None:
     run.journal.end_fault()
 
 
-@scenario(*ONE_DATABASE, quick=True, services=2)
+@scenario(*ONE_DATABASE, quick=ONE_DATABASE, services=2)
 async def two_services(run: Run) -> None:
     """Two services write to one database, each account through both, and one of them is killed meanwhile."""
     await asyncio.sleep(BETWEEN)

@@ -7,7 +7,7 @@ from typing import Final, cast
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import OperationalError
 
-from faults.databases import Server
+from faults.databases import MARIADB, Server
 from faults.relay import Relay
 from faults.run import Run, in_thread
 from faults.scenario import SERVERS, scenario
@@ -17,6 +17,7 @@ DOWN: Final = 30.0
 FROZEN: Final = 15.0
 SHORT: Final = 2.0
 STRAIN: Final = 5.0
+KILLING: Final = 15.0
 EVERY: Final = 0.5
 READ_ONLY: Final = 5.0
 FEW_CONNECTIONS: Final = 10
@@ -26,7 +27,7 @@ def _server(run: Run) -> Server:
     return cast("Server", run.database)
 
 
-@scenario(*SERVERS, quick=True, needs_process=True)
+@scenario(*SERVERS, quick=SERVERS, needs_process=True)
 async def kill_database(run: Run) -> None:
     """The server of the service is killed and started again."""
     process = _server(run).process
@@ -68,7 +69,7 @@ async def database_frozen(run: Run) -> None:
     run.journal.end_fault()
 
 
-@scenario(*SERVERS, quick=True)
+@scenario(*SERVERS, quick=(MARIADB,))
 async def connections_killed(run: Run) -> None:
     """All connections of the service are killed, again and again."""
     for _ in range(round(STRAIN / EVERY)):
@@ -77,14 +78,14 @@ async def connections_killed(run: Run) -> None:
     run.journal.end_fault()
 
 
-@scenario(*SERVERS, quick=True)
+@scenario(*SERVERS, quick=(MARIADB,))
 async def statements_killed(run: Run) -> None:
     """Whatever statements are being executed are killed, again and again."""
-    await in_thread(lambda: _server(run).kill_statements(2 * STRAIN))
+    await in_thread(lambda: _server(run).kill_statements(KILLING))
     run.journal.end_fault()
 
 
-@scenario(*SERVERS, quick=True)
+@scenario(*SERVERS, quick=(MARIADB,))
 async def connections_reset(run: Run) -> None:
     """The connections between service and server are reset (RST), again and again."""
     relay = await run.resources.enter_async_context(Relay(make_url(run.database.urls[0])))
@@ -96,7 +97,7 @@ async def connections_reset(run: Run) -> None:
     run.journal.end_fault()
 
 
-@scenario(*SERVERS, quick=True)
+@scenario(*SERVERS, quick=(MARIADB,))
 async def server_read_only(run: Run) -> None:
     """The server becomes read-only, and writable again."""
     await in_thread(lambda: _server(run).server.execute("SET GLOBAL read_only = 1"))

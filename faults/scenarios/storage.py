@@ -19,7 +19,7 @@ READ_ONLY: Final = 5.0
 DISK: Final = 192 * 1024 * 1024
 
 
-@scenario(*ONE_DATABASE, quick=True, disk_size=DISK)
+@scenario(*ONE_DATABASE, quick=ONE_DATABASE, disk_size=DISK)
 async def disk_full(run: Run) -> None:
     """The disk of the database is filled to its last block, and freed again."""
     disk = cast("SqliteFile | FullDiskServer", getattr(run.database, "server", run.database)).disk
@@ -50,7 +50,7 @@ async def tables_locked(run: Run) -> None:
     run.journal.end_fault()
 
 
-@scenario(SQLITE, quick=True)
+@scenario(SQLITE, quick=(SQLITE,))
 async def file_read_only(run: Run) -> None:
     """Nobody may write to the file and its log for 5 s: a file system that was remounted, `chattr +i`."""
     with _forbid_writing(_file(run)):
