@@ -1,13 +1,13 @@
 """Clients that go away, stop in the middle, or are slow, beside those that behave."""
 
 import asyncio
-import json
 from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
 from faults.client import Account, write_once
 from faults.journal import State, Write
+from faults.raw_requests import send, write_request
 from faults.run import Run
 from faults.scenario import ONE_DATABASE, scenario
 
@@ -24,7 +24,7 @@ async def clients_gone(run: Run) -> None:
         mark = f"{account.name}-gone {number}"
         write = write_once(account, f"{account.name}-gone-{number}", mark, f"7.{number % 100:02}")
         write.was_unknown = True
-        await _send(account, _write_request(account, write))
+        await send(account, write_request(account, write))
     run.journal.end_fault()
 
 
@@ -37,8 +37,8 @@ async def half_sent_bodies(run: Run) -> None:
         # Not in the journal: what nobody asked for as a whole, the judge takes for a lie if it is there.
         body = {"amount": "9.99", "currency": "EUR", "date": "2026-01-31", "description": f"half {number}"}
         half = Write(account.name, f"half-{number}", "write", "POST", "/expenses", body, {"half": State("9.99")})
-        request = _write_request(account, half)
-        waiting.append(_send(account, request[:-20], stay=STAY))
+        request = write_request(account, half)
+        waiting.append(send(account, request[:-20], stay=STAY))
     await asyncio.gather(*waiting)
     run.journal.end_fault()
 
@@ -53,35 +53,14 @@ async def slow_clients(run: Run) -> None:
             head = (
                 f"GET /expenses?limit=200 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {account.authorization}\r\n\r\n"
             )
-            waiting.append(_send(account, head.encode() * 20, stay=STAY))
+            waiting.append(send(account, head.encode() * 20, stay=STAY))
         else:
             mark = f"{account.name}-slow {number}"
             write = write_once(account, f"{account.name}-slow-{number}", mark, f"8.{number % 100:02}")
             write.was_unknown = True
-            waiting.append(_drip(account, _write_request(account, write)))
+            waiting.append(_drip(account, write_request(account, write)))
     await asyncio.gather(*waiting)
     run.journal.end_fault()
-
-
-def _write_request(account: Account, write: Write) -> bytes:
-    # As the account's own client writes it: another text under the same key would be another request.
-    body = json.dumps(write.body, separators=(",", ":")).encode()
-    head = (
-        f"{write.method} {write.path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {account.authorization}\r\n"
-        f"Idempotency-Key: {write.key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-async def _send(account: Account, request: bytes, stay: float = 0.0) -> None:
-    """Send bytes, stay for some seconds without reading, and go away."""
-    with suppress(OSError):
-        _, writer = await asyncio.open_connection(urlsplit(account.url).hostname, urlsplit(account.url).port)
-        writer.write(request)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(writer.drain(), 1.0)
-        await asyncio.sleep(stay)
-        writer.transport.abort()
 
 
 async def _drip(account: Account, request: bytes) -> None:

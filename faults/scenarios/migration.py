@@ -1,4 +1,4 @@
-"""A migration is killed at a random moment, and run again."""
+"""Migrations are killed at a random moment and run again, and run on all nodes of a cluster at once."""
 
 import asyncio
 import subprocess
@@ -7,12 +7,14 @@ from typing import Final
 
 from sqlalchemy import Engine, inspect
 
-from faults.databases import Database
+from faults.databases import GALERA, Database
 from faults.run import Run, in_thread
 from faults.scenario import EVERYWHERE, ONE_DATABASE, scenario
 from faults.service import COMMANDS
 
 KILLS: Final = 6
+TRIALS: Final = 3
+LAST_WORDS: Final = 200
 # A migration of an empty database takes about so long, the start of Python included, in seconds.
 LONGEST: Final = 3.0
 
@@ -23,23 +25,39 @@ async def migration_killed(run: Run) -> None:
     other = await in_thread(run.database.make_another)
     run.resources.callback(other.close)
     for _ in range(KILLS):
-        await _migrate(run, other, kill_after=LONGEST * run.random.random())
-    code, log = await _migrate(run, other, kill_after=None)
-    if code:
-        run.journal.complain(f"a migration that was killed cannot be run again: {log[-300:]}")
-    elif await in_thread(lambda: _describe(other.open_engine()) != _describe(run.database.open_engine())):
-        run.journal.complain("a migration that was killed and run again leads to another schema")
+        await _migrate(run, other.urls[0], kill_after=LONGEST * run.random.random())
+    await _complain_of_schema(run, other, "was killed")
     run.journal.end_fault()
 
 
-async def _migrate(run: Run, database: Database, kill_after: float | None) -> tuple[int | None, str]:
+@scenario(GALERA, quick=(GALERA,))
+async def migrated_through_three_nodes(run: Run) -> None:
+    """Beside the service, empty databases are migrated through all nodes at once, as by services that start."""
+    for _ in range(TRIALS):
+        other = await in_thread(run.database.make_another)
+        run.resources.callback(other.close)
+        await asyncio.gather(*(_migrate(run, url) for url in other.urls))
+        await _complain_of_schema(run, other, "came through three nodes")
+    run.journal.end_fault()
+
+
+async def _complain_of_schema(run: Run, database: Database, cause: str) -> None:
+    """Migrate once more; complain if that fails, or if the schema is not that of the service's own database."""
+    code, log = await _migrate(run, database.urls[0])
+    if code:
+        run.journal.complain(f"a migration that {cause} cannot be run again: {' '.join(log[-LAST_WORDS:].split())}")
+    elif await in_thread(lambda: _describe(database.open_engine()) != _describe(run.database.open_engine())):
+        run.journal.complain(f"a migration that {cause} leads to another schema")
+
+
+async def _migrate(run: Run, url: str, kill_after: float | None = None) -> tuple[int | None, str]:
     """Migrate, and return the exit code and what was said; kill it after so many seconds, if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *COMMANDS,
         "migrate",
         cwd=run.service.folder,
-        env=run.service.environment | {"DATABASE_URL": database.urls[0]},
+        env=run.service.environment | {"DATABASE_URL": url},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
