@@ -202,9 +202,10 @@ class Server(Database):
         return sum(_ask(node, self._admin_url.database or "", query, user=self.user) for node in self.nodes)
 
     def close(self) -> None:
-        """Drop the database."""
+        """Drop the database and the service's user."""
         with suppress(OperationalError):
             self.server.drop_database(self._admin_url.database or "")
+            self.server.execute(f"DROP USER {self.user}")
 
 
 class FullDiskServer(PrivateMariaDB):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from faults.journal import Outcome
-from faults.run import NO_CHECK, Row
+from faults.run import Row
 
 HEALED_SECONDS: Final = 10.0
 FINE: Final = "503 unavailable", "503 outcome_unknown"
@@ -55,14 +55,10 @@ COLUMNS: Final[dict[str, tuple[int, Callable[[Row], Cell]]]] = {
     "hang s": (7, _show_longest),
     "healed s": (9, _show_healed),
     "left": (7, lambda row: (row.left_open, row.is_left_clean)),
-    "check": (9, lambda row: ("ok", True) if row.check == "ok" else _show_check(row)),
+    "check": (9, lambda row: ("ok", True) if row.check == "ok" else ("wrong", False)),
     "5xx": (0, _show_server_errors),
 }
-NAME_WIDTH: Final = 24
-
-
-def _show_check(row: Row) -> Cell:
-    return (NO_CHECK, True) if row.check == NO_CHECK else ("wrong", False)
+NAME_WIDTH: Final = 28
 
 
 def write_heading(database: str) -> Iterator[str]:
@@ -94,7 +90,7 @@ def explain(row: Row) -> Iterator[str]:
             yield f"{name}: {', '.join(sorted(marks)[:SHOWN])}{' …' if len(marks) > SHOWN else ''}"
     late = sorted(row.journal.late(), key=lambda answer: answer.seconds)[-SHOWN:]
     yield from (f"a {it.kind} took {it.seconds:.1f} s: {it.status} {it.code}" for it in late)
-    if row.check not in {"ok", NO_CHECK}:
+    if row.check != "ok":
         yield f"check: {row.check}"
     yield from row.journal.problems[: 2 * SHOWN]
     yield from row.log

@@ -11,7 +11,10 @@ from faults.run import Run, in_thread
 from faults.scenario import scenario
 
 FROZEN: Final = 15.0
-AFTER: Final = 5.0
+AFTER: Final = 10.0
+AT_ONCE: Final = 4
+SESSIONS: Final = 20
+BETWEEN: Final = 0.05
 TOGETHER: Final = 8.0
 SHORT: Final = 2.0
 
@@ -22,13 +25,19 @@ def _database(run: Run) -> ClusterDatabase:
 
 @scenario(GALERA, services=2)
 async def node_frozen(run: Run) -> None:
-    """The second service's node is suspended, cut off, and comes back, while sessions end and are used."""
+    """The second service's node is suspended and cut off; sessions end meanwhile, and are used when it is back."""
     node = _database(run).cluster.nodes[1]
+    sessions = [await _sign_in(run) for _ in range(SESSIONS)]
     node.freeze()
-    await asyncio.sleep(FROZEN)
+    await asyncio.sleep(FROZEN / 2)
+    ended = [it for it in sessions if await it.sign_out() is Outcome.ACKNOWLEDGED]
+    await asyncio.sleep(FROZEN / 2)
     node.thaw()
     run.journal.end_fault()
-    await _use_ended_sessions(run, AFTER)
+    deadline = asyncio.get_running_loop().time() + AFTER
+    _complain_of_opened(run, await asyncio.gather(*(_use_until(run, deadline, it.authorization) for it in ended)))
+    for session in sessions:
+        await session.close()
 
 
 @scenario(GALERA)
@@ -52,20 +61,40 @@ async def two_nodes(run: Run) -> None:
 @scenario(GALERA, quick=(GALERA,), services=2)
 async def ended_sessions(run: Run) -> None:
     """Sessions are ended through one node and used at once through another: none of them may open."""
-    await _use_ended_sessions(run, TOGETHER)
+    deadline = asyncio.get_running_loop().time() + TOGETHER
+    _complain_of_opened(run, await asyncio.gather(*(_end_and_use(run, deadline) for _ in range(AT_ONCE))))
     run.journal.end_fault()
 
 
-async def _use_ended_sessions(run: Run, seconds: float) -> None:
-    first, second = (service.url for service in run.services)
-    deadline, tried, opened = asyncio.get_running_loop().time() + seconds, 0, 0
+async def _sign_in(run: Run) -> Account:
+    """Open another session of an account, through the first service."""
+    account = Account(run.random.choice(run.workload.accounts).name, run.service.url, run.journal)
+    await account.sign_in()
+    return account
+
+
+async def _use_until(run: Run, deadline: float, authorization: str) -> list[bool]:
+    """Return of each use of a session on the second service, one after another, whether it opened."""
+    there, opened = Account("", run.services[1].url, run.journal), []
     while asyncio.get_running_loop().time() < deadline:
-        name = run.random.choice(run.workload.accounts).name
-        here, there = Account(name, first, run.journal), Account(name, second, run.journal)
-        if await here.sign_in() is Outcome.ACKNOWLEDGED and await here.sign_out() is Outcome.ACKNOWLEDGED:
-            tried += 1
-            opened += await there.opens_with(here.authorization)
+        opened.append(await there.opens_with(authorization))
+        await asyncio.sleep(BETWEEN)
+    await there.close()
+    return opened
+
+
+async def _end_and_use(run: Run, deadline: float) -> list[bool]:
+    """Return of each session, one after another, whether it opened on the second service after its end."""
+    opened = []
+    while asyncio.get_running_loop().time() < deadline:
+        here = await _sign_in(run)
+        if await here.sign_out() is Outcome.ACKNOWLEDGED:
+            opened += await _use_until(run, asyncio.get_running_loop().time() + BETWEEN, here.authorization)
         await here.close()
-        await there.close()
-    if opened:
-        run.journal.complain(f"{opened} of {tried} sessions that were ended on one node opened on the other")
+    return opened
+
+
+def _complain_of_opened(run: Run, uses: list[list[bool]]) -> None:
+    opened = [it for part in uses for it in part]
+    if any(opened):
+        run.journal.complain(f"sessions ended on one node opened on another {sum(opened)} of {len(opened)} times")

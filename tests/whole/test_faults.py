@@ -12,7 +12,7 @@ from faults.client import write_once
 from faults.databases import SqliteFile
 from faults.journal import BULK, READ, WRITE, Answer, Journal, Outcome, State, Write
 from faults.judge import Verdict, judge_states
-from faults.run import NO_CHECK, Row, Run
+from faults.run import Row, Run
 from faults.table import is_wrong, write_row
 
 AMOUNT: Final = State("1.00")
@@ -90,11 +90,15 @@ def test_nothing_happened_says_nothing_of_an_earlier_try() -> None:
 
 
 def row(
-    *answers: Answer, verdict: Verdict | None = None, healed: float | None = 1.0, is_left_clean: bool = True
+    *answers: Answer,
+    verdict: Verdict | None = None,
+    healed: float | None = 1.0,
+    is_left_clean: bool = True,
+    check: str = "ok",
 ) -> Row:
     journal = Journal()
     journal.answers.extend(answers)
-    return Row("kill-worker", 7, journal, verdict or Verdict(), 0, healed, "none", is_left_clean, "ok", [])
+    return Row("kill-worker", 7, journal, verdict or Verdict(), 0, healed, "none", is_left_clean, check, [])
 
 
 def test_a_row_with_plain_503s_is_as_it_should_be() -> None:
@@ -111,6 +115,7 @@ WRONG: Final = {
     "never!": row(healed=None),
     "10.5!": row(healed=10.5),
     "none!": row(is_left_clean=False),
+    "wrong!": row(check="exit 1, problems ['a sum']"),
 }
 
 
@@ -177,4 +182,4 @@ async def test_a_service_that_is_killed_loses_nothing(database: SqliteFile) -> N
     row = await Run(database, seed=7).play("killed", kill)
     assert (row.verdict, row.journal.problems, row.left_open) == (Verdict(), [], "none")
     assert row.healed is not None
-    assert row.check in {"ok", NO_CHECK}
+    assert row.check == "ok"
