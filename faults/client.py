@@ -67,7 +67,7 @@ class Account:
         """End the session; until that is acknowledged, it may be there or be gone."""
         known = self.journal.sessions[self.name]
         sid = read_session(self.authorization)
-        answer = await self._send(ACCOUNT, "POST", "/users/logout", json={"refresh_token": self.refresh_token})
+        answer = await self._send(WRITE, "POST", "/users/logout", json={"refresh_token": self.refresh_token})
         if answer.outcome is not Outcome.REFUSED:
             known.open.discard(sid)
         if answer.outcome is Outcome.ACKNOWLEDGED:
