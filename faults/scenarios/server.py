@@ -18,6 +18,7 @@ FROZEN: Final = 15.0
 SHORT: Final = 2.0
 STRAIN: Final = 5.0
 KILLING: Final = 15.0
+KILLING_LONG: Final = 120.0
 EVERY: Final = 0.5
 READ_ONLY: Final = 5.0
 FEW_CONNECTIONS: Final = 10
@@ -82,6 +83,13 @@ async def connections_killed(run: Run) -> None:
 async def statements_killed(run: Run) -> None:
     """Whatever statements are being executed are killed, again and again."""
     await in_thread(lambda: _server(run).kill_statements(KILLING))
+    run.journal.end_fault()
+
+
+@scenario(MARIADB)
+async def statements_killed_for_long(run: Run) -> None:
+    """The same for two minutes, since a statement that is killed at a bad moment is rare."""
+    await in_thread(lambda: _server(run).kill_statements(KILLING_LONG))
     run.journal.end_fault()
 
 
