@@ -12,6 +12,7 @@ from faults.journal import ACCOUNT, DEADLINES, READ, WRITE, Answer, Journal, Out
 PASSWORD: Final = "a walk along the sea"  # noqa: S105  # of people who do not exist
 # A client gives up this many seconds after the service should have answered.
 PATIENCE: Final = 10.0
+IDLE: Final = 2.0
 
 
 class Account:
@@ -22,8 +23,10 @@ class Account:
         self.journal = journal
         self.refresh_token = ""
         self._signing_in = asyncio.Lock()
-        # Certificates of the machine are not needed here, and take long to load.
-        self._http = httpx.AsyncClient(base_url=url, timeout=None, trust_env=False, verify=False)  # noqa: S113, S501
+        # Certificates of the machine are not needed here, and take long to load. An idle connection is given up before
+        # the service closes it, which would look like a lost answer.
+        limits = httpx.Limits(keepalive_expiry=IDLE)
+        self._http = httpx.AsyncClient(base_url=url, timeout=None, limits=limits, trust_env=False, verify=False)  # noqa: S113, S501
 
     @property
     def url(self) -> str:
