@@ -161,9 +161,10 @@ class Journal:
         failed = max((answer.ended for answer in later if answer.is_failure), default=self.fault_ended)
         first: dict[str, float] = {}
         for answer in later:
-            if answer.kind == WRITE and answer.outcome is Outcome.ACKNOWLEDGED and answer.ended >= failed:
+            is_write = answer.kind == WRITE and answer.outcome is Outcome.ACKNOWLEDGED
+            if is_write and answer.owner in owners and answer.ended >= failed:
                 first.setdefault(answer.owner, answer.ended)
-        return max(failed, *first.values()) - self.fault_ended if owners <= first.keys() else None
+        return max(failed, *first.values()) - self.fault_ended if owners == first.keys() else None
 
     def _answers_since(self, instant: float) -> Iterator[Answer]:
         return (answer for answer in self.answers if answer.began >= instant)

@@ -86,6 +86,20 @@ def test_nothing_happened_says_nothing_of_an_earlier_try() -> None:
     assert unknown.outcome is Outcome.UNKNOWN
 
 
+def test_healed_is_when_nothing_fails_any_more_and_every_owner_has_written() -> None:
+    journal = Journal()
+    journal.fault_ended = 10.0
+    journal.answers += [
+        Answer(WRITE, "ada", 10.1, 10.2, 201),
+        Answer(WRITE, "ada", 10.5, 11.0, 503, None, "unavailable"),
+        Answer(WRITE, "ada", 11.1, 11.5, 201),
+        Answer(WRITE, "bob", 11.1, 12.0, 201),
+        Answer(WRITE, "a newcomer", 19.0, 20.0, 204),
+    ]
+    assert journal.healed_after({"ada", "bob"}) == 2.0
+    assert journal.healed_after({"ada", "bob", "cleo"}) is None
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
