@@ -25,10 +25,10 @@ HEADINGS: Final = (
 
 
 def test_every_target_is_in_the_makefile() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     spans = [span for it in DOCUMENTS for span in re.findall(r"`([^`]+)`", it.text)]
     typed = "\n".join([*spans, *(block.text for it in DOCUMENTS for block in it.blocks if block.language == "bash")])
-    named = set(re.findall(r"(?:^|\| )make ([a-z]+)", typed, re.MULTILINE))
+    named = set(re.findall(r"(?:^|\| )make ([a-z-]+)", typed, re.MULTILINE))
 
     assert named
     assert named - targets == set()
