@@ -21,8 +21,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
+from values.database_urls import check_database_url
 from values.origins import parse_origin
 
 VERSION: Final = "0.1.0"
@@ -46,24 +46,12 @@ SAMPLE_SECRETS: Final = frozenset(
         "abcdefghijklmnopqrstuvwxyz",
     }
 )
-_DATABASE_NAME: Final = re.compile("[^@/#?]+")
-TLS_PARAMETERS: Final = {"ssl_ca", "ssl_cert", "ssl_key"}
 _ROOT_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*")
 # The service's own paths. If the root path began with one, a path from which the proxy has removed the root path could
 # not be told from one that still has it.
 _OWN_PATH: Final = re.compile(
     r"/(?:assets|budgets|categories|changes|currencies|docs|expenses|health|openapi\.json|ready|redoc|reports|users)(?:/|\Z)"
 )
-DRIVERS: Final = {
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
-    "mysql": "mysql+aiomysql",
-    "mysql+aiomysql": "mysql+aiomysql",
-    "mariadb": "mysql+aiomysql",
-    "mariadb+aiomysql": "mysql+aiomysql",
-}
-
-
 _KEY_RULE: Final = "must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
 
 
@@ -73,41 +61,6 @@ def is_guessable(secret: str) -> bool:
     # A string that repeats a part of itself occurs in the middle of its own double.
     is_repeated = secret in (secret * 2)[1:-1]
     return is_short or is_repeated or any(sample in secret.lower() for sample in SAMPLE_SECRETS)
-
-
-_UNREADABLE_URL: Final = (
-    "DATABASE_URL cannot be read: write @ as %40, / as %2F, # as %23 and % as %25 in the password; the port is a number"
-)
-
-
-def _check_database_url(url: str) -> str:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ValueError(
-            "DATABASE_URL is no database URL; write mysql+aiomysql://user:password@host/database"
-        ) from None
-    except ValueError:
-        # After an unescaped @, what follows the next : is read as the port; or the port itself is no number.
-        raise ValueError(_UNREADABLE_URL) from None
-    if parsed.drivername not in DRIVERS:
-        raise ValueError("DATABASE_URL names another database; use mysql+aiomysql://… or sqlite+aiosqlite:///file")
-    if not parsed.database or parsed.database == ":memory:":
-        raise ValueError("DATABASE_URL names no database: append /name, or a file for SQLite")
-    tls_parameters = {name for name in parsed.query if name.startswith("ssl")}
-    if tls_parameters and ("ssl_ca" not in tls_parameters or tls_parameters - TLS_PARAMETERS):
-        raise ValueError(
-            "DATABASE_URL asks for TLS with ssl_ca=…, and ssl_cert=…&ssl_key=… beside it, and nothing else"
-        )
-    # With an unescaped character the URL is split in the wrong place, and the rest of the password would be shown as a
-    # host or database name.
-    if parsed.get_backend_name() != "sqlite" and (url.count("@") > 1 or not _DATABASE_NAME.fullmatch(parsed.database)):
-        raise ValueError(_UNREADABLE_URL)
-    if parsed.query.keys() & {"user", "password", "passwd"}:
-        raise ValueError(
-            "DATABASE_URL takes user and password before the host: mysql+aiomysql://user:password@host/name"
-        )
-    return parsed.set(drivername=DRIVERS[parsed.drivername]).render_as_string(hide_password=False)
 
 
 _ENV_FILE: Final = Path(".env")
@@ -164,7 +117,7 @@ class Settings(BaseSettings):
         env_file=_ENV_FILE, env_file_encoding=_ENCODING, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    database_url: Annotated[str, AfterValidator(_check_database_url)] = "sqlite+aiosqlite:///expense_tracker.db"
+    database_url: Annotated[str, AfterValidator(check_database_url)] = "sqlite+aiosqlite:///expense_tracker.db"
     """URL of the database: MySQL or MariaDB through aiomysql, or an embedded SQLite file."""
 
     secret_key: SecretStr | None = None
