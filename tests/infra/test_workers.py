@@ -48,7 +48,7 @@ def serving(service: Service, times: int) -> Callable[[], bool]:
 def service() -> Iterator[Service]:
     """Two workers that serve from an empty folder: neither a database nor a secret is there."""
     with closing(Service({"WORKERS": "2", "SECRET_KEY": ""}, program=MAIN)) as service:
-        service.process.wait_until(serving(service, 2))
+        service.process.wait_until(lambda: "is running in 2 processes" in service.log)
         yield service
 
 
