@@ -49,8 +49,9 @@ def read_options(arguments: list[str]) -> Options:
     read = parser.parse_args(arguments)
     names = [name for name in read.only.split(",") if name]
     kinds = [kind for kind in read.on.split(",") if kind] or ([MARIADB] if read.url else list(KINDS))
-    if unknown := {*names} - {it.name for it in SCENARIOS} | {*kinds} - {*KINDS}:
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(it.name for it in SCENARIOS)}")
+    for what, asked, known in (("scenario", names, [it.name for it in SCENARIOS]), ("database", kinds, KINDS)):
+        if unknown := {*asked} - {*known}:
+            parser.error(f"there is no {what} {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     if not read.on and not (read.all or read.url):
         kinds = [kind for kind in kinds if _is_installed(kind)]
     return Options(kinds, names, read.all, read.seed, read.url)

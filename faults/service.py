@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from config import Settings
 from faults import ROOT
 from tests.support import forks
 from tests.support.servers import MAIN, Process, free_port, inherited, is_served
@@ -38,11 +37,11 @@ class Service:
             **LIMITS,
             "BCRYPT_ROUNDS": "4",
             "PORT": str(self.port),
+            "WORKERS": str(workers),
             "PYTHONPATH": str(ROOT),
             "SECRET_KEY": self.secret_key,
             "DATABASE_URL": database_url,
         }
-        self._workers = workers
         self._process: Process | None = None
 
     @property
@@ -60,7 +59,7 @@ class Service:
     def start(self, program: Sequence[str] = (), **changes: str) -> None:
         """Start it with these changes of its environment, and return when it answers; raise NoServer if not."""
         self.environment |= changes
-        self._process = Process([sys.executable, *(program or self._program())], self.folder, self.environment)
+        self._process = Process([sys.executable, *(program or MAIN)], self.folder, self.environment)
         self._process.wait_until(lambda: is_served(self.port, "/health"))
 
     def stop(self) -> tuple[int | None, float]:
@@ -89,17 +88,8 @@ class Service:
             self._process.kill()
         self._folder.cleanup()
 
-    def _program(self) -> Sequence[str]:
-        if self._workers == 1:
-            return MAIN
-        self.environment["WORKERS"] = str(self._workers)
-        if "workers" in Settings.model_fields:
-            return MAIN
-        address = ["--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"]
-        return ["-m", "uvicorn", "main:app", *address, "--workers", str(self._workers)]
-
 
 def _list_workers(pid: int) -> list[int]:
     """Return the processes that a service has started to serve requests."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(it) for it in children if b"resource_tracker" not in Path(f"/proc/{it}/cmdline").read_bytes()]
+    return [int(it) for it in children]

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import OperationalError
 
 from faults.databases import MARIADB, Server
-from faults.relay import Relay
 from faults.run import Run, in_thread
 from faults.scenario import SERVERS, scenario
+from tests.support.proxy import Proxy
 from tests.support.servers import make_blocking_engine
 
 DOWN: Final = 30.0
@@ -96,12 +96,12 @@ async def statements_killed_for_long(run: Run) -> None:
 @scenario(*SERVERS, quick=(MARIADB,))
 async def connections_reset(run: Run) -> None:
     """The connections between service and server are reset (RST), again and again."""
-    relay = await run.resources.enter_async_context(Relay(make_url(run.database.urls[0])))
+    proxy = await run.resources.enter_async_context(Proxy(make_url(run.database.urls[0])))
     await in_thread(run.service.stop)
-    await in_thread(lambda: run.service.start(DATABASE_URL=relay.url))
+    await in_thread(lambda: run.service.start(DATABASE_URL=proxy.url))
     for _ in range(round(STRAIN / EVERY)):
         await asyncio.sleep(2 * EVERY * run.random.random())
-        relay.reset()
+        proxy.reset()
     run.journal.end_fault()
 
 

@@ -57,7 +57,8 @@ class Proxy:
         """Reset all connections of both sides (RST), as a firewall or a peer that was restarted does."""
         for end in self._ends:
             no_farewell = struct.pack("ii", 1, 0)
-            end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_farewell)
+            with suppress(OSError):  # it is closed already
+                end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_farewell)
             end.transport.abort()
 
     async def __aenter__(self) -> Self:
