@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     """Wrong passwords for one name in 24 hours, from all addresses from which it has never signed in; 0: no limit."""
 
     registration: Literal["open", "invite", "closed"] = "open"
-    """Who may register: everybody, whoever has an invite of the operator's, or nobody."""
+    """Who may register: everybody, only with an invite from the operator, or nobody."""
 
     registrations_per_address: int = Field(default=20, ge=0, le=MAX_ATTEMPT_LIMIT)
     """Registrations from one address in an hour, after which the answer is 429; 0: no limit."""

@@ -155,9 +155,9 @@ class UnexpectedErrorMiddleware:
         except Exception as error:
             if scope["type"] != "http" or started:
                 raise
-            # The number says what the database had against it; its message would repeat values.
-            number = f" of the database: {describe_error(error)}" if is_database_error(error) else ""
-            logger.exception("unexpected error%s", number, extra=get_log_context(scope))
+            # The error's type and number; its message would repeat values.
+            cause = f" of the database: {describe_error(error)}" if is_database_error(error) else ""
+            logger.exception("unexpected error%s", cause, extra=get_log_context(scope))
             await render_problem(Request(scope), to_problem(error))(scope, receive, send)
 
 

@@ -210,7 +210,7 @@ def is_commit_refused(error: BaseException) -> bool:
 
 def describe_error(error: BaseException) -> str:
     """Return an error's type and number for the log, without the server's message, which contains values."""
-    original = getattr(error, "orig", None) or error
+    original = _unwrap(error)
     number = _get_number(error)
     code = getattr(original, "sqlite_errorname", None) or _MYSQL_NAMES.get(number or 0, number)
     return type(original).__name__ + (f" {code}" if code is not None else "")
@@ -227,7 +227,7 @@ def is_connection_spoilt(error: BaseException) -> bool:
 
 
 def _is_lost_race(error: BaseException) -> bool:
-    code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
+    code = getattr(_unwrap(error), "sqlite_errorcode", None)
     return code in _SQLITE_LOST_RACES if code is not None else _get_number(error) in _LOST_RACES
 
 
@@ -243,16 +243,20 @@ def _classify_number(error: BaseException) -> Fault | None:
         return Fault.RETRY
     if number in unavailable:
         return Fault.UNAVAILABLE
-    return Fault.DISCONNECTED if number in _DISCONNECTED and not _is_of_sqlite(error) else None
+    return Fault.DISCONNECTED if number in _DISCONNECTED else None
 
 
 def _is_of_sqlite(error: BaseException) -> bool:
-    return isinstance(getattr(error, "orig", error), sqlite3.Error)
+    return isinstance(_unwrap(error), sqlite3.Error)
+
+
+def _unwrap(error: BaseException) -> BaseException:
+    """Return the driver's error that SQLAlchemy has wrapped, or the error itself."""
+    return getattr(error, "orig", None) or error
 
 
 def _get_number(error: BaseException) -> int | None:
-    # The driver's error, which SQLAlchemy wraps as `orig`.
-    original = getattr(error, "orig", None) or error
+    original = _unwrap(error)
     if hasattr(original, "sqlite_errorcode"):
         return int(original.sqlite_errorcode) & 0xFF
     return original.args[0] if original.args and isinstance(original.args[0], int) else None

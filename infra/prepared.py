@@ -131,7 +131,7 @@ async def _discard_if_unusable(connection: AsyncConnection, error: BaseException
     """Discard a connection after an error, unless it was a lost race, or one of SQLite that spoils nothing."""
     fault = classify_fault(error)
     if fault is Fault.DISCONNECTED:
-        # Let SQLAlchemy meet the error too: it then discards the whole pool, whose connections are lost as well.
+        # Through SQLAlchemy, so that it sees the lost connection too, and discards the whole pool.
         with suppress(DBAPIError):
             await connection.exec_driver_sql("SELECT 1")
     if is_connection_spoilt(error) or (fault is not Fault.RETRY and not isinstance(error, sqlite3.Error)):

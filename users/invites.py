@@ -1,4 +1,4 @@
-"""Invites: codes of the operator's, with each of which one account is registered while REGISTRATION=invite.
+"""Invites: codes that the operator makes; while REGISTRATION=invite, each registers one account.
 
     commands invite --> the code, shown once; the table gets its SHA-256 and the instant at which it expires
     POST /users/register with it --> its row is deleted in the transaction that creates the account

@@ -164,20 +164,6 @@ async def test_who_has_an_account_renames_it_where_registration_is_closed(
 # --- by invite --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def hashes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What is hashed from now on."""
-    hashes: list[bytes] = []
-    hashpw = bcrypt.hashpw
-
-    def counted(password: bytes, salt: bytes) -> bytes:
-        hashes.append(password)
-        return hashpw(password, salt)
-
-    monkeypatch.setattr(bcrypt, "hashpw", counted)
-    return hashes
-
-
 async def test_a_code_opens_an_account(client: httpx.AsyncClient, form: Form, code: str) -> None:
     answer = await register(client, form, invite=code)
 

@@ -165,20 +165,6 @@ async def app_that_waits(settings: Settings) -> AsyncIterator[FastAPI]:
         yield app
 
 
-@pytest.fixture
-def hashes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What is hashed from now on."""
-    hashes: list[bytes] = []
-    hashpw = bcrypt.hashpw
-
-    def counted(password: bytes, salt: bytes) -> bytes:
-        hashes.append(password)
-        return hashpw(password, salt)
-
-    monkeypatch.setattr(bcrypt, "hashpw", counted)
-    return hashes
-
-
 async def attempt(client: httpx.AsyncClient, name: str, password: str = WRONG, **headers: str) -> httpx.Response:
     """Try to sign in."""
     return await client.post("/users/token", data={"username": name, "password": password}, headers=headers)
