@@ -74,6 +74,18 @@ _MIN_LIKENESS_IN_FILE: Final = 0.6
 _MIN_LIKENESS_IN_ENVIRONMENT: Final = 0.85
 
 
+# What a value must be, by the type of pydantic's error.
+_VALUE_RULES: Final = {
+    "int_parsing": "write a whole number, like 15",
+    "float_parsing": "write a number, like 2.5",
+    "bool_parsing": "write true or false",
+    "literal_error": "write {expected}",
+    "greater_than": "write a number above {gt}",
+    "greater_than_equal": "write a number of at least {ge}",
+    "less_than_equal": "write a number of at most {le}",
+}
+
+
 class SettingsFileError(Exception):
     """Settings cannot be read from their files; each argument names a variable, but neither path nor content."""
 
@@ -347,5 +359,6 @@ def _describe_setting_error(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if message.startswith(variable):
         return message
-    # A library's own ValueError may quote the value.
-    return f"{variable}: {message if error['type'] != 'value_error' else 'this value cannot be read'}"
+    # The library's own sentences speak to programmers, and some quote the value.
+    rule = _VALUE_RULES.get(error["type"], "this value cannot be read").format(**error.get("ctx", {}))
+    return f"{variable}: {rule}"

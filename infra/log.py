@@ -126,15 +126,21 @@ def configure_logging() -> None:
         logging.getLogger().addHandler(handler)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.getLogger("uvicorn.error").level or logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_traceback)
     # Warnings of drivers contain values too: written by the formatter, they are cut to class and place.
     logging.captureWarnings(capture=True)
+
+
+def _is_no_traceback(record: logging.LogRecord) -> bool:
+    """Whether a message of uvicorn is another one than the text of the error that `log_lifespan` has logged already."""
+    return not str(record.msg).startswith("Traceback ")
 
 
 def log_lifespan(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App]:
     """Wrap a lifespan so that logging is configured first and the error that ends it is logged.
 
-    Of `own` errors the message is logged, of others types and frames. Uvicorn logs the same error as a traceback in one
-    message, of which JsonFormatter writes only the first line.
+    Of `own` errors the message is logged, of others types and frames. Uvicorn would log the same error once more, as a
+    traceback.
     """
 
     @asynccontextmanager

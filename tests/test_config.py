@@ -436,9 +436,9 @@ def test_an_address_of_the_service_is_no_root_path(path: str, below: str) -> Non
     [
         ("SECRET_KEY_PREVIOUS", "kX9!vB2@mQ7#", "SECRET_KEY_PREVIOUS must be at least 32 random bytes"),
         ("TRUSTED_PROXIES", "kX9!vB2@mQ7#", "TRUSTED_PROXIES takes addresses"),
-        ("SIGNIN_PER_NAME", "kX9!vB2@mQ7#", "SIGNIN_PER_NAME: "),
-        ("SESSION_DAYS", "3651", "SESSION_DAYS: "),
-        ("WORKERS", "0.5", "WORKERS: "),
+        ("SIGNIN_PER_NAME", "kX9!vB2@mQ7#", "SIGNIN_PER_NAME: write a whole number"),
+        ("SESSION_DAYS", "3651", "SESSION_DAYS: write a number of at most 3650"),
+        ("WORKERS", "0.5", "WORKERS: write a whole number"),
         ("KEEP_ALIVE", "1.5", "KEEP_ALIVE: "),
         ("ROOT_PATH", "kX9!vB2@mQ7#", "ROOT_PATH takes a path"),
         ("DATABASE_URL", MYSQL_URL, "SECRET_KEY"),
