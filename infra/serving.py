@@ -35,7 +35,7 @@ def serve(app: ASGIApp, settings: Settings) -> int:
     config = _build_config(app, settings)
     try:
         sockets = _open_sockets(settings.host, settings.port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         _say(_explain_refusal(error, settings), logging.CRITICAL)
         return 1
 
@@ -128,15 +128,19 @@ def _open_sockets(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def _explain_refusal(error: OSError, settings: Settings) -> str:
-    if error.errno == errno.EADDRINUSE:
+def _explain_refusal(error: OSError | UnicodeError, settings: Settings) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         free = settings.port % 65535 + 1
         return (
             f"Port {settings.port} is taken by another program: stop that one, or take another port: "
             f"PORT={free} make run"
         )
-    reason = os.strerror(error.errno) if isinstance(error.errno, int) and error.errno > 0 else error.strerror
+    reason = _find_reason(error) if isinstance(error, OSError) else "no name of a host"
     return f"The service cannot listen on HOST={settings.host}, PORT={settings.port} ({reason}): change one of them."
+
+
+def _find_reason(error: OSError) -> str | None:
+    return os.strerror(error.errno) if isinstance(error.errno, int) and error.errno > 0 else error.strerror
 
 
 def describe_address(settings: Settings) -> str:

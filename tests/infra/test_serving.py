@@ -107,11 +107,12 @@ def test_a_port_that_is_taken_is_one_line_of_the_log(tmp_path: Path, workers: st
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_host_of_another_machine_is_one_line_of_the_log(tmp_path: Path) -> None:
-    ended = forks.run(MAIN, tmp_path, inherited() | {"HOST": "192.0.2.1", "PORT": str(free_port())})
+@pytest.mark.parametrize("host", ["192.0.2.1", "a..b"], ids=["another machine's", "no name"])
+def test_a_host_that_is_not_here_is_one_line_of_the_log(tmp_path: Path, host: str) -> None:
+    ended = forks.run(MAIN, tmp_path, inherited() | {"HOST": host, "PORT": str(free_port())})
     (line,) = ended.stderr.splitlines()
     assert ended.returncode == 1
-    assert "cannot listen on HOST=192.0.2.1" in json.loads(line)["message"]
+    assert f"cannot listen on HOST={host}" in json.loads(line)["message"]
 
 
 # --- idle connections -------------------------------------------------------------------------------------------------
