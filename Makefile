@@ -51,7 +51,7 @@ format: $(DEV) ## format the code, and correct what the linter can correct
 	$(BIN)/ruff format
 
 migrate: $(RUNTIME) ## bring the database's schema up to date
-	$(BIN)/python -m commands migrate
+	@$(BIN)/python -m commands migrate
 
 revision: $(DEV) ## write a migration from the models' changes: make revision m="add budgets"
 	@test -n "$$m" || { echo 'Say what changes: make revision m="add budgets"' >&2; exit 2; }
@@ -70,21 +70,21 @@ restore: $(RUNTIME) ## restore a backup where no database is: make restore file=
 
 password: $(RUNTIME) ## reset a forgotten password: make password user=NAME
 	@test -n "$$user" || { echo 'Say whose: make password user=NAME' >&2; exit 2; }
-	$(BIN)/python -m commands password "$$user"
+	@$(BIN)/python -m commands password "$$user"
 
 users: $(RUNTIME) ## list the accounts
-	$(BIN)/python -m commands user list
+	@$(BIN)/python -m commands user list
 
 user-add: $(RUNTIME) ## open an account: make user-add name=NAME email=EMAIL
 	@test -n "$$name" && test -n "$$email" || { echo 'Say whose: make user-add name=NAME email=EMAIL' >&2; exit 2; }
-	$(BIN)/python -m commands user add -- "$$name" "$$email"
+	@$(BIN)/python -m commands user add -- "$$name" "$$email"
 
 user-remove: $(RUNTIME) ## delete an account and everything in it, after asking: make user-remove name=NAME
 	@test -n "$$name" || { echo 'Say whose: make user-remove name=NAME' >&2; exit 2; }
-	$(BIN)/python -m commands user remove$(if $(yes), --yes) -- "$$name"
+	@$(BIN)/python -m commands user remove$(if $(yes), --yes) -- "$$name"
 
 invite: $(RUNTIME) ## make a code with which one account can be registered: make invite expires=24h
-	$(BIN)/python -m commands invite$(if $(expires), --expires "$$expires")
+	@$(BIN)/python -m commands invite$(if $(expires), --expires "$$expires")
 
 pictures: $(DEV) ## take the pictures of README again, with the browser Chromium
 	$(BIN)/python -m tests.support.pictures
