@@ -11,6 +11,7 @@ from typing import Final
 from admin import accounts, backups, schema
 from admin.console import OperatorError, say
 from config import list_unknown_settings, load_settings
+from infra.engines import CertificateError
 from users import invites
 from values.field_errors import ParseError
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(settings, options)
         sys.stdout.flush()
-    except OperatorError as error:
+    except (OperatorError, CertificateError) as error:
         say(error, sys.stderr)
         return 1
     except BrokenPipeError:

@@ -20,7 +20,9 @@ from auth import AccessTokens
 from config import VERSION, Settings, list_misleading_settings, list_unknown_settings, load_settings
 from database import Database
 from infra import log, serving
+from infra.engines import CertificateError
 from infra.signing_keys import KeyFileError, load_signing_keys
+from migrations.errors import SchemaError
 from problems import Problem
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 from users.accounts import Accounts
@@ -34,7 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title=TITLE,
         version=VERSION,
-        lifespan=log.log_lifespan(_build_lifespan(settings), migrations.SchemaError, KeyFileError),
+        lifespan=log.log_lifespan(_build_lifespan(settings), SchemaError, KeyFileError, CertificateError),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

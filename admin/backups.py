@@ -23,7 +23,8 @@ from infra import backups
 from infra.backups import BackupError
 from infra.engines import make_blocking_engine
 from infra.faults import describe_error
-from migrations import SchemaError
+from migrations import SchemaState
+from migrations.errors import SchemaError
 
 _UNTRIED: Final = (
     "The dump is complete, but it was not restored for a trial: the account may not create a database beside this one."
@@ -34,8 +35,7 @@ def check(settings: Settings, options: Namespace) -> None:
     """Check every ledger, and print what it has found; raise OperatorError if anything is wrong."""
     with _open_snapshot(settings) as connection:
         revision = migrations.read_current_revision(connection)
-        if revision != migrations.read_newest_revision():
-            raise OperatorError(f"{write_url(settings)} has another schema than this code: run `make migrate`.")
+        migrations.refuse_state(migrations.compare_revision(revision))
         report = check_ledgers(connection, revision, make_tell("Checking"))
     if options.json:
         say(json.dumps(asdict(report)))
@@ -119,10 +119,11 @@ def _judge(connection: Connection, work: Work) -> Report:
     revision = migrations.read_current_revision(connection)
     if revision is None:
         raise BackupError("The database is empty.")
-    if not migrations.is_known_revision(revision):
-        raise BackupError("The database is newer than this code: use the newer code.")
-    if revision == migrations.read_newest_revision():
+    state = migrations.compare_revision(revision)
+    if state is SchemaState.READY:
         return work(connection, revision)
+    if state is SchemaState.NEWER_SCHEMA:
+        migrations.refuse_state(state)
     return Report(revision, problems=check_file(connection))
 
 
@@ -135,7 +136,7 @@ def _open_snapshot(settings: Settings) -> Iterator[Connection]:
         with engine.connect() as connection, hold_snapshot(connection):
             yield connection
     except SchemaError as error:
-        raise OperatorError(error) from None
+        raise OperatorError(f"{write_url(settings)}: {error}") from None
     except (DBAPIError, CommandError) as error:
         raise OperatorError(f"{write_url(settings)} cannot be read ({describe_error(error)}).") from None
 

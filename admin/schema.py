@@ -3,14 +3,14 @@
 from argparse import Namespace
 from pathlib import Path
 
-from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 import migrations
 from admin.console import OperatorError, say
 from config import Settings
 from database import Database
-from migrations import SchemaError, SchemaState
+from migrations import SchemaState
+from migrations.errors import SchemaError
 
 
 def migrate(settings: Settings, _: Namespace) -> None:
@@ -19,7 +19,7 @@ def migrate(settings: Settings, _: Namespace) -> None:
         before = _read_revision(settings)
         migrations.upgrade(settings.url)
         after = _read_revision(settings)
-    except (DBAPIError, OSError, CommandError, SchemaError) as error:
+    except (DBAPIError, OSError, SchemaError) as error:
         raise OperatorError(f"{write_url(settings)} was not migrated: {getattr(error, 'orig', error)}") from None
     say(f"{write_url(settings)}: {before or 'empty'} → {after}" + " (nothing to do)" * (before == after))
 
@@ -45,5 +45,7 @@ async def refuse_unready(settings: Settings, database: Database) -> None:
     state = await migrations.check_schema(database)
     if state is SchemaState.NO_ANSWER:
         raise OperatorError(f"{write_url(settings)} does not answer.")
-    if state is SchemaState.ANOTHER_SCHEMA:
-        raise OperatorError(f"{write_url(settings)} has another schema than this code: run `make migrate`.")
+    try:
+        migrations.refuse_state(state)
+    except SchemaError as error:
+        raise OperatorError(f"{write_url(settings)}: {error}") from None

@@ -3,7 +3,8 @@
 import sqlite3
 import ssl
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -78,7 +79,7 @@ def discard_if_spoilt(context: ExceptionContext) -> None:
 
 def make_blocking_engine(url: URL) -> Engine:
     """Return an engine for commands: it serves no request, and so its statements may read the rows of all owners."""
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=build_tls_arguments(url))
     if "ssl_ca" in url.query:
         event.listen(engine, "connect", refuse_plain_text)
     return engine
@@ -105,18 +106,39 @@ def _build_mysql_arguments(url: URL, seconds: int) -> dict[str, Any]:
         "conv": pymysql.converters.conversions
         | {FIELD_TYPE.DATE: date.fromisoformat, FIELD_TYPE.DATETIME: _parse_instant},
     }
-    return arguments | {"ssl": _build_tls_context(url)} if "ssl_ca" in url.query else arguments
+    return arguments | build_tls_arguments(url)
+
+
+class CertificateError(Exception):
+    """A certificate that DATABASE_URL names cannot be used; the message says which, and why."""
+
+
+def build_tls_arguments(url: URL) -> dict[str, ssl.SSLContext]:
+    """Return the argument with which a driver speaks TLS, or none; raise CertificateError if a file is not to be used.
+
+    SQLAlchemy would pass a dict, which PyMySQL takes; aiomysql takes a context.
+    """
+    return {"ssl": _build_tls_context(url)} if "ssl_ca" in url.query else {}
 
 
 def _build_tls_context(url: URL) -> ssl.SSLContext:
-    """Return the TLS context: `ssl_ca` verifies the server, `ssl_cert` and `ssl_key` are the client's certificate.
-
-    SQLAlchemy would pass these as a dict, which PyMySQL takes; aiomysql takes a context.
-    """
-    context = ssl.create_default_context(cafile=str(url.query["ssl_ca"]))
+    """Return the TLS context: `ssl_ca` verifies the server, `ssl_cert` and `ssl_key` are the client's certificate."""
+    with _explain_certificate(url, "ssl_ca"):
+        context = ssl.create_default_context(cafile=str(url.query["ssl_ca"]))
     if "ssl_cert" in url.query:
-        context.load_cert_chain(str(url.query["ssl_cert"]), url.query.get("ssl_key"))  # type: ignore[arg-type]  # given once
+        with _explain_certificate(url, "ssl_cert", "ssl_key"):
+            context.load_cert_chain(str(url.query["ssl_cert"]), url.query.get("ssl_key"))  # type: ignore[arg-type]  # given once
     return context
+
+
+@contextmanager
+def _explain_certificate(url: URL, *names: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # of which ssl.SSLError is one
+        files = ", ".join(f"{name}={url.query[name]}" for name in names if name in url.query)
+        reason = error.strerror or type(error).__name__
+        raise CertificateError(f"DATABASE_URL asks for TLS, but {files} cannot be used ({reason}).") from None
 
 
 def refuse_plain_text(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

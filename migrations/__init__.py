@@ -13,8 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from filelock import FileLock
+from filelock import BaseFileLock, FileLock, Timeout
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -22,9 +21,11 @@ from sqlalchemy.pool import NullPool
 from config import Settings
 from database import Database
 from infra.database_file import GONE, REPLACED
+from infra.engines import build_tls_arguments
 from infra.faults import Fault, classify_fault, describe_error
 from infra.log import logger
 from migrations.cluster_lock import hold_cluster_lock, is_cluster
+from migrations.errors import MigrationLocked, NewerSchema, SchemaError
 
 LOCK_SECONDS: Final = 60
 ANSWER_SECONDS: Final = 5
@@ -34,11 +35,13 @@ SYNC_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "mysql": "mysql+pymysql"}
 def upgrade(url: str | URL, revision: str = "head") -> None:
     """Upgrade a database to a revision; create an embedded one that does not exist.
 
-    Raises SchemaError, which says what to do, if the database has several revisions at once.
+    Raises SchemaError, which says what to do, if the database is newer than this code or has several revisions at once,
+    or if another process has been migrating it for a minute.
     """
     with _lock_for_migration(make_url(url)) as config:
         connection: Connection = config.attributes["connection"]
-        read_current_revision(connection)
+        if compare_revision(read_current_revision(connection)) is SchemaState.NEWER_SCHEMA:
+            raise NewerSchema
         connection.rollback()
         command.upgrade(config, revision)
 
@@ -55,8 +58,7 @@ def read_newest_revision() -> str | None:
     return ScriptDirectory.from_config(_build_config()).get_current_head()
 
 
-def is_known_revision(revision: str) -> bool:
-    """Whether the code has this schema revision: it is the newest one or an older one."""
+def _is_known_revision(revision: str) -> bool:
     scripts = ScriptDirectory.from_config(_build_config()).walk_revisions()
     return any(script.revision == revision for script in scripts)
 
@@ -72,18 +74,12 @@ def read_current_revision(connection: Connection) -> str | None:
     return next(iter(revisions), None)
 
 
-class SchemaError(Exception):
-    """The database has another schema than this code: run `make migrate`."""
-
-
 async def migrate_at_start(settings: Settings) -> None:
     """Upgrade an embedded database, or any with AUTO_MIGRATE; raise SchemaError, which says what to do, on failure."""
     if not (settings.is_embedded or settings.auto_migrate):
         return
     try:
         await asyncio.to_thread(upgrade, settings.url)
-    except CommandError as error:
-        raise SchemaError("The database is newer than this code: deploy the newer code.") from error
     except (DBAPIError, OSError) as error:
         if classify_fault(error) is None:
             raise
@@ -95,8 +91,15 @@ async def migrate_at_start(settings: Settings) -> None:
 
 async def refuse_another_schema(database: Database) -> None:
     """Raise SchemaError if the database has another schema; do nothing if it does not answer, as it may later."""
-    if await check_schema(database) is SchemaState.ANOTHER_SCHEMA:
-        raise SchemaError(SchemaError.__doc__)
+    refuse_state(await check_schema(database))
+
+
+def refuse_state(state: "SchemaState") -> None:
+    """Raise SchemaError, which says what to do, if a database has another schema than this code."""
+    if state is SchemaState.NEWER_SCHEMA:
+        raise NewerSchema
+    if state is SchemaState.ANOTHER_SCHEMA:
+        raise SchemaError
 
 
 class SchemaState(Enum):
@@ -106,7 +109,10 @@ class SchemaState(Enum):
     """It answers and has the newest schema revision of the code."""
 
     ANOTHER_SCHEMA = auto()
-    """It answers, but it is empty or has an older or newer schema revision, or several."""
+    """It answers, but it is empty or has an older schema revision, or several."""
+
+    NEWER_SCHEMA = auto()
+    """It answers, but has a schema revision that this code does not know."""
 
     READ_ONLY = auto()
     """It answers and has that revision, but accepts no writes."""
@@ -127,6 +133,14 @@ _FILE_STATES: Final[Mapping[str | None, SchemaState]] = {
 }
 
 
+def compare_revision(revision: str | None) -> SchemaState:
+    """Compare the schema revision of a database with that of the code."""
+    if revision == read_newest_revision():
+        return SchemaState.READY
+    is_newer = revision is not None and not _is_known_revision(revision)
+    return SchemaState.NEWER_SCHEMA if is_newer else SchemaState.ANOTHER_SCHEMA
+
+
 async def check_schema(database: Database) -> SchemaState:
     """Compare the schema revision of a database with that of the code, and find out whether it accepts writes."""
     try:
@@ -141,9 +155,8 @@ async def check_schema(database: Database) -> SchemaState:
         logger.warning("the database cannot be used: %s", describe_error(error))
         trouble = database.file.find_trouble() if database.file else None
         return _FILE_STATES.get(trouble, SchemaState.NO_ANSWER)
-    if revision != read_newest_revision():
-        return SchemaState.ANOTHER_SCHEMA
-    return SchemaState.READY if is_writable else SchemaState.READ_ONLY
+    state = compare_revision(revision)
+    return SchemaState.READ_ONLY if state is SchemaState.READY and not is_writable else state
 
 
 async def _read_revision(database: Database, tries: int = 2) -> str | None:
@@ -165,7 +178,8 @@ def make_sync_url(url: URL) -> URL:
 def make_sync_engine(url: URL) -> Engine:
     """Return an engine with a blocking driver; a MySQL server that does not answer is given up after 5 s."""
     is_mysql = url.get_backend_name() == "mysql"
-    arguments = {"connect_timeout": ANSWER_SECONDS, "read_timeout": ANSWER_SECONDS} if is_mysql else {}
+    limits = {"connect_timeout": ANSWER_SECONDS, "read_timeout": ANSWER_SECONDS} if is_mysql else {}
+    arguments = limits | build_tls_arguments(url)
     return create_engine(make_sync_url(url), poolclass=NullPool, hide_parameters=True, connect_args=arguments)
 
 
@@ -199,7 +213,7 @@ def _choose_lock(connection: Connection) -> Callable[[Connection, URL], Abstract
 
 @contextmanager
 def _hold_file_lock(connection: Connection, url: URL) -> Iterator[None]:
-    with FileLock(f"{url.database}.lock", timeout=LOCK_SECONDS):
+    with _acquire(FileLock(f"{url.database}.lock", timeout=LOCK_SECONDS)):
         # SQLite alters a table by copying it and dropping the old one, which foreign keys would see as a deletion.
         connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         connection.commit()
@@ -209,6 +223,13 @@ def _hold_file_lock(connection: Connection, url: URL) -> Iterator[None]:
             raise RuntimeError(f"the migration left {len(broken)} rows without what they refer to")
 
 
+def _acquire(lock: FileLock) -> AbstractContextManager[BaseFileLock]:
+    try:
+        return lock.acquire()
+    except Timeout:
+        raise MigrationLocked from None
+
+
 @contextmanager
 def _hold_server_lock(connection: Connection, url: URL) -> Iterator[None]:
     # The server releases the lock when the connection ends. Lock names are shared by all databases of a server and have
@@ -216,7 +237,7 @@ def _hold_server_lock(connection: Connection, url: URL) -> Iterator[None]:
     name = f"migrate {hashlib.blake2s(str(url.database).encode(), digest_size=16).hexdigest()}"
     _wait_longer(connection, LOCK_SECONDS + ANSWER_SECONDS)
     if not connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_SECONDS}):
-        raise TimeoutError("Another process has been migrating this database for a minute.")
+        raise MigrationLocked
     connection.commit()
     # An ALTER TABLE takes as long as it takes.
     _wait_longer(connection, None)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
 from infra.faults import Fault, classify_fault
+from migrations.errors import MigrationLocked, MigrationTakenOver
 
 LOCK_TABLE: Final = "migration_lock"
 BEAT_SECONDS: Final = 2
@@ -43,7 +44,7 @@ def is_cluster(connection: Connection) -> bool:
 
 @contextmanager
 def hold_cluster_lock(migrating: Connection, own: Connection, seconds: float) -> Iterator[None]:
-    """Hold the lock while `migrating` is used; raise TimeoutError if others hold it for `seconds`.
+    """Hold the lock while `migrating` is used; raise MigrationLocked if others hold it for `seconds`.
 
     `own` is a connection in autocommit, which nobody else uses.
     """
@@ -75,13 +76,13 @@ class ClusterLock:
         self._last_beat = 0.0
 
     def take(self, seconds: float) -> None:
-        """Wait until the lock is free or abandoned, and take it; raise TimeoutError after `seconds`."""
+        """Wait until the lock is free or abandoned, and take it; raise MigrationLocked after `seconds`."""
         self._connection.execute(_CREATE)
         deadline = time.monotonic() + seconds
         seen, seen_at = self._read(), time.monotonic()
         while not (self._is_takeable(seen, seen_at) and self._update(_TAKE, **seen._asdict())):
             if time.monotonic() >= deadline:
-                raise TimeoutError("Another process has been migrating this database for a minute.")
+                raise MigrationLocked
             time.sleep(POLL_SECONDS)
             row = self._read()
             if row != seen:
@@ -96,7 +97,7 @@ class ClusterLock:
         def beat() -> None:
             while not ended.wait(BEAT_SECONDS):
                 # If a beat fails, the next statement of the migration finds that it is missing.
-                with suppress(DBAPIError, TimeoutError):
+                with suppress(DBAPIError, MigrationTakenOver):
                     self.beat()
 
         thread = threading.Thread(target=beat, name="migration lock", daemon=True)
@@ -108,15 +109,15 @@ class ClusterLock:
             thread.join()
 
     def beat(self) -> None:
-        """Show the others that this process lives; raise TimeoutError if one of them has taken over."""
+        """Show the others that this process lives; raise MigrationTakenOver if one of them has taken over."""
         with self._one_at_a_time:
             if self._update(_BEAT):
                 self._last_beat = time.monotonic()
             elif self._read().owner != self._me:
-                raise TimeoutError("Another process has taken over the migration, because this one stood still.")
+                raise MigrationTakenOver
 
     def refuse_if_lost(self, *_: Any) -> None:
-        """Before a statement of the migration, raise TimeoutError if the lock was lost.
+        """Before a statement of the migration, raise MigrationTakenOver if the lock was lost.
 
         This process may have been suspended for longer than the others wait.
         """

@@ -26,6 +26,7 @@ _CURRENCIES: Final = CurrencyList(
 _CHECKS: Final = {
     SchemaState.READY: {"database": "ok", "migrations": "ok"},
     SchemaState.ANOTHER_SCHEMA: {"database": "ok", "migrations": "another schema"},
+    SchemaState.NEWER_SCHEMA: {"database": "ok", "migrations": "another schema"},
     SchemaState.READ_ONLY: {"database": READ_ONLY, "migrations": "ok"},
     SchemaState.FILE_GONE: {"database": GONE, "migrations": "unknown"},
     SchemaState.FILE_REPLACED: {"database": REPLACED, "migrations": "unknown"},

@@ -127,6 +127,32 @@ async def test_migrate_ends_with_a_sentence_where_nobody_answers(run: Run) -> No
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "command", [("migrate",), ("check",), ("backup", "copy.sql"), ("user", "list"), ("password", "ada"), ("invite",)]
+)
+async def test_a_certificate_that_is_missing_is_one_sentence_everywhere(run: Run, command: tuple[str, ...]) -> None:
+    url = "mysql://ada:hunter2@127.0.0.1:1/expenses?ssl_ca=missing.pem"
+
+    done = await run(url, *command, typed=f"{NEW}\n".encode())
+
+    said = "DATABASE_URL asks for TLS, but ssl_ca=missing.pem cannot be used (No such file or directory).\n"
+    assert (done.code, done.err) == (1, said)
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("check",), ("backup", "copy.db"), ("user", "list")])
+async def test_a_database_newer_than_the_code_asks_for_the_newer_code(
+    run: Run, empty_database_url: str, command: tuple[str, ...]
+) -> None:
+    migrations.upgrade(empty_database_url)
+    with make_blocking_engine(empty_database_url).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'fromthefuture'"))
+
+    done = await run(empty_database_url, *command)
+
+    assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
+    assert done.err.endswith(": The database is newer than this code: deploy the newer code.\n")
+
+
 async def test_a_wrong_setting_is_named(run: Run, environment: dict[str, str]) -> None:
     environment["SECRET_KEY"] = "short"
 

@@ -43,7 +43,7 @@ from infra.column_types import SUM_PART, exact_sum
 from infra.database_file import REPLACED, WHAT_TO_DO
 from infra.faults import Fault
 from main import create_app
-from migrations import SchemaError
+from migrations.errors import SchemaError
 from models import Category, LedgerState, User
 from tests.support.commits import Commits
 from tests.support.databases import on_mysql, on_sqlite

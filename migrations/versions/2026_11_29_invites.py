@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.repeatable import drop_table
+
 revision: str = "c8e25f1a70d4"
 down_revision: str | None = "4d0a7c9be213"
 branch_labels: str | Sequence[str] | None = None
@@ -25,4 +27,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("invites")
+    drop_table("invites")

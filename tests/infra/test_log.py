@@ -28,7 +28,7 @@ import migrations
 from config import Settings
 from infra.log import JsonFormatter, _shorten_path, log_lifespan
 from main import create_app
-from migrations import SchemaError
+from migrations.errors import SchemaError
 from tests.support.asgi import exchange
 from tests.support.document import OPERATIONS_BY_ID, SCHEMAS
 from tests.support.people import Person, registered, signed_up
@@ -196,7 +196,7 @@ def test_an_error_is_the_types_of_its_chain() -> None:
 
 
 def test_an_error_of_a_module_bears_its_name() -> None:
-    assert described(SchemaError())[0]["type"] == "migrations.SchemaError"
+    assert described(SchemaError())[0]["type"] == "migrations.errors.SchemaError"
 
 
 def test_an_error_shows_where_it_was() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, make_url, text
 import migrations
 from migrations import cluster_lock
 from migrations.cluster_lock import ClusterLock, hold_cluster_lock, is_cluster
+from migrations.errors import MigrationLocked, MigrationTakenOver
 from tests.support.servers import make_blocking_engine
 
 PROCESSES = 3
@@ -79,7 +80,7 @@ def test_one_that_works_is_waited_for(server: Engine, connection: Connection, mo
     with (
         _hold(connection, 0),
         server.connect() as waiting,
-        pytest.raises(TimeoutError, match="Another process has been migrating"),
+        pytest.raises(MigrationLocked, match="Another process has been migrating"),
         _hold(waiting, 2),
     ):
         pass
@@ -87,7 +88,7 @@ def test_one_that_works_is_waited_for(server: Engine, connection: Connection, mo
 
 @pytest.mark.usefixtures("died")
 def test_one_that_died_is_waited_for_until_it_is_known(connection: Connection) -> None:
-    with pytest.raises(TimeoutError), _hold(connection, 0.5):
+    with pytest.raises(MigrationLocked), _hold(connection, 0.5):
         pass
 
 
@@ -95,7 +96,7 @@ def test_the_lock_of_one_that_died_is_taken_over(
     died: ClusterLock, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_lock, "ABANDONED_SECONDS", 0.3)
-    with _hold(connection, 30), pytest.raises(TimeoutError, match="taken over"):
+    with _hold(connection, 30), pytest.raises(MigrationTakenOver, match="taken over"):
         died.beat()
 
 
@@ -106,7 +107,7 @@ def test_one_that_was_suspended_runs_no_statement_after_another_took_over(
         with server.begin() as another:
             another.execute(text("UPDATE migration_lock SET owner = 'another'"))
         monkeypatch.setattr(cluster_lock, "BEAT_SECONDS", 0)
-        with pytest.raises(TimeoutError, match="taken over"):
+        with pytest.raises(MigrationTakenOver, match="taken over"):
             connection.execute(text("CREATE TABLE too_late (id INTEGER)"))
     with server.connect() as now:
         assert now.execute(text("SHOW TABLES")).scalars().all() == ["migration_lock"]

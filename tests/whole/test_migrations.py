@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Engine, event, inspect, make_url, text
 import migrations
 from config import Settings
 from database import Base
+from infra.engines import CertificateError
 from main import create_app
-from migrations import SchemaError
+from migrations.errors import MigrationLocked, NewerSchema, SchemaError
 from tests.support import forks
 from tests.support.servers import ROOT, inherited, make_blocking_engine
 from tests.support.settings import GOOD_SECRET
@@ -35,8 +36,11 @@ def outside(empty_database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def app_on(url: str) -> FastAPI:
-    return create_app(Settings(database_url=url, secret_key=SecretStr(GOOD_SECRET), bcrypt_rounds=4, _env_file=None))
+def app_on(url: str, *, auto_migrate: bool = False) -> FastAPI:
+    secret = SecretStr(GOOD_SECRET)
+    return create_app(
+        Settings(database_url=url, secret_key=secret, bcrypt_rounds=4, auto_migrate=auto_migrate, _env_file=None)
+    )
 
 
 def tables_of(url: str) -> set[str]:
@@ -169,7 +173,7 @@ def test_on_mysql_a_migration_waits_for_the_one_that_runs(
     monkeypatch.setattr(migrations, "LOCK_SECONDS", 0)
     with (
         migrations._lock_for_migration(make_url(empty_mysql_url)),
-        pytest.raises(TimeoutError, match="Another process has been migrating"),
+        pytest.raises(MigrationLocked, match="Another process has been migrating"),
     ):
         migrations.upgrade(empty_mysql_url)
     migrations.upgrade(empty_mysql_url)
@@ -215,6 +219,7 @@ def test_a_migration_that_was_killed_half_way_can_be_run_again(
 
 # In the order of the downgrade; on SQLite each revision is undone as a whole.
 UNDONE_ON_MYSQL = (
+    "DROP TABLE IF EXISTS invites",
     "DROP TABLE IF EXISTS attempts",
     "DROP TABLE IF EXISTS refresh_tokens",
     "ALTER TABLE sessions DROP COLUMN generation",
@@ -268,11 +273,18 @@ async def test_a_start_in_a_folder_that_cannot_be_used_says_so(empty_sqlite_url:
 
 
 async def test_a_start_that_waits_too_long_for_another_migration_says_so(
-    empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "LOCK_SECONDS", 0)
-    with migrations._lock_for_migration(make_url(empty_sqlite_url)), pytest.raises(SchemaError, match="start again"):
-        await start(app_on(empty_sqlite_url))
+    with migrations._lock_for_migration(make_url(empty_database_url)), pytest.raises(MigrationLocked, match="a minute"):
+        await start(app_on(empty_database_url, auto_migrate=True))
+
+
+@pytest.mark.parametrize("auto_migrate", [False, True])
+async def test_a_start_without_the_certificate_that_is_set_says_so(auto_migrate: bool) -> None:
+    app = app_on("mysql://ada:hunter2@127.0.0.1:1/expenses?ssl_ca=missing.pem", auto_migrate=auto_migrate)
+    with pytest.raises(CertificateError, match=r"ssl_ca=missing\.pem cannot be used \(No such file"):
+        await start(app)
 
 
 # --- another schema ---------------------------------------------------------------------------------------------------
@@ -305,8 +317,10 @@ async def test_a_newer_schema_is_refused_with_a_sentence(empty_database_url: str
     migrations.upgrade(empty_database_url)
     outside.execute(text("UPDATE alembic_version SET version_num = 'fromthefuture'"))
     outside.commit()
-    with pytest.raises(SchemaError):
+    with pytest.raises(NewerSchema, match="deploy the newer code"):
         await start(app_on(empty_database_url))
+    with pytest.raises(NewerSchema, match="deploy the newer code"):
+        migrations.upgrade(empty_database_url)
 
 
 @pytest.fixture
