@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from config import SECRET_BYTES, Settings, is_guessable
+from infra.file_names import take_name
 
-# How long a worker waits for the secret that another worker is writing.
+# How long a worker waits for the secret that another worker is writing, where there are no hard links.
 MAX_SECRET_SECONDS: Final = 1.0
 _DELETE_FILE: Final = "delete the file, and the service generates a new one. Users then have to sign in again."
 
@@ -35,15 +36,15 @@ def _load_embedded_key(settings: Settings) -> str:
 def load_or_create_secret(path: Path) -> str:
     """Return the secret in `path`; generate it first if the file does not exist.
 
-    The file (mode 0600) is written under a temporary name and linked to `path`, so that of two workers that start
-    together both use the secret of the first.
+    The file (mode 0600) is written under a temporary name before it takes that of `path`, so that of two workers that
+    start together both use the secret of the first.
     """
     if not path.exists():
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         try:
             _write_new_secret(temporary)
             with suppress(FileExistsError):
-                _place_secret(temporary, path)
+                take_name(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     return _read_secret(path)
@@ -55,16 +56,6 @@ def _write_new_secret(path: Path) -> None:
         file.write(secrets.token_hex(SECRET_BYTES))
         file.flush()
         os.fsync(file.fileno())
-
-
-def _place_secret(temporary: Path, path: Path) -> None:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except (OSError, AttributeError):
-        # exFAT and Android have no hard links: one worker creates and writes the file, the others wait for its content.
-        _write_new_secret(path)
 
 
 def _read_secret(path: Path) -> str:
