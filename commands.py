@@ -6,10 +6,11 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from admin import accounts, backups, schema
-from admin.console import OperatorError, say
+from admin.console import OperatorError, erase_progress, say
 from config import list_unknown_settings, load_settings
 from infra.engines import CertificateError
 from users import invites
@@ -20,12 +21,16 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 if it was done and 1 if it cannot be done; exit with 2 for wrong arguments."""
+    _open_closed_streams()
     options = _build_parser().parse_args(arguments)
     settings = load_settings()
     for sentence in list_unknown_settings():
         say(sentence, sys.stderr)
     try:
-        options.run(settings, options)
+        try:
+            options.run(settings, options)
+        finally:
+            erase_progress()
         sys.stdout.flush()
     except (OperatorError, CertificateError) as error:
         say(error, sys.stderr)
@@ -39,6 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _open_closed_streams() -> None:
+    """Open the null device in the place of each standard stream that the caller has closed, as `<&-` does."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # until the process ends
+
+
 def _build_parser() -> ArgumentParser:
     parser = ArgumentParser("python -m commands", description="Commands for whoever operates the service.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -49,7 +61,7 @@ def _build_parser() -> ArgumentParser:
     checking.set_defaults(run=backups.check)
     backing_up = commands.add_parser("backup", help="write a verified backup beside the working service")
     backing_up.add_argument("file", metavar="FILE", help="where it is written; an older backup there is replaced")
-    backing_up.add_argument("--keep", metavar="N", type=_parse_keep, default=1, help="keep the newest N, numbered")
+    backing_up.add_argument("--keep", metavar="N", type=_parse_keep, help="keep the newest N, numbered")
     backing_up.add_argument("--json", action="store_true", help="print what was written as JSON")
     backing_up.set_defaults(run=backups.back_up)
     restoring = commands.add_parser("restore", help="verify a backup, and restore it where no database is")

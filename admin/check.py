@@ -5,7 +5,7 @@ engines that serve requests refuse statements that name no owner.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DatabaseError
 
 from admin.invariants import INVARIANTS, Invariant
+from infra.backup_files import Tell
 from infra.column_types import exact_sum
 from models import Expense, LedgerState, TrashedExpense
 from values.money import SCALE, write_amount
@@ -25,9 +26,6 @@ MAX_COMPARED: Final = 64 * 2**20
 MAX_NAMED: Final = 100
 FILE_DAMAGED: Final = "file_damaged"
 """The code of a damage of the SQLite file itself, and not of what is stored in it."""
-
-Tell = Callable[[int, int], None]
-"""Called after each step with the number of the steps that are done, and of all."""
 
 _TOTALS: Final = (
     select(Expense.currency, func.count(), exact_sum(Expense.amount))
@@ -86,7 +84,7 @@ def check_ledgers(connection: Connection, revision: str | None, tell: Tell) -> R
 
     Raises DatabaseError if the database cannot be read.
     """
-    problems = check_file(connection)
+    problems = _check_structure(connection)
     try:
         report = replace(count_ledgers(connection, revision), problems=problems)
         for done, invariant in enumerate(INVARIANTS, start=1):
@@ -102,6 +100,16 @@ def check_ledgers(connection: Connection, revision: str | None, tell: Tell) -> R
 
 def check_file(connection: Connection) -> list[Damage]:
     """Check the structure and the references of an SQLite file, whatever its schema."""
+    damages = _check_structure(connection)
+    if damages or connection.dialect.name != "sqlite":
+        return damages
+    orphans = len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
+    sentence = f"{orphans} rows of the file refer to rows that are not there."
+    return [Damage(None, "orphans", sentence)] if orphans else []
+
+
+def _check_structure(connection: Connection) -> list[Damage]:
+    """Check that an SQLite file can be read and that its indexes fit; what it refers to, the invariants check."""
     if connection.dialect.name != "sqlite":
         return []
     size = connection.exec_driver_sql("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").scalar()
@@ -112,11 +120,7 @@ def check_file(connection: Connection) -> list[Damage]:
         if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_CORRUPT:
             raise
         lines = ["a page cannot be read"]
-    damages = [Damage(None, FILE_DAMAGED, f"The file is damaged: {line}.") for line in lines if line != "ok"]
-    orphans = 0 if damages else len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
-    if orphans:
-        damages.append(Damage(None, "orphans", f"{orphans} rows of the file refer to rows that are not there."))
-    return damages
+    return [Damage(None, FILE_DAMAGED, f"The file is damaged: {line}.") for line in lines if line != "ok"]
 
 
 def count_ledgers(connection: Connection, revision: str | None) -> Report:

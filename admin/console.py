@@ -4,7 +4,7 @@ import getpass
 import sys
 from typing import TextIO
 
-from admin.check import Tell
+from infra.backup_files import Tell
 
 
 class OperatorError(Exception):
@@ -26,6 +26,12 @@ def make_tell(what: str) -> Tell:
             print(f"\r\x1b[K{what}: {share}", end="\r\x1b[K" * (done == total), file=sys.stderr, flush=True)
 
     return tell
+
+
+def erase_progress() -> None:
+    """Erase what a command that has ended early has shown of its progress."""
+    if sys.stderr.isatty():
+        print(end="\r\x1b[K", file=sys.stderr, flush=True)
 
 
 def ask_password() -> str:

@@ -15,7 +15,7 @@ from typing import IO, Final
 
 from sqlalchemy import URL
 
-from infra.backups import DUMP_HEADER, BackupError, is_complete_dump
+from infra.backup_files import DUMP_HEADER, BackupError, Tell, is_complete_dump
 
 DUMPERS: Final = ("mariadb-dump", "mysqldump")
 CLIENTS: Final = ("mariadb", "mysql")
@@ -35,8 +35,6 @@ _LOAD_OPTIONS: Final = ("--default-character-set=utf8mb4", "--binary-mode")
 _TLS_NAMES: Final = {"ssl_ca": "ssl-ca", "ssl_cert": "ssl-cert", "ssl_key": "ssl-key"}
 _SHOW_SECONDS: Final = 0.2
 
-Tell = Callable[[int, int], None]
-
 
 def dump(url: URL, aside: Path, tell: Tell) -> None:
     """Write all tables of a database, as of one moment, to a file; raise BackupError if that was not finished."""
@@ -44,6 +42,8 @@ def dump(url: URL, aside: Path, tell: Tell) -> None:
         file.write(DUMP_HEADER)
         file.flush()
         _run(DUMPERS, _DUMP_OPTIONS, url, lambda: tell(aside.stat().st_size, 0), stdout=file)
+    size = aside.stat().st_size
+    tell(size, size)
     if not is_complete_dump(aside):
         raise BackupError("The dump lacks its last line: is the disk full?")
 
@@ -102,9 +102,11 @@ def _write_options(url: URL) -> Iterator[Path]:
     """Yield a file of options that connects to the server of `url` as the service does."""
     host = {} if "unix_socket" in url.query else {"host": url.host or "localhost", "protocol": "tcp"}
     tls = {_TLS_NAMES[name]: value for name, value in url.query.items() if name in _TLS_NAMES}
-    if tls:
-        # MariaDB verifies the server's name by the first, MySQL by the second.
-        tls |= {"loose-ssl-verify-server-cert": "1", "loose-ssl-mode": "VERIFY_IDENTITY"}
+    # MariaDB verifies the server's name by the first, MySQL by the second. From 11.4 on, MariaDB's programs verify it
+    # by default; without ssl_ca the service does not, and they must reach every server that it reaches:
+    # https://mariadb.com/docs/server/security/encryption/data-in-transit-encryption/zero-configuration-ssl
+    tls |= {"loose-ssl-verify-server-cert": "1" if tls else "0"}
+    tls |= {"loose-ssl-mode": "VERIFY_IDENTITY"} if "ssl-ca" in tls else {}
     values = (
         host
         | tls

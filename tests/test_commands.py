@@ -153,6 +153,19 @@ async def test_a_database_newer_than_the_code_asks_for_the_newer_code(
     assert done.err.endswith(": The database is newer than this code: deploy the newer code.\n")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("command", "code"), [("migrate", 0), ("password ada", 1)])
+def test_a_command_runs_with_closed_streams(
+    environment: dict[str, str], sqlite_url: str, tmp_path: Path, closed: str, command: str, code: int
+) -> None:
+    line = f"exec {sys.executable} -m commands {command} {closed}"
+    own = environment | {"DATABASE_URL": sqlite_url}
+
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+
+
 async def test_a_wrong_setting_is_named(run: Run, environment: dict[str, str]) -> None:
     environment["SECRET_KEY"] = "short"
 

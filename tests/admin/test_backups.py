@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import sqlite3
 import time
@@ -21,6 +22,11 @@ from sqlalchemy import make_url, text
 
 import commands
 import migrations
+from admin.backups import _explain_files
+from admin.console import OperatorError
+from admin.copies import _scratch_database
+from infra import dumps
+from infra.backup_files import BackupError
 from tests.support.servers import MySQL, Service, inherited, make_blocking_engine
 from tests.support.settings import GOOD_SECRET
 from tests.support.whole_ledgers import fill
@@ -106,7 +112,8 @@ def test_what_is_wrong_is_a_sentence_and_exit_code_1(run: Run, url: str) -> None
     done = run(url, "check")
 
     assert done.returncode == 1
-    assert done.stdout.startswith("Account 2: The ledger counts 7 expenses, and has 1.\nChecked: ")
+    assert done.stdout.startswith("Checked: ")
+    assert done.stderr.startswith("Account 2: The ledger counts 7 expenses, and has 1.\n")
     assert done.stderr.endswith(" has the problems above (1 in all).\n")
 
 
@@ -182,6 +189,55 @@ def test_an_older_backup_is_replaced_or_numbered(run: Run, file_url: str, folder
     assert _list(folder) == ["copy.db", "copy.key"]
 
 
+def test_numbered_backups_stay_where_none_are_to_be_kept(run: Run, file_url: str, folder: Path) -> None:
+    for _ in range(3):
+        run(file_url, "backup", folder / "copy.db", "--keep", "3")
+    dated = folder / "copy.20261129.db"
+    shutil.copy(folder / "copy.db", dated)
+
+    assert run(file_url, "backup", folder / "copy.db").returncode == 0
+    assert [name for name in _list(folder) if name.endswith(".db")] == [
+        *("copy.1.db", "copy.2.db", "copy.20261129.db", "copy.db"),
+    ]
+
+
+def test_the_database_of_another_installation_is_not_replaced(run: Run, file_url: str, folder: Path) -> None:
+    other = folder / "expenses.db"
+    run(file_url, "backup", folder / "copy.db")
+    shutil.copy(folder / "copy.db", other)
+    with closing(sqlite3.connect(other)) as service:
+        service.execute("PRAGMA journal_mode = WAL")
+        service.execute("UPDATE ledgers SET revision = 99")
+        service.commit()
+        in_use = run(file_url, "backup", other)
+    stopped = run(file_url, "backup", other)
+
+    assert "expenses.db-wal lies there" in in_use.stderr
+    assert "is no backup of this service" in stopped.stderr
+    assert (in_use.returncode, stopped.returncode) == (1, 1)
+    with closing(sqlite3.connect(other)) as service:
+        assert service.execute("SELECT max(revision) FROM ledgers").fetchone() == (99,)
+
+
+def test_a_disk_that_takes_no_copy_is_not_blamed_on_the_database(
+    run: Run, file_url: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    request.addfinalizer(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, limits[1]))
+
+    done = run(file_url, "backup", folder / "copy.db")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{folder / 'copy.db'}: OperationalError SQLITE_")
+    assert _list(folder) == []
+
+
+def test_an_error_without_a_reason_is_told_by_its_kind() -> None:
+    with pytest.raises(OperatorError, match=r"^copy\.db: OSError; what was there"), _explain_files("copy.db"):
+        raise OSError
+
+
 def test_a_ledger_that_is_wrong_is_backed_up_and_told(run: Run, file_url: str, folder: Path) -> None:
     _execute(file_url, "UPDATE ledgers SET expense_count = 7 WHERE owner_id = 2")
 
@@ -189,9 +245,9 @@ def test_a_ledger_that_is_wrong_is_backed_up_and_told(run: Run, file_url: str, f
     restored = run(f"sqlite+aiosqlite:///{folder}/restored.db", "restore", folder / "copy.db")
 
     assert (done.returncode, restored.returncode) == (1, 1)
-    assert "The ledger counts 7 expenses" in done.stdout
-    assert "The ledger counts 7 expenses" in restored.stdout
+    assert "The ledger counts 7 expenses" in restored.stderr
     assert done.stderr == (
+        "Account 2: The ledger counts 7 expenses, and has 1.\n"
         "The backup is complete; the database has the problems above, and so has the backup (1 in all).\n"
     )
 
@@ -412,6 +468,43 @@ def test_no_scratch_database_is_left(run: Run, server_url: str, mysql_server: My
         names = connection.exec_driver_sql("SHOW DATABASES LIKE '%%scratch%%'").all()
 
     assert names == []
+
+
+def test_a_scratch_database_that_cannot_be_dropped_is_named(server_url: str, mysql_server: MySQL) -> None:
+    url = migrations.make_sync_url(make_url(server_url))
+    named = r"The scratch database \w+_scratch_[0-9a-f]{12} was not dropped"
+    with pytest.raises(BackupError, match=named), _scratch_database(url) as scratch:
+        mysql_server.execute(f"DROP DATABASE `{scratch and scratch.database}`")
+
+
+def test_no_connection_idles_while_a_dump_is_tried(server_url: str, mysql_server: MySQL) -> None:
+    own = make_url(server_url)
+    others = text("SELECT count(*) FROM information_schema.processlist WHERE db = :database")
+    engine = make_blocking_engine(mysql_server.server_url)
+    deadline = time.monotonic() + SECONDS
+    with _scratch_database(migrations.make_sync_url(own)), engine.connect() as connection:
+        # The server notices a moment later that a connection was closed.
+        while connection.scalar(others, {"database": own.database}):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_the_progress_of_a_dump_ends(server_url: str, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    (tmp_path / "copy.sql").touch()
+
+    dumps.dump(make_url(server_url), tmp_path / "copy.sql", lambda done, total: told.append((done, total)))
+
+    assert told[-1] == ((tmp_path / "copy.sql").stat().st_size,) * 2
+
+
+@pytest.mark.parametrize(("query", "verified"), [("", "0"), ("?ssl_ca=ca.pem", "1")])
+def test_the_programs_verify_a_server_where_the_service_does(query: str, verified: str) -> None:
+    with dumps._write_options(make_url(f"mysql://ada@localhost/expenses{query}")) as options:
+        lines = options.read_text().splitlines()
+
+    assert f'loose-ssl-verify-server-cert="{verified}"' in lines
+    assert ('loose-ssl-mode="VERIFY_IDENTITY"' in lines) is bool(query)
 
 
 def test_missing_programs_are_named(run: Run, server_url: str, folder: Path) -> None:

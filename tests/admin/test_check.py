@@ -112,6 +112,13 @@ def test_nothing_else_is_found_beside_one_damage(connection: Connection) -> None
     assert _find(connection, "UPDATE ledgers SET expense_count = 3 WHERE owner_id = 1") == [(ADA, "expense_count")]
 
 
+def test_a_row_that_refers_to_nothing_is_told_once(connection: Connection) -> None:
+    # On SQLite this is also a violation of the file.
+    damages = _find(connection, "UPDATE refresh_tokens SET session_id = 99 WHERE owner_id = 2")
+
+    assert damages == [(BO, "orphans")]
+
+
 def test_an_account_without_a_ledger_is_found(connection: Connection) -> None:
     assert (BO, "no_ledger") in _find(connection, "DELETE FROM ledgers WHERE owner_id = 2")
 

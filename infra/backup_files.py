@@ -9,24 +9,30 @@ the next run replaces. What the tables hold is known elsewhere.
 """
 
 import os
-import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
 
+from infra.file_names import take_name
+
 # With 4 KiB pages, 8 MiB at a time: progress is shown in between.
 PAGES: Final = 2_048
 SQLITE_HEADER: Final = b"SQLite format 3\x00"
+# Where the header says how the file is written, and that it is with a `-wal`: https://sqlite.org/fileformat.html#1.3.3
+_WRITE_VERSION: Final = slice(18, 19)
+_WITH_WAL: Final = b"\x02"
 DUMP_HEADER: Final = b"-- A backup of the expense tracker\n"
 DUMP_END: Final = b"-- Dump completed"
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 _RESERVED: Final = {"", ".key", ".lock", ".part"}
 
 Tell = Callable[[int, int], None]
+"""Called after each step with what is done and with all there is, which is 0 if nobody knows."""
 
 
 class BackupError(Exception):
@@ -57,11 +63,15 @@ def is_complete_dump(path: Path) -> bool:
 
 
 def is_backup(path: Path) -> bool:
-    """Whether a file is a backup of this service: only such a file is ever replaced, moved or deleted."""
+    """Whether a file is a backup of this service: only such a file is ever replaced, moved or deleted.
+
+    A database that a service has opened is none: it is written with a `-wal`, and a backup never is.
+    """
     with path.open("rb") as file:
-        if file.read(len(DUMP_HEADER)) == DUMP_HEADER:
-            return True
-    return is_sqlite(path) and _has_our_tables(path)
+        header = file.read(100)
+    if header.startswith(DUMP_HEADER):
+        return True
+    return header.startswith(SQLITE_HEADER) and header[_WRITE_VERSION] != _WITH_WAL and _has_our_tables(path)
 
 
 def _has_our_tables(path: Path) -> bool:
@@ -93,6 +103,10 @@ def _list_live(database: Path) -> list[Path]:
 
 
 def _refuse_foreign(target: Path, live: Path | None = None) -> None:
+    in_use = next((path.name for path in list_companions(target) if path.exists()), None)
+    if in_use:
+        # SQLite would take it for the backup's own, and mix the two databases.
+        raise BackupError(f"{in_use} lies there: {target.name} belongs to a database in use. Choose another name.")
     if not target.exists():
         return
     if not target.is_file() or (live and live.exists() and target.samefile(live)) or not is_backup(target):
@@ -105,6 +119,7 @@ def write_aside(target: Path) -> Iterator[Path]:
 
     Raises BackupError if another process writes to the same target.
     """
+    # On purpose the lock file of a migration: a service that starts during a restore makes no database in its place.
     aside = target.with_name(f"{target.name}.part")
     try:
         with FileLock(f"{target}.lock", timeout=0):
@@ -149,20 +164,21 @@ def copy_key(key: Path, aside: Path) -> None:
     sync(find_key_aside(aside))
 
 
-def replace(aside: Path, target: Path, keep: int) -> None:
+def rotate(aside: Path, target: Path, keep: int | None) -> None:
     """Give the file its name, and the backups before it the next number; keep `keep` in all, each with its key.
 
-    Raises BackupError, and changes nothing, if a number belongs to a file that is no backup.
+    With None only the backup of that name is replaced, and numbered ones stay as they are. Raises BackupError, and
+    changes nothing, if a number belongs to a file that is no backup.
     """
-    numbered = [_number(target, number) for number in range(keep)]
+    numbered = [_number(target, number) for number in range(keep or 1)]
     for path in numbered:
         _refuse_foreign(path)
     _refuse_foreign_key(aside, target)
     sync(aside)
-    for path in _list_surplus(target, keep):
+    for path in _list_surplus(target, keep) if keep else ():
         path.unlink()
         find_key(path).unlink(missing_ok=True)
-    free = next((number for number, path in enumerate(numbered) if not path.exists()), keep - 1)
+    free = next((number for number, path in enumerate(numbered) if not path.exists()), len(numbered) - 1)
     for number in range(free, 0, -1):
         _move(numbered[number - 1], numbered[number])
     if find_key_aside(aside).exists():
@@ -184,28 +200,21 @@ def _number(target: Path, number: int) -> Path:
 
 
 def _list_surplus(target: Path, keep: int) -> list[Path]:
-    pattern = re.compile(rf"{re.escape(target.stem)}\.([1-9][0-9]*){re.escape(target.suffix)}")
-    matches = [(path, pattern.fullmatch(path.name)) for path in target.parent.iterdir()]
-    return [path for path, match in matches if match and int(match[1]) >= keep and path.is_file() and is_backup(path)]
+    """Return the backups from number `keep` on, up to a gap: a name with a date is no number of this series."""
+    return list(takewhile(_is_idle_backup, (_number(target, number) for number in count(keep))))
+
+
+def _is_idle_backup(path: Path) -> bool:
+    return path.is_file() and is_backup(path) and not any(it.exists() for it in list_companions(path))
 
 
 def _move(source: Path, target: Path) -> None:
     """Give a backup another number. It keeps its old name as well, until the next file takes it."""
     find_key(target).unlink(missing_ok=True)
     target.unlink(missing_ok=True)
-    _link(source, target)
+    take_name(source, target)
     if find_key(source).exists():
-        _link(find_key(source), find_key(target))
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except (OSError, AttributeError):
-        # exFAT and Android have no hard links.
-        source.rename(target)
+        take_name(find_key(source), find_key(target))
 
 
 def place(aside: Path, target: Path) -> None:
@@ -213,8 +222,8 @@ def place(aside: Path, target: Path) -> None:
     sync(aside)
     try:
         if find_key_aside(aside).exists() and not find_key(target).exists():
-            _link(find_key_aside(aside), find_key(target))
-        _link(aside, target)
+            take_name(find_key_aside(aside), find_key(target))
+        take_name(aside, target)
     except FileExistsError:
         raise BackupError(f"{target.name} has come there meanwhile; it was left as it is.") from None
     sync(target.parent)

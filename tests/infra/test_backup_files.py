@@ -11,8 +11,8 @@ from typing import Final
 import pytest
 
 import migrations
-from infra import backups
-from infra.backups import BackupError
+from infra import backup_files
+from infra.backup_files import BackupError
 from tests.support import forks
 from tests.support.servers import ROOT, inherited
 from tests.support.whole_ledgers import fill
@@ -36,56 +36,92 @@ def target(tmp_path: Path) -> Path:
     """Where the backup goes; there is one of an earlier day, with its key."""
     target = tmp_path / "copy.db"
     _write_backup(target, "monday")
-    backups.find_key(target).write_text("monday's")
+    backup_files.find_key(target).write_text("monday's")
     return target
 
 
-def _replace(target: Path, mark: str, keep: int, key: str | None = None) -> None:
-    with backups.write_aside(target) as aside:
+def _rotate(target: Path, mark: str, keep: int | None, key: str | None = None) -> None:
+    with backup_files.write_aside(target) as aside:
         aside.unlink()
         _write_backup(aside, mark)
         if key:
             (target.parent / "live.key").write_text(key)
-            backups.copy_key(target.parent / "live.key", aside)
-        backups.replace(aside, target, keep)
+            backup_files.copy_key(target.parent / "live.key", aside)
+        backup_files.rotate(aside, target, keep)
 
 
 def test_the_newest_has_the_name_and_the_one_before_the_number_1(target: Path) -> None:
-    _replace(target, "tuesday", 3, "tuesday's")
-    _replace(target, "wednesday", 3, "wednesday's")
+    _rotate(target, "tuesday", 3, "tuesday's")
+    _rotate(target, "wednesday", 3, "wednesday's")
 
     files = [target, target.with_name("copy.1.db"), target.with_name("copy.2.db")]
     assert [_read_mark(file) for file in files] == ["wednesday", "tuesday", "monday"]
-    assert [backups.find_key(file).read_text() for file in files] == ["wednesday's", "tuesday's", "monday's"]
+    assert [backup_files.find_key(file).read_text() for file in files] == ["wednesday's", "tuesday's", "monday's"]
 
 
 def test_a_gap_in_the_numbers_is_filled_first(target: Path) -> None:
     _write_backup(target.with_name("copy.2.db"), "sunday")
-    _replace(target, "tuesday", 3)
+    _rotate(target, "tuesday", 3)
 
     assert _read_mark(target.with_name("copy.1.db")) == "monday"
     assert _read_mark(target.with_name("copy.2.db")) == "sunday"
 
 
+def test_without_a_number_to_keep_only_the_newest_is_replaced(target: Path) -> None:
+    _rotate(target, "tuesday", 2)
+    _rotate(target, "wednesday", None)
+
+    assert [_read_mark(file) for file in (target, target.with_name("copy.1.db"))] == ["wednesday", "monday"]
+
+
+def test_a_backup_with_a_date_in_its_name_is_no_number_of_the_series(target: Path) -> None:
+    dated = target.with_name("copy.20261129.db")
+    _write_backup(dated, "another")
+    for day in ("tuesday", "wednesday", "thursday"):
+        _rotate(target, day, 4)
+    _rotate(target, "friday", 2)
+
+    assert sorted(path.name for path in target.parent.glob("*.db")) == ["copy.1.db", "copy.20261129.db", "copy.db"]
+    assert _read_mark(dated) == "another"
+
+
+@pytest.mark.parametrize("name", ["copy.db", "copy.1.db"])
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_a_database_in_use_is_not_replaced(target: Path, name: str, ending: str) -> None:
+    (target.parent / f"{name}{ending}").touch()
+
+    with pytest.raises(BackupError, match=f"{name}{ending} lies there"):
+        _rotate(target, "tuesday", 2)
+    assert _read_mark(target) == "monday"
+
+
+def test_a_database_that_a_service_has_used_is_no_backup(target: Path) -> None:
+    with closing(sqlite3.connect(target)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+
+    with pytest.raises(BackupError, match="is no backup of this service"):
+        _rotate(target, "tuesday", None)
+
+
 def test_a_backup_without_a_key_keeps_none_of_an_earlier_day(target: Path) -> None:
-    _replace(target, "tuesday", 1)
+    _rotate(target, "tuesday", 1)
 
     assert _read_mark(target) == "tuesday"
-    assert not backups.find_key(target).exists()
+    assert not backup_files.find_key(target).exists()
 
 
 def test_a_key_of_another_program_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "copy.key").write_text("the key of a web server")
 
     with pytest.raises(BackupError, match=r"copy\.key is there already"):
-        _replace(tmp_path / "copy.db", "monday", 1, "the service's")
+        _rotate(tmp_path / "copy.db", "monday", 1, "the service's")
     assert (tmp_path / "copy.key").read_text() == "the key of a web server"
     assert not (tmp_path / "copy.db").exists()
 
 
 def test_nothing_is_left_of_a_backup_that_fails(target: Path) -> None:
     def fail() -> None:
-        with backups.write_aside(target) as aside:
+        with backup_files.write_aside(target) as aside:
             aside.write_bytes(b"half")
             raise OSError
 
@@ -96,10 +132,24 @@ def test_nothing_is_left_of_a_backup_that_fails(target: Path) -> None:
 
 
 def test_a_restore_overwrites_nothing(target: Path) -> None:
-    with backups.write_aside(target) as aside, pytest.raises(BackupError, match="meanwhile"):
-        backups.place(aside, target)
+    with backup_files.write_aside(target) as aside, pytest.raises(BackupError, match="meanwhile"):
+        backup_files.place(aside, target)
 
     assert _read_mark(target) == "monday"
+
+
+def test_a_restore_overwrites_nothing_where_there_are_no_hard_links(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "link")
+
+    test_a_restore_overwrites_nothing(target)
+
+
+def test_backups_are_numbered_where_there_are_no_hard_links(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "link")
+
+    test_the_newest_has_the_name_and_the_one_before_the_number_1(target)
 
 
 def test_who_is_killed_leaves_the_backup_before_and_the_next_run_clears_up(
@@ -114,13 +164,18 @@ def test_who_is_killed_leaves_the_backup_before_and_the_next_run_clears_up(
     assert forks.run(command, tmp_path, environment).returncode == 0
     before = target.read_bytes()
 
+    # The copy is complete, and the next step waits: nobody writes into this key.
+    os.mkfifo(tmp_path / "expenses.key")
     killed = forks.start(command, tmp_path, [os.devnull] * 3, environment)
     deadline = time.monotonic() + SECONDS
-    while not aside.exists():
+    while not backup_files.find_key_aside(aside).exists():
         assert time.monotonic() < deadline
+        time.sleep(0.01)
     os.kill(killed.pid, signal.SIGKILL)
 
     assert killed.wait(SECONDS) == -signal.SIGKILL
+    (tmp_path / "expenses.key").unlink()
+    assert aside.exists()
     assert target.read_bytes() == before
     assert forks.run(command, tmp_path, environment).returncode == 0
     assert sorted(path.name for path in target.parent.iterdir()) == ["copy.db", "copy.db.lock"]
