@@ -24,6 +24,7 @@ import commands
 import migrations
 from admin import accounts as account_commands
 from admin import directory
+from admin.console import erase_progress, make_tell
 from auth import hash_token
 from config import Settings
 from crud import UserRow
@@ -653,6 +654,18 @@ def _read_until(terminal: int, prompt: str | None) -> str:
             assert selecting.select([terminal], [], [], SECONDS)[0], f"it said nothing more: {shown}"
             shown += os.read(terminal, 1024).decode()
     return shown
+
+
+def test_the_progress_of_a_command_that_fails_is_erased(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        make_tell("Copying")(1, 2)
+        erase_progress()
+        shown = os.read(ours, 1024)
+    os.close(ours)
+
+    assert shown == b"\r\x1b[KCopying: 50 %\r\x1b[K"
 
 
 @on_sqlite
