@@ -26,6 +26,7 @@ from config import Settings
 from infra.database_file import DatabaseFile
 from infra.engines import make_engine
 from infra.faults import CommitLost, QueueFull, describe_error, is_commit_refused, is_connection_spoilt
+from infra.lost_connections import name_loss_while_connecting
 
 INTERRUPT_INTERVAL: Final = 0.1
 # The event loop keeps no task alive by itself.
@@ -193,7 +194,7 @@ class UnitOfWork:
         if self._writing is not None:
             return self._writing
         if self._reading is None:
-            self._reading = await self._read.connect()
+            self._reading = await _connect(self._read)
         return self._reading
 
     async def begin(self, owner_id: int | None = None, lock: str = LEDGER_LOCK) -> AsyncConnection:
@@ -205,7 +206,7 @@ class UnitOfWork:
             await self.release()
             if self._is_single_writer or owner_id is not None:
                 self._queue_lock = await self._queue.acquire(None if self._is_single_writer else (lock, owner_id))
-            self._writing = await self._work.connect()
+            self._writing = await _connect(self._work)
             await self._writing.begin()
         return self._writing
 
@@ -276,6 +277,11 @@ async def _commit(connection: AsyncConnection) -> None:
         if is_commit_refused(error):
             raise
         raise CommitLost(describe_error(error)) from error
+
+
+async def _connect(engine: AsyncEngine) -> AsyncConnection:
+    with name_loss_while_connecting():
+        return await engine.connect()
 
 
 async def _roll_back(connection: AsyncConnection) -> None:

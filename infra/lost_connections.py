@@ -5,8 +5,15 @@ sent on a connection that the server, or something between, has reset. That is n
 SQLAlchemy nor `faults` would know that the connection is lost.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
 from pymysql.constants import CR
 from pymysql.err import OperationalError
+
+# What uvloop says of a closed transport, and what the driver says of one that has no socket any more.
+_CLOSED: Final = ("closed=True", "the handler is closed", "Transport does not expose socket instance")
 
 
 def translate_closed_transport(error: BaseException, driver: object) -> OperationalError | None:
@@ -16,4 +23,20 @@ def translate_closed_transport(error: BaseException, driver: object) -> Operatio
     writer = getattr(driver, "_writer", None)
     if writer is None or not writer.transport.is_closing():
         return None
+    return _build_error()
+
+
+@contextmanager
+def name_loss_while_connecting() -> Iterator[None]:
+    """Raise the driver's error for the RuntimeError of a connection that is reset before it can be used."""
+    try:
+        yield
+    except RuntimeError as error:
+        # There is no connection yet whose transport could be asked, so that only the text tells.
+        if not any(text in str(error) for text in _CLOSED):
+            raise
+        raise _build_error() from error
+
+
+def _build_error() -> OperationalError:
     return OperationalError(CR.CR_SERVER_LOST, "Lost connection to MySQL server: its transport is closed")

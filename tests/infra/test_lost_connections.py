@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from anyio import to_thread
+from pymysql.err import OperationalError
 from sqlalchemy import make_url
 
+from infra.lost_connections import name_loss_while_connecting
 from tests.support.processes import sign_up
 from tests.support.proxy import Proxy
 from tests.support.servers import Service
@@ -38,3 +40,20 @@ async def test_reset_connections_cost_nobody_a_request(proxy: Proxy, loop: str) 
     finally:
         await to_thread.run_sync(service.close)
     assert Counter(answer.status_code for answer in answers) == {200: 6, 201: 3}, service.log
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "unable to perform operation on <TCPTransport closed=True reading=False 0x7f>; the handler is closed",
+        "Transport does not expose socket instance",
+    ],
+)
+def test_a_connection_that_is_reset_while_it_is_opened_is_lost(text: str) -> None:
+    with pytest.raises(OperationalError, match="2013"), name_loss_while_connecting():
+        raise RuntimeError(text)
+
+
+def test_another_error_while_connecting_stays_what_it_is() -> None:
+    with pytest.raises(RuntimeError, match="another"), name_loss_while_connecting():
+        raise RuntimeError("another mistake")
