@@ -19,7 +19,7 @@ from admin.copies import copy_file, count_source, dump_server, load_server, rest
 from admin.schema import refuse_missing, write_url
 from config import Settings
 from infra import backup_files
-from infra.backup_files import BackupError, find_key
+from infra.backup_files import BackupError, find_backup_key, find_key
 from infra.engines import make_blocking_engine
 from infra.faults import describe_error
 from migrations.errors import SchemaError
@@ -69,8 +69,8 @@ def back_up(settings: Settings, options: Namespace) -> None:
             report = _write_copy(settings, aside)
             if key and key.exists():
                 backup_files.copy_key(key, aside)
-            backup_files.rotate(aside, target, options.keep)
-    key_copy = find_key(target) if key and find_key(target).exists() else None
+            backup_files.rotate(aside, target, options.keep, embedded)
+    key_copy = find_backup_key(target) if key and find_backup_key(target).exists() else None
     if options.json:
         written = {"file": str(target), "key": key_copy and str(key_copy), "verified": report is not None}
         say(json.dumps(written | (asdict(report) if report else {})))
@@ -108,7 +108,8 @@ def restore(settings: Settings, options: Namespace) -> None:
 
 
 def _restore_file(settings: Settings, file: Path, embedded: Path) -> Report:
-    key = find_key(file) if find_key(file).exists() else None
+    # A database that was copied by hand has its key as a service has it.
+    key = next((path for path in (find_backup_key(file), find_key(file)) if path.exists()), None)
     if settings.secret_key and key:
         say(f"{key.name} is left out, because SECRET_KEY is in the settings.")
         key = None

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.exc import DatabaseError
 
 from admin.invariants import INVARIANTS, Invariant
+from database import Base
 from infra.backup_files import Tell
 from infra.column_types import exact_sum
 from models import Expense, LedgerState, TrashedExpense
@@ -86,16 +87,22 @@ def check_ledgers(connection: Connection, revision: str | None, tell: Tell) -> R
     """
     problems = _check_structure(connection)
     try:
+        problems += _find_missing_tables(connection)
         report = replace(count_ledgers(connection, revision), problems=problems)
         for done, invariant in enumerate(INVARIANTS, start=1):
             problems += _find_damages(connection, invariant)
             tell(done, len(INVARIANTS))
     except DatabaseError:
-        # A statement ends at the damage of a file, which is reported already.
+        # A statement ends at a damaged page or a missing table, which is reported already.
         if not problems:
             raise
         return Report(revision, problems=problems)
     return report
+
+
+def _find_missing_tables(connection: Connection) -> list[Damage]:
+    missing = Base.metadata.tables.keys() - set(inspect(connection).get_table_names())
+    return [Damage(None, "missing_table", f"The table {name} is not there.") for name in sorted(missing)]
 
 
 def check_file(connection: Connection) -> list[Damage]:

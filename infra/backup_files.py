@@ -1,11 +1,11 @@
 """The files of backups: written aside, placed at once, rotated, and never over anything that is no backup.
 
-    expenses.db.part    what is being written, mode 0600      expenses.db      the newest backup
-    expenses.db.lock    held meanwhile; stays, empty          expenses.key     the secret that signs its tokens
-                                                              expenses.1.db    the one before, with its own key
+    expenses.db.part    what is being written, mode 0600      expenses.db        the newest backup
+    expenses.db.lock    held meanwhile; stays, empty          expenses.db.key    the secret that signs its tokens
+                                                              expenses.1.db      the one before, with its own key
 
-A file takes its name only when it is complete, verified and on the disk. Who is killed before leaves a `.part`, which
-the next run replaces. What the tables hold is known elsewhere.
+A file takes its name only when it is complete, verified and on the disk. A process that is killed earlier leaves a
+`.part`, which the next run replaces. This module does not look at ledgers; `admin/` does.
 """
 
 import os
@@ -40,8 +40,13 @@ class BackupError(Exception):
 
 
 def find_key(database: Path) -> Path:
-    """Return the path of the secret that belongs to a database or a backup."""
+    """Return the path of the secret that belongs to a database that is served."""
     return database.with_suffix(".key")
+
+
+def find_backup_key(backup: Path) -> Path:
+    """Return the path of the secret that belongs to a backup: a name that no other program's key has."""
+    return backup.with_name(f"{backup.name}.key")
 
 
 def list_companions(database: Path) -> list[Path]:
@@ -164,33 +169,34 @@ def copy_key(key: Path, aside: Path) -> None:
     sync(find_key_aside(aside))
 
 
-def rotate(aside: Path, target: Path, keep: int | None) -> None:
+def rotate(aside: Path, target: Path, keep: int | None, live: Path | None) -> None:
     """Give the file its name, and the backups before it the next number; keep `keep` in all, each with its key.
 
     With None only the backup of that name is replaced, and numbered ones stay as they are. Raises BackupError, and
-    changes nothing, if a number belongs to a file that is no backup.
+    changes nothing, if a number belongs to a file that is no backup, or to the embedded database `live` itself.
     """
     numbered = [_number(target, number) for number in range(keep or 1)]
-    for path in numbered:
-        _refuse_foreign(path)
+    surplus = _list_surplus(target, keep) if keep else []
+    for path in (*numbered, *surplus):
+        _refuse_foreign(path, live)
     _refuse_foreign_key(aside, target)
     sync(aside)
-    for path in _list_surplus(target, keep) if keep else ():
+    for path in surplus:
         path.unlink()
-        find_key(path).unlink(missing_ok=True)
+        find_backup_key(path).unlink(missing_ok=True)
     free = next((number for number, path in enumerate(numbered) if not path.exists()), len(numbered) - 1)
     for number in range(free, 0, -1):
         _move(numbered[number - 1], numbered[number])
     if find_key_aside(aside).exists():
-        find_key_aside(aside).replace(find_key(target))
+        find_key_aside(aside).replace(find_backup_key(target))
     elif target.exists():
-        find_key(target).unlink(missing_ok=True)
+        find_backup_key(target).unlink(missing_ok=True)
     aside.replace(target)
     sync(target.parent)
 
 
 def _refuse_foreign_key(aside: Path, target: Path) -> None:
-    new, old = find_key_aside(aside), find_key(target)
+    new, old = find_key_aside(aside), find_backup_key(target)
     if not target.exists() and new.exists() and old.exists() and new.read_bytes() != old.read_bytes():
         raise BackupError(f"{old.name} is there already, and is no key of this service: choose another name.")
 
@@ -210,11 +216,11 @@ def _is_idle_backup(path: Path) -> bool:
 
 def _move(source: Path, target: Path) -> None:
     """Give a backup another number. It keeps its old name as well, until the next file takes it."""
-    find_key(target).unlink(missing_ok=True)
+    find_backup_key(target).unlink(missing_ok=True)
     target.unlink(missing_ok=True)
     take_name(source, target)
-    if find_key(source).exists():
-        take_name(find_key(source), find_key(target))
+    if find_backup_key(source).exists():
+        take_name(find_backup_key(source), find_backup_key(target))
 
 
 def place(aside: Path, target: Path) -> None:

@@ -30,8 +30,8 @@ _DUMP_OPTIONS: Final = (
     "--loose-column-statistics=0",
     "--loose-set-gtid-purged=OFF",
 )
-# Binary mode also ignores commands of the client that somebody has written into a dump.
-_LOAD_OPTIONS: Final = ("--default-character-set=utf8mb4", "--binary-mode")
+# Somebody may have written into a dump: binary mode ignores commands of the client, and no other file is read.
+_LOAD_OPTIONS: Final = ("--default-character-set=utf8mb4", "--binary-mode", "--local-infile=0")
 _TLS_NAMES: Final = {"ssl_ca": "ssl-ca", "ssl_cert": "ssl-cert", "ssl_key": "ssl-key"}
 _SHOW_SECONDS: Final = 0.2
 
@@ -49,7 +49,10 @@ def dump(url: URL, aside: Path, tell: Tell) -> None:
 
 
 def load(url: URL, file: Path, tell: Tell) -> None:
-    """Run the statements of a dump in a database; raise BackupError if one fails: the others before it were run."""
+    """Run the statements of a dump in a database; raise BackupError at the first that fails.
+
+    Those before it stay done.
+    """
     size = file.stat().st_size
     with file.open("rb", buffering=0) as source:
         # The program reads through our file, and so moves our position in it.

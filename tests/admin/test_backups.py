@@ -185,8 +185,8 @@ def test_an_older_backup_is_replaced_or_numbered(run: Run, file_url: str, folder
     codes.append(run(file_url, "backup", folder / "copy.db", "--keep", "1").returncode)
 
     assert codes == [0] * 5
-    assert numbered == ["copy.1.db", "copy.1.key", "copy.2.db", "copy.2.key", "copy.db", "copy.key"]
-    assert _list(folder) == ["copy.db", "copy.key"]
+    assert numbered == ["copy.1.db", "copy.1.db.key", "copy.2.db", "copy.2.db.key", "copy.db", "copy.db.key"]
+    assert _list(folder) == ["copy.db", "copy.db.key"]
 
 
 def test_numbered_backups_stay_where_none_are_to_be_kept(run: Run, file_url: str, folder: Path) -> None:
@@ -287,7 +287,7 @@ def test_the_key_goes_along_and_comes_back(run: Run, file_url: str, folder: Path
     run(file_url, "backup", folder / "copy.db", "--keep", "2")
     run(f"sqlite+aiosqlite:///{folder}/restored.db", "restore", folder / "copy.1.db")
 
-    keys = [folder / name for name in ("copy.key", "copy.1.key", "restored.key")]
+    keys = [folder / name for name in ("copy.db.key", "copy.1.db.key", "restored.key")]
     assert [key.read_text() for key in keys] == [KEY] * 3
     assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
 
@@ -342,7 +342,7 @@ def test_a_number_that_is_no_backup_is_left_alone(run: Run, file_url: str, folde
 
     assert done.returncode == 1
     assert "copy.1.db is there already, and is no backup" in done.stderr
-    assert _list(folder) == ["copy.1.db", "copy.7.db", "copy.db", "copy.key"]
+    assert _list(folder) == ["copy.1.db", "copy.7.db", "copy.db", "copy.db.key"]
 
 
 def test_two_backups_to_one_file_at_once_are_refused(run: Run, file_url: str, folder: Path) -> None:
@@ -358,7 +358,7 @@ def test_what_a_killed_backup_has_left_is_removed_by_the_next(run: Run, file_url
     (folder / "copy.db.part-journal").touch()
 
     assert run(file_url, "backup", folder / "copy.db").returncode == 0
-    assert _list(folder) == ["copy.db", "copy.key"]
+    assert _list(folder) == ["copy.db", "copy.db.key"]
 
 
 def test_a_damaged_backup_is_not_restored(run: Run, file_url: str, folder: Path) -> None:
@@ -370,7 +370,7 @@ def test_a_damaged_backup_is_not_restored(run: Run, file_url: str, folder: Path)
     done = run(f"sqlite+aiosqlite:///{folder}/restored.db", "restore", folder / "copy.db")
 
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert _list(folder) == ["copy.db", "copy.key"]
+    assert _list(folder) == ["copy.db", "copy.db.key"]
 
 
 def test_another_key_in_the_place_is_refused(run: Run, file_url: str, folder: Path) -> None:
@@ -405,7 +405,7 @@ def test_a_newer_schema_is_refused(run: Run, file_url: str, folder: Path) -> Non
 
     assert done.returncode == 1
     assert "newer than this code" in done.stderr
-    assert _list(folder) == ["copy.db", "copy.key"]
+    assert _list(folder) == ["copy.db", "copy.db.key"]
 
 
 # --- on MySQL ---------------------------------------------------------------------------------------------------------

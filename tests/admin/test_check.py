@@ -52,6 +52,16 @@ def _find(connection: Connection, *damages: str) -> list[tuple[int | None, str]]
     return [(problem.owner_id, problem.code) for problem in _check(connection).problems]
 
 
+def test_a_table_that_is_missing_is_named(empty_sqlite_url: str) -> None:
+    migrations.upgrade(empty_sqlite_url)
+    with make_blocking_engine(empty_sqlite_url).begin() as connection:
+        connection.exec_driver_sql("DROP TABLE invites")
+
+        problems = _check(connection).problems
+
+    assert [problem.detail for problem in problems][:1] == ["The table invites is not there."]
+
+
 def test_whole_ledgers_are_counted_and_nothing_is_wrong(connection: Connection) -> None:
     assert asdict(_check(connection)) == {
         "revision": "the newest",

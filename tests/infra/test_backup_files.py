@@ -36,18 +36,18 @@ def target(tmp_path: Path) -> Path:
     """Where the backup goes; there is one of an earlier day, with its key."""
     target = tmp_path / "copy.db"
     _write_backup(target, "monday")
-    backup_files.find_key(target).write_text("monday's")
+    backup_files.find_backup_key(target).write_text("monday's")
     return target
 
 
-def _rotate(target: Path, mark: str, keep: int | None, key: str | None = None) -> None:
+def _rotate(target: Path, mark: str, keep: int | None, key: str | None = None, live: Path | None = None) -> None:
     with backup_files.write_aside(target) as aside:
         aside.unlink()
         _write_backup(aside, mark)
         if key:
             (target.parent / "live.key").write_text(key)
             backup_files.copy_key(target.parent / "live.key", aside)
-        backup_files.rotate(aside, target, keep)
+        backup_files.rotate(aside, target, keep, live)
 
 
 def test_the_newest_has_the_name_and_the_one_before_the_number_1(target: Path) -> None:
@@ -56,7 +56,11 @@ def test_the_newest_has_the_name_and_the_one_before_the_number_1(target: Path) -
 
     files = [target, target.with_name("copy.1.db"), target.with_name("copy.2.db")]
     assert [_read_mark(file) for file in files] == ["wednesday", "tuesday", "monday"]
-    assert [backup_files.find_key(file).read_text() for file in files] == ["wednesday's", "tuesday's", "monday's"]
+    assert [backup_files.find_backup_key(file).read_text() for file in files] == [
+        "wednesday's",
+        "tuesday's",
+        "monday's",
+    ]
 
 
 def test_a_gap_in_the_numbers_is_filled_first(target: Path) -> None:
@@ -107,15 +111,15 @@ def test_a_backup_without_a_key_keeps_none_of_an_earlier_day(target: Path) -> No
     _rotate(target, "tuesday", 1)
 
     assert _read_mark(target) == "tuesday"
-    assert not backup_files.find_key(target).exists()
+    assert not backup_files.find_backup_key(target).exists()
 
 
 def test_a_key_of_another_program_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "copy.key").write_text("the key of a web server")
+    (tmp_path / "copy.db.key").write_text("the key of a web server")
 
-    with pytest.raises(BackupError, match=r"copy\.key is there already"):
+    with pytest.raises(BackupError, match=r"copy\.db\.key is there already"):
         _rotate(tmp_path / "copy.db", "monday", 1, "the service's")
-    assert (tmp_path / "copy.key").read_text() == "the key of a web server"
+    assert (tmp_path / "copy.db.key").read_text() == "the key of a web server"
     assert not (tmp_path / "copy.db").exists()
 
 
@@ -128,7 +132,7 @@ def test_nothing_is_left_of_a_backup_that_fails(target: Path) -> None:
     with pytest.raises(OSError, match=r"^$"):
         fail()
     assert _read_mark(target) == "monday"
-    assert sorted(path.name for path in target.parent.iterdir()) == ["copy.db", "copy.db.lock", "copy.key"]
+    assert sorted(path.name for path in target.parent.iterdir()) == ["copy.db", "copy.db.key", "copy.db.lock"]
 
 
 def test_a_restore_overwrites_nothing(target: Path) -> None:
@@ -179,3 +183,24 @@ def test_who_is_killed_leaves_the_backup_before_and_the_next_run_clears_up(
     assert target.read_bytes() == before
     assert forks.run(command, tmp_path, environment).returncode == 0
     assert sorted(path.name for path in target.parent.iterdir()) == ["copy.db", "copy.db.lock"]
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_the_database_that_is_backed_up_is_no_backup_whatever_its_name(target: Path, keep: int) -> None:
+    live = target.with_name("copy.1.db")
+    _write_backup(live, "live")
+
+    with pytest.raises(BackupError, match=r"copy\.1\.db is there already"):
+        _rotate(target, "tuesday", keep, live=live)
+
+    assert (_read_mark(live), _read_mark(target)) == ("live", "monday")
+
+
+def test_the_key_of_another_program_stays(target: Path) -> None:
+    other = target.with_suffix(".key")
+    other.write_text("the key of a web server")
+
+    _rotate(target, "tuesday", 2)
+    _rotate(target, "wednesday", 2)
+
+    assert other.read_text() == "the key of a web server"
