@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum, auto
 from functools import cache
 from pathlib import Path
@@ -178,9 +179,17 @@ def make_sync_url(url: URL) -> URL:
 def make_sync_engine(url: URL) -> Engine:
     """Return an engine with a blocking driver; a MySQL server that does not answer is given up after 5 s."""
     is_mysql = url.get_backend_name() == "mysql"
+    if not is_mysql:
+        _create_private_file(Path(str(url.database)))
     limits = {"connect_timeout": ANSWER_SECONDS, "read_timeout": ANSWER_SECONDS} if is_mysql else {}
     arguments = limits | build_tls_arguments(url)
     return create_engine(make_sync_url(url), poolclass=NullPool, hide_parameters=True, connect_args=arguments)
+
+
+def _create_private_file(path: Path) -> None:
+    """Create the file of a new SQLite database, mode 0600; SQLite gives the files beside it the same mode."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _wait_longer(connection: Connection, seconds: float | None) -> None:

@@ -104,6 +104,12 @@ def test_every_table_on_mysql_compares_bytes(mysql_url: str) -> None:
         assert found.scalars().all() == ["utf8mb4_bin"]
 
 
+def test_the_file_of_a_new_database_is_its_users_alone(tmp_path: Path) -> None:
+    migrations.upgrade(f"sqlite+aiosqlite:///{tmp_path}/expenses.db")
+
+    assert (tmp_path / "expenses.db").stat().st_mode & 0o777 == 0o600
+
+
 def test_alembics_own_command_finds_the_configured_database(sqlite_url: str) -> None:
     environment = inherited() | {"DATABASE_URL": sqlite_url, "SECRET_KEY": ""}
     ended = forks.run(["-m", "alembic", "check"], ROOT, environment)
