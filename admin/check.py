@@ -46,7 +46,10 @@ class Total:
 
 @dataclass(frozen=True)
 class Damage:
-    """What is wrong, in a sentence without anything that users have written; without an owner if it is the database."""
+    """What is wrong, in a sentence that repeats nothing of what users have written.
+
+    `owner_id` is None if the damage is in the database itself.
+    """
 
     owner_id: int | None
     code: str

@@ -32,7 +32,7 @@ _OWNER: Final = "owner"
 
 @dataclass(frozen=True)
 class Invariant:
-    """What always holds: `violations` selects the owner, and the numbers for which `sentence` has places."""
+    """What always holds: `violations` selects the owner, and the numbers that fill `sentence`."""
 
     code: str
     sentence: str

@@ -25,7 +25,7 @@ from infra.workers import Workers
 GRACE_SECONDS: Final = 7
 LAST_SECONDS: Final = 9
 BACKLOG: Final = 2048
-# An address that a name has, but that this machine does not: others of the name may do.
+# A host name may have addresses that this machine lacks; its others are enough.
 _NOT_HERE: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _EVERY_ADDRESS: Final = {"0.0.0.0": "localhost", "::": "[::1]"}  # noqa: S104  # compared, not listened on
 
