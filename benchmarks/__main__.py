@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from benchmarks import million, signins, spending, throughput, timing
+from benchmarks import million, scale, signins, spending, throughput, timing
 from benchmarks.million import Pages
+from benchmarks.scale import Answered, Scale
 from benchmarks.signins import Waits
 from benchmarks.spending import Reports
 from benchmarks.stage import Stage, open_stage
@@ -16,7 +17,10 @@ from benchmarks.throughput import Throughput, Turns
 from benchmarks.timing import Comparison
 
 PARTS: Final = (*throughput.OPERATIONS, "signins", "timing", "million", "reports")
+# Measured only when it is asked for, because it takes a quarter of an hour.
+SCALE: Final = "scale"
 QUICK_ROWS: Final = 50_000
+QUICK_SIZES: Final = (1_000, 10_000)
 QUICK_SAMPLES: Final = 20
 # The goals by operation: at least this share of the floor's requests a second, at least so many times the textbook's.
 YARDSTICKS: Final = ("floor", "textbook")
@@ -28,6 +32,8 @@ LARGE_TO_SMALL: Final = 1.5
 BUSY_TO_QUIET: Final = 3.0
 HEALTH_SECONDS: Final = 0.050
 ALIKE: Final = 0.01
+# The longest that somebody should wait for an answer, in seconds.
+PATIENCE: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,11 @@ def read_options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="turns that each application has (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=2, help="how long a turn lasts (default %(default)s)")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default %(default)s)")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts, or {SCALE} (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a rough look: 2 turns of 1 s, and less of the rest")
     arguments = parser.parse_args()
     parts = arguments.only.split(",")
-    if unknown := set(parts) - set(PARTS):
+    if unknown := set(parts) - {*PARTS, SCALE}:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     rounds, seconds = (2, 1.0) if arguments.quick else (arguments.rounds, arguments.seconds)
     return Options(rounds, seconds, parts, arguments.quick)
@@ -73,6 +79,9 @@ def report(options: Options, on: Stage) -> Iterator[str]:
     if "reports" in options.parts:
         rows = QUICK_ROWS if options.quick else spending.LARGE
         yield from write_reports_table(spending.measure(on, options.rounds, options.seconds, rows))
+    if SCALE in options.parts:
+        for measured in scale.measure(on, QUICK_SIZES if options.quick else scale.SIZES):
+            yield from write_scale_table(measured)
 
 
 def write_throughput_table(measured: Sequence[Throughput], differences: Sequence[str]) -> Iterator[str]:
@@ -141,6 +150,20 @@ def write_reports_table(reports: Reports) -> Iterator[str]:
     yield f"{'median in ms, a ledger of':34}{spending.SMALL:>10,}{reports.rows:>10,}   ratio"
     month = _judge_at_most(reports.large / reports.small, LARGE_TO_SMALL)
     yield f"{'  a month by category':34}{_write_ms(reports.small)}{_write_ms(reports.large)}   {month}"
+
+
+def write_scale_table(measured: Scale) -> Iterator[str]:
+    """Yield how long each question takes for each size; mark what takes too long, and what was not answered."""
+    yield ""
+    yield f"{f'median in ms, {measured.database}':34}" + "".join(f"{size:>12,}" for size in measured.sizes)
+    for title, answers in measured.answers.items():
+        yield f"{f'  {title}':34}{''.join(map(_write_answered, answers))}".rstrip()
+
+
+def _write_answered(answered: Answered) -> str:
+    if not answered.is_fine:
+        return f"{' '.join(f'{number}x{status}' for status, number in answered.statuses.items()):>10} !"
+    return f"{_write_ms(answered.median)}{'' if answered.median <= PATIENCE else ' !':2}"
 
 
 def _write_ms(seconds: float) -> str:
