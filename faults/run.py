@@ -106,6 +106,8 @@ class Run:
         loop = asyncio.get_running_loop()
         ended = self.journal.fault_ended or loop.time()
         while loop.time() < ended + GIVE_UP:
+            for service in self.services:
+                service.refuse_vanished()
             healed = self.journal.healed_after(self.workload.owners)
             if healed is not None and loop.time() > ended + healed + CALM:
                 return healed

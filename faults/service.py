@@ -23,6 +23,10 @@ LIMITS: Final = dict.fromkeys(
 COMMANDS: Final = ("-m", "commands")
 
 
+class Vanished(Exception):
+    """The service has ended, and nobody had told it to."""
+
+
 class Service:
     """One service, configured by its environment; `make run` with two workers where that is asked for."""
 
@@ -69,6 +73,11 @@ class Service:
         with suppress(AssertionError):
             code = self.process.stop()
         return code, time.monotonic() - began
+
+    def refuse_vanished(self) -> None:
+        """Raise Vanished with the end of its log if it no longer runs."""
+        if not self.process.alive:
+            raise Vanished(f"the service has ended with {self.process.exit_code}; its log ends with\n{self.log[-500:]}")
 
     def kill(self) -> None:
         """Kill it with all its workers (SIGKILL)."""

@@ -52,7 +52,11 @@ async def tables_locked(run: Run) -> None:
 
 @scenario(SQLITE, quick=(SQLITE,))
 async def file_read_only(run: Run) -> None:
-    """Nobody may write to the file and its log for 5 s: a file system that was remounted, `chattr +i`."""
+    """Nobody may write to the file and its log for 5 s, as after `chattr +i`.
+
+    Not to the `-shm` beside them, which is mapped into memory: Linux ends a process (SIGBUS) that writes to mapped
+    memory of a file which may not be written.
+    """
     with _forbid_writing(_file(run)):
         await asyncio.sleep(READ_ONLY)
     run.journal.end_fault()
@@ -65,7 +69,7 @@ def _file(run: Run) -> Path:
 @contextmanager
 def _forbid_writing(path: Path) -> Iterator[None]:
     """Set the immutable flag where the file system has it and this process may, else the mode 0444."""
-    files = sorted(map(str, path.parent.glob(f"{path.name}*")))
+    files = [str(path), f"{path}-wal"]
     is_immutable = subprocess.run(["chattr", "+i", *files], capture_output=True, check=False).returncode == 0
     if not is_immutable:
         subprocess.run(["chmod", "0444", *files], check=True)

@@ -129,9 +129,14 @@ class Process:
         return self._child.pid
 
     @property
+    def exit_code(self) -> int | None:
+        """What the child has ended with, negative for a signal; None while it runs."""
+        return self._child.poll()
+
+    @property
     def alive(self) -> bool:
         """Whether the child still runs."""
-        return self._child.poll() is None
+        return self.exit_code is None
 
     @property
     def log(self) -> str:

@@ -13,6 +13,7 @@ from faults.databases import SqliteFile
 from faults.journal import BULK, READ, WRITE, Answer, Journal, Outcome, State, Write
 from faults.judge import Verdict, judge_states
 from faults.run import Row, Run
+from faults.service import Vanished
 from faults.table import is_wrong, write_row
 
 AMOUNT: Final = State("1.00")
@@ -197,3 +198,11 @@ async def test_a_service_that_is_killed_loses_nothing(database: SqliteFile) -> N
     assert (row.verdict, row.journal.problems, row.left_open) == (Verdict(), [], "none")
     assert row.healed is not None
     assert row.check == "ok"
+
+
+async def test_a_service_that_vanishes_fails_the_run_with_its_exit_code(database: SqliteFile) -> None:
+    async def kill(run: Run) -> None:
+        await asyncio.to_thread(run.service.kill)
+
+    with pytest.raises(Vanished, match="the service has ended with -9; its log ends with"):
+        await Run(database, seed=7).play("vanished", kill)
