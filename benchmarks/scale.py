@@ -26,8 +26,10 @@ from models import Budget, Category, Expense, LedgerState, Session, User
 
 # What an account that reads and writes expenses needs.
 TABLES: Final = (User, LedgerState, Session, Category, Budget, Expense)
-SIZES: Final = (10_000, 100_000, 1_000_000)
-DAYS: Final = 3_650
+# The last one is almost the most that a ledger may hold.
+SIZES: Final = (10_000, 100_000, 990_000)
+# Ten years; no multiple of the ten categories, so that each of them is spent on every day.
+DAYS: Final = 3_651
 TIMES: Final = 3
 CHUNK: Final = 10_000
 ALL_YEARS: Final = {"from": "2016-07-01", "to": NEWEST, "group_by": ["month", "category"]}
