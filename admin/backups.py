@@ -98,13 +98,24 @@ def restore(settings: Settings, options: Namespace) -> None:
     if not file.is_file():
         raise OperatorError(f"There is no file {file}.")
     with _explain_files(options.file):
-        if backup_files.is_sqlite(file) is not settings.is_embedded:
-            raise OperatorError(f"{file} is no backup of the kind of database that DATABASE_URL names.")
-        report = _restore_file(settings, file, embedded) if embedded else _restore_dump(settings, file)
+        _refuse_other_kind(file, settings)
+        if embedded:
+            report = _restore_file(settings, file, embedded)
+        else:
+            report = load_server(migrations.make_sync_url(settings.url), file, make_tell("Restoring"))
     say(_describe_counts(report))
     older = report.revision != migrations.read_newest_revision()
     say(f"Restored into {write_url(settings)}." + " Its schema is older: run `make migrate`." * older)
     _refuse_wrong(report, "The backup has the problems above, and so has what was restored")
+
+
+def _refuse_other_kind(file: Path, settings: Settings) -> None:
+    is_sqlite = backup_files.is_sqlite(file)
+    if not is_sqlite and not backup_files.is_complete_dump(file):
+        raise OperatorError(f"{file} is neither an SQLite database nor a dump of MySQL that was written to its end.")
+    if is_sqlite is not settings.is_embedded:
+        kind, other = ("an SQLite database", "MySQL") if is_sqlite else ("a dump of MySQL", "an SQLite file")
+        raise OperatorError(f"{file} is {kind}, and DATABASE_URL names {other}: it cannot be restored there.")
 
 
 def _restore_file(settings: Settings, file: Path, embedded: Path) -> Report:
@@ -114,12 +125,6 @@ def _restore_file(settings: Settings, file: Path, embedded: Path) -> Report:
         say(f"{key.name} is left out, because SECRET_KEY is in the settings.")
         key = None
     return restore_file(file, embedded, key, make_tell("Copying"))
-
-
-def _restore_dump(settings: Settings, file: Path) -> Report:
-    if not backup_files.is_complete_dump(file):
-        raise OperatorError(f"{file} is no dump of MySQL that was written to its end.")
-    return load_server(migrations.make_sync_url(settings.url), file, make_tell("Restoring"))
 
 
 def _find_embedded(settings: Settings) -> Path | None:

@@ -8,6 +8,7 @@ import select as selecting
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from io import BytesIO, TextIOWrapper
@@ -638,6 +639,7 @@ def talk(environment: dict[str, str], settings: Settings, tmp_path: Path) -> Tal
         shown = ""
         for answer in answers:
             shown += _read_until(ours, ":")
+            _wait_until_it_sleeps(process.pid)
             os.write(ours, answer.encode())
         os.close(theirs)
         shown += _read_until(ours, None)
@@ -645,6 +647,13 @@ def talk(environment: dict[str, str], settings: Settings, tmp_path: Path) -> Tal
         return process.wait(SECONDS), shown
 
     return talk
+
+
+def _wait_until_it_sleeps(pid: int) -> None:
+    """Wait until a process reads the answer: a Ctrl-C just before that would have an effect only after a line."""
+    state = Path(f"/proc/{pid}/stat")
+    while state.exists() and state.read_text().rpartition(")")[2].split()[0] == "R":
+        time.sleep(0.01)
 
 
 def _read_until(terminal: int, prompt: str | None) -> str:

@@ -258,7 +258,16 @@ def test_a_backup_of_the_other_kind_is_refused(run: Run, file_url: str, empty_my
     done = run(empty_mysql_url, "restore", folder / "copy.db")
 
     assert done.returncode == 1
-    assert "is no backup of the kind of database" in done.stderr
+    assert "is an SQLite database, and DATABASE_URL names MySQL" in done.stderr
+
+
+def test_what_is_no_backup_at_all_is_refused(run: Run, folder: Path) -> None:
+    (folder / "notes.txt").write_text("Buy bread.")
+
+    done = run(f"sqlite+aiosqlite:///{folder}/restored.db", "restore", folder / "notes.txt")
+
+    assert done.returncode == 1
+    assert "is neither an SQLite database nor a dump of MySQL that was written to its end" in done.stderr
 
 
 def test_a_place_that_holds_something_is_refused(run: Run, url: str, folder: Path) -> None:
@@ -427,7 +436,7 @@ def test_a_dump_that_breaks_off_is_refused(run: Run, server_url: str, folder: Pa
     done = run(server_url, "restore", folder / "half.sql")
 
     assert done.returncode == 1
-    assert "no dump of MySQL that was written to its end" in done.stderr
+    assert "nor a dump of MySQL that was written to its end" in done.stderr
 
 
 def test_a_restore_that_fails_half_way_leaves_the_database_empty(
