@@ -19,7 +19,8 @@ from admin.copies import copy_file, count_source, dump_server, load_server, rest
 from admin.schema import refuse_missing, write_url
 from config import Settings
 from infra import backup_files
-from infra.backup_files import BackupError, find_backup_key, find_key
+from infra.backup_files import BackupError, find_backup_key
+from infra.database_file import find_key
 from infra.engines import make_blocking_engine
 from infra.faults import describe_error
 from migrations.errors import SchemaError
@@ -54,6 +55,10 @@ def _list_problems(report: Report) -> Iterator[str]:
 
 
 def _describe_counts(report: Report) -> str:
+    if report.ledgers is None:
+        is_older = report.revision != migrations.read_newest_revision()
+        older = f"The ledgers were not checked: their schema {report.revision} is older than this version's."
+        return older if is_older else "The ledgers could not be counted."
     totals = ", ".join(f"{total.total} {total.currency}" for total in report.totals) or "nothing spent"
     counts = f"{report.expenses:,} expenses ({totals}), {report.trashed:,} in the trash"
     return f"Checked: {report.ledgers:,} ledgers with {counts}, schema {report.revision}."
@@ -67,10 +72,10 @@ def back_up(settings: Settings, options: Namespace) -> None:
         target = backup_files.choose_target(Path(options.file), embedded)
         with backup_files.write_aside(target) as aside:
             report = _write_copy(settings, aside)
-            if key and key.exists():
+            key_copy = find_backup_key(target) if key and key.exists() else None
+            if key and key_copy:
                 backup_files.copy_key(key, aside)
             backup_files.rotate(aside, target, options.keep, embedded)
-    key_copy = find_backup_key(target) if key and find_backup_key(target).exists() else None
     if options.json:
         written = {"file": str(target), "key": key_copy and str(key_copy), "verified": report is not None}
         say(json.dumps(written | (asdict(report) if report else {})))
@@ -89,7 +94,8 @@ def _write_copy(settings: Settings, aside: Path) -> Report | None:
             before = count_source(source)
         if settings.is_embedded:
             return copy_file(source, before, aside, make_tell("Copying"))
-    return dump_server(migrations.make_sync_url(settings.url), aside, make_tell("Copying"))
+    with _explain_unusable(settings):
+        return dump_server(migrations.make_sync_url(settings.url), aside, make_tell("Copying"))
 
 
 def restore(settings: Settings, options: Namespace) -> None:
@@ -102,7 +108,8 @@ def restore(settings: Settings, options: Namespace) -> None:
         if embedded:
             report = _restore_file(settings, file, embedded)
         else:
-            report = load_server(migrations.make_sync_url(settings.url), file, make_tell("Restoring"))
+            with _explain_unusable(settings):
+                report = load_server(migrations.make_sync_url(settings.url), file, make_tell("Restoring"))
     say(_describe_counts(report))
     older = report.revision != migrations.read_newest_revision()
     say(f"Restored into {write_url(settings)}." + " Its schema is older: run `make migrate`." * older)
@@ -145,13 +152,21 @@ def _open_snapshot(settings: Settings) -> Iterator[Connection]:
 
 @contextmanager
 def _explain_database(settings: Settings) -> Iterator[None]:
-    """Raise OperatorError where the configured database cannot be read, or has another schema than this code."""
+    """Raise OperatorError where the configured database cannot be used, or has another schema than this code."""
     try:
-        yield
+        with _explain_unusable(settings):
+            yield
     except (BackupError, SchemaError) as error:
         raise OperatorError(f"{write_url(settings)}: {error}") from None
+
+
+@contextmanager
+def _explain_unusable(settings: Settings) -> Iterator[None]:
+    """Raise OperatorError where the configured database answers with an error, or not at all."""
+    try:
+        yield
     except DBAPIError as error:
-        raise OperatorError(f"{write_url(settings)} cannot be read ({describe_error(error)}).") from None
+        raise OperatorError(f"{write_url(settings)} cannot be used ({describe_error(error)}).") from None
 
 
 @contextmanager
@@ -163,4 +178,5 @@ def _explain_files(file: str) -> Iterator[None]:
         raise OperatorError(error) from None
     except (OSError, sqlite3.Error, DBAPIError) as error:
         reason = getattr(error, "strerror", None) or describe_error(error)
-        raise OperatorError(f"{file}: {reason}; what was there before is unchanged.") from None
+        named = getattr(error, "filename", None) or file
+        raise OperatorError(f"{named}: {reason}; what was there before is unchanged.") from None

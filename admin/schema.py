@@ -25,6 +25,8 @@ def migrate(settings: Settings, _: Namespace) -> None:
 
 
 def _read_revision(settings: Settings) -> str | None:
+    if _is_missing(settings):
+        return None
     with migrations.make_sync_engine(settings.url).connect() as connection:
         return migrations.read_current_revision(connection)
 
@@ -36,8 +38,12 @@ def write_url(settings: Settings) -> str:
 
 def refuse_missing(settings: Settings) -> None:
     """Raise OperatorError if there is no SQLite file at the configured place."""
-    if settings.is_embedded and not Path(str(settings.url.database)).exists():
+    if _is_missing(settings):
         raise OperatorError(f"There is no database at {write_url(settings)}; is this the folder of the service's .env?")
+
+
+def _is_missing(settings: Settings) -> bool:
+    return settings.is_embedded and not Path(str(settings.url.database)).exists()
 
 
 async def refuse_unready(settings: Settings, database: Database) -> None:

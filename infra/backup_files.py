@@ -18,6 +18,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from infra.database_file import find_key, find_lock
 from infra.file_names import take_name
 
 # With 4 KiB pages, 8 MiB at a time: progress is shown in between.
@@ -37,11 +38,6 @@ Tell = Callable[[int, int], None]
 
 class BackupError(Exception):
     """A backup cannot be written or restored; the message says why, and what the operator can do."""
-
-
-def find_key(database: Path) -> Path:
-    """Return the path of the secret that belongs to a database that is served."""
-    return database.with_suffix(".key")
 
 
 def find_backup_key(backup: Path) -> Path:
@@ -124,10 +120,10 @@ def write_aside(target: Path) -> Iterator[Path]:
 
     Raises BackupError if another process writes to the same target.
     """
-    # On purpose the lock file of a migration: a service that starts during a restore makes no database in its place.
+    # On purpose the lock of a migration: a service that starts during a restore waits, and makes no database there.
     aside = target.with_name(f"{target.name}.part")
     try:
-        with FileLock(f"{target}.lock", timeout=0):
+        with FileLock(find_lock(target), timeout=0):
             _remove(aside)
             try:
                 os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -155,7 +151,7 @@ def copy_sqlite(source: sqlite3.Connection, aside: Path, tell: Tell) -> None:
     does not make the copy begin again.
     """
     with closing(sqlite3.connect(aside, isolation_level=None)) as copy:
-        # Nobody reads the copy before it is on the disk, so it needs no journal.
+        # Nobody reads the copy before `rotate` or `place` has synced it as a whole.
         copy.execute("PRAGMA synchronous = OFF")
         source.backup(copy, pages=PAGES, progress=lambda _, remaining, total: tell(total - remaining, total))
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
@@ -224,13 +220,16 @@ def _move(source: Path, target: Path) -> None:
 
 
 def place(aside: Path, target: Path) -> None:
-    """Give the file its name, if nothing has it; raise BackupError if something has."""
+    """Give the file and its key their names, if nothing has the file's; raise BackupError if something has."""
     sync(aside)
+    brings_key = find_key_aside(aside).exists() and not find_key(target).exists()
+    if brings_key:
+        take_name(find_key_aside(aside), find_key(target))
     try:
-        if find_key_aside(aside).exists() and not find_key(target).exists():
-            take_name(find_key_aside(aside), find_key(target))
         take_name(aside, target)
     except FileExistsError:
+        if brings_key:
+            find_key(target).unlink()
         raise BackupError(f"{target.name} has come there meanwhile; it was left as it is.") from None
     sync(target.parent)
 

@@ -1,4 +1,4 @@
-"""The file of an SQLite database: whether it is still the one that the service has opened.
+"""The file of an SQLite database: what lies beside it, and whether it is still the one that the service has opened.
 
 A connection goes on with its file after that was deleted or replaced: it would acknowledge writes that nobody finds
 again. So the identity of the first file that was opened is kept, and compared before a connection is opened, used, or
@@ -26,6 +26,16 @@ WHAT_TO_DO: Final = {
     REPLACED: "The file of the database was replaced while the service uses it; it answers 503. Stop the service, "
     "delete the files ending in -wal and -shm beside the database, and start it again.",
 }
+
+
+def find_key(database: Path) -> Path:
+    """Return the path of the secret that belongs to a database which is served."""
+    return database.with_suffix(".key")
+
+
+def find_lock(database: Path) -> Path:
+    """Return the path of the lock that is held while a database is migrated or restored."""
+    return database.with_name(f"{database.name}.lock")
 
 
 class FileChanged(sqlite3.OperationalError):

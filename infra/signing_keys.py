@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from config import SECRET_BYTES, Settings, is_guessable
+from infra.database_file import find_key
 from infra.file_names import take_name
 
 # How long a worker waits for the secret that another worker is writing, where there are no hard links.
@@ -30,7 +31,7 @@ def load_signing_keys(settings: Settings) -> tuple[str, ...]:
 
 
 def _load_embedded_key(settings: Settings) -> str:
-    return load_or_create_secret(Path(str(settings.url.database)).with_suffix(".key"))
+    return load_or_create_secret(find_key(Path(str(settings.url.database))))
 
 
 def load_or_create_secret(path: Path) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum, auto
 from functools import cache
@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from config import Settings
 from database import Database
-from infra.database_file import GONE, REPLACED
+from infra.database_file import GONE, REPLACED, find_lock
 from infra.engines import build_tls_arguments
 from infra.faults import Fault, classify_fault, describe_error
 from infra.log import logger
@@ -179,8 +179,6 @@ def make_sync_url(url: URL) -> URL:
 def make_sync_engine(url: URL) -> Engine:
     """Return an engine with a blocking driver; a MySQL server that does not answer is given up after 5 s."""
     is_mysql = url.get_backend_name() == "mysql"
-    if not is_mysql:
-        _create_private_file(Path(str(url.database)))
     limits = {"connect_timeout": ANSWER_SECONDS, "read_timeout": ANSWER_SECONDS} if is_mysql else {}
     arguments = limits | build_tls_arguments(url)
     return create_engine(make_sync_url(url), poolclass=NullPool, hide_parameters=True, connect_args=arguments)
@@ -209,27 +207,39 @@ def _build_config() -> Config:
 def _lock_for_migration(url: URL) -> Iterator[Config]:
     """Hold the migration lock of a database; yield Alembic's configuration with a connection to it."""
     config = _build_config()
-    with make_sync_engine(url).connect() as connection, _choose_lock(connection)(connection, url):
+    with (_open_locked_file if url.get_backend_name() == "sqlite" else _open_locked_server)(url) as connection:
         config.attributes["connection"] = connection
         yield config
 
 
-def _choose_lock(connection: Connection) -> Callable[[Connection, URL], AbstractContextManager[None]]:
-    if connection.dialect.name == "sqlite":
-        return _hold_file_lock
-    return _hold_cluster_lock if is_cluster(connection) else _hold_server_lock
+@contextmanager
+def _open_locked_file(url: URL) -> Iterator[Connection]:
+    path = Path(str(url.database))
+    # The folder is not made: its name may be misspelt. The lock comes before the file: a restore may be placing one.
+    path.parent.stat()
+    with _acquire(FileLock(find_lock(path), timeout=LOCK_SECONDS)):
+        _create_private_file(path)
+        with make_sync_engine(url).connect() as connection, _without_foreign_keys(connection):
+            yield connection
 
 
 @contextmanager
-def _hold_file_lock(connection: Connection, url: URL) -> Iterator[None]:
-    with _acquire(FileLock(f"{url.database}.lock", timeout=LOCK_SECONDS)):
-        # SQLite alters a table by copying it and dropping the old one, which foreign keys would see as a deletion.
-        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-        connection.commit()
-        yield
-        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        if broken:
-            raise RuntimeError(f"the migration left {len(broken)} rows without what they refer to")
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    # SQLite alters a table by copying it and dropping the old one, which foreign keys would see as a deletion.
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    connection.commit()
+    yield
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        raise RuntimeError(f"the migration left {len(broken)} rows without what they refer to")
+
+
+@contextmanager
+def _open_locked_server(url: URL) -> Iterator[Connection]:
+    with make_sync_engine(url).connect() as connection:
+        hold_lock = _hold_cluster_lock if is_cluster(connection) else _hold_server_lock
+        with hold_lock(connection, url):
+            yield connection
 
 
 def _acquire(lock: FileLock) -> AbstractContextManager[BaseFileLock]:

@@ -13,6 +13,7 @@ import pytest
 import migrations
 from infra import backup_files
 from infra.backup_files import BackupError
+from infra.database_file import find_key
 from tests.support import forks
 from tests.support.servers import ROOT, inherited
 from tests.support.whole_ledgers import fill
@@ -140,6 +141,16 @@ def test_a_restore_overwrites_nothing(target: Path) -> None:
         backup_files.place(aside, target)
 
     assert _read_mark(target) == "monday"
+
+
+def test_a_restore_that_finds_a_database_leaves_no_key_there(target: Path) -> None:
+    find_key(target).unlink(missing_ok=True)
+    with backup_files.write_aside(target) as aside:
+        backup_files.find_key_aside(aside).write_text("a key")
+        with pytest.raises(BackupError, match="meanwhile"):
+            backup_files.place(aside, target)
+
+    assert not find_key(target).exists()
 
 
 def test_a_restore_overwrites_nothing_where_there_are_no_hard_links(

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, event, inspect, make_url, text
 import migrations
 from config import Settings
 from database import Base
+from infra.backup_files import write_aside
 from infra.engines import CertificateError
 from main import create_app
 from migrations.errors import MigrationLocked, NewerSchema, SchemaError
@@ -284,6 +285,24 @@ async def test_a_start_that_waits_too_long_for_another_migration_says_so(
     monkeypatch.setattr(migrations, "LOCK_SECONDS", 0)
     with migrations._lock_for_migration(make_url(empty_database_url)), pytest.raises(MigrationLocked, match="a minute"):
         await start(app_on(empty_database_url, auto_migrate=True))
+
+
+def test_during_a_restore_no_database_is_made_in_its_place(
+    empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_SECONDS", 0)
+    database = Path(str(make_url(empty_sqlite_url).database))
+    with write_aside(database), pytest.raises(MigrationLocked):
+        migrations.upgrade(empty_sqlite_url)
+
+    assert not database.exists()
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        migrations.upgrade(f"sqlite+aiosqlite:///{tmp_path}/misspelt/expenses.db")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("auto_migrate", [False, True])
