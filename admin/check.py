@@ -58,13 +58,16 @@ class Damage:
 
 @dataclass
 class Report:
-    """What a check has counted and found; nothing is wrong if `problems` is empty."""
+    """What a check has counted and found; nothing is wrong if `problems` is empty.
+
+    The numbers are None if nothing was counted: the schema is an older one, or the database cannot be read.
+    """
 
     revision: str | None
-    ledgers: int = 0
-    expenses: int = 0
-    trashed: int = 0
-    revisions: int = 0
+    ledgers: int | None = None
+    expenses: int | None = None
+    trashed: int | None = None
+    revisions: int | None = None
     """The sum of the ledgers' revisions, which grows with every write."""
     totals: list[Total] = field(default_factory=list)
     problems: list[Damage] = field(default_factory=list)
@@ -88,18 +91,17 @@ def check_ledgers(connection: Connection, revision: str | None, tell: Tell) -> R
 
     Raises DatabaseError if the database cannot be read.
     """
-    problems = _check_structure(connection)
+    report = Report(revision, problems=_check_structure(connection))
     try:
-        problems += _find_missing_tables(connection)
-        report = replace(count_ledgers(connection, revision), problems=problems)
+        report.problems.extend(_find_missing_tables(connection))
+        report = replace(count_ledgers(connection, revision), problems=report.problems)
         for done, invariant in enumerate(INVARIANTS, start=1):
-            problems += _find_damages(connection, invariant)
+            report.problems.extend(_find_damages(connection, invariant))
             tell(done, len(INVARIANTS))
     except DatabaseError:
         # A statement ends at a damaged page or a missing table, which is reported already.
-        if not problems:
+        if not report.problems:
             raise
-        return Report(revision, problems=problems)
     return report
 
 

@@ -160,7 +160,12 @@ def _list_tables(url: URL) -> list[str]:
 
 
 def _drop_tables(url: URL) -> None:
-    with make_blocking_engine(url).connect() as connection:
-        connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
-        for name in _list_tables(url):
-            connection.exec_driver_sql(f"DROP TABLE `{name}`")
+    try:
+        with make_blocking_engine(url).connect() as connection:
+            connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
+            for name in _list_tables(url):
+                connection.exec_driver_sql(f"DROP TABLE `{name}`")
+    except DBAPIError as error:
+        raise BackupError(
+            f"The restore broke off, and its tables could not be dropped ({describe_error(error)}): drop them."
+        ) from None

@@ -5,6 +5,7 @@ the machine can read. The program reads no other file of options.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,8 @@ _DUMP_OPTIONS: Final = (
 # Somebody may have written into a dump: binary mode ignores commands of the client, and no other file is read.
 _LOAD_OPTIONS: Final = ("--default-character-set=utf8mb4", "--binary-mode", "--local-infile=0")
 _TLS_NAMES: Final = {"ssl_ca": "ssl-ca", "ssl_cert": "ssl-cert", "ssl_key": "ssl-key"}
+# What follows may quote a row, such as an e-mail that is there twice.
+_FAILED_STATEMENT: Final = re.compile(r"ERROR \d+ \(\w+\) at line \d+")
 _SHOW_SECONDS: Final = 0.2
 
 
@@ -81,8 +84,15 @@ def _run(
                 process.kill()
         if process.returncode:
             errors.seek(0)
-            said = errors.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
-            raise BackupError(f"{Path(program).name} ended with {process.returncode}: {said[-1]}")
+            reason = _find_reason(errors.read().decode(errors="replace"))
+            raise BackupError(f"{Path(program).name} ended with {process.returncode}: {reason}")
+
+
+def _find_reason(said: str) -> str:
+    """Return the last sentence of a program; of a statement that failed only number and place, not what it wrote."""
+    failed = _FAILED_STATEMENT.search(said)
+    lines = said.strip().splitlines() or ["it said nothing"]
+    return failed[0] if failed else lines[-1]
 
 
 def _has_ended(process: "subprocess.Popen[bytes]") -> bool:

@@ -26,7 +26,7 @@ from admin.backups import _explain_files
 from admin.console import OperatorError
 from admin.copies import _scratch_database
 from infra import dumps
-from infra.backup_files import BackupError
+from infra.backup_files import DUMP_END, DUMP_HEADER, BackupError
 from tests.support.servers import MySQL, Service, inherited, make_blocking_engine
 from tests.support.settings import GOOD_SECRET
 from tests.support.whole_ledgers import fill
@@ -136,12 +136,14 @@ def test_a_missing_database_is_not_made(run: Run, empty_sqlite_url: str, folder:
     assert _list(folder.parent) == ["backups"]
 
 
-@pytest.mark.parametrize("command", [("check",), ("backup", "copy.sql")])
-def test_a_server_that_does_not_answer_is_a_sentence(run: Run, command: tuple[str]) -> None:
+@pytest.mark.parametrize("command", [("check",), ("backup", "copy.sql"), ("restore", "copy.sql")])
+def test_a_server_that_does_not_answer_is_a_sentence(run: Run, folder: Path, command: tuple[str]) -> None:
+    (folder.parent / "copy.sql").write_bytes(DUMP_HEADER + DUMP_END)
+
     done = run("mysql://ada:hunter2@127.0.0.1:1/expenses", *command)
 
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
-    assert "cannot be read" in done.stderr
+    assert "mysql://ada:***@127.0.0.1:1/expenses cannot be used" in done.stderr
     assert "hunter2" not in done.stderr
 
 
@@ -401,6 +403,8 @@ def test_an_older_schema_is_restored_and_its_migration_asked_for(run: Run, empty
     restored = run(place, "restore", folder / "copy.db")
 
     assert (backed_up.returncode, restored.returncode) == (0, 0), backed_up.stderr
+    assert backed_up.stdout.startswith("The ledgers were not checked: their schema ")
+    assert restored.stdout.startswith("The ledgers were not checked: their schema ")
     assert restored.stdout.endswith("Its schema is older: run `make migrate`.\n")
     assert run(place, "migrate").returncode == 0
     assert run(place, "check").returncode == 0
@@ -451,7 +455,7 @@ def test_a_restore_that_fails_half_way_leaves_the_database_empty(
             tables = connection.exec_driver_sql("SHOW TABLES").all()
 
     assert done.returncode == 1
-    assert "rubbish" in done.stderr
+    assert re.fullmatch(r"\S+ ended with 1: ERROR \d+ \(\w+\) at line \d+\n", done.stderr)
     assert tables == []
 
 
@@ -472,11 +476,11 @@ def test_an_account_that_may_create_nothing_is_told_that_the_dump_is_untried(
 
 
 def test_no_scratch_database_is_left(run: Run, server_url: str, mysql_server: MySQL, folder: Path) -> None:
-    run(server_url, "backup", folder / "copy.sql")
+    done = run(server_url, "backup", folder / "copy.sql", "--json")
     with make_blocking_engine(mysql_server.server_url).connect() as connection:
         names = connection.exec_driver_sql("SHOW DATABASES LIKE '%%scratch%%'").all()
 
-    assert names == []
+    assert (json.loads(done.stdout)["verified"], names) == (True, [])
 
 
 def test_a_scratch_database_that_cannot_be_dropped_is_named(server_url: str, mysql_server: MySQL) -> None:
