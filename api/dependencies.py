@@ -15,6 +15,7 @@ from api.headers import EarlyResponse
 from api.requests import JSON_TYPE, StrictRequest
 from auth import Caller
 from database import UnitOfWork
+from infra.engines import LONG_DEADLINE
 from ledger import expiry, idempotency
 from ledger.core import Ledger
 from ledger.editing import Precondition
@@ -150,7 +151,9 @@ BulkPreconditionDep = Annotated[Precondition, Depends(build_bulk_precondition)]
 UnitOfWorkDep = Annotated[UnitOfWork, Depends(get_unit_of_work)]
 """The unit of work of the request, for operations that need no ledger."""
 AccountsDep = Annotated[Accounts, Depends(get_accounts)]
-"""The service for accounts; because it may hash passwords, a write has a deadline of 60 seconds instead of 10."""
+"""The service for accounts; because it may hash passwords, a write has a deadline of 20 seconds instead of 10."""
+BulkAccountsDep = Annotated[Accounts, Depends(get_accounts), LONG_DEADLINE]
+"""The same, for the operation that deletes all rows of an account: its deadline is 60 seconds."""
 MayRegister = Annotated[None, Depends(refuse_closed_registration)]
 """Registration is not closed."""
 SessionsDep = Annotated[Sessions, Depends(get_sessions)]

@@ -28,7 +28,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_markers
-from api.dependencies import REQUEST_HEADERS, AccountsDep, BulkWriter, PreconditionDep, Reader, Writer
+from api.dependencies import REQUEST_HEADERS, AccountsDep, BulkAccountsDep, BulkWriter, PreconditionDep, Reader, Writer
 from api.headers import EarlyResponse
 from api.openapi import SCRIPT_SCHEME
 from api.problem_json import document_problems
@@ -43,7 +43,7 @@ from api.requests import (
     body_too_large_problem,
 )
 from api.unknown_names import suggest_names
-from infra.engines import LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
+from infra.engines import HASH_DEADLINE, LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from infra.faults import CommitLost, Fault, classify_fault, describe_error
 from infra.log import logger
 from ledger import idempotency
@@ -134,7 +134,9 @@ class LedgerRoute(APIRoute):
         """Seconds for dependencies, endpoint and commit, with all tries."""
         if self.is_read:
             return READ_DEADLINE
-        return LONG_DEADLINE if self._has_parameter(BulkWriter, AccountsDep) else WRITE_DEADLINE
+        if self._has_parameter(BulkWriter, BulkAccountsDep):
+            return LONG_DEADLINE
+        return HASH_DEADLINE if self._has_parameter(AccountsDep) else WRITE_DEADLINE
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler: FastAPI's own, run as the module describes."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 # The deadlines in seconds that the service promises, by the kind of request.
 READ, WRITE, BULK, ACCOUNT = "read", "write", "bulk", "account"
-DEADLINES: Final = {READ: 5.0, WRITE: 10.0, BULK: 60.0, ACCOUNT: 60.0}
+DEADLINES: Final = {READ: 5.0, WRITE: 10.0, BULK: 60.0, ACCOUNT: 20.0}
 # What a busy machine may add to a deadline, in seconds.
 SLACK: Final = 1.0
 NO_ANSWER: Final = 0

@@ -23,9 +23,11 @@ from infra.faults import is_connection_spoilt
 from infra.lost_connections import translate_closed_transport
 from infra.ownership import refuse_unowned_once
 
-# Deadlines of requests in seconds: reads, writes, and those that hash a password or change all rows of a ledger.
+# Deadlines of requests in seconds: reads, writes, writes that hash a password, for which they may have to wait ten
+# seconds more, and those that change all rows of a ledger.
 READ_DEADLINE: Final = 5
 WRITE_DEADLINE: Final = 10
+HASH_DEADLINE: Final = 20
 LONG_DEADLINE: Final = 60
 LOCK_WAIT_SECONDS: Final = 5
 # A thread that waits for a SQLite file cannot be cancelled, so it waits for less, and the route class tries again.

@@ -5,7 +5,15 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from api.dependencies import AccountsDep, AnyCaller, ClientDep, MayRegister, SignedInCaller, UnitOfWorkDep
+from api.dependencies import (
+    AccountsDep,
+    AnyCaller,
+    BulkAccountsDep,
+    ClientDep,
+    MayRegister,
+    SignedInCaller,
+    UnitOfWorkDep,
+)
 from api.problem_json import document_problems
 from api.route import LedgerRoute
 from crud import names_taken_problem
@@ -90,7 +98,7 @@ async def change_password(
     responses=document_problems([WRONG_PASSWORD, TOO_MANY_ATTEMPTS]),
 )
 async def delete_me(
-    accounts: AccountsDep, unit: UnitOfWorkDep, client: ClientDep, caller: SignedInCaller, data: AccountDeletion
+    accounts: BulkAccountsDep, unit: UnitOfWorkDep, client: ClientDep, caller: SignedInCaller, data: AccountDeletion
 ) -> None:
     """Delete the account and everything in it, at once and for good."""
     await accounts.delete_account(unit, caller, data, client)
