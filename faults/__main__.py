@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from faults import scenarios, table
-from faults.databases import GALERA, MARIADB, SQLITE
+from faults.databases import GALERA, MARIADB
 from faults.galera import find_provider
 from faults.run import Run
 from faults.scenario import SCENARIOS, Scenario
@@ -53,14 +53,14 @@ def read_options(arguments: list[str]) -> Options:
         if unknown := {*asked} - {*known}:
             parser.error(f"there is no {what} {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     if not read.on and not (read.all or read.url):
-        kinds = [kind for kind in kinds if _is_installed(kind)]
+        kinds = [kind for kind in kinds if _is_there(kind, read.url)]
     return Options(kinds, names, read.all, read.seed, read.url)
 
 
-def _is_installed(kind: str) -> bool:
-    """Whether the machine has the database; say so loudly if it has not."""
+def _is_there(kind: str, url: str | None) -> bool:
+    """Whether the database is installed on this machine, or its server given by `url`; say so loudly if neither."""
     try:
-        if kind != SQLITE:
+        if kind == GALERA or (kind == MARIADB and not url):
             find_program("mariadbd", "mysqld")
         if kind == GALERA:
             find_provider()
@@ -104,7 +104,7 @@ def main() -> int:
     """Play and print; return the exit status."""
     options = read_options(sys.argv[1:])
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, seed {options.seed}")
-    missing = [kind for kind in options.kinds if not _is_installed(kind)]
+    missing = [kind for kind in options.kinds if not _is_there(kind, options.url)]
     if missing or not options.kinds:
         return 2
     fine = [play_table(options, kind) for kind in options.kinds]

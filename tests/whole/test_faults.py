@@ -2,12 +2,14 @@
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 
+from faults.__main__ import main
 from faults.client import write_once
 from faults.databases import SqliteFile
 from faults.journal import BULK, READ, WRITE, Answer, Journal, Outcome, State, Write
@@ -15,6 +17,7 @@ from faults.judge import Verdict, judge_states
 from faults.run import Row, Run
 from faults.service import Vanished
 from faults.table import is_wrong, write_row
+from tests.support.servers import NoServer
 
 AMOUNT: Final = State("1.00")
 CHANGED: Final = State("2.00")
@@ -140,6 +143,28 @@ def test_a_wrong_cell_is_marked_and_the_seed_named(mark: str, wrong: Row) -> Non
     assert mark in lines[0]
     assert lines[0].startswith("! kill-worker")
     assert "seed 7" in lines[1]
+
+
+# --- what is played, on which database --------------------------------------------------------------------------------
+
+# Nobody listens there.
+SERVER: Final = "mysql://root@127.0.0.1:1"
+
+
+def exit_status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["faults", *arguments])
+    return main()
+
+
+def test_a_server_given_by_its_url_need_not_be_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def find_nothing(*_: str) -> NoReturn:
+        raise NoServer("it is not installed")
+
+    monkeypatch.setattr("faults.__main__.find_program", find_nothing)
+    assert exit_status(monkeypatch, "--only", "kill-worker", "--url", SERVER) == 1
+    assert "Can't connect to MySQL server" in capsys.readouterr().out
 
 
 # --- one run, from the first write to the verdict ---------------------------------------------------------------------
