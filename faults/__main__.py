@@ -1,6 +1,6 @@
 """`python -m faults`: break what the service stands on, while clients write, and print what became of their writes.
 
-Exits with 1 if anything in the table is marked as wrong, and with 2 if it cannot begin.
+Exits with 1 if anything in the table is marked as wrong, and with 2 if it cannot begin or plays no scenario.
 """
 
 import argparse
@@ -70,23 +70,27 @@ def _is_there(kind: str, url: str | None) -> bool:
     return True
 
 
-def play_table(options: Options, kind: str) -> bool:
-    """Play the scenarios of one database and print their rows; return whether all is as it should be."""
-    stages, is_fine = Stages(kind, options.url), True
+def play_table(options: Options, kind: str) -> list[bool]:
+    """Play the scenarios of one database and print their rows; return for each row whether it is as it should be."""
+    stages = Stages(kind, options.url)
     for line in table.write_heading(kind):
         print(line, flush=True)
     try:
-        for scenario in choose(kind, options.names, all_of_them=options.all_of_them):
-            is_fine &= _play(stages, scenario, options.seed)
+        chosen = choose(kind, options.names, all_of_them=options.all_of_them)
+        return [_play(stages, scenario, options.seed) for scenario in chosen if _can_play(stages, scenario)]
     finally:
         stages.close()
-    return is_fine
+
+
+def _can_play(stages: Stages, scenario: Scenario) -> bool:
+    """Whether a scenario can be played; print a row that says so if it cannot."""
+    if stages.can_play(scenario):
+        return True
+    print(f"  {scenario.name:{table.NAME_WIDTH}} not played: needs root, or a server that is started here")
+    return False
 
 
 def _play(stages: Stages, scenario: Scenario, seed: int) -> bool:
-    if not stages.can_play(scenario):
-        print(f"  {scenario.name:{table.NAME_WIDTH}} not played: needs root, or a server that is started here")
-        return True
     try:
         with stages.open(scenario) as database:
             run = Run(database, seed, workers=scenario.workers, services=scenario.services)
@@ -105,9 +109,12 @@ def main() -> int:
     options = read_options(sys.argv[1:])
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, seed {options.seed}")
     missing = [kind for kind in options.kinds if not _is_there(kind, options.url)]
-    if missing or not options.kinds:
+    if missing:
         return 2
-    fine = [play_table(options, kind) for kind in options.kinds]
+    fine = [is_fine for kind in options.kinds for is_fine in play_table(options, kind)]
+    if not fine:
+        print("NOTHING WAS PLAYED: none of these scenarios can be played on these databases here", file=sys.stderr)
+        return 2
     return 0 if all(fine) else 1
 
 

@@ -156,6 +156,13 @@ def exit_status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return main()
 
 
+def test_a_run_that_plays_nothing_exits_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_status(monkeypatch, "--only", "kill-database", "--on", "sqlite") == 2
+    assert "NOTHING WAS PLAYED" in capsys.readouterr().err
+
+
 def test_a_server_given_by_its_url_need_not_be_installed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
