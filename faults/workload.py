@@ -117,11 +117,13 @@ class Writer:
     async def _register(self) -> None:
         """Register somebody new, who signs in and mostly out again; unknown registrations are repeated at the end."""
         somebody = Account(f"{self._name}-{next(self._numbers)}", self._account.url, self._journal)
-        if await somebody.register() is Outcome.ACKNOWLEDGED and await somebody.sign_in() is Outcome.ACKNOWLEDGED:
-            await somebody.read("/users/me")
-            if self._random.random() < 0.8:
-                await somebody.sign_out()
-        await somebody.close()
+        try:
+            if await somebody.register() is Outcome.ACKNOWLEDGED and await somebody.sign_in() is Outcome.ACKNOWLEDGED:
+                await somebody.read("/users/me")
+                if self._random.random() < 0.8:
+                    await somebody.sign_out()
+        finally:
+            await somebody.close()
 
     async def _try(self, write: Write) -> Answer:
         """Send a write; repeat it, as a client would, in a part of the cases in which nothing happened."""
@@ -200,7 +202,10 @@ class Workload:
         await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """End the writers, in the middle of a request if they have not stopped, and close all connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for account in [*self.accounts, *self._others]:
             await account.close()
 

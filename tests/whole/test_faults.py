@@ -5,6 +5,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from random import Random
 from typing import Final, NoReturn
 
 import pytest
@@ -17,7 +18,8 @@ from faults.judge import Verdict, judge_states
 from faults.run import Row, Run
 from faults.service import Vanished
 from faults.table import is_wrong, write_row
-from tests.support.servers import NoServer
+from faults.workload import Workload
+from tests.support.servers import NoServer, free_port
 
 AMOUNT: Final = State("1.00")
 CHANGED: Final = State("2.00")
@@ -172,6 +174,15 @@ def test_a_server_given_by_its_url_need_not_be_installed(
     monkeypatch.setattr("faults.__main__.find_program", find_nothing)
     assert exit_status(monkeypatch, "--only", "kill-worker", "--url", SERVER) == 1
     assert "Can't connect to MySQL server" in capsys.readouterr().out
+
+
+async def test_the_writers_have_ended_when_their_connections_are_closed() -> None:
+    before = asyncio.all_tasks()
+    workload = Workload(Journal(), Random(7), [f"http://127.0.0.1:{free_port()}"], "w7")
+    await workload.start()
+    await asyncio.sleep(0)
+    await workload.close()
+    assert asyncio.all_tasks() == before
 
 
 # --- one run, from the first write to the verdict ---------------------------------------------------------------------
