@@ -107,7 +107,7 @@ class Disk:
 
     def empty(self) -> None:
         """Delete what `fill` has written."""
-        (self.path / "ballast").unlink()
+        (self.path / "ballast").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Unmount and delete it."""
@@ -204,8 +204,9 @@ class Server(Database):
     def close(self) -> None:
         """Drop the database and the service's user."""
         with suppress(OperationalError):
-            self.server.drop_database(self._admin_url.database or "")
             self.server.execute(f"DROP USER {self.user}")
+        with suppress(OperationalError):
+            self.server.drop_database(self._admin_url.database or "")
 
 
 class FullDiskServer(PrivateMariaDB):

@@ -1,7 +1,7 @@
 """What the scenarios of one table share: the server, or the cluster, on which each gets a database of its own."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from faults.databases import (
@@ -39,12 +39,14 @@ class Stages:
 
     @contextmanager
     def open(self, scenario: Scenario) -> Iterator[Database]:
-        """Open an empty database; after a scenario that failed, the next one gets a new server."""
+        """Open an empty database and remove it; after a scenario that failed, the next one gets a new server."""
         database = self._make(scenario)
         try:
             yield database
             database.close()
         except BaseException:
+            with suppress(Exception):  # the first error is the one to be told
+                database.close()
             self.close()
             raise
         finally:

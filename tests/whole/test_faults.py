@@ -5,18 +5,22 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from random import Random
 from typing import Final, NoReturn
 
 import pytest
+from sqlalchemy import make_url
 
 from faults.__main__ import main
 from faults.client import write_once
-from faults.databases import SqliteFile
+from faults.databases import SQLITE, Database, SqliteFile
 from faults.journal import BULK, READ, WRITE, Answer, Journal, Outcome, State, Write
 from faults.judge import Verdict, judge_states
 from faults.run import Row, Run
+from faults.scenario import SCENARIOS
 from faults.service import Vanished
+from faults.stages import Stages
 from faults.table import is_wrong, write_row
 from faults.workload import Workload
 from tests.support.servers import NoServer, free_port
@@ -174,6 +178,33 @@ def test_a_server_given_by_its_url_need_not_be_installed(
     monkeypatch.setattr("faults.__main__.find_program", find_nothing)
     assert exit_status(monkeypatch, "--only", "kill-worker", "--url", SERVER) == 1
     assert "Can't connect to MySQL server" in capsys.readouterr().out
+
+
+def open_and_fail(opened: list[Database]) -> None:
+    with Stages(SQLITE).open(SCENARIOS[0]) as database:
+        opened.append(database)
+        raise LookupError("the first error")
+
+
+def test_a_scenario_that_fails_leaves_no_database() -> None:
+    opened: list[Database] = []
+    with pytest.raises(LookupError):
+        open_and_fail(opened)
+    assert not Path(make_url(opened[0].urls[0]).database or "").parent.exists()
+
+
+def test_a_database_that_cannot_be_closed_does_not_hide_why_its_scenario_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed = SqliteFile.close
+
+    def close(file: SqliteFile) -> NoReturn:
+        closed(file)
+        raise OSError("the second error")
+
+    monkeypatch.setattr(SqliteFile, "close", close)
+    with pytest.raises(LookupError, match="the first error"):
+        open_and_fail([])
 
 
 async def test_the_writers_have_ended_when_their_connections_are_closed() -> None:
