@@ -28,7 +28,7 @@ class Scenario:
     disk_size: int | None = None
     """Bytes of the small disk on which the database lies, for which this program must be root."""
     needs_process: bool = False
-    """Whether it kills, freezes or starts the database itself, so that a server given by its URL will not do."""
+    """Whether it kills, freezes, starts, locks or reconfigures the server, so that one given by its URL will not do."""
 
 
 SCENARIOS: Final[list[Scenario]] = []

@@ -28,11 +28,13 @@ async def node_frozen(run: Run) -> None:
     """The second service's node is suspended and cut off; sessions end meanwhile, and are used when it is back."""
     node = _database(run).cluster.nodes[1]
     sessions = [await _sign_in(run) for _ in range(SESSIONS)]
-    node.freeze()
-    await asyncio.sleep(FROZEN / 2)
-    ended = [it for it in sessions if await it.sign_out() is Outcome.ACKNOWLEDGED]
-    await asyncio.sleep(FROZEN / 2)
-    node.thaw()
+    try:
+        node.freeze()
+        await asyncio.sleep(FROZEN / 2)
+        ended = [it for it in sessions if await it.sign_out() is Outcome.ACKNOWLEDGED]
+        await asyncio.sleep(FROZEN / 2)
+    finally:
+        node.thaw()
     run.journal.end_fault()
     deadline = asyncio.get_running_loop().time() + AFTER
     _complain_of_opened(run, await asyncio.gather(*(_use_until(run, deadline, it.authorization) for it in ended)))

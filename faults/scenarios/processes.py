@@ -64,10 +64,12 @@ async def sigterm_with_slow_clients(run: Run) -> None:
 async def sigterm_while_frozen(run: Run) -> None:
     """SIGTERM comes while the database is suspended: what waits for it is given up."""
     process = cast("Server", run.database).process
-    process.freeze()
-    await asyncio.sleep(DOWN)
-    await _stop(run, answers_all=False)
-    process.thaw()
+    try:
+        process.freeze()
+        await asyncio.sleep(DOWN)
+        await _stop(run, answers_all=False)
+    finally:
+        process.thaw()
     run.journal.end_fault()
 
 

@@ -64,9 +64,11 @@ async def database_down(run: Run) -> None:
 async def database_frozen(run: Run) -> None:
     """The server is suspended for 15 s: connections stay open, and nothing is answered."""
     process = _server(run).process
-    process.freeze()
-    await asyncio.sleep(FROZEN)
-    process.thaw()
+    try:
+        process.freeze()
+        await asyncio.sleep(FROZEN)
+    finally:
+        process.thaw()
     run.journal.end_fault()
 
 
@@ -105,27 +107,31 @@ async def connections_reset(run: Run) -> None:
     run.journal.end_fault()
 
 
-@scenario(*SERVERS, quick=(MARIADB,))
+@scenario(*SERVERS, quick=(MARIADB,), needs_process=True)
 async def server_read_only(run: Run) -> None:
     """The server becomes read-only, and writable again."""
-    await in_thread(lambda: _server(run).server.execute("SET GLOBAL read_only = 1"))
-    await asyncio.sleep(READ_ONLY)
-    await in_thread(lambda: _server(run).server.execute("SET GLOBAL read_only = 0"))
+    try:
+        await in_thread(lambda: _server(run).server.execute("SET GLOBAL read_only = 1"))
+        await asyncio.sleep(READ_ONLY)
+    finally:
+        await in_thread(lambda: _server(run).server.execute("SET GLOBAL read_only = 0"))
     run.journal.end_fault()
 
 
-@scenario(*SERVERS)
+@scenario(*SERVERS, needs_process=True)
 async def too_many_connections(run: Run) -> None:
     """Others take all the connections that the server allows."""
     server = _server(run)
     allowed = await in_thread(lambda: server.ask("SELECT @@max_connections"))
-    await in_thread(lambda: server.server.execute(f"SET GLOBAL max_connections = {FEW_CONNECTIONS}"))
     held: list[Connection] = []
-    await in_thread(lambda: _take_all(server, held))
-    await asyncio.sleep(STRAIN)
-    for connection in held:
-        connection.close()
-    await in_thread(lambda: server.server.execute(f"SET GLOBAL max_connections = {allowed}"))
+    try:
+        await in_thread(lambda: server.server.execute(f"SET GLOBAL max_connections = {FEW_CONNECTIONS}"))
+        await in_thread(lambda: _take_all(server, held))
+        await asyncio.sleep(STRAIN)
+    finally:
+        for connection in held:
+            connection.close()
+        await in_thread(lambda: server.server.execute(f"SET GLOBAL max_connections = {allowed}"))
     run.journal.end_fault()
 
 

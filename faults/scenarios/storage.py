@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, cast
 
@@ -23,9 +23,11 @@ DISK: Final = 192 * 1024 * 1024
 async def disk_full(run: Run) -> None:
     """The disk of the database is filled to its last block, and freed again."""
     disk = cast("SqliteFile | FullDiskServer", getattr(run.database, "server", run.database)).disk
-    await in_thread(disk.fill)
-    await asyncio.sleep(FULL)
-    await in_thread(disk.empty)
+    try:
+        await in_thread(disk.fill)
+        await asyncio.sleep(FULL)
+    finally:
+        await in_thread(disk.empty)
     run.journal.end_fault()
 
 
@@ -33,14 +35,13 @@ async def disk_full(run: Run) -> None:
 async def file_locked(run: Run) -> None:
     """Another process holds the file's write lock for 20 s."""
     connection = sqlite3.connect(_file(run), timeout=10, isolation_level=None, check_same_thread=False)
-    await in_thread(lambda: connection.execute("BEGIN IMMEDIATE"))
-    await asyncio.sleep(LOCKED)
-    connection.execute("ROLLBACK")
-    connection.close()
+    with closing(connection):
+        await in_thread(lambda: connection.execute("BEGIN IMMEDIATE"))
+        await asyncio.sleep(LOCKED)
     run.journal.end_fault()
 
 
-@scenario(MARIADB)
+@scenario(MARIADB, needs_process=True)
 async def tables_locked(run: Run) -> None:
     """Another client holds the global read lock for 20 s, as a backup does."""
     with cast("Server", run.database).open_engine().connect() as connection:
@@ -73,6 +74,8 @@ def _forbid_writing(path: Path) -> Iterator[None]:
     is_immutable = subprocess.run(["chattr", "+i", *files], capture_output=True, check=False).returncode == 0
     if not is_immutable:
         subprocess.run(["chmod", "0444", *files], check=True)
-    yield
-    undo = ["chattr", "-i"] if is_immutable else ["chmod", "0600"]
-    subprocess.run([*undo, *files], check=True)
+    try:
+        yield
+    finally:
+        undo = ["chattr", "-i"] if is_immutable else ["chmod", "0600"]
+        subprocess.run([*undo, *files], check=True)

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 
 from faults.__main__ import main
 from faults.client import write_once
-from faults.databases import SQLITE, Database, SqliteFile
+from faults.databases import MARIADB, SQLITE, Database, SqliteFile
 from faults.journal import BULK, READ, WRITE, Answer, Journal, Outcome, State, Write
 from faults.judge import Verdict, judge_states
 from faults.run import Row, Run
@@ -178,6 +178,12 @@ def test_a_server_given_by_its_url_need_not_be_installed(
     monkeypatch.setattr("faults.__main__.find_program", find_nothing)
     assert exit_status(monkeypatch, "--only", "kill-worker", "--url", SERVER) == 1
     assert "Can't connect to MySQL server" in capsys.readouterr().out
+
+
+def test_a_server_given_by_its_url_is_never_stopped_locked_or_reconfigured() -> None:
+    played = {it.name for it in SCENARIOS if Stages(MARIADB, SERVER).can_play(it)}
+    assert "connections-killed" in played
+    assert played.isdisjoint({"kill-database", "server-read-only", "too-many-connections", "tables-locked"})
 
 
 def open_and_fail(opened: list[Database]) -> None:
