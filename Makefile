@@ -62,15 +62,15 @@ verify: $(RUNTIME) ## check counts, revisions, references and amounts of every l
 
 backup: $(RUNTIME) ## write a verified backup beside the working service: make backup file=PATH keep=7
 	@test -n "$$file" || { echo 'Say where: make backup file=/srv/backups/expenses.db' >&2; exit 2; }
-	@$(BIN)/python -m commands backup "$$file" $(if $(keep),--keep "$$keep")
+	@$(BIN)/python -m commands backup$(if $(keep), --keep "$$keep") -- "$$file"
 
 restore: $(RUNTIME) ## restore a backup where no database is: make restore file=PATH
 	@test -n "$$file" || { echo 'Say what: make restore file=/srv/backups/expenses.db' >&2; exit 2; }
-	@$(BIN)/python -m commands restore "$$file"
+	@$(BIN)/python -m commands restore -- "$$file"
 
 password: $(RUNTIME) ## reset a forgotten password: make password user=NAME
 	@test -n "$$user" || { echo 'Say whose: make password user=NAME' >&2; exit 2; }
-	@$(BIN)/python -m commands password "$$user"
+	@$(BIN)/python -m commands password -- "$$user"
 
 users: $(RUNTIME) ## list the accounts
 	@$(BIN)/python -m commands user list
