@@ -519,8 +519,9 @@ async def test_an_unknown_account_is_not_removed(run: Run, database_url: str) ->
 
 
 @on_sqlite
+@pytest.mark.parametrize("command", [("user", "remove", "--yes"), ("password",)], ids=" ".join)
 async def test_an_account_that_was_deleted_meanwhile_is_a_sentence(
-    run: Run, person: Person, database_url: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, person: Person, database_url: str, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     find = account_commands._find_account
 
@@ -532,7 +533,7 @@ async def test_an_account_that_was_deleted_meanwhile_is_a_sentence(
 
     monkeypatch.setattr(account_commands, "_find_account", find_and_lose)
 
-    done = await run(database_url, "user", "remove", "--yes", person.user["username"])
+    done = await run(database_url, *command, person.user["username"], typed=f"{NEW}\n".encode())
 
     assert (done.code, done.err) == (1, "The account was deleted meanwhile.\n")
 

@@ -157,11 +157,13 @@ class Accounts:
     async def reset_password(self, unit: UnitOfWork, user: UserRow, password: str) -> None:
         """Set a new password for this account and end all its sessions.
 
-        For the operator's command, which replaces a forgotten password; the operator has checked who is asking.
+        For the operator's command, which replaces a forgotten password; the operator has checked who is asking. Raises
+        InvalidToken if the account is gone.
         """
         self._check_new_password("/new_password", password, user.username, user.email)
         password_hash = await self._passwords.hash(password)
         connection = await unit.begin(user.id, ACCOUNT_LOCK)
+        await crud.lock_user(connection, user.id, None, InvalidToken())
         await crud.set_password_hash(connection, user.id, password_hash)
         await sessions.end_sessions(connection, user.id)
 
