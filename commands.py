@@ -20,7 +20,10 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0 if it was done and 1 if it cannot be done; exit with 2 for wrong arguments."""
+    """Run one command; return 0 if it was done, 1 if it cannot be done, 130 if it was interrupted.
+
+    Exits with 2 for wrong arguments.
+    """
     _open_closed_streams()
     options = _build_parser().parse_args(arguments)
     settings = load_settings()
