@@ -16,6 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Final
 
@@ -29,6 +30,8 @@ START_FAILURE: Final = 3
 END_SECONDS: Final = 9.3
 """How long the workers may take to end after the signal; then they are killed."""
 TICK_SECONDS: Final = 0.1
+SERVING: Final = b"serving"
+"""What a worker sends to its parent once it serves."""
 # The pause before a worker is replaced doubles with each death, until one has served for STEADY_SECONDS.
 FIRST_PAUSE: Final = 0.5
 MAX_PAUSE: Final = 30.0
@@ -139,7 +142,7 @@ class _Place:
         """Fork a process that runs `work`, which calls what it is given once it serves."""
         context = multiprocessing.get_context("fork")
         self._told, telling = context.Pipe(duplex=False)
-        self.process = context.Process(target=work, args=(lambda: telling.send_bytes(b"serving"),))
+        self.process = context.Process(target=work, args=(lambda: telling.send_bytes(SERVING),))
         self.process.start()
         telling.close()
 
@@ -147,7 +150,7 @@ class _Place:
         """Note whether the process serves, or has died."""
         if self.process is None:
             return
-        if not self.is_serving and self._told.poll() and self.process.is_alive():
+        if not self.is_serving and _has_told(self._told):
             self._served_from = time.monotonic()
             self.has_served = True
         if not self.process.is_alive():
@@ -169,6 +172,14 @@ class _Place:
         self._told.close()
         process.close()
         self.process, self._served_from = None, None
+
+
+def _has_told(told: Connection) -> bool:
+    """Return whether a process has told that it serves; one that refuses to start only closes the pipe."""
+    try:
+        return told.poll() and told.recv_bytes() == SERVING
+    except EOFError:
+        return False
 
 
 def _describe_exit(code: int) -> str:

@@ -1,6 +1,7 @@
 """Several workers of `make run`: one that dies is replaced, and none outlives the parent."""
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from filelock import FileLock
 from sqlalchemy import text
 
 import migrations
+from infra import workers
 from tests.support import forks
 from tests.support.servers import (
     MAIN,
@@ -103,6 +105,14 @@ def test_a_worker_that_is_killed_at_its_start_is_replaced(tmp_path: Path) -> Non
 def test_no_worker_outlives_a_parent_that_was_killed(service: Service) -> None:
     os.kill(service.process.pid, signal.SIGKILL)
     wait_until_closed(service.port)
+
+
+def test_a_worker_that_ends_before_it_serves_has_not_served() -> None:
+    told, telling = multiprocessing.Pipe(duplex=False)
+    # The end of a process closes the pipe a moment before the process has ended.
+    telling.close()
+    assert told.poll()
+    assert not workers._has_told(told)
 
 
 def test_if_no_worker_can_start_the_service_ends_with_the_reason(tmp_path: Path, empty_mysql_url: str) -> None:
