@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 import migrations
-from tests.support.servers import MySQL, PrivateMariaDB, make_blocking_engine
+from tests.support.servers import MySQL, PrivateMariaDB, make_plain_engine
 
 SQLITE, MARIADB, GALERA = "sqlite", "mariadb", "galera"
 # As in production, and unlike the tests' server: what was committed outlives a kill.
@@ -46,7 +46,7 @@ class Database:
 
     def open_engine(self) -> Engine:
         """Return an engine with which the judge reads everything."""
-        return make_blocking_engine(self.urls[0])
+        return make_plain_engine(self.urls[0])
 
     def find_left_open(self, services: int) -> tuple[str, bool]:
         """Return what is left open after the last request, in a few words, and whether that is in order."""
@@ -147,7 +147,7 @@ class Server(Database):
 
     def open_engine(self) -> Engine:
         """Return an engine of the server's administrator."""
-        return make_blocking_engine(self._admin_url)
+        return make_plain_engine(self._admin_url)
 
     def ask(self, query: str) -> int:
         """Return the one number that a query of the administrator gives."""
@@ -172,7 +172,7 @@ class Server(Database):
                     time.sleep(BETWEEN_KILLS)
 
     def _administer(self) -> Connection:
-        return make_blocking_engine(self._admin_url, isolation_level="AUTOCOMMIT").connect()
+        return make_plain_engine(self._admin_url, isolation_level="AUTOCOMMIT").connect()
 
     def _list_connections(self, administrator: Connection) -> Sequence[int]:
         query = text("SELECT id FROM information_schema.processlist WHERE user = :user")
@@ -223,7 +223,7 @@ class FullDiskServer(PrivateMariaDB):
 
 
 def _ask(node: MySQL, database: str, query: str, **values: str) -> int:
-    with make_blocking_engine(node.server_url.set(database=database)).connect() as connection:
+    with make_plain_engine(node.server_url.set(database=database)).connect() as connection:
         return int(connection.execute(text(query), values).scalar_one())
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from faults.databases import DURABLE, GALERA, Server, is_root
-from tests.support.servers import NoServer, PrivateMariaDB, find_program, free_port, make_blocking_engine
+from tests.support.servers import NoServer, PrivateMariaDB, find_program, free_port, make_plain_engine
 
 NODES: Final = 3
 UNPRIVILEGED: Final = "--user=nobody"
@@ -97,7 +97,7 @@ class Node(PrivateMariaDB):
         return ";".join(f"{name}={value}" for name, value in options.items())
 
     def _answers(self) -> bool:
-        with suppress(OperationalError), make_blocking_engine(self.server_url).connect() as connection:
+        with suppress(OperationalError), make_plain_engine(self.server_url).connect() as connection:
             row = connection.execute(text("SHOW STATUS LIKE 'wsrep_local_state_comment'")).one()
             return bool(row[1] == "Synced")
         return False

@@ -42,7 +42,7 @@ from infra import prepared
 from tests.support.generated import HUNT
 from tests.support.people import Arrive, At, Person, SignUp, make_transport, signed_up
 from tests.support.rows import fill_ledger
-from tests.support.servers import UNLIMITED, MySQL, make_blocking_engine, open_mysql, open_or_skip
+from tests.support.servers import UNLIMITED, MySQL, make_plain_engine, open_mysql, open_or_skip
 from tests.support.settings import NOON
 from tests.support.statements import Statements
 
@@ -253,7 +253,7 @@ def noon() -> Iterator[time_machine.Traveller]:
 @pytest.fixture
 def outside(database_url: str) -> Iterator[Connection]:
     """A connection as of another process: its locks make the app wait."""
-    with make_blocking_engine(database_url).connect() as connection:
+    with make_plain_engine(database_url).connect() as connection:
         yield connection
 
 

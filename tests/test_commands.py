@@ -38,7 +38,7 @@ from tests.support.accounts import token_for
 from tests.support.databases import on_sqlite
 from tests.support.matrix import dump, ledger_of
 from tests.support.people import Person, SignUp, numbers
-from tests.support.servers import ROOT, inherited, make_blocking_engine
+from tests.support.servers import ROOT, inherited, make_plain_engine
 from tests.support.settings import GOOD_SECRET
 from values.terminal import compute_width
 
@@ -113,7 +113,7 @@ def test_migrate_is_a_command(environment: dict[str, str], empty_sqlite_url: str
 
 async def test_migrate_says_what_to_do_about_a_database_with_two_revisions(run: Run, empty_database_url: str) -> None:
     migrations.upgrade(empty_database_url)
-    with make_blocking_engine(empty_database_url).begin() as connection:
+    with make_plain_engine(empty_database_url).begin() as connection:
         connection.execute(text("INSERT INTO alembic_version (version_num) VALUES ('another')"))
     done = await run(empty_database_url, "migrate")
 
@@ -146,7 +146,7 @@ async def test_a_database_newer_than_the_code_asks_for_the_newer_code(
     run: Run, empty_database_url: str, command: tuple[str, ...]
 ) -> None:
     migrations.upgrade(empty_database_url)
-    with make_blocking_engine(empty_database_url).begin() as connection:
+    with make_plain_engine(empty_database_url).begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'fromthefuture'"))
 
     done = await run(empty_database_url, *command)
@@ -451,7 +451,7 @@ async def test_a_hostile_name_stays_in_its_line_and_column(run: Run, empty_sqlit
     hostile = "\x1b[2J\u202egnp\n\u200b" + "漢" * 20
     await run(empty_sqlite_url, "migrate")
     await run(empty_sqlite_url, "user", "add", "ada", "ada@example.com", typed=f"{NEW}\n".encode())
-    with make_blocking_engine(empty_sqlite_url).begin() as connection:
+    with make_plain_engine(empty_sqlite_url).begin() as connection:
         connection.execute(update(User).values(username=hostile))
 
     heading, line = (await run(empty_sqlite_url, "user", "list")).out.splitlines()

@@ -48,7 +48,7 @@ from models import Category, LedgerState, User
 from tests.support.commits import Commits
 from tests.support.databases import on_mysql, on_sqlite
 from tests.support.people import Person, hold, make_transport, signed_up
-from tests.support.servers import MySQL, NoServer, PrivateMariaDB, make_blocking_engine
+from tests.support.servers import MySQL, NoServer, PrivateMariaDB, make_plain_engine
 from tests.support.settings import GOOD_SECRET
 from tests.support.statements import Statements
 from values.fields import LARGEST_ID
@@ -309,7 +309,7 @@ def until_it_waits(url: URL, statement: str) -> int:
     """Return the number of the connection that runs a statement which cannot end by itself, once there is one."""
     running = text("SELECT id FROM information_schema.processlist WHERE info LIKE :it AND id <> CONNECTION_ID()")
     deadline = time.monotonic() + 10
-    with make_blocking_engine(url).connect() as connection:
+    with make_plain_engine(url).connect() as connection:
         while not (found := connection.scalar(running, {"it": f"{statement}%"})):
             assert time.monotonic() < deadline, f"{statement} never came"
             time.sleep(0.01)
@@ -585,7 +585,7 @@ async def shaky(frail_url: str, start: Start, join: Join) -> Running:
 
 def kill_connections(server: MySQL) -> None:
     """End every connection but this one, as a restarted proxy or an operator does."""
-    with make_blocking_engine(server.server_url).connect() as connection:
+    with make_plain_engine(server.server_url).connect() as connection:
         others = text("SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'expenses'")
         for number in connection.scalars(others).all():
             connection.exec_driver_sql(f"KILL {number}")

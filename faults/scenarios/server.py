@@ -11,7 +11,7 @@ from faults.databases import MARIADB, Server
 from faults.run import Run, in_thread
 from faults.scenario import SERVERS, scenario
 from tests.support.proxy import Proxy
-from tests.support.servers import make_blocking_engine
+from tests.support.servers import make_plain_engine
 
 DOWN: Final = 30.0
 FROZEN: Final = 15.0
@@ -137,7 +137,7 @@ async def too_many_connections(run: Run) -> None:
 
 def _take_all(server: Server, held: list[Connection]) -> None:
     """Kill the service's connections and open others, until the server refuses one."""
-    engine = make_blocking_engine(server.urls[0])
+    engine = make_plain_engine(server.urls[0])
     server.kill_connections()
     with suppress(OperationalError):
         while len(held) < FEW_CONNECTIONS:

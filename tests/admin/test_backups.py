@@ -27,7 +27,7 @@ from admin.console import OperatorError
 from admin.copies import _scratch_database
 from infra import dumps
 from infra.backup_files import DUMP_END, DUMP_HEADER, BackupError
-from tests.support.servers import MySQL, Service, inherited, make_blocking_engine
+from tests.support.servers import MySQL, Service, inherited, make_plain_engine
 from tests.support.settings import GOOD_SECRET
 from tests.support.whole_ledgers import fill
 
@@ -50,7 +50,7 @@ def url(empty_database_url: str) -> str:
 def file_url(empty_sqlite_url: str, tmp_path: Path) -> str:
     """The same on SQLite, in WAL mode, with its generated key."""
     migrations.upgrade(empty_sqlite_url)
-    with make_blocking_engine(empty_sqlite_url).connect() as connection:
+    with make_plain_engine(empty_sqlite_url).connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     fill(empty_sqlite_url)
     (tmp_path / "expenses.key").write_text(KEY)
@@ -80,7 +80,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
 
 def _execute(url: str, statement: str) -> None:
-    with make_blocking_engine(url).begin() as connection:
+    with make_plain_engine(url).begin() as connection:
         connection.execute(text(statement))
 
 
@@ -451,7 +451,7 @@ def test_a_restore_that_fails_half_way_leaves_the_database_empty(
     (folder / "copy.sql").write_text(re.sub("INSERT INTO `trash`", "INSERT INTO `rubbish`", dump))
     with mysql_server.fresh_database() as place:
         done = run(place, "restore", folder / "copy.sql")
-        with make_blocking_engine(place).connect() as connection:
+        with make_plain_engine(place).connect() as connection:
             tables = connection.exec_driver_sql("SHOW TABLES").all()
 
     assert done.returncode == 1
@@ -477,7 +477,7 @@ def test_an_account_that_may_create_nothing_is_told_that_the_dump_is_untried(
 
 def test_no_scratch_database_is_left(run: Run, server_url: str, mysql_server: MySQL, folder: Path) -> None:
     done = run(server_url, "backup", folder / "copy.sql", "--json")
-    with make_blocking_engine(mysql_server.server_url).connect() as connection:
+    with make_plain_engine(mysql_server.server_url).connect() as connection:
         names = connection.exec_driver_sql("SHOW DATABASES LIKE '%%scratch%%'").all()
 
     assert (json.loads(done.stdout)["verified"], names) == (True, [])
@@ -493,7 +493,7 @@ def test_a_scratch_database_that_cannot_be_dropped_is_named(server_url: str, mys
 def test_no_connection_idles_while_a_dump_is_tried(server_url: str, mysql_server: MySQL) -> None:
     own = make_url(server_url)
     others = text("SELECT count(*) FROM information_schema.processlist WHERE db = :database")
-    engine = make_blocking_engine(mysql_server.server_url)
+    engine = make_plain_engine(mysql_server.server_url)
     deadline = time.monotonic() + SECONDS
     with _scratch_database(migrations.make_sync_url(own)), engine.connect() as connection:
         # The server notices a moment later that a connection was closed.

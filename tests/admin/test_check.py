@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 import migrations
 from admin.check import MAX_NAMED, Report, Total, check_ledgers, hold_snapshot
-from tests.support.servers import MySQL, make_blocking_engine
+from tests.support.servers import MySQL, make_plain_engine
 from tests.support.whole_ledgers import ADA, BO, fill
 
 
@@ -27,7 +27,7 @@ def whole_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         fill(url)
         if request.param == "sqlite":
             # As the service does; otherwise no writer goes on beside a reader.
-            with make_blocking_engine(url).connect() as connection:
+            with make_plain_engine(url).connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         yield url
 
@@ -35,7 +35,7 @@ def whole_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def connection(whole_url: str) -> Iterator[Connection]:
     """A connection that may break every rule, and is rolled back at the end."""
-    with make_blocking_engine(whole_url).connect() as connection:
+    with make_plain_engine(whole_url).connect() as connection:
         if connection.dialect.name == "mysql":
             connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
         yield connection
@@ -54,7 +54,7 @@ def _find(connection: Connection, *damages: str) -> list[tuple[int | None, str]]
 
 def test_a_table_that_is_missing_is_named(empty_sqlite_url: str) -> None:
     migrations.upgrade(empty_sqlite_url)
-    with make_blocking_engine(empty_sqlite_url).begin() as connection:
+    with make_plain_engine(empty_sqlite_url).begin() as connection:
         connection.exec_driver_sql("DROP TABLE invites")
 
         problems = _check(connection).problems
@@ -79,7 +79,7 @@ def test_whole_ledgers_are_counted_and_nothing_is_wrong(connection: Connection) 
 
 def test_a_database_without_ledgers_is_whole(empty_database_url: str) -> None:
     migrations.upgrade(empty_database_url)
-    with make_blocking_engine(empty_database_url).connect() as connection:
+    with make_plain_engine(empty_database_url).connect() as connection:
         report = _check(connection)
 
     assert report == Report("the newest", ledgers=0, expenses=0, trashed=0, revisions=0)
@@ -162,7 +162,7 @@ def test_a_second_budget_for_all_spending_is_found(connection: Connection) -> No
 def test_a_key_that_occurs_twice_is_found(empty_mysql_url: str) -> None:
     migrations.upgrade(empty_mysql_url)
     fill(empty_mysql_url)
-    with make_blocking_engine(empty_mysql_url).connect() as connection:
+    with make_plain_engine(empty_mysql_url).connect() as connection:
         drop = "ALTER TABLE users DROP INDEX uq_users_username_key"
 
         assert _find(connection, drop, "UPDATE users SET username_key = 'ada'") == [(ADA, "not_unique")]
@@ -194,7 +194,7 @@ def test_a_problem_repeats_nothing_that_a_user_has_written(connection: Connectio
 
 
 def test_a_check_sees_one_moment_and_cannot_write(whole_url: str) -> None:
-    engine = make_blocking_engine(whole_url)
+    engine = make_plain_engine(whole_url)
     with engine.connect() as connection, hold_snapshot(connection):
         before = _check(connection)
         with engine.begin() as writer:
@@ -211,14 +211,14 @@ def test_a_damaged_page_is_found(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{file}"
     migrations.upgrade(url)
     fill(url)
-    with make_blocking_engine(url).connect() as connection:
+    with make_plain_engine(url).connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
         find = text("SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_master WHERE name = :name")
         page, size = connection.execute(find, {"name": "ix_expenses_owner_id_amount_id"}).one()
     with file.open("r+b") as stored:
         stored.seek((page - 1) * size)
         stored.write(bytes(size))
-    with make_blocking_engine(url).connect() as connection:
+    with make_plain_engine(url).connect() as connection:
         codes = {problem.code for problem in _check(connection).problems}
 
     assert "file_damaged" in codes

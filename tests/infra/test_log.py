@@ -32,7 +32,7 @@ from migrations.errors import SchemaError
 from tests.support.asgi import exchange
 from tests.support.document import OPERATIONS_BY_ID, SCHEMAS
 from tests.support.people import Person, registered, signed_up
-from tests.support.servers import MAIN, ROOT, MySQL, Service, inherited, make_blocking_engine
+from tests.support.servers import MAIN, ROOT, MySQL, Service, inherited, make_plain_engine
 from tests.support.statements import Statements
 
 pytestmark = pytest.mark.wire
@@ -664,7 +664,7 @@ async def on_mysql(own_url: str) -> AsyncIterator[FastAPI]:
 
 def alter(url: str, statement: str, **values: object) -> None:
     """Do what only an operator could do to a database."""
-    with make_blocking_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
+    with make_plain_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
         connection.execute(text(statement), values)
 
 

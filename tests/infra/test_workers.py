@@ -24,7 +24,7 @@ from tests.support.servers import (
     free_port,
     inherited,
     is_served,
-    make_blocking_engine,
+    make_plain_engine,
     wait_until_closed,
 )
 
@@ -138,7 +138,7 @@ def test_a_worker_that_cannot_start_is_tried_again_after_longer_and_longer_pause
     migrations.upgrade(empty_mysql_url)
     with (
         closing(Service({"WORKERS": "2", "DATABASE_URL": empty_mysql_url}, program=MAIN)) as service,
-        make_blocking_engine(empty_mysql_url, isolation_level="AUTOCOMMIT").connect() as database,
+        make_plain_engine(empty_mysql_url, isolation_level="AUTOCOMMIT").connect() as database,
     ):
         service.process.wait_until(serving(service, 2))
         revision = migrations.read_newest_revision()

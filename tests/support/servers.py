@@ -183,8 +183,8 @@ class Process:
             os.killpg(self.pid, number)
 
 
-def make_blocking_engine(url: str | URL, **options: Any) -> Engine:
-    """Return an engine for what tests do past the app; every use opens a connection of its own."""
+def make_plain_engine(url: str | URL, **options: Any) -> Engine:
+    """Return a blocking engine without TLS, for what tests do past the app; every use opens a connection of its own."""
     url = migrations.make_sync_url(make_url(url))
     # PyMySQL would try TLS, and load all certificates of the machine for each connection, which takes 20 ms.
     arguments = {} if url.get_backend_name() == "sqlite" else {"ssl_disabled": True}
@@ -198,7 +198,7 @@ class MySQL:
         self.server_url = make_url(url).set(drivername="mysql+aiomysql")
         # Otherwise DROP DATABASE would wait for up to a day if a test has left a transaction open.
         impatient = self.server_url.update_query_pairs([("init_command", "SET SESSION lock_wait_timeout = 10")])
-        self._engine = make_blocking_engine(impatient, isolation_level="AUTOCOMMIT")
+        self._engine = make_plain_engine(impatient, isolation_level="AUTOCOMMIT")
 
     def execute(self, statement: str) -> None:
         """Run one statement as the server's user, outside of any test's connection."""

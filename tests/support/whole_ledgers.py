@@ -16,7 +16,7 @@ from models import (
     TrashedExpense,
     User,
 )
-from tests.support.servers import make_blocking_engine
+from tests.support.servers import make_plain_engine
 
 THEN: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _STAMPS: Final = {"created_at": THEN, "updated_at": THEN}
@@ -26,7 +26,7 @@ ADA, BO = 1, 2
 
 def fill(url: str) -> None:
     """Insert the two ledgers into a migrated database, and commit."""
-    with make_blocking_engine(url).begin() as connection:
+    with make_plain_engine(url).begin() as connection:
         for owner, name, currency in ((ADA, "ada", "EUR"), (BO, "bo", "JPY")):
             _insert_account(connection, owner, name, currency)
         _insert_expense(connection, 1, ADA, 12_500, "EUR")

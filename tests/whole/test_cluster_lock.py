@@ -13,7 +13,7 @@ import migrations
 from migrations import cluster_lock
 from migrations.cluster_lock import ClusterLock, hold_cluster_lock, is_cluster
 from migrations.errors import MigrationLocked, MigrationTakenOver
-from tests.support.servers import make_blocking_engine
+from tests.support.servers import make_plain_engine
 
 PROCESSES = 3
 
@@ -27,7 +27,7 @@ def _hold(migrating: Connection, seconds: float) -> Iterator[None]:
 
 @pytest.fixture
 def server(empty_mysql_url: str) -> Engine:
-    return make_blocking_engine(empty_mysql_url)
+    return make_plain_engine(empty_mysql_url)
 
 
 @pytest.fixture

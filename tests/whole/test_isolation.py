@@ -29,7 +29,7 @@ from tests.support.matrix import (
 )
 from tests.support.people import Person, signed_up
 from tests.support.rows import filling
-from tests.support.servers import make_blocking_engine
+from tests.support.servers import make_plain_engine
 from values.fields import LARGEST_ID
 
 # --- without a token --------------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ async def theirs(app: FastAPI) -> AsyncIterator[OwnedRows]:
 @pytest.fixture(scope="module")
 def stored(database_url: str) -> Iterator[Connection]:
     """A look at the rows past the app, that sees each commit."""
-    engine = make_blocking_engine(database_url)
+    engine = make_plain_engine(database_url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
 

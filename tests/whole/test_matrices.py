@@ -44,13 +44,13 @@ from tests.support.matrix import (
     status_and_code,
 )
 from tests.support.people import Person, signed_up
-from tests.support.servers import make_blocking_engine
+from tests.support.servers import make_plain_engine
 
 
 @pytest.fixture(scope="module")
 def rows(database_url: str) -> Iterator[Connection]:
     """A look at the rows past the app, that sees each commit."""
-    engine = make_blocking_engine(database_url)
+    engine = make_plain_engine(database_url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
 

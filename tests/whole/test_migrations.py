@@ -22,7 +22,7 @@ from infra.engines import CertificateError
 from main import create_app
 from migrations.errors import MigrationLocked, NewerSchema, SchemaError
 from tests.support import forks
-from tests.support.servers import ROOT, inherited, make_blocking_engine
+from tests.support.servers import ROOT, inherited, make_plain_engine
 from tests.support.settings import GOOD_SECRET
 
 TABLES = set(Base.metadata.tables)
@@ -33,7 +33,7 @@ REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions(
 @pytest.fixture
 def outside(empty_database_url: str) -> Iterator[Connection]:
     """A connection to the test's own database, past the app."""
-    with make_blocking_engine(empty_database_url).connect() as connection:
+    with make_plain_engine(empty_database_url).connect() as connection:
         yield connection
 
 
@@ -45,7 +45,7 @@ def app_on(url: str, *, auto_migrate: bool = False) -> FastAPI:
 
 
 def tables_of(url: str) -> set[str]:
-    with make_blocking_engine(url).connect() as connection:
+    with make_plain_engine(url).connect() as connection:
         return tables(connection)
 
 
@@ -95,7 +95,7 @@ def test_the_revisions_are_a_line_from_one_base_to_one_head() -> None:
 
 
 def test_every_table_on_mysql_compares_bytes(mysql_url: str) -> None:
-    with make_blocking_engine(mysql_url).connect() as connection:
+    with make_plain_engine(mysql_url).connect() as connection:
         found = connection.execute(
             text(
                 "SELECT DISTINCT collation_name FROM information_schema.columns "

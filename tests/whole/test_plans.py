@@ -15,7 +15,7 @@ from main import create_app
 from models import Category, LedgerState
 from tests.support.people import Person, make_transport
 from tests.support.plans import Plan, explain
-from tests.support.servers import MySQL, make_blocking_engine
+from tests.support.servers import MySQL, make_plain_engine
 from tests.support.settings import GOOD_SECRET
 
 MINE, THEIRS = 20_000, 2_000
@@ -97,7 +97,7 @@ async def planner(mysql_server: MySQL) -> AsyncIterator[Planner]:
     with mysql_server.fresh_database() as url:
         migrations.upgrade(url)
         app = create_app(Settings(database_url=url, secret_key=SecretStr(GOOD_SECRET), bcrypt_rounds=4, _env_file=None))
-        engine = make_blocking_engine(url, isolation_level="AUTOCOMMIT")
+        engine = make_plain_engine(url, isolation_level="AUTOCOMMIT")
         async with (
             app.router.lifespan_context(app),
             Person(transport=make_transport(app), base_url="http://t") as person,

@@ -21,7 +21,7 @@ from tests.support.servers import (
     NoServer,
     PrivateMariaDB,
     Service,
-    make_blocking_engine,
+    make_plain_engine,
     open_or_skip,
     wait_until_closed,
 )
@@ -196,6 +196,6 @@ async def test_sigterm_ends_beside_a_frozen_database(server: PrivateMariaDB) -> 
             assert service.process.stop() == 0, service.log
             assert [read_problem(leaving), read_problem(spending)] == [REFUSED] * 2
     server.thaw()
-    with make_blocking_engine(url).connect() as connection:
+    with make_plain_engine(url).connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM users")).scalar_one() == 1
         assert connection.execute(text("SELECT count(*) FROM expenses")).scalar_one() == 0

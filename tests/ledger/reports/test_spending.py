@@ -22,7 +22,7 @@ from tests.support.expenses import spend
 from tests.support.generated import hunts
 from tests.support.people import Person, SignUp, signed_up
 from tests.support.problems import advice, blamed
-from tests.support.servers import make_blocking_engine
+from tests.support.servers import make_plain_engine
 from tests.support.statements import Statements
 
 
@@ -539,7 +539,7 @@ async def test_a_report_is_one_aggregate(
 def test_on_sqlite_a_report_walks_the_index_that_covers_it(sqlite_url: str, by_category: bool) -> None:
     november = [Expense.spent_on.between(date(2026, 11, 1), date(2026, 11, 30))]
     asked = select_spending([november], by_day=True, by_category=by_category)
-    engine = make_blocking_engine(sqlite_url)
+    engine = make_plain_engine(sqlite_url)
     with engine.connect() as connection:
         sql = asked.params(owner=1).compile(connection, compile_kwargs={"literal_binds": True})
         steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
