@@ -81,10 +81,7 @@ def discard_if_spoilt(context: ExceptionContext) -> None:
 
 def make_blocking_engine(url: URL) -> Engine:
     """Return an engine for commands: it serves no request, and so its statements may read the rows of all owners."""
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=build_tls_arguments(url))
-    if "ssl_ca" in url.query:
-        event.listen(engine, "connect", refuse_plain_text)
-    return engine
+    return create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=build_tls_arguments(url))
 
 
 def _parse_instant(text: str) -> datetime:
@@ -144,7 +141,10 @@ def _explain_certificate(url: URL, *names: str) -> Iterator[None]:
 
 
 def refuse_plain_text(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    """Raise OperationalError if a connection has no TLS: the driver continues without if the server offers none."""
+    """Raise OperationalError if a connection has no TLS.
+
+    aiomysql continues without TLS if the server offers none; PyMySQL, the driver of the commands, refuses by itself.
+    """
     cursor = connection.cursor()
     cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     row = cursor.fetchone()

@@ -1,7 +1,8 @@
 """Engines: how each new connection is set up, and TLS."""
 
 import subprocess
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,12 +13,18 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 import migrations
+from admin import backups, schema
+from admin.console import OperatorError
 from config import Settings
 from database import Database
 from tests.support.databases import on_mysql, on_sqlite
 from tests.support.people import Person
 from tests.support.servers import MySQL, NoServer, PrivateMariaDB
 from tests.support.settings import GOOD_SECRET
+
+
+def settings_of(url: str) -> Settings:
+    return Settings(database_url=url, secret_key=SecretStr(GOOD_SECRET), _env_file=None)
 
 
 async def asked(app: FastAPI, engine: int, question: str) -> object:
@@ -107,7 +114,7 @@ def guarded(mysql_server: MySQL, certificate: Path) -> Iterator[PrivateMariaDB]:
 
 async def cipher(url: str) -> str:
     """Return how the engines of the service speak to a server; empty: in the clear."""
-    database = Database(Settings(database_url=url, secret_key=GOOD_SECRET, _env_file=None))  # type: ignore[arg-type]
+    database = Database(settings_of(url))
     try:
         async with database.new_unit() as unit:
             answer = await (await unit.connection()).exec_driver_sql("SHOW STATUS LIKE 'Ssl_cipher'")
@@ -132,6 +139,15 @@ async def test_a_server_without_tls_of_ours_is_not_spoken_to(mysql_server: MySQL
     reasons = r"the server offers no TLS|Can't connect to MySQL server"
     with mysql_server.fresh_database() as url, pytest.raises(DBAPIError, match=reasons):
         await cipher(f"{url}?ssl_ca={certificate}")
+
+
+@pytest.mark.parametrize("command", [schema.migrate, backups.check])
+def test_no_command_speaks_to_a_server_without_tls_of_ours(
+    mysql_server: MySQL, certificate: Path, command: Callable[[Settings, Namespace], None]
+) -> None:
+    reasons = r"(\(|OperationalError )(2026|2003)\b"  # the server offers no TLS, or its certificate is not good
+    with mysql_server.fresh_database() as url, pytest.raises(OperatorError, match=reasons):
+        command(settings_of(f"{url}?ssl_ca={certificate}"), Namespace(json=False))
 
 
 def test_migrations_speak_tls_too(guarded: PrivateMariaDB, certificate: Path) -> None:
@@ -161,7 +177,7 @@ def node_url(node: PrivateMariaDB) -> Iterator[str]:
 
 
 async def ask_each_engine(url: str, question: str) -> list[object]:
-    database = Database(Settings(database_url=url, secret_key=SecretStr(GOOD_SECRET), _env_file=None))
+    database = Database(settings_of(url))
     try:
         async with AsyncExitStack() as connections:
             opened = [await connections.enter_async_context(engine.connect()) for engine in database.engines]
