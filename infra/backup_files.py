@@ -72,12 +72,16 @@ def is_backup(path: Path) -> bool:
         header = file.read(100)
     if header.startswith(DUMP_HEADER):
         return True
-    return header.startswith(SQLITE_HEADER) and header[_WRITE_VERSION] != _WITH_WAL and _has_our_tables(path)
+    return header.startswith(SQLITE_HEADER) and header[_WRITE_VERSION] != _WITH_WAL and has_our_tables(path)
 
 
-def _has_our_tables(path: Path) -> bool:
+def has_our_tables(path: Path) -> bool:
+    """Whether an SQLite file can be read and has the tables of this service."""
     ours = "SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'users', 'expenses')"
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection,
+    ):
         return bool(connection.execute(ours).fetchone() == (3,))
     return False
 

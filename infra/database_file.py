@@ -15,7 +15,8 @@ from typing import Final
 
 from infra.log import logger
 
-Identity = tuple[int, int]
+Identity = tuple[int, int, int, int]
+"""Device and inode of a name, and of the file that it leads to: a symbolic link has a `-wal` elsewhere."""
 
 GONE: Final = "its file is gone"
 REPLACED: Final = "its file was replaced"
@@ -76,10 +77,10 @@ class DatabaseFile:
 
     def _find_change(self) -> str | None:
         try:
-            found = self._path.stat()
+            name, file = self._path.lstat(), self._path.stat()
         except OSError:  # gone, or its folder is, or cannot be entered
             return GONE
-        identity = found.st_dev, found.st_ino
+        identity = name.st_dev, name.st_ino, file.st_dev, file.st_ino
         if self._opened is None:
             self._opened = identity
         return None if identity == self._opened else REPLACED

@@ -13,6 +13,7 @@ from infra.file_names import take_name
 
 # How long a worker waits for the secret that another worker is writing, where there are no hard links.
 MAX_SECRET_SECONDS: Final = 1.0
+MAX_SECRET_LENGTH: Final = 1_024
 _DELETE_FILE: Final = "delete the file, and the service generates a new one. Users then have to sign in again."
 
 
@@ -48,7 +49,7 @@ def load_or_create_secret(path: Path) -> str:
                 take_name(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-    return _read_secret(path)
+    return read_secret(path)
 
 
 def _write_new_secret(path: Path) -> None:
@@ -59,12 +60,22 @@ def _write_new_secret(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _read_secret(path: Path) -> str:
+def read_secret(path: Path) -> str:
+    """Return the secret in `path`; raise KeyFileError if there is none that the service could have generated."""
     deadline = time.monotonic() + MAX_SECRET_SECONDS
-    while len(secret := path.read_text(errors="replace").strip()) < SECRET_BYTES:
+    while len(secret := _read_start(path).strip()) < SECRET_BYTES:
         if time.monotonic() >= deadline:
             raise KeyFileError(f"{path.name} contains no complete secret: {_DELETE_FILE}")
         time.sleep(0.01)
+    if len(secret) > MAX_SECRET_LENGTH or len(secret.splitlines()) > 1:
+        raise KeyFileError(f"{path.name} contains more than one secret: {_DELETE_FILE}")
     if is_guessable(secret):
         raise KeyFileError(f"{path.name} contains a secret that is easy to guess: {_DELETE_FILE}")
     return secret
+
+
+def _read_start(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        return ""
+    with path.open(errors="replace") as file:
+        return file.read(2 * MAX_SECRET_LENGTH)

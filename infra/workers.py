@@ -75,6 +75,7 @@ class Workers:
             for place in self._places:
                 place.look()
             if any(place.exit_code == START_FAILURE for place in self._places) and not self._has_any_served():
+                logger.critical("the first worker cannot start, so the service ends")
                 return START_FAILURE
             self._fill_places()
             self._tell_if_all_serve()

@@ -10,7 +10,7 @@ They need no module of ours, so that each module of this package may raise them.
 
 
 class SchemaError(Exception):
-    """The database has another schema than this code: run `make migrate`."""
+    """The database is empty, or has another schema than this code: run `make migrate`."""
 
     def __init__(self, sentence: str | None = None) -> None:
         super().__init__(sentence or self.__doc__)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -513,6 +514,7 @@ def test_an_env_file_that_may_not_be_read_is_one_sentence(env_file: Path, monkey
         ("SECRETKEY_FILE=key", "SECRETKEY_FILE in .env is no setting: did you mean SECRET_KEY_FILE?"),
         ("SECRET_KEY_FIEL=key", "SECRET_KEY_FIEL in .env is no setting: did you mean SECRET_KEY_FILE?"),
         ("MAIL_FILE=mail", "MAIL_FILE in .env is no setting, and changes nothing."),
+        ("PORT_FILE_FILE=port", "PORT_FILE_FILE in .env is no setting: did you mean PORT_FILE?"),
     ],
 )
 def test_an_unknown_name_in_the_env_file_is_told_without_its_value(env_file: Path, line: str, said: str) -> None:
@@ -653,6 +655,29 @@ def test_files_that_cannot_be_used_are_told_all_at_once_without_their_content(
         "The service cannot start:\n"
         "  DATABASE_URL_FILE names a folder, not a file.\n"
         "  SECRET_KEY_FILE names a file that is not in UTF-8."
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda path: path.touch(), "an empty file"),
+        (os.mkfifo, "no regular file"),
+        (lambda path: path.write_text("k" * 70_000), "a file that is too long for a setting"),
+    ],
+)
+def test_a_file_that_holds_no_setting_is_told(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], what: str
+) -> None:
+    make(env_file.with_name("key"))
+    monkeypatch.setenv("SECRET_KEY_FILE", "key")
+    assert why_it_does_not_start() == f"The service cannot start:\n  SECRET_KEY_FILE names {what}."
+
+
+def test_a_line_that_sets_nothing_is_told_by_its_number(env_file: Path) -> None:
+    env_file.write_text("PORT=8123\nREGISTRATION: closed\nHOST 0.0.0.0\n")
+    assert why_it_does_not_start() == (
+        "The service cannot start:\n  .env, line 2: write NAME=value.\n  .env, line 3: write NAME=value."
     )
 
 

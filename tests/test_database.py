@@ -836,6 +836,16 @@ async def test_a_file_that_was_replaced_is_neither_read_nor_written(on_file: OnF
     assert (await create(on_file.person)).json()["revision"] == 2
 
 
+async def test_a_file_that_was_moved_and_linked_back_is_not_used(on_file: OnFile, tmp_path: Path) -> None:
+    # Its `-wal` stays behind, and whoever opens the link has another one.
+    away = on_file.file.rename(tmp_path / "away.db")
+    on_file.file.symlink_to(away)
+    assert_unavailable(await create(on_file.person))
+    assert await database_check(on_file.person) == (503, "its file was replaced")
+    away.rename(on_file.file)
+    assert (await create(on_file.person)).json()["revision"] == 2
+
+
 async def test_a_file_that_is_moved_away_amid_a_write_does_not_take_it(on_file: OnFile, tmp_path: Path) -> None:
     engine = on_file.app.state.services.database.engines[0].sync_engine
 

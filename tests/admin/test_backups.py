@@ -395,6 +395,35 @@ def test_another_key_in_the_place_is_refused(run: Run, file_url: str, folder: Pa
     assert (folder / "restored.key").read_text() == KEY[::-1]
 
 
+@pytest.mark.parametrize("key", ["", "password\n", "root:x:0:0:root:/root:/bin/bash\n" * 20, "0123456789abcdef" * 2])
+def test_what_is_no_key_of_the_service_is_not_restored(run: Run, file_url: str, folder: Path, key: str) -> None:
+    run(file_url, "backup", folder / "copy.db")
+    (folder / "copy.db.key").write_text(key)
+
+    done = run(f"sqlite+aiosqlite:///{folder}/restored.db", "restore", folder / "copy.db")
+
+    assert (done.returncode, done.stderr.startswith("copy.db.key contains ")) == (1, True)
+    assert _list(folder) == ["copy.db", "copy.db.key"]
+
+
+def test_a_restore_without_a_key_says_what_follows(run: Run, file_url: str, folder: Path) -> None:
+    run(file_url, "backup", folder / "copy.db")
+    (folder / "copy.db.key").unlink()
+
+    done = run(f"sqlite+aiosqlite:///{folder}/restored.db", "restore", folder / "copy.db")
+
+    assert done.returncode == 0
+    assert done.stdout.endswith("the service makes a new one, and everybody signs in again.\n")
+
+
+def test_another_program_s_database_is_no_backup(run: Run, folder: Path) -> None:
+    _execute(f"sqlite:///{folder}/other.db", "CREATE TABLE songs (id INTEGER)")
+
+    done = run(f"sqlite+aiosqlite:///{folder}/restored.db", "restore", folder / "other.db")
+
+    assert (done.returncode, done.stderr) == (1, f"{folder}/other.db is damaged, or is no database of this service.\n")
+
+
 def test_an_older_schema_is_restored_and_its_migration_asked_for(run: Run, empty_sqlite_url: str, folder: Path) -> None:
     migrations.upgrade(empty_sqlite_url, "head-1")
     place = f"sqlite+aiosqlite:///{folder}/restored.db"
@@ -405,7 +434,7 @@ def test_an_older_schema_is_restored_and_its_migration_asked_for(run: Run, empty
     assert (backed_up.returncode, restored.returncode) == (0, 0), backed_up.stderr
     assert backed_up.stdout.startswith("The ledgers were not checked: their schema ")
     assert restored.stdout.startswith("The ledgers were not checked: their schema ")
-    assert restored.stdout.endswith("Its schema is older: run `make migrate`.\n")
+    assert "Its schema is older: run `make migrate`.\nNo key lies beside the backup" in restored.stdout
     assert run(place, "migrate").returncode == 0
     assert run(place, "check").returncode == 0
 
