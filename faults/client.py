@@ -33,6 +33,10 @@ class Account:
         """The service that it asks."""
         return str(self._http.base_url)
 
+    def move_to(self, url: str) -> None:
+        """Ask another service from now on."""
+        self._http.base_url = url
+
     @property
     def authorization(self) -> str:
         """The header that proves who it is."""

@@ -196,6 +196,11 @@ class Workload:
                 self._tasks.append(asyncio.create_task(writer.work()))
             self._tasks.append(asyncio.create_task(self._follow(account)))
 
+    def move_to(self, url: str) -> None:
+        """Let all writers ask one service from now on."""
+        for account in [*self.accounts, *self._others]:
+            account.move_to(url)
+
     async def stop(self) -> None:
         """Let the writers end what they have begun."""
         self._stopping.set()

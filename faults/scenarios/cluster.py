@@ -55,8 +55,12 @@ async def cluster_restarted(run: Run) -> None:
 
 @scenario(GALERA, quick=(GALERA,), services=2)
 async def two_nodes(run: Run) -> None:
-    """Every account writes through two services, each of which has a node of its own."""
+    """Every account writes through two services, each of which has a node of its own; then all write through one.
+
+    Two nodes that change one ledger at once conflict when they commit, and some writes are answered with 503.
+    """
     await asyncio.sleep(TOGETHER)
+    run.workload.move_to(run.service.url)
     run.journal.end_fault()
 
 
