@@ -132,6 +132,7 @@ def test_if_no_worker_can_start_the_service_ends_with_the_reason(tmp_path: Path,
     ended = forks.run(MAIN, tmp_path, environment)
     assert ended.returncode == 3
     assert ended.stderr.count("run `make migrate`") == 1
+    assert "the first worker cannot start, so the service ends" in ended.stderr.splitlines()[-1]
 
 
 def test_a_worker_that_cannot_start_is_tried_again_after_longer_and_longer_pauses(empty_mysql_url: str) -> None:
