@@ -177,8 +177,8 @@ def _explain_unusable(settings: Settings) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        is_let_in = not (error.orig and error.orig.args[:1] and error.orig.args[0] in _NOT_LET_IN)
-        question = "" if is_let_in else " Is there such a database, and may the account use it?"
+        number = error.orig.args[0] if error.orig and error.orig.args else None
+        question = " Is there such a database, and may the account use it?" if number in _NOT_LET_IN else ""
         raise OperatorError(f"{write_url(settings)} cannot be used ({describe_error(error)}).{question}") from None
 
 
