@@ -153,6 +153,9 @@ class Server(Database):
         """Return the one number that a query of the administrator gives."""
         return _ask(self.server, self._admin_url.database or "", query)
 
+    def wait_until_back(self) -> None:
+        """Wait until the server, which stood still, can serve again: it can at once."""
+
     def kill_connections(self) -> None:
         """Kill each of the service's connections."""
         with self._administer() as administrator:

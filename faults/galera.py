@@ -96,11 +96,23 @@ class Node(PrivateMariaDB):
         }
         return ";".join(f"{name}={value}" for name, value in options.items())
 
+    @property
+    def is_synced(self) -> bool:
+        """Whether it is a member of the cluster and has all its data."""
+        return self._read_status("wsrep_local_state_comment") == "Synced"
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether it is in touch with all nodes of the cluster."""
+        return self._read_status("wsrep_cluster_size") == str(NODES)
+
     def _answers(self) -> bool:
+        return self.is_synced
+
+    def _read_status(self, name: str) -> str:
         with suppress(OperationalError), make_plain_engine(self.server_url).connect() as connection:
-            row = connection.execute(text("SHOW STATUS LIKE 'wsrep_local_state_comment'")).one()
-            return bool(row[1] == "Synced")
-        return False
+            return str(connection.execute(text("SHOW STATUS LIKE :name"), {"name": name}).one()[1])
+        return ""
 
 
 class Cluster:
@@ -129,6 +141,15 @@ class Cluster:
                 node.bootstrap_next()
             node.start()
 
+    def wait_until_back(self, node: Node) -> None:
+        """Wait until a node that stood still is a member again; raise NoServer after a minute.
+
+        Right after it was continued it takes itself for one, so another node is asked.
+        """
+        other = next(it for it in self.nodes if it is not node)
+        other.process.wait_until(lambda: other.sees_all)
+        node.process.wait_until(lambda: node.is_synced)
+
     def close(self) -> None:
         """Kill all nodes and delete their data."""
         self._stack.close()
@@ -142,6 +163,10 @@ class ClusterDatabase(Server):
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster.nodes[0], cluster.nodes)
         self.cluster = cluster
+
+    def wait_until_back(self) -> None:
+        """Wait until the service's node, which stood still, is a member of the cluster again."""
+        self.cluster.wait_until_back(self.cluster.nodes[0])
 
 
 def find_provider() -> str:

@@ -25,7 +25,10 @@ def _database(run: Run) -> ClusterDatabase:
 
 @scenario(GALERA, services=2)
 async def node_frozen(run: Run) -> None:
-    """The second service's node is suspended and cut off; sessions end meanwhile, and are used when it is back."""
+    """The second service's node is suspended and expelled; sessions end meanwhile, and are used when it is continued.
+
+    The fault lasts until the cluster has taken the node back.
+    """
     node = _database(run).cluster.nodes[1]
     sessions = [await _sign_in(run) for _ in range(SESSIONS)]
     try:
@@ -35,9 +38,11 @@ async def node_frozen(run: Run) -> None:
         await asyncio.sleep(FROZEN / 2)
     finally:
         node.thaw()
-    run.journal.end_fault()
+    back = asyncio.create_task(in_thread(lambda: _database(run).cluster.wait_until_back(node)))
+    back.add_done_callback(lambda _: run.journal.end_fault())
     deadline = asyncio.get_running_loop().time() + AFTER
     _complain_of_opened(run, await asyncio.gather(*(_use_until(run, deadline, it.authorization) for it in ended)))
+    await back
     for session in sessions:
         await session.close()
 

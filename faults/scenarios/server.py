@@ -62,13 +62,17 @@ async def database_down(run: Run) -> None:
 
 @scenario(*SERVERS, needs_process=True)
 async def database_frozen(run: Run) -> None:
-    """The server is suspended for 15 s: connections stay open, and nothing is answered."""
+    """The server is suspended for 15 s: connections stay open, and nothing is answered.
+
+    A cluster expels such a node, so the fault lasts until it has taken the node back.
+    """
     process = _server(run).process
     try:
         process.freeze()
         await asyncio.sleep(FROZEN)
     finally:
         process.thaw()
+    await in_thread(_server(run).wait_until_back)
     run.journal.end_fault()
 
 
