@@ -21,6 +21,8 @@ WRITERS_PER_ACCOUNT: Final = 2
 PAUSE: Final = 0.02
 PAUSE_AFTER_FAILURE: Final = 0.2
 FOLLOW_EVERY: Final = 0.5
+# How long writers that end may wait for the answers to what they have sent.
+LAST_ANSWERS: Final = 5.0
 # How often a writer does what, out of 100.
 SHARES: Final = {"create": 40, "edit": 18, "delete": 20, "batch": 12, "read": 5, "newcomer": 5}
 # A write of which the service says that nothing happened is repeated in this share of the cases, else left alone.
@@ -207,7 +209,11 @@ class Workload:
         await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
-        """End the writers, in the middle of a request if they have not stopped, and close all connections."""
+        """End the writers, in the middle of a request if that takes long, and close all connections."""
+        self._stopping.set()
+        # A request that is cancelled while it connects would leave its socket open.
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_ANSWERS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
