@@ -87,9 +87,9 @@ class Service:
         """Kill the worker that was started last (SIGKILL)."""
         os.kill(max(_list_workers(self.process.pid)), signal.SIGKILL)
 
-    def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one of the operator's commands with the service's configuration."""
-        return forks.run([*COMMANDS, *arguments], self.folder, self.environment)
+    def run_command(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the operator's commands with the service's configuration and these changes."""
+        return forks.run([*COMMANDS, *arguments], self.folder, self.environment | changes)
 
     def close(self) -> None:
         """Kill it if it still runs, and delete its folder."""
