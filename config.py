@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final, Literal, Self
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -25,6 +24,8 @@ from sqlalchemy import URL, make_url
 
 from values.database_urls import check_database_url
 from values.origins import parse_origin
+from values.root_paths import check_root_path
+from values.setting_errors import describe_setting_error
 
 VERSION: Final = "0.1.0"
 SECRET_BYTES: Final = 32
@@ -47,12 +48,6 @@ SAMPLE_SECRETS: Final = frozenset(
         "abcdefghijklmnopqrstuvwxyz",
     }
 )
-_ROOT_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*")
-# The service's own paths. If the root path began with one, a path from which the proxy has removed the root path could
-# not be told from one that still has it.
-_OWN_PATH: Final = re.compile(
-    r"/(?:assets|budgets|categories|changes|currencies|docs|expenses|health|openapi\.json|ready|redoc|reports|users)(?:/|\Z)"
-)
 _KEY_RULE: Final = "must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
 
 
@@ -74,18 +69,6 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}|[A-Z][A-Z0-9_]{0,39}")
 _MIN_GUESSED_LENGTH: Final = 6
 _MIN_LIKENESS_IN_FILE: Final = 0.6
 _MIN_LIKENESS_IN_ENVIRONMENT: Final = 0.85
-
-
-# What a value must be, by the type of pydantic's error.
-_VALUE_RULES: Final = {
-    "int_parsing": "write a whole number, like 15",
-    "float_parsing": "write a number, like 2.5",
-    "bool_parsing": "write true or false",
-    "literal_error": "write {expected}",
-    "greater_than": "write a number above {gt}",
-    "greater_than_equal": "write a number of at least {ge}",
-    "less_than_equal": "write a number of at most {le}",
-}
 
 
 class SettingsFileError(Exception):
@@ -196,7 +179,7 @@ class Settings(BaseSettings):
     keep_alive: int = Field(default=75, ge=1, le=3600)
     """Seconds for which an idle connection is kept open; longer than a proxy keeps its own, which is mostly 60."""
 
-    root_path: str = ""
+    root_path: Annotated[str, AfterValidator(check_root_path)] = ""
     """The path below which a proxy shows the service, such as `/money`, whether the proxy strips it or not."""
 
     auto_migrate: bool = False
@@ -266,18 +249,6 @@ class Settings(BaseSettings):
             raise ValueError("HOST takes an address like 127.0.0.1, or 0.0.0.0 for all networks of the machine")
         return host
 
-    @field_validator("root_path")
-    @classmethod
-    def _check_root_path(cls, root_path: str) -> str:
-        if not _ROOT_PATH.fullmatch(root_path):
-            raise ValueError(
-                "ROOT_PATH takes a path like /money or /apps/money, with no slash at its end, of letters, digits, -, "
-                "., _ and ~, or nothing"
-            )
-        if _OWN_PATH.match(root_path):
-            raise ValueError("ROOT_PATH begins like an address of the service itself; use another, such as /money")
-        return root_path
-
     @model_validator(mode="after")
     def _check_secrets(self) -> Self:
         if not self.secret_key and not self.is_embedded:
@@ -309,7 +280,7 @@ def load_settings() -> Settings:
     except SettingsFileError as error:
         reasons = list(error.args)
     except ValidationError as error:
-        reasons = [*map(_describe_setting_error, error.errors()), *list_unknown_settings()]
+        reasons = [*map(describe_setting_error, error.errors()), *list_unknown_settings()]
     except UnicodeDecodeError:
         sys.exit("The service cannot start: .env is not in UTF-8; save it in this encoding.")
     except OSError as error:
@@ -374,13 +345,3 @@ def _find_nearest(name: str, settings: Sequence[str], min_likeness: float) -> st
 
 def _describe_unknown(name: str, source: str, nearest: str | None) -> str:
     return f"{name} in {source} is no setting" + (f": did you mean {nearest}?" if nearest else ", and changes nothing.")
-
-
-def _describe_setting_error(error: ErrorDetails) -> str:
-    variable = ".".join(map(str, error["loc"])).upper()
-    message = error["msg"].removeprefix("Value error, ")
-    if message.startswith(variable):
-        return message
-    # The library's own sentences speak to programmers, and some quote the value.
-    rule = _VALUE_RULES.get(error["type"], "this value cannot be read").format(**error.get("ctx", {}))
-    return f"{variable}: {rule}"

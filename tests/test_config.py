@@ -13,7 +13,6 @@ from api.docs_pages import ASSETS_PATH, DOCUMENT_PATH
 from config import (
     SAMPLE_SECRETS,
     Settings,
-    _describe_setting_error,
     list_misleading_settings,
     list_unknown_settings,
     load_settings,
@@ -23,6 +22,7 @@ from tests.support import forks
 from tests.support.document import DOCUMENT
 from tests.support.servers import MAIN, inherited
 from tests.support.settings import GOOD_SECRET
+from values.setting_errors import describe_setting_error
 
 MYSQL_URL = "mysql+aiomysql://app:hunter2@db.example/expenses"
 FASTAPI_SECRET = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"
@@ -102,7 +102,7 @@ def test_a_password_in_the_query_is_refused_and_not_shown(name: str) -> None:
 def test_a_librarys_own_error_is_not_shown_because_it_may_quote_the_value() -> None:
     message = "Value error, invalid literal for int() with base 10: 'hunter2'"
     error = ErrorDetails(type="value_error", loc=("database_url",), msg=message, input=None)
-    assert _describe_setting_error(error) == "DATABASE_URL: this value cannot be read"
+    assert describe_setting_error(error) == "DATABASE_URL: this value cannot be read"
 
 
 def test_no_address_is_not_every_address() -> None:
