@@ -17,7 +17,7 @@ from benchmarks.throughput import Throughput, Turns
 from benchmarks.timing import Comparison
 
 PARTS: Final = (*throughput.OPERATIONS, "signins", "timing", "million", "reports")
-# Measured only when it is asked for, because it takes a quarter of an hour.
+# Measured only when it is asked for: it is about large ledgers, and takes minutes to fill them.
 SCALE: Final = "scale"
 QUICK_ROWS: Final = 50_000
 QUICK_SIZES: Final = (1_000, 10_000)
@@ -163,7 +163,7 @@ def write_scale_table(measured: Scale) -> Iterator[str]:
 def _write_answered(answered: Answered) -> str:
     if not answered.is_fine:
         return f"{' '.join(f'{number}x{status}' for status, number in answered.statuses.items()):>10} !"
-    return f"{_write_ms(answered.median)}{'' if answered.median <= PATIENCE else ' !':2}"
+    return _write_ms(answered.median) + ("  " if answered.median <= PATIENCE else " !")
 
 
 def _write_ms(seconds: float) -> str:

@@ -226,15 +226,18 @@ def _move(source: Path, target: Path) -> None:
 def place(aside: Path, target: Path) -> None:
     """Give the file and its key their names, if nothing has the file's; raise BackupError if something has."""
     sync(aside)
-    brings_key = find_key_aside(aside).exists() and not find_key(target).exists()
-    if brings_key:
-        take_name(find_key_aside(aside), find_key(target))
-    try:
-        take_name(aside, target)
-    except FileExistsError:
-        if brings_key:
-            find_key(target).unlink()
-        raise BackupError(f"{target.name} has come there meanwhile; it was left as it is.") from None
+    files = {aside: target}
+    if find_key_aside(aside).exists() and not find_key(target).exists():
+        files = {find_key_aside(aside): find_key(target), **files}
+    placed = list[Path]()
+    for source, name in files.items():
+        try:
+            take_name(source, name)
+        except FileExistsError:
+            for path in placed:
+                path.unlink()
+            raise BackupError(f"{name.name} has come there meanwhile; it was left as it is.") from None
+        placed.append(name)
     sync(target.parent)
 
 
