@@ -4,8 +4,7 @@ import ipaddress
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -26,41 +25,14 @@ from values.database_urls import check_database_url
 from values.origins import parse_origin
 from values.root_paths import check_root_path
 from values.setting_errors import describe_setting_error
+from values.setting_names import FILE_SUFFIX, describe_unknown, find_nearest
+from values.signing_secrets import is_guessable
 
 VERSION: Final = "0.1.0"
-SECRET_BYTES: Final = 32
 # The throttle stores the time of each counted attempt, so the number is limited.
 MAX_ATTEMPT_LIMIT: Final = 1_000
-SAMPLE_SECRETS: Final = frozenset(
-    {
-        # The one in FastAPI's tutorial, which many services have copied.
-        "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
-        "0123456789abcdef0123456789abcdef",
-        # The command itself, pasted instead of its output.
-        "openssl rand -hex 32",
-        "your-256-bit-secret-your-256-bit-secret",
-        # Parts of placeholders.
-        "changeme",
-        "change-me",
-        "change-in-production",
-        "supersecret",
-        "your-secret-key",
-        "abcdefghijklmnopqrstuvwxyz",
-    }
-)
 _KEY_RULE: Final = "must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
-
-
-def is_guessable(secret: str) -> bool:
-    """Whether a secret is short, repetitive or well known."""
-    is_short = len(secret.encode()) < SECRET_BYTES or len(set(secret)) < 8  # noqa: PLR2004
-    # A string that repeats a part of itself occurs in the middle of its own double.
-    is_repeated = secret in (secret * 2)[1:-1]
-    return is_short or is_repeated or any(sample in secret.lower() for sample in SAMPLE_SECRETS)
-
-
 _ENV_FILE: Final = Path(".env")
-_FILE_SUFFIX: Final = "_FILE"
 _MAX_FILE_LENGTH: Final = 65_536
 _ENCODING: Final = "utf-8-sig"  # some Windows editors begin a file with a byte order mark
 # Only such names are shown: anything else in `.env` may be a part of a secret, pasted on a line of its own.
@@ -82,14 +54,14 @@ def _read_setting_files(variables: Mapping[str, str | None]) -> dict[str, Any]:
     """
     read, reasons = dict[str, Any](), list[str]()
     for name in Settings.model_fields:
-        path = variables.get(name + _FILE_SUFFIX.lower())
+        path = variables.get(name + FILE_SUFFIX.lower())
         if path and variables.get(name):
-            reasons.append(f"{name.upper()} and {name.upper()}{_FILE_SUFFIX} are both set: remove one of them.")
+            reasons.append(f"{name.upper()} and {name.upper()}{FILE_SUFFIX} are both set: remove one of them.")
         elif path:
             try:
                 read[name] = _read_setting_file(Path(path))
             except ValueError as error:
-                reasons.append(f"{name.upper()}{_FILE_SUFFIX} names {error}.")
+                reasons.append(f"{name.upper()}{FILE_SUFFIX} names {error}.")
     if reasons:
         raise SettingsFileError(*reasons)
     return read
@@ -295,16 +267,16 @@ def list_unknown_settings() -> list[str]:
     sentences contain no values.
     """
     names = [name.upper() for name in Settings.model_fields]
-    known = [*names, *(name + _FILE_SUFFIX for name in names)]
-    long = [name for name in known if len(name.removesuffix(_FILE_SUFFIX)) >= _MIN_GUESSED_LENGTH]
+    known = [*names, *(name + FILE_SUFFIX for name in names)]
+    long = [name for name in known if len(name.removesuffix(FILE_SUFFIX)) >= _MIN_GUESSED_LENGTH]
     in_file = {name for name, value in _read_env_file().items() if value is not None and name.upper() not in known}
     shown = sorted(name for name in in_file if _NAME.fullmatch(name))
-    sentences = [_describe_unknown(name, ".env", _find_nearest(name, known, _MIN_LIKENESS_IN_FILE)) for name in shown]
+    sentences = [describe_unknown(name, ".env", find_nearest(name, known, _MIN_LIKENESS_IN_FILE)) for name in shown]
     if len(shown) < len(in_file):
         sentences.append("A name in .env is no setting; it is not shown here, since it may be part of a value.")
-    nearest_settings = {name: _find_nearest(name, long, _MIN_LIKENESS_IN_ENVIRONMENT) for name in sorted(os.environ)}
+    nearest_settings = {name: find_nearest(name, long, _MIN_LIKENESS_IN_ENVIRONMENT) for name in sorted(os.environ)}
     return sentences + [
-        _describe_unknown(name, "the environment", nearest)
+        describe_unknown(name, "the environment", nearest)
         for name, nearest in nearest_settings.items()
         if nearest and name.upper() not in known
     ]
@@ -330,18 +302,3 @@ def _refuse_broken_lines() -> None:
 
 def _read_env_file() -> Mapping[str, str | None]:
     return dotenv_values(_ENV_FILE, encoding=_ENCODING) if _ENV_FILE.is_file() else {}
-
-
-def _find_nearest(name: str, settings: Sequence[str], min_likeness: float) -> str | None:
-    stem = name.upper()
-    while stem.endswith(_FILE_SUFFIX):
-        stem = stem.removesuffix(_FILE_SUFFIX)
-    if stem != name.upper():
-        # Compared with its suffix, a name would be like every other name of a file.
-        nearest = _find_nearest(stem, [it for it in settings if not it.endswith(_FILE_SUFFIX)], min_likeness)
-        return nearest and nearest + _FILE_SUFFIX
-    return next(iter(get_close_matches(stem, settings, 1, min_likeness)), None)
-
-
-def _describe_unknown(name: str, source: str, nearest: str | None) -> str:
-    return f"{name} in {source} is no setting" + (f": did you mean {nearest}?" if nearest else ", and changes nothing.")

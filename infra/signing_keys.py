@@ -7,9 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from config import SECRET_BYTES, Settings, is_guessable
+from config import Settings
 from infra.database_file import find_key
 from infra.file_names import take_name
+from values.signing_secrets import SECRET_BYTES, is_guessable
 
 # How long a worker waits for the secret that another worker is writing, where there are no hard links.
 MAX_SECRET_SECONDS: Final = 1.0

@@ -11,7 +11,6 @@ from pydantic_core import ErrorDetails
 
 from api.docs_pages import ASSETS_PATH, DOCUMENT_PATH
 from config import (
-    SAMPLE_SECRETS,
     Settings,
     list_misleading_settings,
     list_unknown_settings,
@@ -23,6 +22,7 @@ from tests.support.document import DOCUMENT
 from tests.support.servers import MAIN, inherited
 from tests.support.settings import GOOD_SECRET
 from values.setting_errors import describe_setting_error
+from values.signing_secrets import SAMPLE_SECRETS
 
 MYSQL_URL = "mysql+aiomysql://app:hunter2@db.example/expenses"
 FASTAPI_SECRET = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"

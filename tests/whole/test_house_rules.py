@@ -26,7 +26,7 @@ API: Final = LEDGER | USERS | {"api"}
 MAY_IMPORT: Final = {
     "config": VALUES,
     "values": VALUES,
-    "infra": {"infra", "config"},
+    "infra": INFRA,
     "problems": VALUES,
     "schemas": VALUES,
     "database": INFRA,
