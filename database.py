@@ -1,21 +1,21 @@
 """The database: declarative base, the two engines, and the unit of work of a request.
 
-    connection()        reads in autocommit, on a connection of the reading engine
+    connection()        waits for the account's turn, then reads in autocommit on a connection of the reading engine
     begin(owner_id)     releases that connection, waits in the queue of the owner's lock (on SQLite: of the file), takes
                           a connection of the writing engine, and begins the transaction
     connection()        from now on the transaction's connection
     commit()            once, at the end
     __aexit__           rolls back what was not committed, and returns the connection and the lock
 
-Writers wait in the queue without a connection, so that the writers of one owner do not use up the pool.
+Writers wait in the queue without a connection, so that the writers of one owner do not use up the pool. Readers of one
+account use at most half of theirs, and turns at the file of SQLite go round the accounts (infra/fair_turns.py).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Self
-from weakref import WeakValueDictionary
 
 from sqlalchemy import CursorResult, MetaData
 from sqlalchemy.exc import DBAPIError
@@ -24,9 +24,10 @@ from sqlalchemy.orm import DeclarativeBase
 
 from config import Settings
 from infra.database_file import DatabaseFile
-from infra.engines import make_engine
-from infra.faults import CommitLost, QueueFull, describe_error, is_commit_refused, is_connection_spoilt
+from infra.fair_turns import Turn
+from infra.faults import CommitLost, describe_error, is_commit_refused, is_connection_spoilt
 from infra.lost_connections import name_loss_while_connecting
+from infra.pools import LEDGER_LOCK, Pools
 
 INTERRUPT_INTERVAL: Final = 0.1
 # The event loop keeps no task alive by itself.
@@ -60,65 +61,34 @@ def get_inserted_id(result: CursorResult[Any]) -> int:
     return int(key[0])
 
 
-# The three locks of an owner, each with its own queue: the ledger's row; the user's row, exclusively; the user's row,
-# shared, as foreign keys to it do.
-LEDGER_LOCK: Final = "ledger"
-ACCOUNT_LOCK: Final = "account"
-SESSIONS_LOCK: Final = "sessions"
-
-
-class _CountingLock(asyncio.Lock):
-    """A lock that counts the writers that wait for it."""
-
-    waiting = 0
-
-
-class WriterQueue:
-    """Lets writers wait for a lock before they take a connection, at most `limit` for each lock."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._locks: WeakValueDictionary[Hashable, _CountingLock] = WeakValueDictionary()
-
-    async def acquire(self, key: Hashable) -> asyncio.Lock:
-        """Wait for the lock of `key`, acquire and return it; raise QueueFull if `limit` writers wait already."""
-        lock = self._locks.get(key)
-        if lock is None:
-            lock = self._locks[key] = _CountingLock()
-        if lock.waiting >= self._limit:
-            raise QueueFull
-        lock.waiting += 1
-        try:
-            await lock.acquire()
-        finally:
-            lock.waiting -= 1
-        return lock
-
-
 class Database:
     """The two engines of one URL: one for transactions, and one in autocommit for reads."""
 
     def __init__(self, settings: Settings) -> None:
         self.is_embedded = settings.is_embedded
         self.file = DatabaseFile(str(settings.url.database)) if settings.is_embedded else None
-        self._work = make_engine(settings, self.file, autocommit=False)
-        self._read = make_engine(settings, self.file, autocommit=True)
-        self._queue = WriterQueue(settings.queue_limit)
+        self._pools = Pools.build(settings, self.file)
+        # `/ready` has a connection of its own: a service whose pools are used up is busy, not broken.
+        self._probe = self._pools.build_probe(settings, self.file)
 
     @property
     def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
         """The engine of transactions and the engine of reads."""
-        return self._work, self._read
+        return self._pools.work, self._pools.read
 
     def new_unit(self, deadline: float | None = None) -> "UnitOfWork":
         """Return a unit of work for `async with`; a statement that still runs at `deadline` (loop time) is stopped."""
-        return UnitOfWork(self._work, self._read, self._queue, is_single_writer=self.is_embedded, deadline=deadline)
+        return UnitOfWork(self._pools, deadline)
+
+    def new_probe(self) -> "UnitOfWork":
+        """Return a unit of work that reads on a connection which no request uses."""
+        return UnitOfWork(self._probe)
 
     async def is_writable(self) -> bool:
         """Whether the database accepts writes; nothing is written, and no lock is waited for."""
         if self.file is not None:
             return self.file.find_trouble() is None
-        async with self.new_unit() as unit:
+        async with self.new_probe() as unit:
             connection = await unit.connection()
             try:
                 # Refused by a read-only server, unless this account may write nevertheless.
@@ -132,38 +102,29 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        for engine in self.engines:
+        for engine in (*self.engines, self._probe.read):
             await engine.dispose()
 
 
 class UnitOfWork:
     """The database work of one request: reads in autocommit, then at most one transaction, committed once."""
 
-    def __init__(
-        self,
-        work: AsyncEngine,
-        read: AsyncEngine,
-        queue: WriterQueue,
-        *,
-        is_single_writer: bool,
-        deadline: float | None,
-    ) -> None:
-        self._work = work
-        self._read = read
-        self._queue = queue
-        self._is_single_writer = is_single_writer
+    def __init__(self, pools: Pools, deadline: float | None = None) -> None:
+        self._pools = pools
         self._deadline = deadline
+        self._owner_id: int | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._interruptions: list[asyncio.Task[None]] = []
         self._reading: AsyncConnection | None = None
+        self._reader_turn: Turn | None = None
         self._writing: AsyncConnection | None = None
-        self._queue_lock: asyncio.Lock | None = None
+        self._writer_turn: Turn | None = None
 
     async def __aenter__(self) -> Self:
         """Start the timer of the deadline; connections and locks are taken when they are needed."""
         # MySQL stops a long statement itself. SQLite runs in a thread, which cannot be cancelled, and a connection
         # cannot be closed before its statement ends; so its statement is interrupted at the deadline.
-        if self._deadline is not None and self._is_single_writer:
+        if self._deadline is not None and self._pools.is_single_writer:
             self._alarm = asyncio.get_running_loop().call_at(self._deadline, self._interrupt)
         return self
 
@@ -177,9 +138,9 @@ class UnitOfWork:
                 connection, self._writing = self._writing, None
                 await _roll_back(connection)
         finally:
-            if self._queue_lock is not None:
-                self._queue_lock.release()
-                self._queue_lock = None
+            if self._writer_turn is not None:
+                self._writer_turn.release()
+                self._writer_turn = None
 
     def _interrupt(self) -> None:
         # Repeat: the interrupt may have come between two statements.
@@ -189,12 +150,19 @@ class UnitOfWork:
                 driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
                 self._interruptions.append(asyncio.create_task(driver.interrupt()))  # type: ignore[union-attr]  # aiosqlite's
 
+    async def act_for(self, owner_id: int) -> None:
+        """Let what this unit reads count for an account; release the connection if that has its share already."""
+        self._owner_id = owner_id
+        if self._reader_turn is not None and not self._reader_turn.move_to(owner_id):
+            await self.release()
+
     async def connection(self) -> AsyncConnection:
-        """Return the connection for reads: in autocommit, or the transaction's once it has begun."""
+        """Return the connection for reads: in autocommit, or the transaction's once it has begun. Raises QueueFull."""
         if self._writing is not None:
             return self._writing
         if self._reading is None:
-            self._reading = await _connect(self._read)
+            self._reader_turn = await self._pools.acquire_reader(self._owner_id)
+            self._reading = await _connect(self._pools.read)
         return self._reading
 
     async def begin(self, owner_id: int | None = None, lock: str = LEDGER_LOCK) -> AsyncConnection:
@@ -204,9 +172,9 @@ class UnitOfWork:
         """
         if self._writing is None:
             await self.release()
-            if self._is_single_writer or owner_id is not None:
-                self._queue_lock = await self._queue.acquire(None if self._is_single_writer else (lock, owner_id))
-            self._writing = await _connect(self._work)
+            account = self._owner_id if owner_id is None else owner_id
+            self._writer_turn = await self._pools.writers.acquire(owner_id, lock, account)
+            self._writing = await _connect(self._pools.work)
             await self._writing.begin()
         return self._writing
 
@@ -221,24 +189,26 @@ class UnitOfWork:
         if self._writing is not None:
             raise RuntimeError("call begin_separate before begin")
         await self.release()
-        separate = UnitOfWork(
-            self._work, self._read, self._queue, is_single_writer=self._is_single_writer, deadline=self._deadline
-        )
-        async with separate as unit:
+        async with UnitOfWork(self._pools, self._deadline) as unit:
             yield await unit.begin(owner_id, lock)
             await unit.commit()
 
     async def release(self) -> None:
         """Return the reading connection to its pool, before hashing a password or waiting for a lock."""
-        if self._reading is not None:
-            connection, self._reading = self._reading, None
-            await connection.close()
+        connection, self._reading = self._reading, None
+        turn, self._reader_turn = self._reader_turn, None
+        try:
+            if connection is not None:
+                await connection.close()
+        finally:
+            if turn is not None:
+                turn.release()
 
     async def commit(self) -> None:
         """Commit the transaction, if any; raise CommitLost if the connection was lost and the outcome is unknown."""
         if self._writing is None:
             return
-        if not self._is_single_writer:
+        if not self._pools.is_single_writer:
             await _commit(self._writing)
             return
         committing = asyncio.create_task(_commit(self._writing))
@@ -252,15 +222,15 @@ class UnitOfWork:
         # SQLite commits in a thread, which cannot be cancelled; if the disk stalls, nobody waits for it but the writers
         # that come next.
         connection, self._writing = self._writing, None
-        lock, self._queue_lock = self._queue_lock, None
+        turn, self._writer_turn = self._writer_turn, None
 
         async def finish() -> None:
             with suppress(Exception):
                 await committing
             if connection is not None:
                 await _roll_back(connection)
-            if lock is not None:
-                lock.release()
+            if turn is not None:
+                turn.release()
 
         finishing = asyncio.create_task(finish())
         _FINISHING.add(finishing)

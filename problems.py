@@ -25,6 +25,7 @@ The tree of the classes, each with its status:
         IdempotencyKeyReused            422
         TooMany                         422
         TooManyAttempts                 429
+        TooManyRequests                 429
         InternalError                   500
         Unavailable                     503
             OutcomeUnknown              503
@@ -215,6 +216,17 @@ class TooManyAttempts(Problem):
     """Too many attempts: wait as many seconds as the header Retry-After says."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class TooManyRequests(Problem):
+    """You have too many requests under way or remembered: wait, and send it again."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __post_init__(self) -> None:
+        """Add the header Retry-After."""
+        super().__post_init__()
+        self.headers = {"Retry-After": str(RETRY_SECONDS), **self.headers}
 
 
 class InternalError(Problem):

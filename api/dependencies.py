@@ -44,6 +44,11 @@ async def _lock_ledger(request: StrictRequest, scope: str | None) -> Ledger:
     return ledger
 
 
+async def _lock_ledger_to_change(request: StrictRequest, scope: str | None) -> Ledger:
+    # A dry run is a read: it locks nothing, and nothing is remembered of it.
+    return await (_open_ledger if request.is_dry_run else _lock_ledger)(request, scope)
+
+
 async def _read_key_or_replay(ledger: Ledger, request: StrictRequest) -> str | None:
     """Return the request's Idempotency-Key, if it has one; raise EarlyResponse with the answer stored for it."""
     values = request.headers.getlist(idempotency.KEY_HEADER)
@@ -140,6 +145,8 @@ Writer = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]
 """The caller's ledger, locked for writing."""
 BulkWriter = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]
 """The same, for operations that may change all rows of the ledger: their deadline is 60 seconds instead of 10."""
+BulkEditor = Annotated[Ledger, Security(BearerDependency(_lock_ledger_to_change, "write"))]
+"""The same, for operations with `dry_run`, which are reads if it is true: not locked, with a deadline of 5 seconds."""
 AnyCaller = Annotated[Caller, Security(BearerDependency(authenticate, "read"))]
 """The caller, with an access token of a session or a personal access token."""
 SignedInCaller = Annotated[Caller, Security(BearerDependency(authenticate))]
@@ -173,7 +180,7 @@ REQUEST_HEADERS: Final = (
         },
     ),
     (
-        (Writer, BulkWriter),
+        (Writer, BulkWriter, BulkEditor),
         {
             "name": idempotency.KEY_HEADER,
             "in": "header",

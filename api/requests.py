@@ -81,6 +81,11 @@ class StrictRequest(Request):
             self._query_params = StrictQuery(parse_pairs(self.scope["query_string"]))
         return self._query_params
 
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether the query says `dry_run=true`, to an operation that knows it."""
+        return self.query_params.get("dry_run") == "true"
+
     async def read_body(self, media_type: str | None, most: int = MAX_BODY_BYTES) -> None:
         """Read the body; raise a problem if it is longer than `most` bytes, malformed or of another media type.
 

@@ -28,7 +28,16 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_markers
-from api.dependencies import REQUEST_HEADERS, AccountsDep, BulkAccountsDep, BulkWriter, PreconditionDep, Reader, Writer
+from api.dependencies import (
+    REQUEST_HEADERS,
+    AccountsDep,
+    BulkAccountsDep,
+    BulkEditor,
+    BulkWriter,
+    PreconditionDep,
+    Reader,
+    Writer,
+)
 from api.headers import EarlyResponse
 from api.openapi import SCRIPT_SCHEME
 from api.problem_json import document_problems
@@ -58,6 +67,7 @@ from problems import (
     PreconditionFailed,
     Problem,
     TokenExpired,
+    TooManyRequests,
     Unavailable,
     UnsupportedMediaType,
     ValidationFailed,
@@ -134,13 +144,14 @@ class LedgerRoute(APIRoute):
         """Seconds for dependencies, endpoint and commit, with all tries."""
         if self.is_read:
             return READ_DEADLINE
-        if self._has_parameter(BulkWriter, BulkAccountsDep):
+        if self._has_parameter(BulkWriter, BulkEditor, BulkAccountsDep):
             return LONG_DEADLINE
         return HASH_DEADLINE if self._has_parameter(AccountsDep) else WRITE_DEADLINE
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler: FastAPI's own, run as the module describes."""
-        handle, media_type, seconds = super().get_route_handler(), self.media_type, self.deadline
+        handle, media_type, deadline = super().get_route_handler(), self.media_type, self.deadline
+        has_dry_run = self._has_parameter(BulkEditor)
         handle_query = self._with_query.get_route_handler() if self._with_query else handle
 
         async def handle_request(request: Request) -> Response:
@@ -150,6 +161,7 @@ class LedgerRoute(APIRoute):
                 await _run_with_deadline(READ_DEADLINE, check_token, strict)
             if media_type or self.is_bulk_delete:
                 await strict.read_body(media_type, self.max_body_bytes)
+            seconds = READ_DEADLINE if has_dry_run and strict.is_dry_run else deadline
             try:
                 return await _run_with_deadline(
                     seconds, handle_query if strict.scope["query_string"] else handle, strict
@@ -179,7 +191,8 @@ class LedgerRoute(APIRoute):
             yield from (NotAuthenticated(), InvalidToken(), TokenExpired())
             if dependency.scope != "read":
                 yield InsufficientScope(READ_ONLY_DETAIL if dependency.scope else "")
-        if self._has_parameter(Writer, BulkWriter):
+            yield TooManyRequests()
+        if self._has_parameter(Writer, BulkWriter, BulkEditor):
             yield IdempotencyKeyReused()
         if self._has_parameter(PreconditionDep):
             yield PreconditionFailed(errors=Precondition(if_match=frozenset()).list_failures(1))
@@ -235,5 +248,5 @@ async def _run_and_commit(handle: Handler, request: StrictRequest, statements_en
                 logger.warning(
                     "failed after %s tries: %s", tries, describe_error(error), extra=get_log_context(request.scope)
                 )
-                raise Unavailable from error
+                raise (TooManyRequests if fault is Fault.OWN_QUEUE else Unavailable) from error
         await asyncio.sleep(random.uniform(0, 0.02) * 2**tries)  # noqa: S311

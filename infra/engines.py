@@ -38,13 +38,13 @@ WAIT_FOR_THE_CLUSTER: Final = 1 + 2 + 4
 PING_AFTER_SECONDS: Final = 5
 
 
-def make_engine(settings: Settings, file: DatabaseFile | None, *, autocommit: bool) -> AsyncEngine:
-    """Return an engine for the configured database: for reads in autocommit, or for transactions.
+def make_engine(settings: Settings, file: DatabaseFile | None, *, autocommit: bool, size: int) -> AsyncEngine:
+    """Return an engine for the configured database with `size` connections: for reads, or for transactions.
 
     `file` is that of an SQLite database, which both engines watch; None on MySQL.
     """
     options: dict[str, Any] = {
-        "pool_size": settings.pool_size,
+        "pool_size": size,
         "max_overflow": 0,
         "pool_timeout": settings.pool_timeout,
     }

@@ -7,6 +7,8 @@
       another number of rows than it must
     connection lost, reset or refused                DISCONNECTED   it is run again once on another
                                                                       connection, then 503
+    the account has its share of the turns, and      OWN_QUEUE      429 at once
+      as many of its requests wait as may
     pool or queue full, timeout, access denied,      UNAVAILABLE    503 at once
       server or file read-only, full, broken or
       shutting down, out of memory, tables missing
@@ -37,7 +39,11 @@ class RowsMissed(Exception):
 
 
 class QueueFull(Exception):
-    """The greatest number of writers already waits for this lock."""
+    """The greatest number of requests already waits, or this one has waited for too long."""
+
+
+class OwnQueueFull(QueueFull):
+    """The same, because of other requests of the same account."""
 
 
 class Fault(Enum):
@@ -48,6 +54,9 @@ class Fault(Enum):
 
     DISCONNECTED = auto()
     """The connection is lost and nothing was changed: run it again on another one."""
+
+    OWN_QUEUE = auto()
+    """The account has too many requests under way: answer 429."""
 
     UNAVAILABLE = auto()
     """The database cannot do the work now: answer 503."""
@@ -187,6 +196,8 @@ def classify_fault(error: BaseException) -> Fault | None:
 
     A failed unique or foreign key counts as a lost race, other constraints as our mistake.
     """
+    if isinstance(error, OwnQueueFull):
+        return Fault.OWN_QUEUE
     if isinstance(error, PoolTimeout | TimeoutError | QueueFull):
         return Fault.UNAVAILABLE
     if isinstance(error, RowsMissed):

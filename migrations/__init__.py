@@ -162,7 +162,7 @@ async def check_schema(database: Database) -> SchemaState:
 
 async def _read_revision(database: Database, tries: int = 2) -> str | None:
     try:
-        async with database.new_unit() as unit:
+        async with database.new_probe() as unit:
             return await (await unit.connection()).run_sync(read_current_revision)
     except Exception as error:
         # An idle connection that was closed does not mean that the database is down, so a second one is tried.

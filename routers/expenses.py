@@ -6,7 +6,16 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 
 import crud
-from api.dependencies import EXPENSE_ID, BulkPreconditionDep, BulkWriter, PreconditionDep, Reader, RowId, Writer
+from api.dependencies import (
+    EXPENSE_ID,
+    BulkEditor,
+    BulkPreconditionDep,
+    BulkWriter,
+    PreconditionDep,
+    Reader,
+    RowId,
+    Writer,
+)
 from api.headers import answer_304_if_current, link_next_page, write_ledger_etag
 from api.problem_json import document_problems
 from api.route import MAX_BATCH_BYTES, LedgerRoute
@@ -132,7 +141,7 @@ async def change_expenses_together(ledger: BulkWriter, operations: Batch) -> Bat
     "", summary="Change all expenses that match", responses=document_problems([FilterRequired(), TooMany()])
 )
 async def change_matching_expenses(
-    ledger: BulkWriter, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: BulkPreconditionDep
+    ledger: BulkEditor, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: BulkPreconditionDep
 ) -> BulkChange:
     """Give all expenses that match another category or description; `dry_run=true` only counts them.
 
@@ -143,7 +152,7 @@ async def change_matching_expenses(
 
 @bulk_router.delete("", summary="Delete all expenses that match", responses=document_problems([FilterRequired()]))
 async def delete_matching_expenses(
-    ledger: BulkWriter, query: Annotated[BulkQuery, Query()], condition: BulkPreconditionDep
+    ledger: BulkEditor, query: Annotated[BulkQuery, Query()], condition: BulkPreconditionDep
 ) -> BulkChange:
     """Move all expenses that match to the trash; `dry_run=true` only counts them.
 

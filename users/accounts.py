@@ -13,7 +13,8 @@ import crud
 from auth import Caller
 from config import Settings
 from crud import SIGN_IN_FIELDS, UserRow
-from database import ACCOUNT_LOCK, SESSIONS_LOCK, UnitOfWork
+from database import UnitOfWork
+from infra.pools import ACCOUNT_LOCK, SESSIONS_LOCK
 from infra.request_context import note_user
 from problems import (
     InvalidCredentials,
@@ -88,7 +89,8 @@ class Accounts:
         owner_id, stored = (user.id, user.password_hash) if user else (_UNKNOWN_USER_ID, None)
         if user is not None:
             note_user(user.id)
-        if not await self._verify_throttled(unit, owner_id, key, client, form.password, stored) or user is None:
+        is_right = await self._verify_throttled(unit, owner_id, key, client, form.password, stored, is_signed_in=False)
+        if not is_right or user is None:
             raise InvalidCredentials
         outdated = self._passwords.is_outdated(user.password_hash)
         renewed = await self._passwords.hash(form.password, client.network) if outdated else None
@@ -128,7 +130,7 @@ class Accounts:
         profile = await self.read_profile(unit, caller)
         self._check_new_password("/new_password", change.new_password, profile.username, profile.email)
         user = await self._verify_current_password(unit, caller, change.current_password, client)
-        password_hash = await self._passwords.hash(change.new_password, client.network)
+        password_hash = await self._passwords.hash(change.new_password, client.network, caller.id)
         connection = await unit.begin(caller.id, ACCOUNT_LOCK)
         await crud.lock_user(connection, caller.id, user.password_hash, wrong_password_problem())
         await crud.set_password_hash(connection, caller.id, password_hash)
@@ -175,21 +177,36 @@ class Accounts:
             raise _password_required_problem()
         user = await crud.read_user(await unit.connection(), caller.id)
         key = make_name_key(user.username)
-        if not await self._verify_throttled(unit, caller.id, key, client, password, user.password_hash):
+        if not await self._verify_throttled(
+            unit, caller.id, key, client, password, user.password_hash, is_signed_in=True
+        ):
             raise wrong_password_problem()
         return user
 
     async def _verify_throttled(
-        self, unit: UnitOfWork, owner_id: int, key: str, client: Client, password: str, stored: str | None
+        self,
+        unit: UnitOfWork,
+        owner_id: int,
+        key: str,
+        client: Client,
+        password: str,
+        stored: str | None,
+        *,
+        is_signed_in: bool,
     ) -> bool:
-        """Count the attempt, verify the password, and remove the attempt again if the password is right."""
+        """Count the attempt, verify the password, and remove the attempt again if the password is right.
+
+        Guesses of others, who are not signed in, take nothing of the account's share of the hashes.
+        """
         is_familiar = self._throttle.is_familiarity_needed and await familiar_networks.is_familiar(
             await unit.connection(), owner_id, client.network
         )
         await unit.release()
         attempt = await self._throttle.count_password_attempt(unit, key, client.network, is_familiar=is_familiar)
         async with throttle.take_back_if_unavailable(unit, attempt):
-            is_right = await self._passwords.verify(password, stored, client.network)
+            is_right = await self._passwords.verify(
+                password, stored, client.network, owner_id if is_signed_in else None
+            )
         if is_right:
             await throttle.take_back(unit, attempt)
         return is_right

@@ -1,4 +1,7 @@
-"""Hashes and verifies passwords in threads of low priority, so that other requests are not delayed."""
+"""Hashes and verifies passwords in threads of low priority, so that other requests are not delayed.
+
+Waiting networks are served in turn, and one account uses at most half of the threads, from however many networks.
+"""
 
 import asyncio
 import os
@@ -11,7 +14,9 @@ from typing import Final, TypeVar
 
 from passlib.context import CryptContext
 
-from users.fair_queue import FairQueue
+from infra.fair_turns import FairTurns, Turn
+from infra.faults import QueueFull
+from problems import TooManyRequests, Unavailable
 from values.passwords import normalize_password
 
 T = TypeVar("T")
@@ -36,20 +41,26 @@ class PasswordHasher:
         )
         cores = os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(cores, "hash", initializer=_lower_priority)
-        self._queue = FairQueue(cores, compute_capacity(cores, rounds))
+        capacity = compute_capacity(cores, rounds)
+        self._queue = FairTurns(cores, capacity - cores)
+        self._shares = FairTurns(capacity, capacity, share=max(1, cores // 2))
         self._dummy_hash = self._context.hash(secrets.token_hex(16))
 
-    async def hash(self, password: str, network: str = "") -> str:
-        """Return the hash to store; raise Unavailable if the queue refuses the job, which counts for `network`."""
-        return await self._in_thread(network, lambda: self._context.hash(normalize_password(password)))
+    async def hash(self, password: str, network: str = "", account: int | None = None) -> str:
+        """Return the hash to store.
 
-    async def verify(self, password: str, stored: str | None, network: str = "") -> bool:
+        The job counts for the network and, if the caller is signed in, for the account: raises Unavailable if the
+        queue refuses it, TooManyRequests if the account has too many of them.
+        """
+        return await self._in_thread(network, account, lambda: self._context.hash(normalize_password(password)))
+
+    async def verify(self, password: str, stored: str | None, network: str = "", account: int | None = None) -> bool:
         """Whether the password is right; for an unknown user (`stored` None) it is wrong and takes as long.
 
-        Raises Unavailable if the queue refuses the job, which counts for `network`.
+        The job counts, and is refused, as in `hash`.
         """
         right = await self._in_thread(
-            network, lambda: self._matches(normalize_password(password), stored or self._dummy_hash)
+            network, account, lambda: self._matches(normalize_password(password), stored or self._dummy_hash)
         )
         return right and stored is not None
 
@@ -70,9 +81,22 @@ class PasswordHasher:
             self._context.verify(password, self._dummy_hash)
             return False
 
-    async def _in_thread(self, network: str, work: Callable[[], T]) -> T:
-        async with self._queue.wait_for_turn(network):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def _in_thread(self, network: str, account: int | None, work: Callable[[], T]) -> T:
+        share = None if account is None else await self._take_share(account)
+        try:
+            async with self._queue.take(network):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except QueueFull:
+            raise Unavailable from None
+        finally:
+            if share is not None:
+                share.release()
+
+    async def _take_share(self, account: int) -> Turn:
+        try:
+            return await self._shares.acquire(account)
+        except QueueFull:
+            raise TooManyRequests from None
 
 
 def compute_capacity(cores: int, rounds: int) -> int:

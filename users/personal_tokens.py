@@ -20,7 +20,8 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth import Caller, hash_token
-from database import ACCOUNT_LOCK, UnitOfWork, get_inserted_id, now
+from database import UnitOfWork, get_inserted_id, now
+from infra.pools import ACCOUNT_LOCK
 from infra.prepared import Prepared
 from infra.row_counts import execute_exactly, refuse_missed_rows
 from models import LedgerState, PersonalToken, User

@@ -36,7 +36,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth import AccessTokens, Caller, hash_token
 from config import Settings
-from database import SESSIONS_LOCK, UnitOfWork, get_inserted_id, now
+from database import UnitOfWork, get_inserted_id, now
+from infra.pools import SESSIONS_LOCK
 from infra.request_context import note_user
 from infra.row_counts import execute_exactly
 from infra.signing_keys import load_signing_keys

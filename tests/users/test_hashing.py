@@ -15,6 +15,7 @@ from passlib.hash import bcrypt_sha256
 from sqlalchemy import select, update
 
 from config import Settings
+from infra.fair_turns import FairTurns
 from main import create_app
 from models import User
 from problems import Unavailable
@@ -22,7 +23,6 @@ from tests.support.accounts import registration, try_to_sign_in
 from tests.support.databases import on_sqlite
 from tests.support.people import Arrive, Person, forget_attempts, registered, signed_up
 from tests.support.statements import Statements
-from users.fair_queue import FairQueue
 from users.hashing import PasswordHasher, compute_capacity
 
 
@@ -170,7 +170,7 @@ def test_no_more_hashes_wait_than_are_done_in_ten_seconds(cores: int, rounds: in
 async def test_too_many_waiting_hashes_are_refused_for_now(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.services.accounts._passwords, "_queue", FairQueue(0, 0))
+    monkeypatch.setattr(app.state.services.accounts._passwords, "_queue", FairTurns(0, 0))
     answer = await try_to_sign_in(person, person.password)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["error"] == "temporarily_unavailable"
@@ -196,7 +196,7 @@ async def test_hashes_give_way_to_requests(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_a_hash_that_waits_is_refused_no_more_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = PasswordHasher(4)
-    monkeypatch.setattr(passwords, "_queue", FairQueue(1, 2))
+    monkeypatch.setattr(passwords, "_queue", FairTurns(1, 1))
     tries = await asyncio.gather(*(passwords.hash("a walk along the sea") for _ in range(5)), return_exceptions=True)
     afterwards = await passwords.hash("a walk along the sea")
     passwords.close()

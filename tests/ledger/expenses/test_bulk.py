@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from httpx import QueryParams
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from ledger import categories
 from tests.support.categories import names
@@ -20,7 +21,7 @@ from tests.support.databases import on_sqlite, try_cases
 from tests.support.expenses import ids, spend, undo
 from tests.support.generated import hunts
 from tests.support.ledgers import state_of
-from tests.support.people import Person, SignUp, signed_up
+from tests.support.people import Person, SignUp, hold, signed_up
 from tests.support.problems import blamed
 from tests.support.statements import Statements
 
@@ -270,6 +271,29 @@ async def test_a_dry_run_counts_and_writes_nothing(
     assert await state_of(app, person) == (1, 5)
 
 
+@EACH_WAY
+async def test_a_dry_run_is_a_read_that_waits_for_no_writer(person: Person, outside: Connection, method: str) -> None:
+    """ASVS 5.0 15.4.4: whoever only counts keeps nobody from writing."""
+    await record(person, LEDGER)
+    hold(outside, person)
+    async with asyncio.timeout(4):
+        answer = await bulk(person, method, {"q": "apples", "dry_run": "true"}, description="seen")
+    outside.rollback()
+    assert (answer.status_code, answer.json()) == (200, {"matched": 2, "revision": None})
+
+
+@EACH_WAY
+async def test_nothing_is_remembered_of_a_dry_run(person: Person, method: str) -> None:
+    await record(person, LEDGER)
+    fields = {"description": "seen"} if method == "PATCH" else None
+    answers = [
+        await person.request(method, f"/expenses?q={q}", headers={"Idempotency-Key": "once"}, json=fields)
+        for q in ("apples&dry_run=true", "apples&dry_run=true", "bread")
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert not any("Idempotency-Replayed" in answer.headers for answer in answers)
+
+
 # Changed
 
 
@@ -450,8 +474,8 @@ async def test_deletions_and_new_expenses_at_once_lose_nothing(app: FastAPI, per
         ("PATCH", "q=apples", {"category": "Bakery"}, 7),
         ("PATCH", "q=apples", {"category": "Bakery", "description": "seen"}, 7),
         ("PATCH", "category=Groceries", {"description": None}, 6),
-        ("PATCH", "q=apples&dry_run=true", {"category": "New"}, 5),
-        ("DELETE", "q=apples&dry_run=true", {}, 4),
+        ("PATCH", "q=apples&dry_run=true", {"category": "New"}, 3),
+        ("DELETE", "q=apples&dry_run=true", {}, 2),
     ],
 )
 async def test_many_cost_as_much_as_one(

@@ -1,20 +1,23 @@
-"""The queue of password hashes: networks are served in turn."""
+"""Turns at something that only a few may use at once: keys are served in turn, and each has its share."""
 
 import asyncio
 
-from users.fair_queue import FairQueue
+import pytest
+
+from infra.fair_turns import FairTurns
+from infra.faults import OwnQueueFull, QueueFull
 
 
 class Room:
     """One place to work at, and who has worked there in which order."""
 
     def __init__(self, most: int) -> None:
-        self.turns = FairQueue(1, most)
+        self.turns = FairTurns(1, most - 1)
         self.done: list[str] = []
 
     async def work(self, name: str) -> None:
         """Work, as somebody of the network that the name begins with."""
-        async with self.turns.wait_for_turn(name[0]):
+        async with self.turns.take(name[0]):
             await asyncio.sleep(0)
             self.done.append(name)
 
@@ -63,7 +66,7 @@ async def test_who_goes_away_while_waiting_is_not_waited_for() -> None:
 
 async def test_who_is_refused_and_goes_away_at_the_same_time_frees_no_slot() -> None:
     room = Room(3)
-    async with room.turns.wait_for_turn("x"):
+    async with room.turns.take("x"):
         first, refused, other = [asyncio.create_task(room.work(name)) for name in ("a1", "a2", "b1")]
         await asyncio.sleep(0)
         refused.cancel()
@@ -75,9 +78,67 @@ async def test_who_is_refused_and_goes_away_at_the_same_time_frees_no_slot() -> 
 
 async def test_who_goes_away_just_as_the_turn_comes_passes_it_on() -> None:
     room = Room(10)
-    async with room.turns.wait_for_turn("a"):
+    async with room.turns.take("a"):
         gone, next_one = asyncio.create_task(room.work("b1")), asyncio.create_task(room.work("c1"))
         await asyncio.sleep(0)
     gone.cancel()
     await asyncio.wait([gone, next_one])
     assert (room.done, gone.cancelled()) == (["c1"], True)
+
+
+# --- shares -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_uses_no_more_than_its_share_and_leaves_the_rest_free() -> None:
+    turns = FairTurns(4, 10, share=2)
+    held = [await turns.acquire("a"), await turns.acquire("a")]
+    third = asyncio.create_task(turns.acquire("a"))
+    others = [await turns.acquire("b"), await turns.acquire("c")]
+    assert not third.done()
+    held[0].release()
+    await third
+    assert len(others) == 2
+
+
+async def test_a_turn_counts_for_the_key_that_it_is_moved_to() -> None:
+    turns = FairTurns(4, 10, share=1)
+    unknown = await turns.acquire(None)
+    assert unknown.move_to("a")
+    await turns.acquire(None)
+    with pytest.raises(OwnQueueFull):
+        await turns.acquire("a", seconds=0.01)
+
+
+async def test_a_turn_is_not_moved_to_a_key_that_has_its_share() -> None:
+    turns = FairTurns(4, 10, share=1)
+    unknown, _ = await turns.acquire(None), await turns.acquire("a")
+    assert not unknown.move_to("a")
+    unknown.release()
+    await turns.acquire(None)
+
+
+async def test_who_waits_for_others_for_too_long_is_not_told_that_it_is_to_blame() -> None:
+    turns = FairTurns(1, 10)
+    await turns.acquire("a")
+    with pytest.raises(QueueFull) as refused:
+        await turns.acquire("b", seconds=0.01)
+    assert not isinstance(refused.value, OwnQueueFull)
+
+
+async def test_who_sends_too_many_is_told_so() -> None:
+    turns = FairTurns(1, 2)
+    await turns.acquire("a")
+    waiting = [asyncio.create_task(turns.acquire(key)) for key in ("a", "a", "b")]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    assert [type(task.exception()) if task.done() else None for task in waiting] == [None, OwnQueueFull, None]
+    for task in waiting:
+        task.cancel()
+
+
+async def test_anonymous_jobs_wait_and_are_served_like_others() -> None:
+    turns = FairTurns(1, 10)
+    first = await turns.acquire(None)
+    second = asyncio.create_task(turns.acquire(None))
+    await asyncio.sleep(0)
+    first.release()
+    await second

@@ -1,0 +1,83 @@
+"""The connection pools of a database, and what requests wait for before they take a connection.
+
+    readers   a turn at the reading pool: an account uses at most half of it
+    writers   the owner's lock on MySQL, where each owner has three; the file on SQLite, where accounts take turns
+
+Whoever waits holds no connection, so that the requests of one account do not use up a pool.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Final, Self
+from weakref import WeakValueDictionary
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from config import Settings
+from infra.database_file import DatabaseFile
+from infra.engines import make_engine
+from infra.fair_turns import FairTurns, Turn
+
+# The three locks of an owner, each with its own queue: the ledger's row; the user's row, exclusively; the user's row,
+# shared, as foreign keys to it do.
+LEDGER_LOCK: Final = "ledger"
+ACCOUNT_LOCK: Final = "account"
+SESSIONS_LOCK: Final = "sessions"
+
+
+class WriterQueue:
+    """Lets writers wait for a lock before they take a connection, at most `limit` for each lock."""
+
+    def __init__(self, limit: int, *, is_single_writer: bool) -> None:
+        self._limit = limit
+        self._file = FairTurns(1, limit) if is_single_writer else None
+        self._locks: WeakValueDictionary[Hashable, FairTurns] = WeakValueDictionary()
+
+    async def acquire(self, owner_id: int | None, lock: str, account: int | None) -> Turn | None:
+        """Wait for the turn at the owner's lock, or at the file; None if there is nothing to wait for.
+
+        Turns at the file go round the accounts: `account` is who waits. Raises QueueFull.
+        """
+        if self._file is not None:
+            return await self._file.acquire(account)
+        if owner_id is None:
+            return None
+        turns = self._locks.get((lock, owner_id))
+        if turns is None:
+            turns = self._locks[lock, owner_id] = FairTurns(1, self._limit)
+        return await turns.acquire(owner_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """The engine of transactions, the engine of reads, and the queues before them."""
+
+    work: AsyncEngine
+    read: AsyncEngine
+    readers: FairTurns
+    reader_seconds: float
+    """How long a reader waits for a turn."""
+    writers: WriterQueue
+    is_single_writer: bool
+    """Whether the database is a file of SQLite, which takes one writer at a time."""
+
+    @classmethod
+    def build(cls, settings: Settings, file: DatabaseFile | None) -> Self:
+        """Build the pools of the configured database."""
+        return cls(
+            work=make_engine(settings, file, autocommit=False, size=settings.pool_size),
+            read=make_engine(settings, file, autocommit=True, size=settings.pool_size),
+            readers=FairTurns(settings.pool_size, settings.queue_limit, share=(settings.pool_size + 1) // 2),
+            reader_seconds=settings.pool_timeout,
+            writers=WriterQueue(settings.queue_limit, is_single_writer=settings.is_embedded),
+            is_single_writer=settings.is_embedded,
+        )
+
+    def build_probe(self, settings: Settings, file: DatabaseFile | None) -> Self:
+        """Build the same with one reading connection of its own, for a check that must not wait for requests."""
+        engine = make_engine(settings, file, autocommit=True, size=1)
+        return replace(self, read=engine, readers=FairTurns(1, settings.queue_limit))
+
+    async def acquire_reader(self, owner_id: int | None) -> Turn:
+        """Wait for the account's turn at the reading pool; raise QueueFull."""
+        return await self.readers.acquire(owner_id, self.reader_seconds)
