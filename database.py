@@ -1,19 +1,20 @@
 """The database: declarative base, the two engines, and the unit of work of a request.
 
-    connection()        waits for the account's turn, then reads in autocommit on a connection of the reading engine
+    connection()        reads in autocommit, on a connection of the reading engine
     begin(owner_id)     releases that connection, waits in the queue of the owner's lock (on SQLite: of the file), takes
                           a connection of the writing engine, and begins the transaction
     connection()        from now on the transaction's connection
     commit()            once, at the end
     __aexit__           rolls back what was not committed, and returns the connection and the lock
 
-Writers wait in the queue without a connection, so that the writers of one owner do not use up the pool. Readers of one
-account use at most half of theirs, and turns at the file of SQLite go round the accounts (infra/fair_turns.py).
+Writers wait in the queue without a connection, so that the writers of one owner do not use up the pool. Turns at the
+file of SQLite go round the accounts (infra/fair_turns.py).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
@@ -24,6 +25,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from config import Settings
 from infra.database_file import DatabaseFile
+from infra.engines import make_engine
 from infra.fair_turns import Turn
 from infra.faults import CommitLost, describe_error, is_commit_refused, is_connection_spoilt
 from infra.lost_connections import name_loss_while_connecting
@@ -69,16 +71,19 @@ class Database:
         self.file = DatabaseFile(str(settings.url.database)) if settings.is_embedded else None
         self._pools = Pools.build(settings, self.file)
         # `/ready` has a connection of its own: a service whose pools are used up is busy, not broken.
-        self._probe = self._pools.build_probe(settings, self.file)
+        self._probe = replace(self._pools, read=make_engine(settings, self.file, autocommit=True, size=1))
 
     @property
     def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
         """The engine of transactions and the engine of reads."""
         return self._pools.work, self._pools.read
 
-    def new_unit(self, deadline: float | None = None) -> "UnitOfWork":
-        """Return a unit of work for `async with`; a statement that still runs at `deadline` (loop time) is stopped."""
-        return UnitOfWork(self._pools, deadline)
+    def new_unit(self, deadline: float | None = None, when_waiting: Callable[[], None] = lambda: None) -> "UnitOfWork":
+        """Return a unit of work for `async with`; a statement that still runs at `deadline` (loop time) is stopped.
+
+        `when_waiting` is called before the unit waits for a lock, or its user for something else.
+        """
+        return UnitOfWork(self._pools, deadline, when_waiting)
 
     def new_probe(self) -> "UnitOfWork":
         """Return a unit of work that reads on a connection which no request uses."""
@@ -109,14 +114,16 @@ class Database:
 class UnitOfWork:
     """The database work of one request: reads in autocommit, then at most one transaction, committed once."""
 
-    def __init__(self, pools: Pools, deadline: float | None = None) -> None:
+    def __init__(
+        self, pools: Pools, deadline: float | None = None, when_waiting: Callable[[], None] = lambda: None
+    ) -> None:
         self._pools = pools
         self._deadline = deadline
+        self._when_waiting = when_waiting
         self._owner_id: int | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._interruptions: list[asyncio.Task[None]] = []
         self._reading: AsyncConnection | None = None
-        self._reader_turn: Turn | None = None
         self._writing: AsyncConnection | None = None
         self._writer_turn: Turn | None = None
 
@@ -150,18 +157,15 @@ class UnitOfWork:
                 driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
                 self._interruptions.append(asyncio.create_task(driver.interrupt()))  # type: ignore[union-attr]  # aiosqlite's
 
-    async def act_for(self, owner_id: int) -> None:
-        """Let what this unit reads count for an account; release the connection if that has its share already."""
+    def act_for(self, owner_id: int) -> None:
+        """Let what this unit writes count for an account, also where it locks no row of that."""
         self._owner_id = owner_id
-        if self._reader_turn is not None and not self._reader_turn.move_to(owner_id):
-            await self.release()
 
     async def connection(self) -> AsyncConnection:
-        """Return the connection for reads: in autocommit, or the transaction's once it has begun. Raises QueueFull."""
+        """Return the connection for reads: in autocommit, or the transaction's once it has begun."""
         if self._writing is not None:
             return self._writing
         if self._reading is None:
-            self._reader_turn = await self._pools.acquire_reader(self._owner_id)
             self._reading = await _connect(self._pools.read)
         return self._reading
 
@@ -189,20 +193,16 @@ class UnitOfWork:
         if self._writing is not None:
             raise RuntimeError("call begin_separate before begin")
         await self.release()
-        async with UnitOfWork(self._pools, self._deadline) as unit:
+        async with UnitOfWork(self._pools, self._deadline, self._when_waiting) as unit:
             yield await unit.begin(owner_id, lock)
             await unit.commit()
 
     async def release(self) -> None:
         """Return the reading connection to its pool, before hashing a password or waiting for a lock."""
-        connection, self._reading = self._reading, None
-        turn, self._reader_turn = self._reader_turn, None
-        try:
-            if connection is not None:
-                await connection.close()
-        finally:
-            if turn is not None:
-                turn.release()
+        self._when_waiting()
+        if self._reading is not None:
+            connection, self._reading = self._reading, None
+            await connection.close()
 
     async def commit(self) -> None:
         """Commit the transaction, if any; raise CommitLost if the connection was lost and the outcome is unknown."""

@@ -16,6 +16,7 @@ from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, build_p
 from api.openapi import TITLE, make_openapi_builder, name_operation
 from api.problem_json import answer_problem
 from api.services import Services
+from api.turns import TurnMiddleware
 from auth import AccessTokens
 from config import VERSION, Settings, list_misleading_settings, list_unknown_settings, load_settings
 from database import Database
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(RequestMiddleware, settings.root_path),
             build_cors(settings),
             Middleware(UnexpectedErrorMiddleware),
+            Middleware(TurnMiddleware, settings),
         ],
     )
     # The most frequently used first, because routes are tried in order.

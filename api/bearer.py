@@ -73,10 +73,18 @@ async def authenticate(request: StrictRequest, scope: str | None, *, writes: boo
     return request.caller
 
 
+async def _count_for(request: StrictRequest, account: int) -> None:
+    """Let the request count for an account; if that has its share of the turns already, wait for the next."""
+    request.unit.act_for(account)
+    if not request.turn.count_for(account):
+        await request.unit.release()
+        await request.turn.take()
+
+
 async def _authenticate_session(request: StrictRequest, token: str, *, writes: bool) -> Caller:
     claims = request.services.access_tokens.read(token)
     # The token names the user, so a write can wait in the user's queue before it takes its one connection.
-    await request.unit.act_for(claims.user_id)
+    await _count_for(request, claims.user_id)
     connection = await request.unit.begin(claims.user_id) if writes else await request.unit.connection()
     caller = await load_caller(connection, claims)
     note_user(caller.id)
@@ -86,7 +94,7 @@ async def _authenticate_session(request: StrictRequest, token: str, *, writes: b
 async def _authenticate_script(request: StrictRequest, token: str, scope: str | None) -> Caller:
     holder = await personal_tokens.load_token_holder(await request.unit.connection(), token)
     note_user(holder.caller.id)
-    await request.unit.act_for(holder.caller.id)
+    await _count_for(request, holder.caller.id)
     if holder.is_use_record_due:
         await _record_use(request, holder)
     if scope is None:

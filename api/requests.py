@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from api.services import Services, get_services
 from api.strict_json import parse_strict_json
+from api.turns import TURN_KEY, RequestTurn
 from auth import Caller
 from database import UnitOfWork
 from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
@@ -75,6 +76,12 @@ class StrictRequest(Request):
         return get_services(self.app)
 
     @property
+    def turn(self) -> RequestTurn:
+        """The turn of the request."""
+        turn: RequestTurn = self.scope[TURN_KEY]
+        return turn
+
+    @property
     def query_params(self) -> QueryParams:
         """The query, with repeated parameters as lists."""
         if not hasattr(self, "_query_params"):
@@ -92,7 +99,9 @@ class StrictRequest(Request):
         With None as media type it must contain no fields: they would be ignored, and more rows deleted than meant.
         """
         # Starlette's `body()` and `json()`, which FastAPI calls, return `_body` and `_json` if these are set.
+        self.turn.give_away()
         self._body = await self._read_bytes(most)
+        await self.turn.take()
         if media_type is None:
             refuse_fields(self._body)
             self._body = b""

@@ -32,6 +32,7 @@ LONG_DEADLINE: Final = 60
 LOCK_WAIT_SECONDS: Final = 5
 # A thread that waits for a SQLite file cannot be cancelled, so it waits for less, and the route class tries again.
 SQLITE_BUSY_SECONDS: Final = 2
+SQLITE_CACHE_KIB: Final = 16 * 1024
 CONNECT_SECONDS: Final = 3
 # For these statements a node of a Galera cluster waits: 1 reads, 2 UPDATE and DELETE, 4 INSERT.
 WAIT_FOR_THE_CLUSTER: Final = 1 + 2 + 4
@@ -183,7 +184,12 @@ def _listen_on_sqlite(engine: AsyncEngine, file: DatabaseFile, *, autocommit: bo
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        for pragma in ("foreign_keys = ON", "journal_mode = WAL", f"busy_timeout = {SQLITE_BUSY_SECONDS * 1000}"):
+        for pragma in (
+            "foreign_keys = ON",
+            "journal_mode = WAL",
+            "cache_size = -16384",
+            f"busy_timeout = {SQLITE_BUSY_SECONDS * 1000}",
+        ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -1,13 +1,11 @@
-"""The connection pools of a database, and what requests wait for before they take a connection.
+"""The connection pools of a database, and the queues in which writers wait before they take a connection.
 
-    readers   a turn at the reading pool: an account uses at most half of it
-    writers   the owner's lock on MySQL, where each owner has three; the file on SQLite, where accounts take turns
-
-Whoever waits holds no connection, so that the requests of one account do not use up a pool.
+Writers wait for their owner's lock on MySQL, where each owner has three, and for the file on SQLite, where accounts
+take turns. Whoever waits holds no connection, so that the requests of one account do not use up a pool.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
@@ -50,13 +48,10 @@ class WriterQueue:
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """The engine of transactions, the engine of reads, and the queues before them."""
+    """The engine of transactions, the engine of reads, and the queues of writers."""
 
     work: AsyncEngine
     read: AsyncEngine
-    readers: FairTurns
-    reader_seconds: float
-    """How long a reader waits for a turn."""
     writers: WriterQueue
     is_single_writer: bool
     """Whether the database is a file of SQLite, which takes one writer at a time."""
@@ -67,17 +62,6 @@ class Pools:
         return cls(
             work=make_engine(settings, file, autocommit=False, size=settings.pool_size),
             read=make_engine(settings, file, autocommit=True, size=settings.pool_size),
-            readers=FairTurns(settings.pool_size, settings.queue_limit, share=(settings.pool_size + 1) // 2),
-            reader_seconds=settings.pool_timeout,
             writers=WriterQueue(settings.queue_limit, is_single_writer=settings.is_embedded),
             is_single_writer=settings.is_embedded,
         )
-
-    def build_probe(self, settings: Settings, file: DatabaseFile | None) -> Self:
-        """Build the same with one reading connection of its own, for a check that must not wait for requests."""
-        engine = make_engine(settings, file, autocommit=True, size=1)
-        return replace(self, read=engine, readers=FairTurns(1, settings.queue_limit))
-
-    async def acquire_reader(self, owner_id: int | None) -> Turn:
-        """Wait for the account's turn at the reading pool; raise QueueFull."""
-        return await self.readers.acquire(owner_id, self.reader_seconds)

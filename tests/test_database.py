@@ -501,32 +501,6 @@ async def test_an_empty_pool_is_a_503_and_the_service_stays_ready(database_url: 
     assert (await person.get("/ready")).status_code == 200
 
 
-async def test_one_account_leaves_half_of_the_pool_to_others(database_url: str, start: Start, join: Join) -> None:
-    """ASVS 5.0 15.2.2: the readers of one account, in whatever number, hold no more than half of the connections."""
-    app = await start(database_url, pool_size=2, pool_timeout=0.1)
-    person, other = await join(app), await join(app)
-    async with app.state.services.database.new_unit() as unit:
-        await unit.act_for(person.user["id"])
-        await unit.connection()
-        refused = await person.get("/expenses")
-        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
-        assert int(refused.headers["Retry-After"]) > 0
-        assert (await other.get("/expenses")).status_code == 200
-    assert (await person.get("/expenses")).status_code == 200
-
-
-async def test_a_scripts_token_counts_for_its_account(database_url: str, start: Start, join: Join) -> None:
-    app = await start(database_url, pool_size=2, pool_timeout=0.1)
-    person = await join(app)
-    made = await person.post("/users/me/tokens", json={"name": "nightly", "scope": "read"})
-    script = {"Authorization": f"Bearer {made.json()['token']}"}
-    async with app.state.services.database.new_unit() as unit:
-        await unit.act_for(person.user["id"])
-        await unit.connection()
-        assert (await person.get("/expenses", headers=script)).status_code == 429
-    assert (await person.get("/expenses", headers=script)).status_code == 200
-
-
 async def test_a_write_beyond_its_deadline_is_a_503_and_leaves_no_lock(
     database_url: str, start: Start, join: Join, outside: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

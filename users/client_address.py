@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from models import USER_AGENT_LENGTH
@@ -9,6 +10,7 @@ from models import USER_AGENT_LENGTH
 # A client with one IPv6 address usually has its whole /64 network, 2^64 addresses (RFC 6177).
 NETWORK_BITS: Final = 64
 UNKNOWN_NETWORK: Final = "unknown"
+MAX_CACHED: Final = 4_096
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -27,20 +29,23 @@ class Client:
 
 def build_client(host: str | None, user_agent: str | None) -> Client:
     """Build the client from the address and the User-Agent of a request."""
-    address = _parse_address(host or "")
+    address = _parse_address(host)
     printable = "".join(filter(str.isprintable, user_agent or "")).strip()[:USER_AGENT_LENGTH]
-    return Client(str(address) if address else None, _find_network(address), printable or None)
+    return Client(str(address) if address else None, find_network(host), printable or None)
 
 
-def _parse_address(host: str) -> Address | None:
+def _parse_address(host: str | None) -> Address | None:
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address((host or "").partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _find_network(address: Address | None) -> str:
+@lru_cache(MAX_CACHED)
+def find_network(host: str | None) -> str:
+    """Return the network of an address: itself for IPv4, its /64 for IPv6."""
+    address = _parse_address(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, NETWORK_BITS), strict=False).network_address)
     return str(address) if address else UNKNOWN_NETWORK

@@ -1,0 +1,93 @@
+"""The turn of a request: how many requests of one address, or of one account, are worked on at once in this process.
+
+    arrives             counts for the client's network; waits if that has its share already
+    is authenticated    counts for the account, from however many networks
+    waits               for its body, for the hash of a password or for the lock of a ledger: gives the turn away
+    answers             gives the turn away before the answer is sent, however slowly that is read
+
+So the requests of one client, however many it sends and whatever they cost, delay those of others by a few turns.
+Writers need no turn after they have waited for their lock: an account has one at a time.
+"""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problem_json import render_problem
+from config import Settings
+from infra.fair_turns import FairTurns, Turn
+from infra.faults import OwnQueueFull, QueueFull
+from problems import Problem, TooManyRequests, Unavailable
+from users.client_address import find_network
+
+TURN_KEY: Final = "expense_tracker.turn"
+"""The name of the request's turn in its scope."""
+SHARE: Final = 3
+"""One client has at most one in so many turns."""
+# Whoever watches the service must not wait for its users.
+UNCOUNTED: Final = {"/health", "/ready"}
+
+
+class RequestTurn:
+    """The turn of one request; it may be given away, and taken again, while the request lasts."""
+
+    def __init__(self, turns: FairTurns, network: str, seconds: float) -> None:
+        self._turns = turns
+        self._key: str | int = network
+        self._seconds = seconds
+        self._held: Turn | None = None
+
+    async def take(self) -> None:
+        """Wait for the turn; raise TooManyRequests or Unavailable if that takes too long, or too many wait."""
+        if self._held is None:
+            try:
+                self._held = await self._turns.acquire(self._key, self._seconds)
+            except OwnQueueFull:
+                raise TooManyRequests from None
+            except QueueFull:
+                raise Unavailable from None
+
+    def give_away(self) -> None:
+        """Let the next request have the turn."""
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+
+    def count_for(self, account: int) -> bool:
+        """Count for this account from now on; return False if it has its share: then the turn is to be taken again."""
+        self._key = account
+        return self._held is None or self._held.move_to(account)
+
+
+class TurnMiddleware:
+    """Lets each request wait for its turn, and gives it away when the answer begins.
+
+    As many requests are worked on at once as the pool of readers has connections; of one client a third of these, so
+    that of one account's requests, which also come from several addresses, none finds the pool used up.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._turns = FairTurns(settings.pool_size, settings.queue_limit, share=max(1, settings.pool_size // SHARE))
+        self._seconds = settings.pool_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] in UNCOUNTED:
+            await self._app(scope, receive, send)
+            return
+        client = scope["client"]
+        turn = scope[TURN_KEY] = RequestTurn(self._turns, find_network(client and client[0]), self._seconds)
+
+        async def send_later(message: Message) -> None:
+            turn.give_away()
+            await send(message)
+
+        try:
+            await turn.take()
+            await self._app(scope, receive, send_later)
+        except Problem as problem:
+            await render_problem(Request(scope), problem)(scope, receive, send)
+        finally:
+            turn.give_away()
