@@ -164,7 +164,6 @@ def test_authorize_says_when_the_password_is_wrong_and_enter_sends_the_right_one
     assert [it for it in signed_out.complaints() if "401 (Unauthorized)" not in it] == []
 
 
-# A reload restores a password and a personal token by the same setting of the page.
 def test_execute_succeeds_on_untouched_forms_twice_also_after_a_reload(signed_out: Browser) -> None:
     docs_page.sign_in(signed_out, "ada", PASSWORD)
     signed_out.open(signed_out.url)
@@ -177,11 +176,43 @@ def test_execute_succeeds_on_untouched_forms_twice_also_after_a_reload(signed_ou
     assert signed_out.complaints() == []
 
 
-def test_the_forms_may_do_what_the_last_personal_token_may(signed_out: Browser, service: Service) -> None:
-    docs_page.open_forms(signed_out, *FORMS)
+# ASVS 5.0 14.3.3: a browser's storage holds nothing sensitive but the token of the session.
+def test_the_page_stores_of_a_sign_in_only_the_access_token_which_a_reload_restores(signed_out: Browser) -> None:
+    docs_page.sign_in(signed_out, "ada", PASSWORD)
+    before = docs_page.read_stored(signed_out)
+    signed_out.open(signed_out.url)
+    assert docs_page.is_signed_in(signed_out)
+    docs_page.open_forms(signed_out, "expenses-list_expenses")
+
+    assert docs_page.execute(signed_out, "expenses-list_expenses") == ["200"]
+    for stored in (before, docs_page.read_stored(signed_out)):
+        assert PASSWORD not in stored
+        assert re.findall(r"access_token|refresh_token|client_?secret", stored, re.IGNORECASE) == ["access_token"]
+
+
+def test_a_password_that_an_older_version_has_stored_is_deleted(signed_out: Browser) -> None:
+    docs_page.sign_in(signed_out, "ada", PASSWORD)
+    signed_out.look(f"""(all => {{
+        Object.values(all)[0].password = {PASSWORD!r}
+        Object.values(all)[0].clientSecret = 'a secret'
+        localStorage.setItem('authorized', JSON.stringify(all))
+        return true
+    }})(JSON.parse(localStorage.getItem('authorized')))""")
+    signed_out.open(signed_out.url)
+    assert docs_page.is_signed_in(signed_out)
+
+    assert re.findall(f"{PASSWORD}|a secret", docs_page.read_stored(signed_out)) == []
+
+
+def test_the_forms_may_do_what_the_last_personal_token_may_also_after_a_reload(
+    signed_out: Browser, service: Service
+) -> None:
     docs_page.send_token(signed_out, _make_token(service, "write"))
     docs_page.sign_out(signed_out)
     docs_page.send_token(signed_out, _make_token(service, "read"))
+    signed_out.open(signed_out.url)
+    assert docs_page.is_signed_in(signed_out)
+    docs_page.open_forms(signed_out, *FORMS)
 
     assert docs_page.execute(signed_out, *FORMS) == ["403", "200"]
     assert [it for it in signed_out.complaints() if "403 (Forbidden)" not in it] == []

@@ -1,8 +1,15 @@
 """Uses the page /docs in a browser: signs in, opens forms, and presses Execute."""
 
 import json
+from typing import Final
 
 from tests.support.browser import Browser
+
+# All that a page can keep beyond a reload, as one text.
+_STORED: Final = """(async () => JSON.stringify([
+  { ...localStorage }, { ...sessionStorage }, document.cookie, history.state, await indexedDB.databases(),
+  await caches.keys(),
+]))()"""
 
 
 def sign_in(browser: Browser, name: str, password: str) -> None:
@@ -41,6 +48,12 @@ def sign_out(browser: Browser) -> None:
 def is_signed_in(browser: Browser) -> bool:
     """Whether the page shows the closed lock, or soon does."""
     return bool(browser.look("document.querySelector('.btn.authorize.locked')"))
+
+
+def read_stored(browser: Browser) -> str:
+    """Return all that the page has stored, as one text."""
+    seen = browser.call("Runtime.evaluate", expression=_STORED, awaitPromise=True, returnByValue=True)
+    return str(seen["result"]["value"])
 
 
 def open_forms(browser: Browser, *operations: str) -> None:
