@@ -21,6 +21,7 @@ from auth import AccessTokens
 from config import VERSION, Settings, list_misleading_settings, list_unknown_settings, load_settings
 from database import Database
 from infra import log, serving
+from infra.database_file import describe_exposed
 from infra.engines import CertificateError
 from infra.signing_keys import KeyFileError, load_signing_keys
 from migrations.errors import SchemaError
@@ -74,7 +75,7 @@ def _build_lifespan(settings: Settings) -> log.Lifespan[FastAPI]:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        for sentence in [*list_unknown_settings(), *list_misleading_settings(settings)]:
+        for sentence in [*list_unknown_settings(), *list_misleading_settings(settings), *describe_exposed(settings)]:
             log.logger.warning("%s", sentence)
         await migrations.migrate_at_start(settings)
         database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)

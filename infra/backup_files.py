@@ -18,8 +18,9 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from infra.database_file import find_key, find_lock
+from infra.database_file import find_key, find_lock, list_companions
 from infra.file_names import take_name
+from infra.private_files import PRIVATE
 
 # With 4 KiB pages, 8 MiB at a time: progress is shown in between.
 PAGES: Final = 2_048
@@ -29,7 +30,6 @@ _WRITE_VERSION: Final = slice(18, 19)
 _WITH_WAL: Final = b"\x02"
 DUMP_HEADER: Final = b"-- A backup of the expense tracker\n"
 DUMP_END: Final = b"-- Dump completed"
-_COMPANIONS: Final = ("-wal", "-shm", "-journal")
 _RESERVED: Final = {"", ".key", ".lock", ".part"}
 
 Tell = Callable[[int, int], None]
@@ -43,11 +43,6 @@ class BackupError(Exception):
 def find_backup_key(backup: Path) -> Path:
     """Return the path of the secret that belongs to a backup: a name that no other program's key has."""
     return backup.with_name(f"{backup.name}.key")
-
-
-def list_companions(database: Path) -> list[Path]:
-    """Return the paths of the files that SQLite keeps beside a database while it is in use."""
-    return [database.with_name(database.name + ending) for ending in _COMPANIONS]
 
 
 def is_sqlite(path: Path) -> bool:
@@ -127,7 +122,7 @@ def write_aside(target: Path) -> Iterator[Path]:
     # On purpose the lock of a migration: a service that starts during a restore waits, and makes no database there.
     aside = target.with_name(f"{target.name}.part")
     try:
-        with FileLock(find_lock(target), timeout=0):
+        with FileLock(find_lock(target), timeout=0, mode=PRIVATE):
             _remove(aside)
             try:
                 os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

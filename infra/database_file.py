@@ -13,7 +13,9 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from config import Settings
 from infra.log import logger
+from infra.private_files import list_exposed, write_chmod
 
 Identity = tuple[int, int, int, int]
 """Device and inode of a name, and of the file that it leads to: a symbolic link has a `-wal` elsewhere."""
@@ -27,6 +29,7 @@ WHAT_TO_DO: Final = {
     REPLACED: "The file of the database was replaced while the service uses it; it answers 503. Stop the service, "
     "delete the files ending in -wal and -shm beside the database, and start it again.",
 }
+_COMPANIONS: Final = ("-wal", "-shm", "-journal")
 
 
 def find_key(database: Path) -> Path:
@@ -37,6 +40,21 @@ def find_key(database: Path) -> Path:
 def find_lock(database: Path) -> Path:
     """Return the path of the lock that is held while a database is migrated or restored."""
     return database.with_name(f"{database.name}.lock")
+
+
+def list_companions(database: Path) -> list[Path]:
+    """Return the paths of the files that SQLite keeps beside a database while it is in use."""
+    return [database.with_name(database.name + ending) for ending in _COMPANIONS]
+
+
+def describe_exposed(settings: Settings) -> list[str]:
+    """Return a sentence, which says what to run, if other accounts can use the files of an SQLite database."""
+    if not settings.is_embedded:
+        return []
+    database = Path(str(settings.url.database))
+    exposed = list_exposed([database, *list_companions(database), find_lock(database)])
+    told = f"Other accounts of this machine can read or write the database's files: run `{write_chmod(exposed)}`."
+    return [told] if exposed else []
 
 
 class FileChanged(sqlite3.OperationalError):

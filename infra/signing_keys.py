@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Final
 from config import Settings
 from infra.database_file import find_key
 from infra.file_names import take_name
+from infra.private_files import PRIVATE, find_other_owner, list_exposed, write_chmod
 from values.signing_secrets import SECRET_BYTES, is_guessable
 
 # How long a worker waits for the secret that another worker is writing, where there are no hard links.
@@ -40,7 +42,7 @@ def load_or_create_secret(path: Path) -> str:
     """Return the secret in `path`; generate it first if the file does not exist.
 
     The file (mode 0600) is written under a temporary name before it takes that of `path`, so that of two workers that
-    start together both use the secret of the first.
+    start together both use the secret of the first. Raises KeyFileError if other accounts can use the file.
     """
     if not path.exists():
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
@@ -50,12 +52,27 @@ def load_or_create_secret(path: Path) -> str:
                 take_name(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+    _refuse_shared(path)
     return read_secret(path)
+
+
+def _refuse_shared(path: Path) -> None:
+    """Raise KeyFileError if other accounts of the machine can know or change the secret (ASVS 5.0 13.3.2)."""
+    owner = find_other_owner(path)
+    if owner is not None:
+        own = os.geteuid()
+        command = f"`chown {own} {shlex.quote(str(path))}`"
+        raise KeyFileError(f"{path.name} belongs to user {owner}, and the service runs as user {own}: run {command}.")
+    if list_exposed([path]):
+        raise KeyFileError(
+            f"{path.name} can be read or written by other accounts of this machine: run `{write_chmod([path])}`."
+            f" If one of them may have read it, {_DELETE_FILE}"
+        )
 
 
 def _write_new_secret(path: Path) -> None:
     """Write a secret into a new file; raise FileExistsError if the file exists."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:
         file.write(secrets.token_hex(SECRET_BYTES))
         file.flush()
         os.fsync(file.fileno())

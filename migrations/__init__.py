@@ -2,9 +2,8 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from enum import Enum, auto
 from functools import cache
 from pathlib import Path
@@ -25,6 +24,7 @@ from infra.database_file import GONE, REPLACED, find_lock
 from infra.engines import build_tls_arguments
 from infra.faults import Fault, classify_fault, describe_error
 from infra.log import logger
+from infra.private_files import PRIVATE, create_private
 from migrations.cluster_lock import hold_cluster_lock, is_cluster
 from migrations.errors import MigrationLocked, NewerSchema, SchemaError
 
@@ -184,12 +184,6 @@ def make_sync_engine(url: URL) -> Engine:
     return create_engine(make_sync_url(url), poolclass=NullPool, hide_parameters=True, connect_args=arguments)
 
 
-def _create_private_file(path: Path) -> None:
-    """Create the file of a new SQLite database, mode 0600; SQLite gives the files beside it the same mode."""
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-
-
 def _wait_longer(connection: Connection, seconds: float | None) -> None:
     """Let the statements that follow run for so many seconds, or for any time, before the server is given up."""
     driver: Any = connection.connection.driver_connection
@@ -217,8 +211,9 @@ def _open_locked_file(url: URL) -> Iterator[Connection]:
     path = Path(str(url.database))
     # The folder is not made: its name may be misspelt. The lock comes before the file: a restore may be placing one.
     path.parent.stat()
-    with _acquire(FileLock(find_lock(path), timeout=LOCK_SECONDS)):
-        _create_private_file(path)
+    with _acquire(FileLock(find_lock(path), timeout=LOCK_SECONDS, mode=PRIVATE)):
+        # SQLite gives the files beside it the same mode.
+        create_private(path)
         with make_sync_engine(url).connect() as connection, _without_foreign_keys(connection):
             yield connection
 

@@ -1,5 +1,6 @@
 """Alembic runs this: on the connection of `migrations`, or, from the `alembic` command, on the configured database."""
 
+from pathlib import Path
 from typing import Literal
 
 from alembic import context
@@ -8,6 +9,7 @@ from sqlalchemy.pool import NullPool
 
 from config import Settings
 from infra.column_types import UtcDateTime
+from infra.private_files import create_private
 from migrations import make_sync_url
 from migrations.cluster_lock import LOCK_TABLE
 from models import User
@@ -38,8 +40,16 @@ def migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
+def open_configured() -> Connection:
+    """Connect to the configured database; an SQLite file that does not exist is created as the service does it."""
+    url = make_sync_url(Settings().url)
+    if url.get_backend_name() == "sqlite":
+        create_private(Path(str(url.database)))
+    return create_engine(url, poolclass=NullPool).connect()
+
+
 if shared := context.config.attributes.get("connection"):
     migrate(shared)
 else:
-    with create_engine(make_sync_url(Settings().url), poolclass=NullPool).connect() as own:
+    with open_configured() as own:
         migrate(own)

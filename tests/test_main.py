@@ -1,10 +1,15 @@
 """The application: the middleware that every answer passes, and the start."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+import migrations
 from config import Settings
 from main import create_app
 
@@ -67,3 +72,30 @@ async def test_a_limit_that_may_be_meant_to_close_registration_is_told_at_the_st
         [told] = [(it.levelname, it.getMessage()) for it in caplog.records if it.name == "expense_tracker"]
     assert told[0] == "WARNING"
     assert told[1].startswith("REGISTRATIONS_PER_ADDRESS=0 means no limit")
+
+
+def let_others_read(file: Path) -> None:
+    file.chmod(0o644)
+
+
+def read_mode(file: Path) -> int:
+    return file.stat().st_mode & 0o777
+
+
+async def test_files_of_the_database_that_others_can_use_are_told_at_the_start_and_not_changed(
+    empty_sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(database_url=empty_sqlite_url, secret_key=SecretStr(SECRET), _env_file=None)
+    file = Path(str(settings.url.database))
+    migrations.upgrade(empty_sqlite_url)
+    let_others_read(file)
+    # As a service does that was killed: `-wal` and `-shm` are left, with the mode of the file.
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("CREATE TABLE others (id)")
+        app: FastAPI = create_app(settings)
+        async with app.router.lifespan_context(app):
+            [told] = [(it.levelname, it.getMessage()) for it in caplog.records if it.name == "expense_tracker"]
+    assert told[0] == "WARNING"
+    assert f"run `chmod 600 {file} {file}-wal {file}-shm`." in told[1]
+    assert read_mode(file) == 0o644

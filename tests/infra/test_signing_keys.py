@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -128,6 +129,7 @@ def test_where_hard_links_fail_a_secret_that_came_meanwhile_is_not_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def link(_: Path, path: Path) -> None:
+        path.touch(0o600)
         path.write_text(GOOD_SECRET)
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
@@ -138,7 +140,7 @@ def test_where_hard_links_fail_a_secret_that_came_meanwhile_is_not_overwritten(
 
 def test_a_secret_that_another_worker_is_writing_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "expenses.key"
-    path.touch()
+    path.touch(0o600)
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(load_or_create_secret, path)
         path.write_text(GOOD_SECRET)
@@ -152,7 +154,53 @@ def test_a_damaged_embedded_secret_does_not_sign(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     monkeypatch.setattr(signing_keys, "MAX_SECRET_SECONDS", 0)
+    (tmp_path / "expenses.key").touch(0o600)
     (tmp_path / "expenses.key").write_bytes(content)
     settings = Settings(_env_file=None, database_url=f"sqlite:///{tmp_path}/expenses.db")
     with pytest.raises(KeyFileError, match=r"expenses\.key contains .*: delete the file"):
         load_signing_keys(settings)[0]
+
+
+# ASVS 5.0 13.3.2: a secret is accessible to as few as possible.
+@pytest.mark.parametrize("mode", [0o640, 0o660, 0o604, 0o602, 0o644])
+def test_an_embedded_secret_that_others_can_use_does_not_sign(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "expenses.key"
+    load_or_create_secret(path)
+    path.chmod(mode)
+
+    with pytest.raises(KeyFileError, match=rf"run `chmod 600 {re.escape(str(path))}`"):
+        load_or_create_secret(path)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_an_embedded_secret_that_only_its_owner_reads_signs_also_when_nobody_may_write_it(tmp_path: Path) -> None:
+    secret = load_or_create_secret(tmp_path / "expenses.key")
+    (tmp_path / "expenses.key").chmod(0o400)
+
+    assert load_or_create_secret(tmp_path / "expenses.key") == secret
+
+
+def run_as_another_than(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the file belong to neither this process's user nor root: only root can really give a file away."""
+    if os.geteuid() == 0:
+        os.chown(path, 4711, -1)
+    else:
+        another = os.geteuid() + 1
+        monkeypatch.setattr(os, "geteuid", lambda: another)
+
+
+def test_an_embedded_secret_of_another_account_does_not_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "expenses.key"
+    load_or_create_secret(path)
+    run_as_another_than(path, monkeypatch)
+
+    with pytest.raises(KeyFileError, match=rf"run `chown {os.geteuid()} {re.escape(str(path))}`"):
+        load_or_create_secret(path)
+
+
+def test_a_secret_in_the_settings_may_be_in_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text(GOOD_SECRET)
+    (tmp_path / "secret").chmod(0o444)
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "secret"))
+
+    assert load_signing_keys(Settings(_env_file=None, database_url=f"sqlite:///{tmp_path}/a.db")) == (GOOD_SECRET,)

@@ -1,10 +1,13 @@
 """Migrations: up, down and up again, equal to the models, and run by one process at a time."""
 
 import json
+import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,10 +108,35 @@ def test_every_table_on_mysql_compares_bytes(mysql_url: str) -> None:
         assert found.scalars().all() == ["utf8mb4_bin"]
 
 
-def test_the_file_of_a_new_database_is_its_users_alone(tmp_path: Path) -> None:
-    migrations.upgrade(f"sqlite+aiosqlite:///{tmp_path}/expenses.db")
+@pytest.fixture(params=[0o022, 0o000], ids=["umask-022", "umask-000"])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A mask with which others can read, or even write, new files, unless their maker says otherwise."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
 
-    assert (tmp_path / "expenses.db").stat().st_mode & 0o777 == 0o600
+
+def read_modes(folder: Path) -> dict[str, str]:
+    return {path.name: f"{path.stat().st_mode & 0o777:o}" for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.usefixtures("umask")
+def test_the_files_of_a_new_database_are_its_users_alone(tmp_path: Path) -> None:
+    migrations.upgrade(f"sqlite+aiosqlite:///{tmp_path}/expenses.db")
+    with closing(sqlite3.connect(tmp_path / "expenses.db")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE others (id)")
+        modes = read_modes(tmp_path)
+
+    assert modes == dict.fromkeys(("expenses.db", "expenses.db-wal", "expenses.db-shm", "expenses.db.lock"), "600")
+
+
+@pytest.mark.usefixtures("umask")
+def test_the_file_that_alembics_own_command_makes_is_its_users_alone(tmp_path: Path) -> None:
+    environment = inherited() | {"DATABASE_URL": f"sqlite:///{tmp_path}/expenses.db", "SECRET_KEY": ""}
+    subprocess.run([sys.executable, "-m", "alembic", "current"], cwd=ROOT, env=environment, check=True)
+
+    assert read_modes(tmp_path) == {"expenses.db": "600"}
 
 
 def test_alembics_own_command_finds_the_configured_database(sqlite_url: str) -> None:
