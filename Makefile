@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test fuzz check lint types format migrate revision verify backup restore password users user-add \
+.PHONY: help run test fuzz check lint types audit format migrate revision verify backup restore password users user-add \
 	user-remove invite pictures bench scale faults all lock dev clean
 
 help: ## list these targets
@@ -37,7 +37,7 @@ fuzz: $(DEV) ## send generated requests for a long time, on both databases: make
 	$(BIN)/python -m tests.support.fuzzing $(if $(examples),--examples $(examples)) $(if $(seed),--seed $(seed))
 
 check: cover := yes
-check: lint types test ## all that must pass before a commit: lint, types, tests and what they cover
+check: lint types audit test ## all that must pass before a commit: lint, types, audit, tests and what they cover
 
 lint: $(DEV) ## lint the code, and check how it is formatted
 	$(BIN)/ruff check
@@ -45,6 +45,9 @@ lint: $(DEV) ## lint the code, and check how it is formatted
 
 types: $(DEV) ## check the types
 	$(BIN)/mypy
+
+audit: $(DEV) ## look the locked dependencies up among the known vulnerabilities
+	@$(BIN)/python -m tests.support.audit
 
 format: $(DEV) ## format the code, and correct what the linter can correct
 	$(BIN)/ruff check --fix
