@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -24,22 +24,23 @@ async def proxy(mysql_url: str) -> AsyncIterator[Proxy]:
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-async def test_reset_connections_cost_nobody_a_request(proxy: Proxy, loop: str) -> None:
+@pytest.mark.parametrize("lose", [Proxy.reset, Proxy.hang_up], ids=["reset", "closed-by-the-server"])
+async def test_lost_connections_cost_nobody_a_request(proxy: Proxy, lose: Callable[[Proxy], None], loop: str) -> None:
     service = await to_thread.run_sync(lambda: Service({"DATABASE_URL": proxy.url}, options=("--loop", loop)))
     try:
         person = await sign_up(service)
 
         async def work() -> list[httpx.Response]:
-            writes = [person.post("/expenses", json={"amount": "1.00"}) for _ in range(3)]
-            return await asyncio.gather(*(person.get("/expenses") for _ in range(6)), *writes)
+            writes = [person.post("/expenses", json={"amount": "1.00"}) for _ in range(10)]
+            return await asyncio.gather(*(person.get("/expenses") for _ in range(30)), *writes)
 
         await work()
-        proxy.reset()
+        lose(proxy)
         answers = await work()
         await person.aclose()
     finally:
         await to_thread.run_sync(service.close)
-    assert Counter(answer.status_code for answer in answers) == {200: 6, 201: 3}, service.log
+    assert Counter(answer.status_code for answer in answers) == {200: 30, 201: 10}, service.log
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,11 @@ class Proxy:
                 end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_farewell)
             end.transport.abort()
 
+    def hang_up(self) -> None:
+        """Close all connections of both sides (FIN), as a server does with those that idle for `wait_timeout`."""
+        for end in self._ends:
+            end.transport.close()
+
     async def __aenter__(self) -> Self:
         """Listen on a loopback port of its own."""
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
