@@ -40,7 +40,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
-from values.field_errors import FieldError, header_error
+from values.field_errors import MAX_FIELD_ERRORS, FieldError, header_error
 
 RETRY_SECONDS: Final = 2
 
@@ -61,8 +61,11 @@ class Problem(Exception):
         cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
     def __post_init__(self) -> None:
-        """Use the class's docstring as the detail if none is given."""
+        """Use the class's docstring as the detail if none is given; keep the first 100 errors, and say so."""
         self.detail = self.detail or get_default_detail(type(self))
+        if len(self.errors) > MAX_FIELD_ERRORS:
+            self.errors = self.errors[:MAX_FIELD_ERRORS]
+            self.detail += f" `errors` has only the first {MAX_FIELD_ERRORS}; there are more."
 
 
 def get_default_detail(problem: type[Problem]) -> str:

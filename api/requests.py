@@ -12,18 +12,20 @@ from starlette.datastructures import FormData, QueryParams
 from starlette.requests import ClientDisconnect
 
 from api.services import Services, get_services
-from api.strict_json import parse_strict_json
+from api.strict_json import MAX_MEMBERS, parse_strict_json
 from api.turns import TURN_KEY, RequestTurn
 from auth import Caller
 from database import UnitOfWork
 from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
-from values.field_errors import translate_errors
+from values.field_errors import parameter_error, translate_errors
 from values.shapes import RequestModel
 
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MAX_BODY_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 30
+# A query may name every category of an account, 1,000 of them, beside its other parameters.
+MAX_PARAMETERS: Final = 1_100
 FORM_EXPECTED: Final = f"Send a form, with the header Content-Type: {FORM_TYPE}: username=…&password=…"
 
 
@@ -85,7 +87,7 @@ class StrictRequest(Request):
     def query_params(self) -> QueryParams:
         """The query, with repeated parameters as lists."""
         if not hasattr(self, "_query_params"):
-            self._query_params = StrictQuery(parse_pairs(self.scope["query_string"]))
+            self._query_params = parse_query(self.scope["query_string"])
         return self._query_params
 
     @property
@@ -116,7 +118,7 @@ class StrictRequest(Request):
                 await asyncio.to_thread(parse_strict_json, self._body) if large else parse_strict_json(self._body)
             )
         else:
-            refuse_other_encodings(self._body)
+            refuse_malformed_form(self._body)
 
     async def form(self, **_: Any) -> FormData:  # type: ignore[override]
         """Return the form; unlike in Starlette's, non-ASCII letters may be unescaped UTF-8."""
@@ -172,6 +174,18 @@ def parse_pairs(encoded: bytes) -> list[tuple[str, str]]:
     )
 
 
+def parse_query(encoded: bytes) -> StrictQuery:
+    """Parse a query; raise ValidationFailed if it has more than 1,100 parameters, or more than 100 different ones.
+
+    They are counted first, because parsing and reporting each of many takes time.
+    """
+    query = None if encoded.count(b"&") >= MAX_PARAMETERS else StrictQuery(parse_pairs(encoded))
+    if query is None or len(query) > MAX_MEMBERS:
+        detail = f"Send at most {MAX_PARAMETERS:,} parameters, and at most {MAX_MEMBERS} different ones."
+        raise ValidationFailed(errors=[parameter_error("", "too_long", detail)])
+    return query
+
+
 def refuse_fields(body: bytes) -> None:
     """Raise ValidationFailed if a JSON body has any field; an empty body, `{}` and `null` have none."""
     value = parse_strict_json(body) if body.strip() else None
@@ -184,8 +198,10 @@ def refuse_fields(body: bytes) -> None:
         raise ValidationFailed(errors=translate_errors(errors)) from None
 
 
-def refuse_other_encodings(form: bytes) -> None:
-    """Raise MalformedBody if a form is not in UTF-8."""
+def refuse_malformed_form(form: bytes) -> None:
+    """Raise MalformedBody if a form has more than 100 fields, or is not in UTF-8."""
+    if form.count(b"&") >= MAX_MEMBERS:
+        raise MalformedBody(f"The form has too many fields: at most {MAX_MEMBERS}. {FORM_EXPECTED}")
     try:
         form.decode()
     except UnicodeDecodeError:

@@ -33,7 +33,7 @@ class Problem(ResponseModel):
     code: str = Field(json_schema_extra={"enum": [*list_codes()]})
     request_id: str
     errors: list[ProblemEntry] | SkipJsonSchema[None] = Field(
-        default=None, description="The fields of the request that are wrong."
+        default=None, description="The fields of the request that are wrong, the first 100 of them."
     )
     existing_id: int | SkipJsonSchema[None] = Field(
         default=None, description="With `already_exists`: the id of your row that has the value already."

@@ -9,6 +9,8 @@ from problems import MalformedBody
 MAX_DEPTH: Final = 32
 # Twice as many as the largest valid batch has; limited because reporting each refused value takes time.
 MAX_VALUES: Final = 40_000
+# Of an object. No schema has half as many fields, and reporting each unknown one takes time.
+MAX_MEMBERS: Final = 100
 MAX_DIGITS: Final = 40
 
 
@@ -16,7 +18,7 @@ def parse_strict_json(body: bytes) -> object:
     """Parse JSON (RFC 8259) by the rules of I-JSON (RFC 7493).
 
     Raises MalformedBody if it is not UTF-8 or not JSON, has a duplicate key, NaN or Infinity, is nested deeper than 32
-    levels, or has more than 40,000 values.
+    levels, has more than 40,000 values, or an object of more than 100 members.
     """
     if body.startswith(BOM_UTF8):
         raise MalformedBody("Leave out the byte order mark before the JSON.")
@@ -28,7 +30,9 @@ def parse_strict_json(body: bytes) -> object:
     return value
 
 
-def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_MEMBERS:
+        raise MalformedBody(f"An object of the body has too many members: at most {MAX_MEMBERS}.")
     members = dict(pairs)
     if len(members) < len(pairs):
         raise MalformedBody("The body has a key twice.")
@@ -45,7 +49,7 @@ def _refuse_constant(_: str) -> None:
 
 
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_refuse_duplicate_keys, parse_int=_parse_integer, parse_constant=_refuse_constant
+    object_pairs_hook=_build_object, parse_int=_parse_integer, parse_constant=_refuse_constant
 )
 
 

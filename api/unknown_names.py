@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from values.field_errors import FieldError
 from values.fields import IGNORED
 
-# Finding the nearest name takes time, and a query or a body can contain thousands of unknown ones.
+# Finding the nearest name takes time, and a query or a body can contain a hundred unknown ones.
 MAX_SUGGESTIONS: Final = 20
 LIKENESS: Final = 0.7
 

@@ -131,8 +131,8 @@ async def change_expenses_together(ledger: BulkWriter, operations: Batch) -> Bat
     Each operation sees the changes of those before it. A create whose `external_id` exists changes nothing and returns
     that expense (`existing`); its fields may differ from yours, and it may be deleted: see its `deleted_at`. Deleting
     an expense that is deleted already is no error (`gone`). If any operation fails, none is done; the problem has the
-    errors of all that fail, with pointers like `/operations/3/data/amount`, and the status of the first. After a 412
-    read `GET /changes`, adapt your operations, and send them with another Idempotency-Key.
+    errors of those that fail, the first 100 of them, with pointers like `/operations/3/data/amount`, and the status of
+    the first. After a 412 read `GET /changes`, adapt your operations, and send them with another Idempotency-Key.
     """
     return await batch.run_batch(ledger, operations)
 

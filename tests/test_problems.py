@@ -32,6 +32,7 @@ from problems import (
 )
 from tests.support.people import Person
 from tests.support.problems import AS_REFUSED, WRONG_SIGN_IN, Refusal
+from values.field_errors import field_error
 
 pytestmark = pytest.mark.wire
 
@@ -247,3 +248,14 @@ async def test_an_unknown_path_is_told_apart_from_an_unknown_row(somebody: Perso
         "There is no such path; the documentation of the service lists all paths.",
     )
     assert (row["code"], row["detail"]) == ("not_found", "There is nothing here.")
+
+
+@pytest.mark.parametrize(
+    ("number", "told", "ending"), [(100, 100, "why."), (101, 100, "`errors` has only the first 100; there are more.")]
+)
+def test_a_problem_lists_a_hundred_errors_and_says_if_there_are_more(number: int, told: int, ending: str) -> None:
+    problem = ValidationFailed(
+        errors=[field_error(f"/{it}", "unknown", "There is no such field.") for it in range(number)]
+    )
+
+    assert (len(problem.errors), problem.detail.endswith(ending)) == (told, True)

@@ -98,13 +98,16 @@ _MESSAGES: Final[Mapping[str, tuple[FieldErrorCode, str]]] = {
     "model_attributes_type": ("wrong_type", "Send a JSON object."),
 }
 MAX_ECHOED_NAME: Final = 64
-# A body can hold 6,000 invented keys; the first 1,000 errors are reported.
-MAX_FIELD_ERRORS: Final = 1_000
+# A problem lists so many errors. Nobody reads more, and each of them takes time.
+MAX_FIELD_ERRORS: Final = 100
 
 
 def translate_errors(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
-    """Translate the errors of FastAPI or pydantic, the first 1,000; no value that was sent is repeated."""
-    return [_translate_error(error) for error in errors[:MAX_FIELD_ERRORS]]
+    """Translate the errors of FastAPI or pydantic, the first 101; no value that was sent is repeated.
+
+    One more than a problem lists, so that the problem says that there are more.
+    """
+    return [_translate_error(error) for error in errors[: MAX_FIELD_ERRORS + 1]]
 
 
 def _translate_error(error: Mapping[str, Any]) -> FieldError:

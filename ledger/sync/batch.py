@@ -4,7 +4,8 @@
                 deleted before, in a few statements for any number of operations
     2. check    each operation changes the rows of the plan in memory, so that the next one sees what it did;
                 a Problem is collected, and the next operation is checked
-    3. any problem?  -- yes --> one problem with the errors of all refused operations and the status of the first
+    3. any problem?  -- yes --> one problem with the errors of the refused operations, the first 100 of them, and the
+                                status of the first
     4. write    the plan, at one revision
 
 The ledger is locked before the load, so nothing changes in between.
@@ -36,7 +37,7 @@ from ledger.sync.schemas import (
 from models import Tombstone
 from problems import NotFound, PreconditionFailed, Problem, ValidationFailed
 from schemas import ExpenseCreate
-from values.field_errors import field_error, translate_errors
+from values.field_errors import MAX_FIELD_ERRORS, field_error, translate_errors
 
 OperationStatus = Literal["created", "existing", "updated", "deleted", "gone"]
 
@@ -70,7 +71,7 @@ class _Run:
             self._delete(operation)
 
     def _explain(self, operation: InvalidOperation) -> ValidationFailed:
-        errors = translate_errors([{**it, "loc": ("body", *it["loc"])} for it in operation.errors])
+        errors = translate_errors([{**it, "loc": ("body", *it["loc"])} for it in operation.list_errors()])
         in_data = [replace(it, location={"pointer": it.location["pointer"].removeprefix("/data")}) for it in errors]
         unfit = ExpenseCreate.list_unfit_amounts(operation.created, self.plan.ledger.owner.currency, in_data)
         errors += [replace(it, location={"pointer": f"/data{it.location['pointer']}"}) for it in unfit]
@@ -104,7 +105,7 @@ class _Run:
 
 
 async def run_batch(ledger: Ledger, batch: Batch) -> BatchResult:
-    """Do all operations, or raise one problem that lists every refused one, with the status of the first."""
+    """Do all operations, or raise one problem with the errors of the refused ones, and the status of the first."""
     run = await _load_run(ledger, batch.operations)
     problems = list(_check_all(run, batch.operations))
     if problems:
@@ -148,13 +149,17 @@ def expense_not_found_problem(*, is_deleted: bool = False) -> NotFound:
 
 
 def _check_all(run: _Run, operations: Sequence[Operation]) -> Iterator[Problem]:
-    """Check the operations in order and yield the problems of those that are refused."""
+    """Check the operations in order and yield the problems of those that are refused, until enough are known."""
+    errors = 0
     for index, operation in enumerate(operations):
         try:
             with _prefix_problem(f"/operations/{index}"):
                 run.check(operation)
         except Problem as problem:
+            errors += len(problem.errors)
             yield problem
+        if errors > MAX_FIELD_ERRORS:
+            return
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Schemas of batches and of the change feed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -61,9 +61,13 @@ class DeleteOperation(RequestModel):
 class InvalidOperation:
     """An invalid operation, kept so that its errors are reported together with those of the others."""
 
-    errors: Sequence[Mapping[str, Any]]
+    error: ValidationError
     created: object = None
     """The expense that it was to create, as it was sent."""
+
+    def list_errors(self) -> list[Mapping[str, Any]]:
+        """Return the errors; building them takes time, so it is done only for those that are reported."""
+        return [_correct_location(it) for it in self.error.errors(include_url=False)]
 
 
 def _defer_errors(value: object, validate: Callable[[object], Any]) -> Any:  # noqa: ANN401
@@ -71,7 +75,7 @@ def _defer_errors(value: object, validate: Callable[[object], Any]) -> Any:  # n
         return validate(value)
     except ValidationError as error:
         created = value.get("data") if isinstance(value, dict) and value.get("op") == "create" else None
-        return InvalidOperation([_correct_location(it) for it in error.errors()], created)
+        return InvalidOperation(error, created)
 
 
 def _correct_location(error: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -553,6 +553,61 @@ async def test_a_parameter_beside_a_new_expense_records_nothing(person: Person) 
     assert (await person.get("/expenses")).json()["items"] == []
 
 
+async def test_a_query_may_name_every_category_beside_its_other_filters(somebody: Person) -> None:
+    categories = "&".join(f"category=c{number}" for number in range(1_000))
+
+    assert (await somebody.get(f"/expenses?{categories}&limit=1&q=milk")).status_code == 200
+
+
+TOO_MANY_PARAMETERS = {
+    "11,000 names": "&".join(f"{number:x}" for number in range(11_000)),
+    "101 names": "&".join(f"{number}=1" for number in range(101)),
+    "1,101 of one name": "&".join(["category=x"] * 1_101),
+    "ampersands": "&" * 1_100,
+}
+
+
+@pytest.mark.parametrize("query", TOO_MANY_PARAMETERS.values(), ids=TOO_MANY_PARAMETERS)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/currencies"), ("GET", "/expenses"), ("DELETE", "/expenses")])
+async def test_a_query_of_too_many_parameters_is_refused_as_a_whole(
+    somebody: Person, method: str, path: str, query: str
+) -> None:
+    answer = await somebody.request(method, f"{path}?{query}")
+
+    assert (answer.status_code, answer.json()["errors"]) == (
+        422,
+        [
+            {
+                "parameter": "",
+                "code": "too_long",
+                "detail": "Send at most 1,100 parameters, and at most 100 different ones.",
+            }
+        ],
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/health", "/ready"])
+async def test_where_no_query_is_looked_at_none_is_too_long(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(f"{path}?{TOO_MANY_PARAMETERS['11,000 names']}")).status_code == 200
+
+
+async def test_a_body_of_6500_unknown_keys_is_refused_as_a_whole(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/users/register", json=dict.fromkeys((f"k{number}" for number in range(6_500)), 1))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+
+
+@pytest.mark.parametrize(("fields", "status"), [(100, 401), (101, 400), (11_000, 400)])
+async def test_a_form_has_at_most_100_fields(client: httpx.AsyncClient, fields: int, status: int) -> None:
+    form = "username=nobody&password=wrong" + "".join(f"&{number:x}" for number in range(fields - 2))
+
+    answer = await client.post(
+        "/users/token", content=form, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+
+    assert answer.status_code == status
+
+
 HALF_A_CHARACTER = r'{"\ud800": 1, "amount": "x"}'
 CREATE_IN_A_BATCH = f'{{"operations": [{{"op": "create", "data": {HALF_A_CHARACTER}}}]}}'
 

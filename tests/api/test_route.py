@@ -208,9 +208,7 @@ HOSTILE_BODIES = [
     b'{"amount": [[[[]]]]}',
     b'{"amount": "1", "category": {"name": "Food"}}',
     b'{"amount": "1", "id": 9223372036854775808}',
-    pytest.param(
-        b"{" + b",".join(b'"field%d": 1' % number for number in range(4_000)) + b"}", id="4,000 unknown fields"
-    ),
+    pytest.param(b"{" + b",".join(b'"field%d": 1' % number for number in range(100)) + b"}", id="100 unknown fields"),
     pytest.param(b'{"amount": "1", "description": "' + b"\\u0390" * 10_000 + b'"}', id="a text that grows"),
     pytest.param(b'{"amount": "1", "category": "' + b"\\ufdfa" * 50 + b'"}', id="a name that grows"),
 ]

@@ -153,6 +153,23 @@ def test_what_is_nested_deeper_than_32_is_refused(body: bytes) -> None:
         parse_strict_json(body)
 
 
+OBJECT_OF_100 = b"{" + b",".join(b'"k%d":1' % it for it in range(100)) + b"}"
+
+
+@pytest.mark.parametrize("body", [OBJECT_OF_100, b"[" + OBJECT_OF_100 + b"," + OBJECT_OF_100 + b"]"])
+def test_an_object_may_have_100_members(body: bytes) -> None:
+    assert parse_strict_json(body)
+
+
+OBJECT_OF_101 = OBJECT_OF_100[:-1] + b',"k100":1}'
+
+
+@pytest.mark.parametrize("body", [OBJECT_OF_101, b'{"operations":[{"data":' + OBJECT_OF_101 + b"}]}"])
+def test_an_object_of_more_members_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedBody, match="too many members: at most 100"):
+        parse_strict_json(body)
+
+
 @given(json_values)
 def test_whatever_is_written_as_json_is_read_as_it_was(value: object) -> None:
     with suppress(MalformedBody):  # nested too deeply, or infinite

@@ -67,7 +67,7 @@ async def test_no_value_is_repeated(somebody: Person) -> None:
 
 
 async def test_of_many_unknown_parameters_the_first_are_told_what_to_write(somebody: Person) -> None:
-    entries = await refuse(somebody, "/expenses?" + "&".join(f"categroy{number}=1" for number in range(500)))
+    entries = await refuse(somebody, "/expenses?" + "&".join(f"categroy{number}=1" for number in range(100)))
 
     assert sum("did you mean" in entry["detail"] for entry in entries) == MAX_SUGGESTIONS
 
@@ -111,6 +111,6 @@ async def test_where_no_field_is_known_none_is_suggested(somebody: Person) -> No
 
 
 async def test_of_many_unknown_fields_the_first_are_told_what_to_write(somebody: Person) -> None:
-    answer = await somebody.post("/expenses", json=dict.fromkeys((f"categry{number}" for number in range(500)), 1))
+    answer = await somebody.post("/expenses", json=dict.fromkeys((f"categry{number}" for number in range(100)), 1))
 
     assert sum("did you mean" in entry["detail"] for entry in answer.json()["errors"]) == MAX_SUGGESTIONS

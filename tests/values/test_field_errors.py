@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from schemas import ExpenseCreate
 from tests.support.bodies import ENTRY_CODES, refused
 from tests.support.generated import SHAPES, any_body, any_json
 from tests.support.people import Person
 from tests.support.problems import JSON, advice, blamed
-from values.field_errors import translate_errors
+from values.field_errors import MAX_FIELD_ERRORS, translate_errors
 
 pytestmark = pytest.mark.wire
 
@@ -166,3 +167,9 @@ def test_whatever_a_shape_refuses_can_be_written_as_json(shape: type[BaseModel],
     said = [entry.to_json() for entry in translate_errors(refused(shape, body).errors())]
 
     assert json.loads(json.dumps(said, ensure_ascii=False).encode()) == said
+
+
+def test_of_many_errors_one_more_is_translated_than_is_told() -> None:
+    body = dict.fromkeys(map(str, range(1_000)), 1)
+
+    assert len(translate_errors(refused(ExpenseCreate, body).errors())) == MAX_FIELD_ERRORS + 1

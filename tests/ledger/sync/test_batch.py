@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from sqlalchemy import bindparam, insert, update
 
 from database import now
 from ledger.core import MAX_EXPENSES
+from ledger.sync.batch import NOTHING_DONE_DETAIL
+from ledger.sync.schemas import InvalidOperation
 from models import MAX_CATEGORIES, Category, LedgerState
 from tests.support.databases import on_sqlite
 from tests.support.expenses import read, sendable, spend
@@ -423,15 +425,50 @@ async def test_a_revision_must_be_the_rows_wherever_it_is_said(person: Person, s
 
 
 async def test_one_operation_of_nothing_but_mistakes_hides_no_other(somebody: Person) -> None:
-    answer = await sent(somebody, creating(**{f"k{it}": 1 for it in range(1_500)}), UNKNOWN)
+    answer = await sent(somebody, creating(**{f"k{it}": 1 for it in range(99)}), UNKNOWN)
 
     assert errors(answer)[-1] == ("/operations/1/id", "not_found")
 
 
-async def test_a_thousand_refused_operations_are_all_told(somebody: Person) -> None:
-    answer = await sent(somebody, *[UNKNOWN] * 1_000)
+async def test_a_hundred_refused_operations_are_all_told(somebody: Person) -> None:
+    answer = await sent(somebody, *[UNKNOWN] * 100)
 
-    assert pointers(answer) == [f"/operations/{place}/id" for place in range(1_000)]
+    assert pointers(answer) == [f"/operations/{place}/id" for place in range(100)]
+    assert answer.json()["detail"] == NOTHING_DONE_DETAIL
+
+
+@pytest.mark.parametrize("refused", [UNKNOWN, creating(amount="x"), {"op": "nope"}], ids=["unknown", "wrong", "none"])
+async def test_of_a_thousand_refused_operations_the_first_hundred_are_told(
+    somebody: Person, refused: Operation
+) -> None:
+    answer = await sent(somebody, *[refused] * 1_000)
+
+    places = [pointer.split("/")[2] for pointer in pointers(answer)]
+    assert places == [str(place) for place in range(100)]
+    assert answer.json()["detail"] == f"{NOTHING_DONE_DETAIL} `errors` has only the first 100; there are more."
+
+
+async def test_of_a_thousand_operations_of_unknown_fields_only_those_that_are_told_are_described(
+    somebody: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described: list[InvalidOperation] = []
+    list_errors = InvalidOperation.list_errors
+
+    def note(operation: InvalidOperation) -> list[Mapping[str, Any]]:
+        described.append(operation)
+        return list_errors(operation)
+
+    monkeypatch.setattr(InvalidOperation, "list_errors", note)
+    answer = await sent(somebody, *[creating(**{f"k{it}": 1 for it in range(30)})] * 1_000)
+
+    # Of each operation 20 errors are told at most.
+    assert (len(answer.json()["errors"]), len(described)) == (100, 6)
+
+
+async def test_what_follows_the_first_hundred_errors_changes_nothing_of_the_status(somebody: Person) -> None:
+    answer = await sent(somebody, creating(amount="x"), *[UNKNOWN] * 200)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
 
 
 # --- how much at once -------------------------------------------------------------------------------------------------

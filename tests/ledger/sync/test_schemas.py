@@ -50,7 +50,7 @@ def told(operation: object) -> list[FieldError]:
     """Return what is told of an operation that is none."""
     (kept,) = read(operation)
     assert isinstance(kept, InvalidOperation), kept
-    return translate_errors([{**it, "loc": ("body", *it["loc"])} for it in kept.errors])
+    return translate_errors([{**it, "loc": ("body", *it["loc"])} for it in kept.list_errors()])
 
 
 def blamed(operation: object) -> dict[str, str]:
@@ -218,7 +218,8 @@ def test_no_value_is_told_of_what_is_refused(sent: object) -> None:
 @given(sent=any_operation)
 def test_whatever_is_sent_as_an_operation_is_one_or_is_told_why_not(sent: object) -> None:
     (kept,) = read(sent)
-    reasons = translate_errors([{**it, "loc": ("body", *it["loc"])} for it in getattr(kept, "errors", [])])
+    errors = kept.list_errors() if isinstance(kept, InvalidOperation) else []
+    reasons = translate_errors([{**it, "loc": ("body", *it["loc"])} for it in errors])
 
     assert isinstance(kept, InvalidOperation) == bool(reasons)
     assert {it.code for it in reasons} <= ENTRY_CODES
