@@ -77,8 +77,8 @@ class PasswordHasher:
             return bool(self._context.verify(password, stored))
         except ValueError:
             # Plain bcrypt accepts neither NUL nor more than 72 bytes, so the password is wrong. A dummy is verified, so
-            # that the time does not reveal who has such a hash.
-            self._context.verify(password, self._dummy_hash)
+            # that the time does not reveal who has such a hash: with another text, which is accepted for certain.
+            self._context.verify("", self._dummy_hash)
             return False
 
     async def _in_thread(self, network: str, account: int | None, work: Callable[[], T]) -> T:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
 from values.fields import Instant
 from values.passwords import EnteredPassword
 from values.shapes import RequestModel, ResponseModel, with_example
-from values.text_fields import TokenName
+from values.text_fields import TokenName, check_characters
 from values.texts import EMAIL_LENGTH
 
 # --- Sessions ---------------------------------------------------------------------------------------------------------
@@ -137,6 +137,7 @@ class SignIn(RequestModel):
             examples=["ada"],
             json_schema_extra={"minLength": 1},
         ),
+        AfterValidator(check_characters),
     ]
     password: Annotated[EnteredPassword, Field(examples=["a walk along the sea"])]
 

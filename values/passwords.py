@@ -8,19 +8,23 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from values.field_errors import invalid_value
-from values.text_fields import MAX_CODE_POINTS_COMPOSED, normalize_email, refuse_surrogates
+from values.text_fields import MAX_CODE_POINTS_COMPOSED, check_characters, normalize_email
 from values.texts import make_name_key
 
 MIN_LENGTH: Final = 8
 MAX_LENGTH: Final = 128
-# At a sign-in: longer than any accepted password in any Unicode form.
+# At a sign-in, before and after NFKC: longer than any accepted password in any Unicode form.
 MAX_ATTEMPT_LENGTH: Final = 1024
 COMMON_PASSWORD_COUNT: Final = 3_000
 
 
 def normalize_password(password: str) -> str:
-    """Return a password in NFKC, the form that is hashed (NIST SP 800-63B-4 section 3.1.1.2)."""
-    return unicodedata.normalize("NFKC", refuse_surrogates(password))
+    """Return a password in NFKC, the form that is hashed (NIST SP 800-63B-4 section 3.1.1.2).
+
+    NFKC can make 18 characters of one, and bcrypt_sha256 refuses 4,097: of more than 1,024 only these are returned.
+    They still are more than any password has, so that they are wrong.
+    """
+    return unicodedata.normalize("NFKC", check_characters(password))[:MAX_ATTEMPT_LENGTH]
 
 
 def check_length(password: str) -> str:

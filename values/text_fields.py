@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from values.combining_marks import MAX_MARKS_IN_A_ROW, has_too_many_marks
 from values.field_errors import invalid_value
 from values.texts import (
     DESCRIPTION_LENGTH,
@@ -47,16 +48,21 @@ NON_BLANK_LINE_PATTERN: Final = f"^{_LINE_LETTER}*{_VISIBLE_LETTER}{_LINE_LETTER
 # JSON can contain half of a surrogate pair; UTF-8 cannot, and so neither can the database.
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 # NFC composes at most four code points into one, so a text of more than four times the limit is too long in any case.
-# It is refused before it is normalized, because normalizing takes quadratic time.
+# It is refused before it is looked at any further.
 MAX_CODE_POINTS_COMPOSED: Final = 4
 _USERNAME: Final = re.compile(r"[A-Za-z0-9._-]*")
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
-def refuse_surrogates(value: str) -> str:
-    """Return the text; raise a validation error if it contains half of a surrogate pair."""
+def check_characters(value: str) -> str:
+    """Return the text; raise a validation error if it has half of a surrogate pair, or over 30 marks in a row.
+
+    Every text that is normalized is checked by this first.
+    """
     if _SURROGATES.search(value):
         raise invalid_value("malformed", "This is not valid Unicode text.")
+    if has_too_many_marks(value):
+        raise invalid_value("malformed", f"Send at most {MAX_MARKS_IN_A_ROW} combining marks in a row.")
     return value
 
 
@@ -70,7 +76,7 @@ def make_text_validator(shortest: int, longest: int, key: Callable[[str], str] |
         text = _CARRIAGE_RETURN.sub("\n", value) if "\r" in value else value
         if len(text.strip()) > longest * MAX_CODE_POINTS_COMPOSED:
             raise invalid_value("too_long", f"Send at most {longest} characters.")
-        trimmed = unicodedata.normalize("NFC", refuse_surrogates(text).strip()).strip()
+        trimmed = unicodedata.normalize("NFC", check_characters(text).strip()).strip()
         if _CONTROLS.search(text):
             raise invalid_value("malformed", "Leave out control characters.")
         _check_length(trimmed, shortest, longest)
@@ -115,7 +121,7 @@ def _trim_line(value: str) -> str:
     if _CONTROLS.search(value):
         raise invalid_value("malformed", "Leave out control characters.")
     _refuse_line_ends(value)
-    return refuse_surrogates(value).strip()
+    return check_characters(value).strip()
 
 
 def _check_username(value: str) -> str:

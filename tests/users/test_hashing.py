@@ -79,7 +79,11 @@ async def test_a_wrong_password_leaves_an_older_hash_as_it_is(app: FastAPI, pers
 
 
 @on_sqlite
-@pytest.mark.parametrize("attempt", ["x" * 73, "é" * 128, "with\x00NUL in it"], ids=["73", "256 bytes", "NUL"])
+@pytest.mark.parametrize(
+    "attempt",
+    ["x" * 73, "é" * 128, "with\x00NUL in it", "\ufdfa" * 228],
+    ids=["73", "256 bytes", "NUL", "4,104 characters in NFKC"],
+)
 async def test_no_attempt_is_too_much_for_a_plain_bcrypt_hash(app: FastAPI, person: Person, attempt: str) -> None:
     await store_hash(app, person, bcrypt.hashpw(b"short and old", bcrypt.gensalt(4)).decode())
     assert (await try_to_sign_in(person, attempt)).status_code == 401

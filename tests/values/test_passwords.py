@@ -110,6 +110,56 @@ async def test_half_of_a_character_is_no_password_to_sign_in_with(person: Person
     assert answer.status_code in (401, 422)
 
 
+LONG_IN_NFKC = "\ufdfa" * 228
+MANY_MARKS = "a walk along the sea" + "\u0315" * 31
+
+
+@pytest.mark.parametrize("password", [LONG_IN_NFKC, "\ufdfa" * 1_024, "p" * 1_024, "😀" * 1_024])
+async def test_a_password_that_is_long_in_nfkc_is_wrong_like_any_other(person: Person, password: str) -> None:
+    signed_in = await try_to_sign_in(person, password)
+    unknown = await person.post("/users/token", data={"username": "nobody", "password": password})
+
+    assert (signed_in.status_code, signed_in.json()["code"]) == (401, "invalid_credentials")
+    assert (unknown.status_code, unknown.json()["code"]) == (401, "invalid_credentials")
+
+
+WITH_CURRENT_PASSWORD = [
+    ("PUT", "/users/me/password", {"new_password": "another walk along the sea"}),
+    ("PATCH", "/users/me", {"username": "somebody-else"}),
+    ("DELETE", "/users/me", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "fields"), WITH_CURRENT_PASSWORD)
+@pytest.mark.parametrize(("password", "code"), [(LONG_IN_NFKC, "not_allowed"), (MANY_MARKS, "malformed")])
+async def test_such_a_current_password_is_refused(
+    person: Person, method: str, path: str, fields: dict[str, str], password: str, code: str
+) -> None:
+    answer = await person.request(method, path, json=fields | {"current_password": password})
+
+    assert (answer.status_code, [(it["pointer"], it["code"]) for it in answer.json()["errors"]]) == (
+        422,
+        [("/current_password", code)],
+    )
+
+
+@pytest.mark.parametrize(("password", "code"), [(LONG_IN_NFKC, "too_long"), (MANY_MARKS, "malformed")])
+async def test_such_a_new_password_is_refused(person: Person, password: str, code: str) -> None:
+    fields = {"current_password": person.password, "new_password": password}
+    answer = await person.put("/users/me/password", json=fields)
+
+    assert await refused(person, password) == ("/password", code)
+    assert [(it["pointer"], it["code"]) for it in answer.json()["errors"]] == [("/new_password", code)]
+
+
+@pytest.mark.parametrize("field", ["username", "password"])
+async def test_many_marks_in_a_row_are_refused_at_a_sign_in_too(client: httpx.AsyncClient, field: str) -> None:
+    form = {"username": "nobody", "password": "a walk along the sea"} | {field: MANY_MARKS}
+    answer = await client.post("/users/token", data=form)
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{field}")
+
+
 @pytest.mark.parametrize(
     ("password", "kept"),
     [

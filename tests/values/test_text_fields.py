@@ -166,6 +166,23 @@ def test_a_text_far_too_long_is_refused_before_it_is_normalized(field: str) -> N
     assert set(blamed(UserCreate, **USER | {field: "\u0315\u0300" * 1_000_000})) == {field}
 
 
+MANY_MARKS = "a" + "\u0315\u0300" * 16
+
+
+@pytest.mark.parametrize("field", ["description", "category", "external_id"])
+def test_an_expenses_text_of_many_marks_in_a_row_is_refused(field: str) -> None:
+    assert blamed(ExpenseCreate, **EXPENSE, **{field: MANY_MARKS}) == {field: "malformed"}
+
+
+@pytest.mark.parametrize("field", ["username", "email", "password", "invite"])
+def test_a_text_of_an_account_of_many_marks_in_a_row_is_refused(field: str) -> None:
+    assert blamed(UserCreate, **USER | {field: MANY_MARKS}) == {field: "malformed"}
+
+
+def test_a_name_of_many_marks_in_a_row_is_refused() -> None:
+    assert blamed(CategoryCreate, name=MANY_MARKS) == {"name": "malformed"}
+
+
 @pytest.mark.parametrize("field", ["description", "category", "external_id"])
 def test_an_expenses_text_far_too_long_is_refused_before_it_is_normalized(field: str) -> None:
     assert blamed(ExpenseCreate, **EXPENSE, **{field: "\u0315\u0300" * 1_000_000}) == {field: "too_long"}
