@@ -25,6 +25,7 @@ from values.texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, make_name_key, 
 
 SAMPLE_DAY = date(2026, 1, 1)
 MAX_START_DAY = 28
+MAX_WORDS = 10
 
 
 def _check_period(value: str) -> str:
@@ -45,9 +46,24 @@ ExternalIdFilter = Annotated[
     AfterValidator(make_line_validator(1, EXTERNAL_ID_LENGTH)),
     Field(json_schema_extra=make_line_schema(EXTERNAL_ID_LENGTH)),
 ]
+
+
+def _split_words(text: str) -> list[str]:
+    """Return the keys of the words of a text, each once."""
+    return list(dict.fromkeys(make_text_key(text).split()))
+
+
+def _check_words(value: str) -> str:
+    # Each word is looked for in every description.
+    if len(_split_words(value)) > MAX_WORDS:
+        raise invalid_value("too_long", f"Send at most {MAX_WORDS} different words.")
+    return value
+
+
 SearchWords = Annotated[
     str,
     AfterValidator(make_text_validator(1, DESCRIPTION_LENGTH)),
+    AfterValidator(_check_words),
     Field(json_schema_extra={"pattern": NON_BLANK_TEXT_PATTERN, "minLength": 1, "maxLength": DESCRIPTION_LENGTH}),
 ]
 
@@ -78,7 +94,9 @@ class ExpenseFilter(RequestModel):
     max_amount: Omittable[AmountBound] = Field(default=None, description="At most this number, whatever the currency.")
     external_id: Omittable[ExternalIdFilter] = Field(default=None, description="The expense with this `external_id`.")
     q: Omittable[SearchWords] = Field(
-        default=None, description="Words that the description contains anywhere, in any case; all must occur."
+        default=None,
+        description="Words that the description contains anywhere, in any case; all must occur. At most "
+        f"{MAX_WORDS} different ones.",
     )
 
     @field_validator("to")
@@ -134,7 +152,7 @@ class ExpenseFilter(RequestModel):
             yield Expense.amount <= self.max_amount
         if self.external_id is not None:
             yield Expense.external_id == self.external_id
-        for word in make_text_key(self.q or "").split():
+        for word in _split_words(self.q or ""):
             yield func.instr(Expense.description_key, word) > 0
 
     def _build_category_clauses(self) -> Iterator[ColumnElement[bool]]:
