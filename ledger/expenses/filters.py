@@ -84,6 +84,8 @@ class ExpenseFilter(RequestModel):
     category: list[CategoryName] = Field(
         default=[],
         max_length=MAX_CATEGORIES,
+        # One error names the parameter; those of the other 999 names would only take time.
+        fail_fast=True,
         description="A category's name; can be sent several times. An unknown name matches nothing.",
     )
     uncategorized: BooleanParameter = Field(

@@ -76,6 +76,10 @@ def misspelt(query: dict[str, object]) -> dict[str, str]:
     return {refusal.location["pointer"].split("/")[1]: refusal.code for refusal in refusals}
 
 
+def test_of_a_thousand_wrong_categories_one_is_told() -> None:
+    assert len(refused(ExpenseQuery, {"category": ["a\x00b"] * 1_000}).errors()) == 1
+
+
 # Days
 
 
