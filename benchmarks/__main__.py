@@ -2,12 +2,15 @@
 
 import argparse
 import platform
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from benchmarks import million, scale, signins, spending, throughput, timing
+from benchmarks import abuse, million, scale, signins, spending, throughput, timing
+from benchmarks.abuse_table import write_abuse_table, write_row
+from benchmarks.grounds import TITLES
 from benchmarks.million import Pages
 from benchmarks.scale import Answered, Scale
 from benchmarks.signins import Waits
@@ -19,6 +22,8 @@ from benchmarks.timing import Comparison
 PARTS: Final = (*throughput.OPERATIONS, "signins", "timing", "million", "reports")
 # Measured only when it is asked for: it is about large ledgers, and takes minutes to fill them.
 SCALE: Final = "scale"
+# The same: it is about attackers, and opens databases of its own.
+ABUSE: Final = "abuse"
 QUICK_ROWS: Final = 50_000
 QUICK_SIZES: Final = (1_000, 10_000)
 QUICK_SAMPLES: Final = 20
@@ -44,6 +49,8 @@ class Options:
     seconds: float
     parts: Sequence[str]
     quick: bool
+    databases: Sequence[str]
+    attacks: Sequence[str]
 
 
 def read_options() -> Options:
@@ -51,14 +58,19 @@ def read_options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="turns that each application has (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=2, help="how long a turn lasts (default %(default)s)")
-    parser.add_argument("--only", default=",".join(PARTS), help=f"parts, or {SCALE} (default %(default)s)")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts, or {SCALE} or {ABUSE} (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a rough look: 2 turns of 1 s, and less of the rest")
+    parser.add_argument("--on", choices=TITLES, help=f"of {ABUSE}: one database only")
+    parser.add_argument("--attack", action="append", default=[], metavar="PART", help=f"of {ABUSE}: a part of a name")
     arguments = parser.parse_args()
     parts = arguments.only.split(",")
-    if unknown := set(parts) - {*PARTS, SCALE}:
+    if unknown := set(parts) - {*PARTS, SCALE, ABUSE}:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    if not abuse.choose(arguments.attack):
+        parser.error("no attack has such a name")
     rounds, seconds = (2, 1.0) if arguments.quick else (arguments.rounds, arguments.seconds)
-    return Options(rounds, seconds, parts, arguments.quick)
+    databases = [arguments.on] if arguments.on else list(TITLES)
+    return Options(rounds, seconds, parts, arguments.quick, databases, arguments.attack)
 
 
 def report(options: Options, on: Stage) -> Iterator[str]:
@@ -82,6 +94,17 @@ def report(options: Options, on: Stage) -> Iterator[str]:
     if SCALE in options.parts:
         for measured in scale.measure(on, QUICK_SIZES if options.quick else scale.SIZES):
             yield from write_scale_table(measured)
+
+
+def report_abuse(options: Options) -> Iterator[str]:
+    """Measure the attacks on each database; yield the lines of its table."""
+    for database in options.databases:
+        yield from write_abuse_table(abuse.measure(database, abuse.choose(options.attacks), _show_attack))
+
+
+def _show_attack(measured: abuse.Measured, row: abuse.Row) -> None:
+    """Show an attack while the others are measured: all together they take minutes."""
+    print(write_row(measured, row), file=sys.stderr, flush=True)
 
 
 def write_throughput_table(measured: Sequence[Throughput], differences: Sequence[str]) -> Iterator[str]:
@@ -198,8 +221,12 @@ def _write_verdict(is_met: bool) -> str:  # noqa: FBT001
 def main() -> None:
     """Measure and print."""
     options = read_options()
-    with open_stage() as on:
-        for line in report(options, on):
+    if set(options.parts) != {ABUSE}:
+        with open_stage() as on:
+            for line in report(options, on):
+                print(line, flush=True)
+    if ABUSE in options.parts:
+        for line in report_abuse(options):
             print(line, flush=True)
 
 

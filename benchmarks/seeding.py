@@ -56,9 +56,10 @@ class Person:
     token: str
 
 
-def sign_up(url: str, name: str) -> Person:
-    """Register and sign in through the service at `url`."""
-    with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+def sign_up(url: str, name: str, address: str = "127.0.0.1") -> Person:
+    """Register and sign in through the service at `url`, from this address."""
+    transport = httpx.HTTPTransport(local_address=address)
+    with httpx.Client(base_url=url, trust_env=False, timeout=30, transport=transport) as client:
         user_id = register(client, name)
         signed_in = client.post("/users/token", data={"username": name, "password": PASSWORD}).raise_for_status()
     return Person(user_id, name, signed_in.json()["access_token"])

@@ -1,7 +1,18 @@
-"""The rank test of `make bench`, which says whether two kinds of sign-in can be told apart; it times nothing here."""
+"""What `make bench` computes, and what `make bench abuse` sends; nothing is timed here.
+
+The rank test says whether two kinds of sign-in can be told apart.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 
+from benchmarks import abuse
+from benchmarks.abuse import KINDS, Measured, Row, Seen
+from benchmarks.abuse_table import is_bad, write_abuse_table, write_answers
+from benchmarks.attacks import ATTACKS, Attack, Attacker
+from benchmarks.crowd import LOST, NUMBER, REVISION, Outcome, fill_in, read_answer, read_content_length
 from benchmarks.timing import rank_test
 
 # Ages at the diagnosis of diabetes, of men and of women: the example in SciPy's documentation of mannwhitneyu.
@@ -28,3 +39,89 @@ def test_a_shift_of_every_rank_is_told_apart() -> None:
 
 def test_samples_that_are_all_alike_cannot_be_told_apart() -> None:
     assert rank_test((1, 1, 1), (1, 1, 1)) == 1
+
+
+# --- attacks ----------------------------------------------------------------------------------------------------------
+
+SOMEBODY = Attacker("token", 7)
+
+
+def _see(latency: float, answers: Mapping[str, int] | None = None) -> Seen:
+    return Seen({kind: Outcome(10, Counter(answers or {"200": 10}), [latency] * 10, 1.0) for kind in KINDS}, 0.1)
+
+
+def _measure(latency: float, answers: Mapping[str, int] | None = None) -> Measured:
+    """Return what is measured if the other user's answers take so long, and one second when it is quiet."""
+    row = Row("shouting", Outcome(5, Counter({"200": 5}), [0.1] * 5, 1.0), _see(latency, answers), 0.0, 0, 0, False)
+    return Measured("SQLite", _see(1.0), "before", [row])
+
+
+def test_every_attack_has_a_name_of_its_own() -> None:
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_what_an_attack_sends_has_the_length_that_its_head_says(attack: Attack) -> None:
+    requests = [request.encode().partition(b"\r\n\r\n") for request in attack.write(SOMEBODY)]
+
+    assert [len(body) for _, _, body in requests] == [read_content_length(head) for head, _, _ in requests]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_what_an_attack_sends_is_no_larger_than_the_service_accepts(attack: Attack) -> None:
+    bodies = [request.encode().partition(b"\r\n\r\n")[2] for request in attack.write(SOMEBODY)]
+    most = 1 << 20 if any("/batch " in request for request in attack.write(SOMEBODY)) else 1 << 16
+
+    assert max(map(len, bodies)) <= most
+
+
+def test_a_number_and_a_revision_take_the_place_of_their_names_without_changing_the_length() -> None:
+    request = f"{NUMBER} {REVISION}".encode()
+
+    assert fill_in(request, 12, b"31") == b"00000012 31        "
+
+
+def test_an_answer_is_told_by_its_status_and_the_code_of_its_problem() -> None:
+    assert read_answer(b"HTTP/1.1 200 OK\r\n\r\n{}") == "200"
+    assert read_answer(b'HTTP/1.1 429 Too Many\r\n\r\n{"code":"too_many_attempts"}') == "429 too_many_attempts"
+    assert read_answer(b"HTTP/1.1 431 Too Large\r\n\r\n") == "431"
+
+
+def test_the_answers_of_an_attack_are_counted_and_the_bound_behind_most_of_them_is_named() -> None:
+    answers = Counter({"200": 7, "429 too_many_attempts": 30, "503 unavailable": 2, LOST: 1})
+
+    assert write_answers(answers) == "30x429 7x200 2x503 too_many_attempts"
+
+
+def test_attacks_are_chosen_by_a_part_of_their_names_in_any_case() -> None:
+    assert [attack.name for attack in abuse.choose(["get /READY"])] == ["GET /ready"]
+    assert abuse.choose([]) == list(ATTACKS)
+    assert abuse.choose(["no such attack"]) == []
+
+
+def test_another_user_may_wait_five_times_as_long_as_when_it_is_quiet_and_no_longer() -> None:
+    fine, slow = _measure(5.0), _measure(5.1)
+
+    assert not is_bad(fine, fine.rows[0])
+    assert is_bad(slow, slow.rows[0])
+
+
+def test_another_user_may_get_no_answer_but_a_success() -> None:
+    measured = _measure(1.0, {"200": 9, "503 unavailable": 1})
+
+    assert is_bad(measured, measured.rows[0])
+
+
+def test_a_kind_of_requests_that_got_no_answer_at_all_is_a_failure_and_has_no_ratio() -> None:
+    seen = Seen({kind: Outcome(1, Counter({LOST: 1}), [], 1.0) for kind in KINDS}, 0.1)
+    row = Row("shouting", Outcome(seconds=1.0), seen, 0.0, 0, 0, False)
+    table = list(write_abuse_table(Measured("SQLite", _see(1.0), "before", [row])))
+
+    assert table[-1] == "  over 5 x or with a failure: 1 of 1: shouting"
+
+
+def test_the_table_ends_with_the_worst_ratio_and_the_attacks_that_did_too_much() -> None:
+    *_, worst, listed = write_abuse_table(_measure(7.5))
+
+    assert worst == "  the worst: 7.5 x, sign-in during: shouting"
+    assert listed == "  over 5 x or with a failure: 1 of 1: shouting"
