@@ -42,6 +42,8 @@ class Worker:
                 {"PATH": os.environ["PATH"], **environment},
             )
         self._process.wait_until(self._answers)
+        # A forked process has the cores of its parent, which began on those of the first worker.
+        pin(self._process.pid, cores)
 
     @property
     def cpu_seconds(self) -> float:
