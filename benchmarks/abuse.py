@@ -11,6 +11,7 @@ is the quiet one to which the others are compared. What the somebody's own reque
 attack, as it was when it was quiet; what they wrote is not taken off what was kept, since it is less than a megabyte.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import Final
 
 import bcrypt
+from sqlalchemy import delete
+from sqlalchemy.exc import OperationalError
 
 from benchmarks import ledgers
 from benchmarks.attacks import ATTACKS, FORM, Attack, Attacker, write
@@ -28,6 +31,7 @@ from benchmarks.crowd import WAITING, Crowd, Group, Outcome, Plan
 from benchmarks.grounds import Ground, open_ground
 from benchmarks.seeding import PASSWORD, Person, sign_up
 from benchmarks.workers import on
+from models import AttemptCounter
 
 KINDS: Final = ("GET", "POST", "sign-in")
 # Quiet is measured for so many seconds; and only once, and for less, if a few attacks are asked for.
@@ -63,8 +67,8 @@ class Seen:
 
     @property
     def sign_ins(self) -> int:
-        """How many sign-ins were answered."""
-        return len(self.of["sign-in"].latencies)
+        """How many sign-ins were successful: only these have certainly cost a hash."""
+        return self.of["sign-in"].answers["200"]
 
     def estimate_cpu(self, other: "Seen") -> float:
         """Return the CPU seconds that the requests of another time would have taken at this one."""
@@ -109,6 +113,8 @@ class Measured:
     quiet: Seen
     when: str
     """When it was quiet."""
+    load: float
+    """How many processes wanted a core in the minute before the first database: others, not these."""
     rows: Sequence[Row]
 
     def find_ratios(self, row: Row) -> dict[str, float]:
@@ -150,6 +156,8 @@ class Field:
     ground: Ground
     somebody: Somebody
     attackers: dict[str, list[Attacker]] = field(default_factory=dict)
+    calm_seconds: float = CALM_SECONDS
+    """What a read and a write together take at most when it is quiet."""
 
     def watch(self, seconds: float, longest: float) -> Seen:
         """Let the somebody work, and return what they saw."""
@@ -186,17 +194,20 @@ class Field:
 
     def settle(self) -> bool:
         """Wait until the somebody is answered as before; else start the service again, and return False."""
-        if self._is_calm_soon():
-            return True
-        self.ground.target.start()
-        self._is_calm_soon()
-        return False
+        is_calm = self._is_calm_soon()
+        if not is_calm:
+            self.ground.target.start()
+            self._is_calm_soon()
+        # A sign-in that was cut off, by the end of an attack or of the service, counts as a wrong one.
+        with suppress(OperationalError), self.ground.engine.begin() as connection:
+            connection.execute(delete(AttemptCounter))
+        return is_calm
 
     def _is_calm_soon(self) -> bool:
         calm, deadline = 0, time.monotonic() + SETTLING_SECONDS
         while time.monotonic() < deadline:
             began = time.monotonic()
-            is_calm = self._is_answered() and time.monotonic() - began < CALM_SECONDS
+            is_calm = self._is_answered() and time.monotonic() - began < self.calm_seconds
             calm = calm + 1 if is_calm else 0
             if calm >= CALM_ANSWERS:
                 return True
@@ -215,6 +226,12 @@ class Field:
         return False
 
 
+@cache
+def measure_load() -> float:
+    """Return how many processes wanted a core in the minute before this was first asked."""
+    return os.getloadavg()[0]
+
+
 def choose(names: Sequence[str]) -> list[Attack]:
     """Return the attacks whose names contain one of these, all of them if there are none."""
     return [it for it in ATTACKS if not names or any(name.casefold() in it.name.casefold() for name in names)]
@@ -222,20 +239,22 @@ def choose(names: Sequence[str]) -> list[Attack]:
 
 def measure(database: str, attacks: Sequence[Attack], show: Callable[[Measured, Row], None]) -> Measured:
     """Measure these attacks on a fresh database, and show each of them at once, compared with the time before."""
+    load = measure_load()
     with open_ground(database) as ground, on(ground.others):
         at = _settle_in(ground, attacks)
         is_brief = len(attacks) <= FEW
         quiet = {"before": at.watch(*[BRIEF_SECONDS if is_brief else QUIET_SECONDS] * 2)}
+        at.calm_seconds = max(CALM_SECONDS, sum(quiet["before"].of[kind].p99 for kind in ("GET", "POST")))
         rows = list[Row]()
         for number, attack in enumerate(attacks, start=1):
             # Each from an address of its own: what one has used up, the next has not.
             rows.append(at.suffer(attack, f"127.0.1.{number}"))
-            show(Measured(ground.title, quiet["before"], "before", rows), rows[-1])
+            show(Measured(ground.title, quiet["before"], "before", load, rows), rows[-1])
         if not is_brief:
             at.settle()
             quiet["after"] = at.watch(QUIET_SECONDS, QUIET_SECONDS)
         when, best = max(quiet.items(), key=lambda item: item[1].answers)
-        return Measured(ground.title, best, when, rows)
+        return Measured(ground.title, best, when, load, rows)
 
 
 def _settle_in(ground: Ground, attacks: Sequence[Attack]) -> Field:

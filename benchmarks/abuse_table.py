@@ -8,11 +8,12 @@ from typing import Final
 from benchmarks.abuse import KINDS, Measured, Row
 
 MOST_RATIO: Final = 5.0
+IDLE_LOAD: Final = 0.5
 SHOWN: Final = 3
 MEGABYTE: Final = 1 << 20
 HEADING: Final = (
     f"{'  attack':38}{'answers':44}{'req/s':>7}{'CPU ms':>9}{'db ms':>9}{'kept MB':>9}{'RSS MB':>8}"
-    f"{'GET':>7}{'POST':>7}{'sign-in':>9}   the other user's failures"
+    f"{'GET':>7}{'POST':>8}{'sign-in':>11}   the other user's failures"
 )
 
 
@@ -22,6 +23,8 @@ def write_abuse_table(measured: Measured) -> Iterator[str]:
     counts = ", ".join(f"{len(measured.quiet.of[kind].latencies)}" for kind in KINDS)
     yield ""
     yield f"{measured.title}: p99 in ms when it is quiet, {measured.when} the attacks: {p99} (of {counts})"
+    if measured.load > IDLE_LOAD:
+        yield f"! Something else runs here (load {measured.load:.1f} before): what is slow may be so for that."
     yield HEADING
     for row in measured.rows:
         yield write_row(measured, row)
@@ -52,8 +55,8 @@ def write_row(measured: Measured, row: Row) -> str:
         f"{rate:7.0f}{cpu / sent * 1e3:9.2f}{database / sent * 1e3:9.2f}"
         f"{row.kept_bytes / MEGABYTE:9.1f}{row.memory_bytes / MEGABYTE:8.0f}"
     )
-    ratios = measured.find_ratios(row)
-    rated = f"{ratios['GET']:7.1f}{ratios['POST']:7.1f}{ratios['sign-in']:9.1f}"
+    ratios = dict(_rate(measured, row))
+    rated = "".join(f"{f'{ratios[kind]:.1f}' if kind in ratios else '-':>{len(kind) + 4}}" for kind in KINDS)
     failures = ", ".join(f"{number} x {name}" for name, number in row.failures.most_common())
     mark = " !" if is_bad(measured, row) else "  "
     again = " (started again)" if row.is_restarted else ""

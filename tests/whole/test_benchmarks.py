@@ -53,7 +53,7 @@ def _see(latency: float, answers: Mapping[str, int] | None = None) -> Seen:
 def _measure(latency: float, answers: Mapping[str, int] | None = None) -> Measured:
     """Return what is measured if the other user's answers take so long, and one second when it is quiet."""
     row = Row("shouting", Outcome(5, Counter({"200": 5}), [0.1] * 5, 1.0), _see(latency, answers), 0.0, 0, 0, False)
-    return Measured("SQLite", _see(1.0), "before", [row])
+    return Measured("SQLite", _see(1.0), "before", 0.0, [row])
 
 
 def test_every_attack_has_a_name_of_its_own() -> None:
@@ -115,7 +115,7 @@ def test_another_user_may_get_no_answer_but_a_success() -> None:
 def test_a_kind_of_requests_that_got_no_answer_at_all_is_a_failure_and_has_no_ratio() -> None:
     seen = Seen({kind: Outcome(1, Counter({LOST: 1}), [], 1.0) for kind in KINDS}, 0.1)
     row = Row("shouting", Outcome(seconds=1.0), seen, 0.0, 0, 0, False)
-    table = list(write_abuse_table(Measured("SQLite", _see(1.0), "before", [row])))
+    table = list(write_abuse_table(Measured("SQLite", _see(1.0), "before", 0.0, [row])))
 
     assert table[-1] == "  over 5 x or with a failure: 1 of 1: shouting"
 
