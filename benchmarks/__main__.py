@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
+from time import perf_counter
 from typing import Final
 
 from benchmarks import abuse, million, scale, signins, spending, throughput, timing
@@ -99,7 +100,9 @@ def report(options: Options, on: Stage) -> Iterator[str]:
 def report_abuse(options: Options) -> Iterator[str]:
     """Measure the attacks on each database; yield the lines of its table."""
     for database in options.databases:
+        began = perf_counter()
         yield from write_abuse_table(abuse.measure(database, abuse.choose(options.attacks), _show_attack))
+        yield f"  measured in {perf_counter() - began:.0f} s"
 
 
 def _show_attack(measured: abuse.Measured, row: abuse.Row) -> None:

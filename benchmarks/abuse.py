@@ -1,14 +1,14 @@
 """What an attacker can do to another user: the attacks of `benchmarks.attacks`, and what the other user sees meanwhile.
 
 The service runs as `make run` starts it, one worker on a core of its own and with all its limits; MariaDB and the load
-share the other cores. Somebody else reads, records expenses and signs in all the time, over one connection each from
-127.0.0.1, with a small pause after each answer. An attack comes from another address over many connections that pause
-never. It lasts until the somebody has seen enough, at most LONGEST_SECONDS; then the next one waits until it is quiet
-again, and if it is not in time, the service is started again.
+share the other cores. The other user reads, records expenses and signs in all the time, over one connection each from
+127.0.0.1, with a small pause after each answer. An attack comes from an address of its own, over connections without a
+pause. It lasts until the other user has had ENOUGH answers, for at most 8 seconds. The next attack begins when the
+other user is answered as before; if that takes longer than SETTLING_SECONDS, the service is started again.
 
-The same is measured without an attack, before and after all of them. The one with more answers, which less disturbed,
-is the quiet one to which the others are compared. What the somebody's own requests cost is taken off the CPU time of an
-attack, as it was when it was quiet; what they wrote is not taken off what was kept, since it is less than a megabyte.
+Quiet is measured twice, before and after all attacks. The time with more answers counts, because less has disturbed it.
+The CPU time of an attack leaves out what the other user's requests cost, which is estimated from the quiet time. The
+bytes that are kept include what the other user wrote, less than a megabyte.
 """
 
 import os
@@ -27,7 +27,7 @@ from sqlalchemy.exc import OperationalError
 
 from benchmarks import ledgers
 from benchmarks.attacks import ATTACKS, FORM, Attack, Attacker, write
-from benchmarks.crowd import WAITING, Crowd, Group, Outcome, Plan
+from benchmarks.crowd import WAITING, Crowd, Group, Outcome, Plan, Silent
 from benchmarks.grounds import Ground, open_ground
 from benchmarks.seeding import PASSWORD, Person, sign_up
 from benchmarks.workers import on
@@ -37,12 +37,13 @@ KINDS: Final = ("GET", "POST", "sign-in")
 # Quiet is measured for so many seconds; and only once, and for less, if a few attacks are asked for.
 QUIET_SECONDS, BRIEF_SECONDS = 15, 6
 FEW: Final = 4
-LEAST_SECONDS, LONGEST_SECONDS = 4, 8
+# An attack lasts so long, and at most twice as long.
+LEAST_SECONDS: Final = 4
 ENOUGH: Final = 200
 PAUSE: Final = 0.008
 SIGN_IN_PACE: Final = 1.0
 PATIENCE: Final = 10
-# The attack is under way when the somebody begins to look.
+# The attack is under way when the other user begins.
 HEAD_START_SECONDS: Final = 0.3
 # The attackers are told when to end; they also end with this process.
 NEVER_SECONDS: Final = 120
@@ -55,7 +56,7 @@ CREATED: Final = {"amount": "12.50", "currency": "EUR", "date": "2020-02-02", "d
 
 @dataclass(frozen=True)
 class Seen:
-    """What the somebody saw, and what the service used meanwhile."""
+    """What the other user saw, and what the service used meanwhile."""
 
     of: Mapping[str, Outcome]
     cpu_seconds: float
@@ -87,7 +88,7 @@ def measure_hash() -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """One attack: what the attacker got, what it cost, and what the somebody saw."""
+    """One attack: what the attacker got, what it cost, and what the other user saw."""
 
     name: str
     attacker: Outcome
@@ -100,7 +101,7 @@ class Row:
 
     @property
     def failures(self) -> Counter[str]:
-        """What the somebody got that is no success; what still waits at the end counts by its time."""
+        """What the other user got that is no success; what still waits at the end counts by its time."""
         seen = sum((outcome.answers for outcome in self.seen.of.values()), Counter[str]())
         return Counter({it: number for it, number in seen.items() if not it.startswith("2") and it != WAITING})
 
@@ -123,8 +124,8 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Somebody:
-    """The other user; who signs in is another account, because a user has only so many sessions."""
+class OtherUser:
+    """The user who is not to notice an attack. A second account signs in: each sign-in may end an older session."""
 
     person: Person
     row: int
@@ -150,37 +151,39 @@ class Somebody:
 
 
 @dataclass
-class Field:
-    """The service, the somebody, and the attackers' accounts by the kind of their ledgers."""
+class Scene:
+    """The service, the other user, and the attackers' accounts by the kind of their ledgers."""
 
     ground: Ground
-    somebody: Somebody
+    other: OtherUser
     attackers: dict[str, list[Attacker]] = field(default_factory=dict)
     calm_seconds: float = CALM_SECONDS
     """What a read and a write together take at most when it is quiet."""
 
-    def watch(self, seconds: float, longest: float) -> Seen:
-        """Let the somebody work, and return what they saw."""
+    def watch(self, seconds: float) -> Seen:
+        """Let the other user work so many seconds, up to twice as many if they see little; return what they saw."""
         before = self.ground.target.cpu_seconds
-        seen = Crowd(self.somebody.plan(self.ground.target.port, seconds, longest)).wait()
+        seen = Crowd(self.other.plan(self.ground.target.port, seconds, 2 * seconds)).wait()
         return Seen(seen, self.ground.target.cpu_seconds - before)
 
     def suffer(self, attack: Attack, source: str) -> Row:
-        """Let the somebody work during an attack, and return what it was like."""
+        """Let the other user work during an attack, and return what it was like."""
         ground, target = self.ground, self.ground.target
         people = self.attackers.get(attack.ledger, [Attacker()])[: attack.accounts]
         requests = [attack.write(person) for person in people]
-        connections = [requests[number % len(requests)] for number in range(attack.connections)]
-        group = replace(attack.behaviour, connections=connections, source=source)
+        copies = attack.connections // len(people)
+        group = replace(attack.behaviour, connections=requests, copies=copies, source=source)
         kept, memory, database = ground.kept_bytes, target.begin_peak(), ground.database_cpu_seconds
         began = target.cpu_seconds
+        attacker = Outcome(seconds=1)
         with _run(Plan(target.port, NEVER_SECONDS, NEVER_SECONDS, {"": group})) as attackers:
             time.sleep(HEAD_START_SECONDS)
-            seen = self.watch(LEAST_SECONDS, LONGEST_SECONDS)
+            seen = self.watch(LEAST_SECONDS)
             used = target.cpu_seconds - began
             database = ground.database_cpu_seconds - database
             grown = max(0, target.read_peak() - memory)
-            attacker = attackers.end()[""]
+            with suppress(Silent):
+                attacker = attackers.end()[""]
         is_restarted = not self.settle()
         return Row(
             attack.name,
@@ -193,7 +196,7 @@ class Field:
         )
 
     def settle(self) -> bool:
-        """Wait until the somebody is answered as before; else start the service again, and return False."""
+        """Wait until the other user is answered as before; else start the service again, and return False."""
         is_calm = self._is_calm_soon()
         if not is_calm:
             self.ground.target.start()
@@ -215,13 +218,13 @@ class Field:
         return False
 
     def _is_answered(self) -> bool:
-        token = {"Authorization": f"Bearer {self.somebody.person.token}"}
+        token = {"Authorization": f"Bearer {self.other.person.token}"}
         with suppress(OSError, HTTPException), closing(HTTPConnection("127.0.0.1", self.ground.target.port, 2)) as it:
             it.request("GET", "/expenses?limit=50", headers=token)
             read = it.getresponse()
             read.read()
             # One that is empty changes nothing, and waits for its turn to write as any other.
-            it.request("PATCH", f"/expenses/{self.somebody.row}", b"{}", token | {"Content-Type": "application/json"})
+            it.request("PATCH", f"/expenses/{self.other.row}", b"{}", token | {"Content-Type": "application/json"})
             return read.status == it.getresponse().status == 200
         return False
 
@@ -243,7 +246,7 @@ def measure(database: str, attacks: Sequence[Attack], show: Callable[[Measured, 
     with open_ground(database) as ground, on(ground.others):
         at = _settle_in(ground, attacks)
         is_brief = len(attacks) <= FEW
-        quiet = {"before": at.watch(*[BRIEF_SECONDS if is_brief else QUIET_SECONDS] * 2)}
+        quiet = {"before": at.watch(BRIEF_SECONDS if is_brief else QUIET_SECONDS)}
         at.calm_seconds = max(CALM_SECONDS, sum(quiet["before"].of[kind].p99 for kind in ("GET", "POST")))
         rows = list[Row]()
         for number, attack in enumerate(attacks, start=1):
@@ -252,17 +255,17 @@ def measure(database: str, attacks: Sequence[Attack], show: Callable[[Measured, 
             show(Measured(ground.title, quiet["before"], "before", load, rows), rows[-1])
         if not is_brief:
             at.settle()
-            quiet["after"] = at.watch(QUIET_SECONDS, QUIET_SECONDS)
+            quiet["after"] = at.watch(QUIET_SECONDS)
         when, best = max(quiet.items(), key=lambda item: item[1].answers)
         return Measured(ground.title, best, when, load, rows)
 
 
-def _settle_in(ground: Ground, attacks: Sequence[Attack]) -> Field:
-    """Sign up the somebody and the attackers, with their ledgers."""
+def _settle_in(ground: Ground, attacks: Sequence[Attack]) -> Scene:
+    """Sign up the other user and the attackers, with their ledgers."""
     url = ground.target.url
-    person = sign_up(url, "somebody", SETUP_ADDRESS)
+    person = sign_up(url, "resident", SETUP_ADDRESS)
     row = ledgers.fill(ground.engine, person.id, "small")
-    at = Field(ground, Somebody(person, row, sign_up(url, "housemate", SETUP_ADDRESS)))
+    at = Scene(ground, OtherUser(person, row, sign_up(url, "housemate", SETUP_ADDRESS)))
     for kind in dict.fromkeys(attack.ledger for attack in attacks if attack.ledger):
         count = max(attack.accounts for attack in attacks if attack.ledger == kind)
         # From other addresses, since only so many accounts may be opened from one.

@@ -31,6 +31,7 @@ ASSETS: Final = ("/docs", "/assets/swagger-ui-bundle.js", "/assets/swagger-ui.cs
 # How the connections behave: most wait for each answer.
 ASKING: Final = Group(())
 HALF_SENT: Final = Group((), patience=0, again=0.5)
+# Over two connections only: each may cost the service a gigabyte.
 HUGE: Final = Group((), filler=("a:\r\n", 8 << 20), patience=0)
 UNREAD: Final = Group((), filler=(PIPELINED, (256 << 10) // len(PIPELINED)), patience=0, reads=False)
 

@@ -55,6 +55,8 @@ class Group:
 
     connections: Sequence[Sequence[str]]
     """The requests of each connection, as HTTP/1.1 text, sent in turn and for ever."""
+    copies: int = 1
+    """How many connections send each of these."""
     source: str = "127.0.0.1"
     """The address from which they come."""
     filler: tuple[str, int] = ("", 0)
@@ -105,11 +107,6 @@ class Outcome:
         """The 99th percentile of the latencies, what got no answer included."""
         return find_quantile(sorted(self.latencies), 0.99)
 
-    @property
-    def median(self) -> float:
-        """The median latency."""
-        return find_quantile(sorted(self.latencies), 0.5)
-
 
 class Silent(Exception):
     """A crowd has not said in time what it has seen."""
@@ -124,12 +121,12 @@ class Crowd:
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,
         )
         self._longest = plan.longest
         self._stdin, self._stdout = cast("IO[str]", self._child.stdin), cast("IO[str]", self._child.stdout)
-        self._stdin.write(f"{json.dumps(asdict(plan))}\n")
+        self._stdin.write(f"{json.dumps(asdict(plan), ensure_ascii=False)}\n")
         self._stdin.flush()
         if self._stdout.readline() != READY:
             self.kill()
@@ -173,9 +170,8 @@ class Crowd:
 class Client(asyncio.Protocol):
     """One connection after another: sends a request, reads the whole answer, sends the next."""
 
-    def __init__(self, port: int, group: Group, requests: Sequence[str], seen: Outcome) -> None:
-        filler, times = group.filler
-        self._requests = cycle([_encode(request, filler, times) for request in requests])
+    def __init__(self, port: int, group: Group, requests: Sequence[bytes], seen: Outcome) -> None:
+        self._requests = cycle(requests)
         self._port = port
         self._group = group
         self._seen = seen
@@ -273,10 +269,6 @@ class Client(asyncio.Protocol):
         self._sent_at = 0.0
 
 
-def _encode(request: str, filler: str, times: int) -> bytes:
-    return request.encode() + filler.encode() * times
-
-
 def fill_in(request: bytes, number: int, revision: bytes) -> bytes:
     """Return a request with the number and the revision in their places."""
     return request.replace(_NUMBER, b"%08d" % number).replace(_REVISION, revision.ljust(len(_REVISION)))
@@ -302,7 +294,8 @@ async def carry_out(plan: Plan) -> dict[str, Outcome]:
     clients = [
         Client(plan.port, group, requests, seen[name])
         for name, group in plan.groups.items()
-        for requests in group.connections
+        for requests in _encode(group)
+        for _ in range(group.copies)
     ]
     is_told_to_end = asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), is_told_to_end.set)
@@ -323,6 +316,11 @@ async def carry_out(plan: Plan) -> dict[str, Outcome]:
     return seen
 
 
+def _encode(group: Group) -> list[list[bytes]]:
+    filler, times = group.filler
+    return [[request.encode() + filler.encode() * times for request in requests] for requests in group.connections]
+
+
 def _is_done(plan: Plan, seen: Mapping[str, Outcome], elapsed: float) -> bool:
     if elapsed >= plan.longest:
         return True
@@ -333,7 +331,7 @@ def _is_done(plan: Plan, seen: Mapping[str, Outcome], elapsed: float) -> bool:
 
 def main() -> None:
     """Read a plan, carry it out, print the outcomes."""
-    plan = json.loads(sys.stdin.readline())
+    plan = json.loads(sys.stdin.buffer.readline())
     groups = {name: Group(**group) for name, group in plan.pop("groups").items()}
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
