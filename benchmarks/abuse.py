@@ -26,7 +26,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import OperationalError
 
 from benchmarks import ledgers
-from benchmarks.attacks import ATTACKS, FORM, Attack, Attacker, write
+from benchmarks.attacks import ATTACKS, FORM, GUESSED, Attack, Attacker, write
 from benchmarks.crowd import WAITING, Crowd, Group, Outcome, Plan, Silent
 from benchmarks.grounds import Ground, open_ground
 from benchmarks.seeding import PASSWORD, Person, sign_up
@@ -265,7 +265,7 @@ def _settle_in(ground: Ground, attacks: Sequence[Attack]) -> Scene:
     url = ground.target.url
     person = sign_up(url, "resident", SETUP_ADDRESS)
     row = ledgers.fill(ground.engine, person.id, "small")
-    at = Scene(ground, OtherUser(person, row, sign_up(url, "housemate", SETUP_ADDRESS)))
+    at = Scene(ground, OtherUser(person, row, sign_up(url, GUESSED, SETUP_ADDRESS)))
     for kind in dict.fromkeys(attack.ledger for attack in attacks if attack.ledger):
         count = max(attack.accounts for attack in attacks if attack.ledger == kind)
         # From other addresses, since only so many accounts may be opened from one.

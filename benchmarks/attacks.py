@@ -26,6 +26,8 @@ LETTERS: Final = "".join(map(chr, range(0x4E00, 0x4E00 + 250)))
 NOWHERE: Final = "zeppelin"
 FORGED: Final = {"iss": auth.ISSUER, "aud": auth.AUDIENCE, "sub": "1", "sid": "0" * 32, "iat": 1, "exp": 2}
 PIPELINED: Final = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+# The name with which the other user signs in.
+GUESSED: Final = "housemate"
 ASSETS: Final = ("/docs", "/assets/swagger-ui-bundle.js", "/assets/swagger-ui.css", "/assets/redoc.standalone.js")
 
 # How the connections behave: most wait for each answer.
@@ -84,9 +86,9 @@ def _batch(operations: Sequence[object], key: str = "") -> Callable[[Attacker], 
     return lambda attacker: [write("POST", "/expenses/batch", attacker.token, text, key=key)]
 
 
-def _sign_in(password: str, name: str = f"somebody{NUMBER}") -> Callable[[Attacker], Sequence[str]]:
-    form = f"username={name}&password={quote(password)}"
-    return lambda _: [write("POST", "/users/token", body=form, media_type=FORM)]
+def _sign_in(password: str, *names: str) -> Callable[[Attacker], Sequence[str]]:
+    forms = [f"username={name}&password={quote(password)}" for name in names]
+    return lambda _: [write("POST", "/users/token", body=form, media_type=FORM) for form in forms]
 
 
 def _create(**fields: object) -> dict[str, object]:
@@ -154,8 +156,8 @@ ATTACKS: Final = (
     Attack("11,000 names in a query", _get(f"/currencies?{_NAMES}")),
     Attack("6,500 unknown keys in a body", _send("POST", "/users/register", _KEYS)),
     Attack("64 KiB of deep or wide JSON", _send("POST", "/users/register", *_junk())),
-    Attack("guesses at passwords of others", _sign_in(f"wrong{NUMBER}")),
-    Attack("U+FDFA x 228 as a password", _sign_in("\ufdfa" * 228)),
+    Attack("guesses at passwords of others", _sign_in(f"wrong{NUMBER}", GUESSED, f"anybody{NUMBER}")),
+    Attack("U+FDFA x 228 as a password", _sign_in("\ufdfa" * 228, f"anybody{NUMBER}")),
     Attack("registrations", _send("POST", "/users/register", _PERSON)),
     Attack("wrong personal tokens", _present_bad_personal_tokens),
     Attack("forged access tokens", _present_forged_tokens),
