@@ -6,9 +6,9 @@ share the other cores. The other user reads, records expenses and signs in all t
 pause. It lasts until the other user has had ENOUGH answers, for at most 8 seconds. The next attack begins when the
 other user is answered as before; if that takes longer than SETTLING_SECONDS, the service is started again.
 
-Quiet is measured twice, before and after all attacks. The time with more answers counts, because less has disturbed it.
-The CPU time of an attack leaves out what the other user's requests cost, which is estimated from the quiet time. The
-bytes that are kept include what the other user wrote, less than a megabyte.
+Quiet is measured twice, before and after all attacks. The time with more answers a second counts, because less has
+disturbed it. The CPU time of an attack leaves out what the other user's requests cost, which is estimated from the
+quiet time. The bytes that are kept include what the other user wrote, less than a megabyte.
 """
 
 import os
@@ -65,6 +65,11 @@ class Seen:
     def answers(self) -> int:
         """How many requests were answered, sign-ins aside."""
         return sum(len(self.of[kind].latencies) for kind in ("GET", "POST"))
+
+    @property
+    def rate(self) -> float:
+        """How many of these were answered in a second."""
+        return self.answers / self.of["GET"].seconds
 
     @property
     def sign_ins(self) -> int:
@@ -240,6 +245,11 @@ def choose(names: Sequence[str]) -> list[Attack]:
     return [it for it in ATTACKS if not names or any(name.casefold() in it.name.casefold() for name in names)]
 
 
+def find_quietest(times: Mapping[str, Seen]) -> str:
+    """Return the name of the time with the most answers a second."""
+    return max(times, key=lambda when: times[when].rate)
+
+
 def measure(database: str, attacks: Sequence[Attack], show: Callable[[Measured, Row], None]) -> Measured:
     """Measure these attacks on a fresh database, and show each of them at once, compared with the time before."""
     load = measure_load()
@@ -256,8 +266,8 @@ def measure(database: str, attacks: Sequence[Attack], show: Callable[[Measured, 
         if not is_brief:
             at.settle()
             quiet["after"] = at.watch(QUIET_SECONDS)
-        when, best = max(quiet.items(), key=lambda item: item[1].answers)
-        return Measured(ground.title, best, when, load, rows)
+        when = find_quietest(quiet)
+        return Measured(ground.title, quiet[when], when, load, rows)
 
 
 def _settle_in(ground: Ground, attacks: Sequence[Attack]) -> Scene:

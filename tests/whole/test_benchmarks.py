@@ -99,6 +99,14 @@ def test_attacks_are_chosen_by_a_part_of_their_names_in_any_case() -> None:
     assert abuse.choose(["no such attack"]) == []
 
 
+def test_the_quiet_time_is_the_one_with_more_answers_a_second() -> None:
+    brief, long = _see(1.0), _see(1.0)
+    long.of["GET"].latencies.append(1.0)
+    long.of["GET"].seconds = 2.0
+
+    assert abuse.find_quietest({"before": brief, "after": long}) == "before"
+
+
 def test_another_user_may_wait_five_times_as_long_as_when_it_is_quiet_and_no_longer() -> None:
     fine, slow = _measure(5.0), _measure(5.1)
 
