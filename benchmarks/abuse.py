@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from http.client import HTTPConnection, HTTPException
+from math import inf
 from typing import Final
 
 import bcrypt
@@ -124,8 +125,9 @@ class Measured:
     rows: Sequence[Row]
 
     def find_ratios(self, row: Row) -> dict[str, float]:
-        """Return the 99th percentiles of a row divided by those of the quiet time."""
-        return {kind: row.seen.of[kind].p99 / self.quiet.of[kind].p99 for kind in KINDS}
+        """Return the 99th percentiles of a row divided by those of the quiet time; infinite if nothing was answered."""
+        seen = row.seen.of
+        return {it: seen[it].p99 / self.quiet.of[it].p99 if seen[it].latencies else inf for it in KINDS}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from math import isnan
 from typing import Final
 
 from benchmarks.abuse import KINDS, Measured, Row
@@ -28,8 +27,9 @@ def write_abuse_table(measured: Measured) -> Iterator[str]:
     yield HEADING
     for row in measured.rows:
         yield write_row(measured, row)
-    ratios = [(ratio, kind, row.name) for row in measured.rows for kind, ratio in _rate(measured, row)]
-    worst, kind, name = max(ratios, default=(0.0, "nothing", "everything"))
+    worst, kind, name = max(
+        (ratio, kind, row.name) for row in measured.rows for kind, ratio in measured.find_ratios(row).items()
+    )
     bad = [row.name for row in measured.rows if is_bad(measured, row)]
     yield f"  the worst: {worst:.1f} x, {kind} during: {name}"
     listed = f": {', '.join(bad)}" if bad else ""
@@ -38,12 +38,7 @@ def write_abuse_table(measured: Measured) -> Iterator[str]:
 
 def is_bad(measured: Measured, row: Row) -> bool:
     """Whether an attack did too much to the other user."""
-    return bool(row.failures) or any(ratio > MOST_RATIO for _, ratio in _rate(measured, row))
-
-
-def _rate(measured: Measured, row: Row) -> Iterator[tuple[str, float]]:
-    """Yield the ratios of the kinds of requests of which any was answered."""
-    yield from ((kind, ratio) for kind, ratio in measured.find_ratios(row).items() if not isnan(ratio))
+    return bool(row.failures) or max(measured.find_ratios(row).values()) > MOST_RATIO
 
 
 def write_row(measured: Measured, row: Row) -> str:
@@ -55,8 +50,7 @@ def write_row(measured: Measured, row: Row) -> str:
         f"{rate:7.0f}{cpu / sent * 1e3:9.2f}{database / sent * 1e3:9.2f}"
         f"{row.kept_bytes / MEGABYTE:9.1f}{row.memory_bytes / MEGABYTE:8.0f}"
     )
-    ratios = dict(_rate(measured, row))
-    rated = "".join(f"{f'{ratios[kind]:.1f}' if kind in ratios else '-':>{len(kind) + 4}}" for kind in KINDS)
+    rated = "".join(f"{ratio:{len(kind) + 4}.1f}" for kind, ratio in measured.find_ratios(row).items())
     failures = ", ".join(f"{number} x {name}" for name, number in row.failures.most_common())
     mark = " !" if is_bad(measured, row) else "  "
     again = " (started again)" if row.is_restarted else ""

@@ -120,12 +120,13 @@ def test_another_user_may_get_no_answer_but_a_success() -> None:
     assert is_bad(measured, measured.rows[0])
 
 
-def test_a_kind_of_requests_that_got_no_answer_at_all_is_a_failure_and_has_no_ratio() -> None:
+def test_nothing_is_worse_than_no_answer_at_all() -> None:
     seen = Seen({kind: Outcome(1, Counter({LOST: 1}), [], 1.0) for kind in KINDS}, 0.1)
     row = Row("shouting", Outcome(seconds=1.0), seen, 0.0, 0, 0, False)
-    table = list(write_abuse_table(Measured("SQLite", _see(1.0), "before", 0.0, [row])))
+    *_, worst, listed = write_abuse_table(Measured("SQLite", _see(1.0), "before", 0.0, [row]))
 
-    assert table[-1] == "  over 5 x or with a failure: 1 of 1: shouting"
+    assert worst == "  the worst: inf x, sign-in during: shouting"
+    assert listed == "  over 5 x or with a failure: 1 of 1: shouting"
 
 
 def test_the_table_ends_with_the_worst_ratio_and_the_attacks_that_did_too_much() -> None:
