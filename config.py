@@ -151,6 +151,12 @@ class Settings(BaseSettings):
     keep_alive: int = Field(default=75, ge=1, le=3600)
     """Seconds for which an idle connection is kept open; longer than a proxy keeps its own, which is mostly 60."""
 
+    connections: int = Field(default=800, ge=10, le=100_000)
+    """Connections that may be open in each process; fewer if its limit of open files leaves room for fewer."""
+
+    connections_per_address: int = Field(default=300, ge=10, le=100_000)
+    """Connections that may be open from one address, or from one /64 of IPv6, in each process; not of a proxy."""
+
     root_path: Annotated[str, AfterValidator(check_root_path)] = ""
     """The path below which a proxy shows the service, such as `/money`, whether the proxy strips it or not."""
 

@@ -15,6 +15,7 @@ from api.docs_pages import mount_pages
 from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, build_proxy_middleware
 from api.openapi import TITLE, make_openapi_builder, name_operation
 from api.problem_json import answer_problem
+from api.refusals import render_refusal
 from api.services import Services
 from api.turns import TurnMiddleware
 from auth import AccessTokens
@@ -96,4 +97,4 @@ settings = load_settings()
 app = create_app(settings)
 
 if __name__ == "__main__":
-    sys.exit(serving.serve(app, settings))
+    sys.exit(serving.serve(app, settings, render_refusal))

@@ -4,6 +4,7 @@ The tree of the classes, each with its status:
 
     Problem
         MalformedBody                   400
+        MalformedRequest                400
         NotAuthenticated                401
             InvalidToken                401
                 TokenExpired            401
@@ -13,11 +14,13 @@ The tree of the classes, each with its status:
         RegistrationClosed              403
         NotFound                        404
         MethodNotAllowed                405
+        RequestTimeout                  408
         AlreadyExists                   409
         CategoryInUse                   409
         ResyncRequired                  410
         PreconditionFailed              412
         BodyTooLarge                    413
+        UriTooLong                      414
         UnsupportedMediaType            415
         ValidationFailed                422
         WrongPassword                   422
@@ -26,6 +29,7 @@ The tree of the classes, each with its status:
         TooMany                         422
         TooManyAttempts                 429
         TooManyRequests                 429
+        HeadTooLarge                    431
         InternalError                   500
         Unavailable                     503
             OutcomeUnknown              503
@@ -75,6 +79,12 @@ def get_default_detail(problem: type[Problem]) -> str:
 
 class MalformedBody(Problem):
     """The body is not JSON: send one UTF-8 JSON object without duplicate keys."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class MalformedRequest(Problem):
+    """This is no request of HTTP/1.1: its method, a header or its length is broken."""
 
     status = HTTPStatus.BAD_REQUEST
 
@@ -143,6 +153,12 @@ class MethodNotAllowed(Problem):
     status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
+class RequestTimeout(Problem):
+    """The method, the address and the headers did not come in time: send them within 10 seconds."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+
 class AlreadyExists(Problem):
     """This value must be unique, and another row has it already."""
 
@@ -165,6 +181,12 @@ class BodyTooLarge(Problem):
     """The body is too large."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class UriTooLong(Problem):
+    """The address is too long: it may have 32 KiB together with the headers."""
+
+    status = HTTPStatus.REQUEST_URI_TOO_LONG
 
 
 class UnsupportedMediaType(Problem):
@@ -230,6 +252,12 @@ class TooManyRequests(Problem):
         """Add the header Retry-After."""
         super().__post_init__()
         self.headers = {"Retry-After": str(RETRY_SECONDS), **self.headers}
+
+
+class HeadTooLarge(Problem):
+    """There are too many headers, or they are too long: at most 100, and 32 KiB together with the address."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
 class InternalError(Problem):

@@ -22,8 +22,9 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def get_title(problem: Problem) -> str:
-    """Return the name of a problem's status in RFC 9110; Python 3.12 and older have other names for 413 and 422."""
-    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(problem.status, problem.status.phrase)
+    """Return the name of a problem's status in RFC 9110; Python 3.12 and older have other names for three of them."""
+    names = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+    return names.get(problem.status, problem.status.phrase)
 
 
 def to_problem(error: Exception) -> Problem:

@@ -3,36 +3,50 @@
 After SIGTERM or SIGINT no connection is accepted. Requests may run for GRACE_SECONDS more; what is left is cancelled,
 and answered with 503 where an answer can still be sent. LAST_SECONDS after the signal the process ends whatever it
 waits for: a database that does not answer, or a thread that cannot be cancelled.
+
+Each process has the bounds of `infra/http_protocol.py` and `infra/connections.py`.
 """
 
+import asyncio
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from ipaddress import ip_network
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from config import Settings
 from infra import log
+from infra.connections import Bounds, Connections, Network, RenderRefusal
+from infra.http_protocol import BoundedProtocol
 from infra.workers import Workers
 
 GRACE_SECONDS: Final = 7
 LAST_SECONDS: Final = 9
 BACKLOG: Final = 2048
+# The connections that have been refused, the log, the listening sockets, and files that are open for a moment.
+OTHER_FILES: Final = 100
+# Of each connection to the database; SQLite opens the database, `-wal` and `-shm`.
+FILES_PER_DATABASE_CONNECTION: Final = 3
 # A host name may have addresses that this machine lacks; its others are enough.
 _NOT_HERE: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _EVERY_ADDRESS: Final = {"0.0.0.0": "localhost", "::": "[::1]"}  # noqa: S104  # compared, not listened on
 
 
-def serve(app: ASGIApp, settings: Settings) -> int:
+def serve(app: ASGIApp, settings: Settings, render_refusal: RenderRefusal) -> int:
     """Serve until SIGTERM or SIGINT, which end the process; return or raise the exit code if that is not possible."""
-    config = _build_config(app, settings)
+    connections = Connections(build_bounds(settings), render_refusal, _list_trusted(settings))
+    config = _build_config(app, settings, connections)
     try:
         sockets = _open_sockets(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
@@ -40,7 +54,7 @@ def serve(app: ASGIApp, settings: Settings) -> int:
         return 1
 
     def run(when_serving: Callable[[], None]) -> None:
-        _Server(config, when_serving).run(sockets)
+        _Server(config, connections, when_serving).run(sockets)
 
     def close_sockets() -> None:
         for listening in sockets:
@@ -55,11 +69,28 @@ def serve(app: ASGIApp, settings: Settings) -> int:
     return 0
 
 
-def _build_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+def build_bounds(settings: Settings) -> Bounds:
+    """Return the bounds of each process: its limit of open files must leave room for the database."""
+    reserved = OTHER_FILES + 2 * settings.pool_size * FILES_PER_DATABASE_CONNECTION
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = settings.connections if files == resource.RLIM_INFINITY else max(files - reserved, 1)
+    return Bounds(min(settings.connections, room), settings.connections_per_address, settings.keep_alive)
+
+
+def _list_trusted(settings: Settings) -> list[Network]:
+    networks = []
+    for proxy in settings.trusted_proxies:
+        with suppress(ValueError):  # a proxy without an address
+            networks.append(ip_network(proxy))
+    return networks
+
+
+def _build_config(app: ASGIApp, settings: Settings, connections: Connections) -> uvicorn.Config:
     # No access log: it contains query strings, so what users search for; infra/log.py logs requests without them.
     # No websockets: uvicorn would answer such a request itself, without the application.
     config = uvicorn.Config(
         app,
+        http=_name_protocol(connections),
         server_header=False,
         proxy_headers=False,
         access_log=False,
@@ -74,11 +105,16 @@ def _build_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     return config
 
 
+def _name_protocol(connections: Connections) -> Any:  # noqa: ANN401  # uvicorn only calls it, but asks for a class
+    return partial(BoundedProtocol, connections)
+
+
 class _Server(uvicorn.Server):
     """A server that says when it serves, and that ends in time after a signal."""
 
-    def __init__(self, config: uvicorn.Config, when_serving: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, connections: Connections, when_serving: Callable[[], None]) -> None:
         super().__init__(config)
+        self._connections = connections
         self._when_serving = when_serving
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
@@ -98,7 +134,13 @@ class _Server(uvicorn.Server):
         """Start the application and accept connections."""
         await super().startup(sockets)
         if not self.should_exit:
+            self._connections.watch(asyncio.get_running_loop())
             self._when_serving()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no connection any more, and wait for the answers that are being made."""
+        self._connections.is_ending = True
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note a signal, and limit the time that is left."""

@@ -1,17 +1,20 @@
-"""How `make run` serves: the line on a terminal, a port that is taken, and idle connections."""
+"""How `make run` serves: the line on a terminal, a port that is taken, idle connections, and what it refuses."""
 
 import json
 import os
 import pty
+import resource
 import select
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 
 from config import Settings
-from infra.serving import describe_address
+from infra.serving import build_bounds, describe_address
 from tests.support import forks
 from tests.support.servers import MAIN, Service, free_port, inherited, is_served
 
@@ -126,3 +129,60 @@ def test_an_idle_connection_is_closed_after_keep_alive(tmp_path: Path) -> None:
     ):
         client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.makefile("rb").read().endswith(b'{"status":"ok"}')
+
+
+# --- requests that are refused before they are complete ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["1", "2"])
+def service(request: pytest.FixtureRequest) -> Iterator[Service]:
+    """The service as `make run` starts it, in one process and in two."""
+    with Service({"WORKERS": request.param}, program=MAIN) as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"NONSENSE / HTTP/1.1\r\n\r\n", 400, "malformed_request"),
+        (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, "malformed_request"),
+        (b"GET /" + b"a" * 100_000, 414, "uri_too_long"),
+        (b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 100_000, 431, "head_too_large"),
+    ],
+)
+def test_a_request_that_is_refused_early_is_answered_and_logged_as_a_problem(
+    service: Service, sent: bytes, status: int, code: str
+) -> None:
+    """OWASP API4 (2023), RFC 9457."""
+    with socket.create_connection(("127.0.0.1", service.port), SECONDS) as client:
+        client.sendall(sent)
+        answer = HTTPResponse(client)
+        answer.begin()
+        problem = json.loads(answer.read())
+    assert (answer.status, problem["status"], problem["code"]) == (status, status, code)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    lines = [json.loads(line) for line in service.log.splitlines()]
+    assert [(it["message"], it["code"]) for it in lines if it.get("request_id") == answer.headers["X-Request-ID"]] == [
+        ("refused", code)
+    ]
+
+
+def test_a_client_that_reads_no_answer_does_not_hold_up_the_end() -> None:
+    with (
+        Service({}, program=MAIN) as service,
+        socket.create_connection(("127.0.0.1", service.port), timeout=SECONDS) as client,
+    ):
+        client.sendall(b"GET /assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40)
+        service.process.wait_until(lambda: is_served(service.port, "/health"))
+        service.stop()
+        # What still runs after GRACE_SECONDS is cancelled.
+        assert "Cancel" not in service.log
+
+
+def test_the_limit_of_open_files_leaves_room_for_the_database() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        assert [build_bounds(settings(connections=most)).in_all for most in (20, 400)] == [20, 512 - 100 - 6 * 10]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
