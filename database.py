@@ -12,6 +12,7 @@ file of SQLite go round the accounts (infra/fair_turns.py).
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -155,7 +156,7 @@ class UnitOfWork:
         for connection in (self._reading, self._writing):
             if connection is not None and not connection.closed and not connection.invalidated:
                 driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
-                self._interruptions.append(asyncio.create_task(driver.interrupt()))  # type: ignore[union-attr]  # aiosqlite's
+                self._interruptions.append(asyncio.create_task(_interrupt_driver(driver)))
 
     def act_for(self, owner_id: int) -> None:
         """Let what this unit writes count for an account, also where it locks no row of that."""
@@ -247,6 +248,12 @@ async def _commit(connection: AsyncConnection) -> None:
         if is_commit_refused(error):
             raise
         raise CommitLost(describe_error(error)) from error
+
+
+async def _interrupt_driver(driver: Any) -> None:  # noqa: ANN401  # aiosqlite's connection
+    """End the statement that runs; by the time this runs, the connection may have been closed."""
+    with suppress(ValueError, sqlite3.ProgrammingError):
+        await driver.interrupt()
 
 
 async def _connect(engine: AsyncEngine) -> AsyncConnection:

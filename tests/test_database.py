@@ -1,6 +1,7 @@
 """Connections and units of work, and what a request answers when the database fails."""
 
 import asyncio
+import gc
 import os
 import sqlite3
 import threading
@@ -34,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.util import await_only
 
+import database
 import migrations
 from api import route
 from config import Settings
@@ -547,6 +549,24 @@ async def test_a_transaction_whose_statement_was_ended_leaves_no_lock(app: FastA
     async with app.state.services.database.new_unit() as unit:
         assert (await (await unit.begin()).exec_driver_sql("SELECT 1")).scalar_one() == 1
     assert taken(app) == [0, 0]
+
+
+@on_sqlite
+async def test_an_interrupt_that_finds_its_connection_closed_is_no_error(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "INTERRUPT_INTERVAL", 0)
+    async with app.state.services.database.new_unit(asyncio.get_running_loop().time() - 1) as unit:
+        connection = await unit.connection()
+        raw = await connection.get_raw_connection()
+        # Of a request that is cancelled the driver is closed first, and SQLAlchemy is told afterwards.
+        await raw.driver_connection.close()
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        await connection.invalidate()
+    del unit
+    gc.collect()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 # --- a database that goes away ----------------------------------------------------------------------------------------
