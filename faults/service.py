@@ -40,6 +40,9 @@ class Service:
             **inherited(),
             **LIMITS,
             "BCRYPT_ROUNDS": "4",
+            # All clients have one address here, and some faults are hundreds of them.
+            "CONNECTIONS_PER_ADDRESS": "2000",
+            "CONNECTIONS": "2000",
             "PORT": str(self.port),
             "WORKERS": str(workers),
             "PYTHONPATH": str(ROOT),
