@@ -140,13 +140,13 @@ class Connections:
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """End, from now on, the connections whose clients let them wait for too long."""
+        self._tick = loop.call_later(TICK_SECONDS, self.watch, loop)
         now = loop.time()
         for peers in list(self._peers.values()):
             for connection in list(peers.connections):
                 connection.check(now)
         while self._lingering and self._lingering[0][0] <= now:
             self._lingering.popleft()[1].abort()
-        self._tick = loop.call_later(TICK_SECONDS, self.watch, loop)
 
     def stop(self) -> None:
         """End the watch."""

@@ -62,7 +62,7 @@ class _HeldFlow(FlowControl):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection of a client."""
 
     flow: _HeldFlow
     peers: Peers
@@ -92,8 +92,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_since = 0.0
         self._is_line_complete = False
+        self._length = 0
+        """The Content-Length that the head announces."""
         self._body_left = 0
-        """Bytes that are missing of a body with a Content-Length."""
+        """Bytes that are missing of such a body."""
         self._framing = 0
         self._trailers = 0
         self._unsent = 0
@@ -225,9 +227,11 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # No other protocol is spoken here. The parser takes a body for the next request, so this is the last one.
-            self.cycle.keep_alive = False
-            self._stop_listening()
+            # No other protocol is spoken here. The parser takes a body of this request for the next one, so that it
+            # must be the last.
+            if any(name in {b"content-length", b"transfer-encoding"} for name, _ in self.headers):
+                self.cycle.keep_alive = False
+                self._stop_listening()
         except httptools.HttpParserError as error:
             is_too_large = isinstance(error.__context__, _TooManyFields)
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if is_too_large else HTTPStatus.BAD_REQUEST)
@@ -254,6 +258,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a head."""
         super().on_message_begin()
         self._state = _HEAD
+        self._length = 0
         self._head_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -267,7 +272,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _TooManyFields
         name = name.lower()
         if name == b"content-length":
-            self._body_left = int(value)
+            self._length = int(value)
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
@@ -277,6 +282,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._state = _BODY
         self._head_bytes, self._tail, self._is_line_complete = 0, b"", False
+        self._body_left = self._length
 
     def on_body(self, body: bytes) -> None:
         """Pass a part of the body on."""

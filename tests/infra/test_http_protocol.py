@@ -62,6 +62,14 @@ async def test_a_head_without_an_end_is_refused_and_not_kept(begin: str, more: s
         assert answer.count("HTTP/1.1 ") == 1
 
 
+async def test_a_head_that_announces_a_body_is_bounded_as_well() -> None:
+    async with serve() as served:
+        client = (await served.connect()).send("POST / HTTP/1.1\r\nContent-Length: 9999999\r\nX: ")
+        while not (served.state.connections and served.only.headers):  # noqa: ASYNC110  # until it has read them
+            await asyncio.sleep(0)
+        assert status_of(await client.send("a" * 1_000_000).read_all()) == "431"
+
+
 async def test_a_refused_request_reads_as_every_other_problem() -> None:
     async with serve() as served:
         head, _, body = (await served.ask("GET\0 / HTTP/1.1\r\n\r\n")).partition("\r\n\r\n")
@@ -171,11 +179,18 @@ async def test_what_is_refused_is_answered_after_the_requests_before_it() -> Non
 
 
 async def test_a_body_behind_an_upgrade_is_not_taken_for_a_request() -> None:
-    """RFC 9110 section 7.8: a server may ignore the field and go on with HTTP/1.1."""
     async with serve() as served:
         upgrade = ("Connection: Upgrade", "Upgrade: h2c")
         await served.ask(post(get("/smuggled"), "/", *upgrade))
         assert served.begun == ["/"]
+
+
+async def test_an_upgrade_is_ignored() -> None:
+    """RFC 9110 section 7.8: a server may ignore the field and go on with HTTP/1.1."""
+    async with serve() as served:
+        client = await served.connect()
+        answers = [await client.send(get("/", "Connection: Upgrade", "Upgrade: h2c")).read_answer() for _ in range(2)]
+        assert [status_of(answer) for answer in answers] == ["200", "200"]
 
 
 # --- clients that do not read -----------------------------------------------------------------------------------------
