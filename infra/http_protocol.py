@@ -180,6 +180,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Feed the parser, as far as the bounds let it."""
         if self._is_deaf:
             return
+        if not self._held and not self._running and self._state is _IDLE and data.find(_END) == len(data) - len(_END):
+            # A whole head and nothing else, as most requests come.
+            self._take(data)
+            return
         self._held, self._held_at = (self._held[self._held_at :] + data if self._held else data), 0
         self._feed()
 
