@@ -32,6 +32,8 @@ VERSION: Final = "0.1.0"
 # The throttle stores the time of each counted attempt, so the number is limited.
 MAX_ATTEMPT_LIMIT: Final = 1_000
 _KEY_RULE: Final = "must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
+# In TRUSTED_PROXIES: a peer that connects through a Unix socket has no address.
+UNIX_PEER: Final = "unix:"
 _ENV_FILE: Final = Path(".env")
 _MAX_FILE_LENGTH: Final = 65_536
 _ENCODING: Final = "utf-8-sig"  # some Windows editors begin a file with a byte order mark
@@ -214,7 +216,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return tuple(str(ipaddress.ip_network(proxy)) for proxy in proxies)
+            return tuple(proxy if proxy == UNIX_PEER else str(ipaddress.ip_network(proxy)) for proxy in proxies)
         except ValueError:
             raise ValueError(
                 "TRUSTED_PROXIES takes addresses and networks like 10.0.0.7,10.1.0.0/16, separated by commas"

@@ -12,8 +12,9 @@ from starlette.middleware import Middleware
 import migrations
 from api.cors import build_cors
 from api.docs_pages import mount_pages
-from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, build_proxy_middleware
+from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware
 from api.openapi import TITLE, make_openapi_builder, name_operation
+from api.peers import PeerMiddleware
 from api.problem_json import answer_problem
 from api.refusals import render_refusal
 from api.services import Services
@@ -46,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=name_operation,
         middleware=[
-            *build_proxy_middleware(settings),
+            Middleware(PeerMiddleware, settings),
             Middleware(RequestMiddleware, settings.root_path),
             build_cors(settings),
             Middleware(UnexpectedErrorMiddleware),

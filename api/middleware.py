@@ -11,7 +11,7 @@
             <-- RequestMiddleware             adds the common headers; puts the root path before Location and Link;
                                                 logs the request
 
-main.py puts them in this order, and uvicorn's ProxyHeadersMiddleware before them if there are trusted proxies.
+main.py puts them in this order.
 """
 
 import asyncio
@@ -19,18 +19,14 @@ import re
 import secrets
 import time
 from http import HTTPStatus
-from ipaddress import ip_network
 from typing import Final
 
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.problem_json import render_problem, to_problem
 from api.request_log import get_log_context, log_request
 from api.root_path import ROOT_KEY, place_header, split_path
-from config import Settings
 from infra.faults import describe_error, is_database_error
 from infra.log import logger
 from infra.request_context import start_request_context
@@ -159,16 +155,3 @@ class UnexpectedErrorMiddleware:
             cause = f" of the database: {describe_error(error)}" if is_database_error(error) else ""
             logger.exception("unexpected error%s", cause, extra=get_log_context(scope))
             await render_problem(Request(scope), to_problem(error))(scope, receive, send)
-
-
-def build_proxy_middleware(settings: Settings) -> list[Middleware]:
-    """Return the middleware that believes X-Forwarded-For of the trusted proxies, if there are any."""
-    # Only of trusted proxies: another client could send a new X-Forwarded-For with each attempt at a password.
-    trusted = [network for proxy in settings.trusted_proxies for network in (proxy, *_map_to_ipv6(proxy))]
-    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
-
-
-def _map_to_ipv6(proxy: str) -> list[str]:
-    # A server that listens on IPv6 sees IPv4 addresses as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2).
-    network = ip_network(proxy)
-    return [f"::ffff:{network.network_address}/{network.prefixlen + 96}"] if network.version == 4 else []  # noqa: PLR2004

@@ -346,6 +346,8 @@ def test_another_limit_of_attempts_is_refused_by_name(name: str, most: str) -> N
         ("FD00:0::/8,2001:db8:0:0::7", ("fd00::/8", "2001:db8::7/128")),
         ("0.0.0.0/0,::/0", ("0.0.0.0/0", "::/0")),
         ("10.1.0.0/255.255.0.0", ("10.1.0.0/16",)),
+        ("unix:", ("unix:",)),
+        ("unix:, 10.0.0.7", ("unix:", "10.0.0.7/32")),
     ],
 )
 def test_proxies_are_addresses_and_networks(
@@ -376,6 +378,8 @@ def test_proxies_are_addresses_and_networks(
         "１０.0.0.7",
         "10.0.0.7,hunter2",
         "7",
+        "unix",
+        "unix:/run/proxy.sock",
     ],
 )
 def test_what_is_no_proxy_is_refused_by_name(written: str) -> None:

@@ -1,8 +1,10 @@
 """The client's address: X-Forwarded-For counts only behind a trusted proxy."""
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from config import Settings
 from main import create_app
 from tests.support.people import Person
-from tests.support.servers import MAIN, Service
+from tests.support.servers import MAIN, ROOT, Service
 from tests.support.settings import limited
 from users.client_address import UNKNOWN_NETWORK, build_client
 
@@ -156,6 +158,14 @@ async def behind(settings: Settings) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture(scope="module")
+async def behind_a_socket(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The app as it runs behind a proxy that connects through a Unix socket."""
+    app = create_app(settings.model_copy(update={"trusted_proxies": ("unix:",)}))
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture(scope="module")
 async def limited_behind(settings: Settings) -> AsyncIterator[FastAPI]:
     """The same with a throttle, for the tests of attempts that fail."""
     app = create_app(limited(settings).model_copy(update=TRUSTED))
@@ -249,6 +259,28 @@ async def test_no_other_header_says_who_comes(behind: FastAPI, somebody: Person,
         assert await ip_seen(client, somebody, [(name, "203.0.113.7")]) == "10.9.1.1"
 
 
+@pytest.mark.wire
+async def test_a_proxy_behind_a_unix_socket_is_trusted_where_the_setting_says_so(
+    behind_a_socket: FastAPI, somebody: Person
+) -> None:
+    async with coming_from(behind_a_socket, None) as client:
+        assert await ip_seen(client, somebody, forwarded("203.0.113.7")) == "203.0.113.7"
+
+
+@pytest.mark.wire
+async def test_who_is_behind_a_unix_socket_and_says_nothing_comes_from_nowhere(
+    behind_a_socket: FastAPI, somebody: Person
+) -> None:
+    async with coming_from(behind_a_socket, None) as client:
+        assert await ip_seen(client, somebody, []) is None
+
+
+@pytest.mark.wire
+async def test_where_a_unix_socket_is_trusted_no_address_is(behind_a_socket: FastAPI, somebody: Person) -> None:
+    async with coming_from(behind_a_socket, "127.0.0.1") as client:
+        assert await ip_seen(client, somebody, forwarded("203.0.113.7")) == "127.0.0.1"
+
+
 async def failures(client: httpx.AsyncClient, person: Person, lines: list[Lines]) -> list[int]:
     """Try a wrong password with each of these."""
     form = {"username": person.user["username"], "password": "not the password"}
@@ -272,15 +304,78 @@ async def test_a_proxy_does_not_share_its_clients_attempts_out(limited_behind: F
 
 # --- a real process ---------------------------------------------------------------------------------------------------
 
+TRUSTING: Final = {"TRUSTED_PROXIES": "10.0.0.1, 127.0.0.1"}
 
-@pytest.mark.parametrize(
-    ("environment", "ip"),
-    [({}, "127.0.0.1"), ({"TRUSTED_PROXIES": "10.0.0.1, 127.0.0.1"}, "203.0.113.7")],
-    ids=["nobody is trusted", "a proxy on this machine is trusted"],
-)
-async def test_a_running_service_trusts_whom_it_was_told_to(environment: dict[str, str], ip: str) -> None:
-    """ASVS 5.0 4.1.3: uvicorn by itself would trust whoever comes from 127.0.0.1."""
-    with Service(environment, program=MAIN) as service:
+
+@dataclass(frozen=True)
+class Start:
+    """A way to start the service: options of uvicorn's command, or another program with the settings it needs."""
+
+    options: tuple[str, ...] = ()
+    program: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+STARTS: Final = {
+    "make run": Start(program=MAIN),
+    "two workers": Start(program=MAIN, environment={"WORKERS": "2"}),
+    "uvicorn main:app": Start(),
+    "uvicorn main:app that trusts everybody": Start(("--forwarded-allow-ips", "*")),
+    "uvicorn main:app with h11 and asyncio": Start(("--http", "h11", "--loop", "asyncio")),
+    "uvicorn main:app that logs all": Start(("--log-level", "trace")),
+    "fastapi run": Start(program=("-m", "fastapi", "run", str(ROOT / "main.py"), "--host", "127.0.0.1")),
+}
+
+
+@pytest.fixture(scope="module", params=list(STARTS.values()), ids=list(STARTS))
+def start(request: pytest.FixtureRequest) -> Start:
+    """Each way to start the service."""
+    start: Start = request.param
+    return start
+
+
+async def eight_guesses(service: Service) -> list[int]:
+    """Try eight wrong passwords for one name, each with another X-Forwarded-For."""
+    lines = [forwarded(f"203.0.113.{number}") for number in range(8)]
+    async with Person(base_url=service.url, timeout=20, trust_env=False) as person:
+        person.user, person.password = {"username": "nobody"}, PASSWORD
+        return await failures(person, person, lines)
+
+
+async def test_however_it_is_started_a_service_believes_no_client(start: Start) -> None:
+    """ASVS 5.0 4.1.3 and 6.3.1: uvicorn by itself would trust whoever comes from 127.0.0.1."""
+    with Service(start.environment, options=start.options, program=start.program) as service:
+        assert await eight_guesses(service) == [401] * 5 + [429] * 3
+
+
+async def test_however_it_is_started_a_service_believes_its_proxy(start: Start) -> None:
+    environment = {**start.environment, **TRUSTING}
+    with Service(environment, options=start.options, program=start.program) as service:
         async with Person(base_url=service.url, timeout=20, trust_env=False) as person:
+            await person.register()
+            assert await ip_seen(person, person, forwarded("203.0.113.7")) == "203.0.113.7"
+
+
+class SocketService(Service):
+    """The service behind a Unix socket in its folder, started by uvicorn's command."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__(environment, options=["--uds", "socket"])
+
+    @property
+    def path(self) -> str:
+        """The path of the socket."""
+        return str(self.folder / "socket")
+
+    def _is_healthy(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.path) == 0
+
+
+@pytest.mark.parametrize(("trusted", "ip"), [("unix:", "203.0.113.7"), ("127.0.0.1", None), ("", None)])
+async def test_a_running_service_knows_its_unix_socket(trusted: str, ip: str | None) -> None:
+    with SocketService({"TRUSTED_PROXIES": trusted}) as service:
+        transport = httpx.AsyncHTTPTransport(uds=service.path)
+        async with Person(base_url="http://money.example.org", timeout=20, transport=transport) as person:
             await person.register()
             assert await ip_seen(person, person, forwarded("203.0.113.7")) == ip
