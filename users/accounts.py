@@ -73,7 +73,7 @@ class Accounts:
             await invites.refuse_unusable(await unit.connection(), invite)
             await unit.release()
         async with throttle.take_back_if_unavailable(unit, attempt):
-            password_hash = await self._passwords.hash(data.password, client.network)
+            password_hash = await self._passwords.hash(data.password, client.site)
         connection = await unit.begin()
         if invite is not None:
             await invites.use_invite(connection, invite)
@@ -93,7 +93,7 @@ class Accounts:
         if not is_right or user is None:
             raise InvalidCredentials
         outdated = self._passwords.is_outdated(user.password_hash)
-        renewed = await self._passwords.hash(form.password, client.network) if outdated else None
+        renewed = await self._passwords.hash(form.password, client.site) if outdated else None
         connection = await unit.begin(user.id, SESSIONS_LOCK)
         await crud.lock_user(connection, user.id, user.password_hash, InvalidCredentials(), shared=not renewed)
         if renewed:
@@ -130,7 +130,7 @@ class Accounts:
         profile = await self.read_profile(unit, caller)
         self._check_new_password("/new_password", change.new_password, profile.username, profile.email)
         user = await self._verify_current_password(unit, caller, change.current_password, client)
-        password_hash = await self._passwords.hash(change.new_password, client.network, caller.id)
+        password_hash = await self._passwords.hash(change.new_password, client.site, caller.id)
         connection = await unit.begin(caller.id, ACCOUNT_LOCK)
         await crud.lock_user(connection, caller.id, user.password_hash, wrong_password_problem())
         await crud.set_password_hash(connection, caller.id, password_hash)
@@ -205,7 +205,7 @@ class Accounts:
         attempt = await self._throttle.count_password_attempt(unit, key, client.network, is_familiar=is_familiar)
         async with throttle.take_back_if_unavailable(unit, attempt):
             is_right = await self._passwords.verify(
-                password, stored, client.network, owner_id if is_signed_in else None
+                password, stored, client.site, owner_id if is_signed_in else None
             )
         if is_right:
             await throttle.take_back(unit, attempt)

@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import Final
 
 from models import USER_AGENT_LENGTH
+from values.hosts import Address, parse_address
 
 # A client with one IPv6 address usually has its whole /64 network, 2^64 addresses (RFC 6177).
 NETWORK_BITS: Final = 64
+# A provider gives a site a network of this length, or a part of it.
+SITE_BITS: Final = 48
 UNKNOWN_NETWORK: Final = "unknown"
 MAX_CACHED: Final = 4_096
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +27,31 @@ class Client:
     user_agent: str | None
     """The User-Agent header without unprintable characters, cut to 255."""
 
+    @property
+    def site(self) -> str:
+        """The IPv4 address, or the /48 network of the IPv6 address; password hashes take turns by it."""
+        return widen_network(self.network, SITE_BITS) or self.network
+
 
 def build_client(host: str | None, user_agent: str | None) -> Client:
     """Build the client from the address and the User-Agent of a request."""
-    address = _parse_address(host)
+    address = parse_address(host or "")
     printable = "".join(filter(str.isprintable, user_agent or "")).strip()[:USER_AGENT_LENGTH]
     return Client(str(address) if address else None, find_network(host), printable or None)
 
 
-def _parse_address(host: str | None) -> Address | None:
-    try:
-        address = ipaddress.ip_address((host or "").partition("%")[0])
-    except ValueError:
+def widen_network(network: str, bits: int) -> str | None:
+    """Return the IPv6 network of this length around a client's network, such as `2001:db8::/48`; None for IPv4."""
+    address = parse_address(network)
+    if not isinstance(address, ipaddress.IPv6Address):
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return str(ipaddress.ip_network((address, bits), strict=False))
 
 
 @lru_cache(MAX_CACHED)
 def find_network(host: str | None) -> str:
     """Return the network of an address: itself for IPv4, its /64 for IPv6."""
-    address = _parse_address(host)
+    address = parse_address(host or "")
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, NETWORK_BITS), strict=False).network_address)
     return str(address) if address else UNKNOWN_NETWORK

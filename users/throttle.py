@@ -4,7 +4,9 @@
     sign-in, current password           name at a network          SIGNIN_PER_NAME              15 minutes
                                         network                    SIGNIN_PER_ADDRESS           15 minutes
       from an unfamiliar network also   name, from all of them     SIGNIN_PER_NAME_DAILY        24 hours
+                                        IPv6 /56, /48              2 and 4 times as many        15 minutes
     registration, new name or e-mail    network                    REGISTRATIONS_PER_ADDRESS    1 hour
+                                        IPv6 /56, /48              2 and 4 times as many        1 hour
 
 How an attempt is counted, in a transaction of its own that is committed before the password is looked at:
 
@@ -41,11 +43,15 @@ from database import UnitOfWork, now
 from infra.signing_keys import load_signing_keys
 from models import AttemptCounter
 from problems import TooManyAttempts, Unavailable
+from users.client_address import SITE_BITS, widen_network
 
 QUARTER_HOUR: Final = 15 * 60
 HOUR_SECONDS: Final = 60 * 60
 DAY_SECONDS: Final = 24 * HOUR_SECONDS
 MAX_SWEPT_AT_ONCE: Final = 20
+# Many providers give a customer 256 or 65,536 networks /64 (RFC 6177). Others share a /56 or /48 among customers, so
+# these have a multiple of a network's limit.
+_WIDER_LIMITS: Final = {56: 2, SITE_BITS: 4}
 
 _SELECT_INSTANTS: Final = select(AttemptCounter.subject, AttemptCounter.instants).where(
     AttemptCounter.subject.in_(bindparam("subjects", expanding=True))
@@ -122,14 +128,15 @@ class Throttle:
     @property
     def is_familiarity_needed(self) -> bool:
         """Whether there is a limit that applies to unfamiliar networks only."""
-        return bool(self._name_elsewhere.most)
+        return bool(self._name_elsewhere.most or self._here.most)
 
     async def count_password_attempt(
         self, unit: UnitOfWork, name: str, network: str, *, is_familiar: bool
     ) -> CountedAttempt:
         """Count an attempt at the password of a name, and commit that; raise TooManyAttempts if a limit is reached.
 
-        The daily limit of a name does not apply to a familiar network, so attempts from elsewhere do not block it.
+        The daily limit of a name, and those of the wider networks, do not apply to a familiar network, so attempts from
+        elsewhere do not block it.
         """
         limits = {
             self._hash_subject("name here", name, network): self._name_here,
@@ -137,11 +144,21 @@ class Throttle:
         }
         if not is_familiar:
             limits[self._hash_subject("name elsewhere", name)] = self._name_elsewhere
+            limits |= self._limit_wider_networks("here", network, self._here)
         return await _count(unit, limits)
 
     async def count_registration(self, unit: UnitOfWork, network: str) -> CountedAttempt:
         """Count a registration, and commit that; raise TooManyAttempts if the limit is reached."""
-        return await _count(unit, {self._hash_subject("registration", network): self._registrations})
+        wider = self._limit_wider_networks("registration", network, self._registrations)
+        return await _count(unit, {self._hash_subject("registration", network): self._registrations, **wider})
+
+    def _limit_wider_networks(self, kind: str, network: str, limit: RateLimit) -> dict[str, RateLimit]:
+        """Return the limits, by subject, of the larger IPv6 networks around a network; none for IPv4."""
+        return {
+            self._hash_subject(kind, wider): RateLimit(limit.most * factor, limit.seconds)
+            for bits, factor in _WIDER_LIMITS.items()
+            if (wider := widen_network(network, bits))
+        }
 
     def _hash_subject(self, *parts: str) -> str:
         # Keyed: with a plain hash, a reader of the table could find names and addresses by trying them.

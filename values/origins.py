@@ -32,10 +32,11 @@ def parse_origin(text: str) -> str:
         raise ValueError("no origin")
     port = int(parts["port"]) if parts["port"] else _DEFAULT_PORTS.get(parts["scheme"])
     port_suffix = "" if port == _DEFAULT_PORTS.get(parts["scheme"]) else f":{port}"
-    return f"{parts['scheme']}://{_encode_host(parts['host'])}{port_suffix}"
+    return f"{parts['scheme']}://{encode_host(parts['host'])}{port_suffix}"
 
 
-def _encode_host(host: str) -> str:
+def encode_host(host: str) -> str:
+    """Return a host in lower case as browsers send it, in ASCII; raise ValueError if it is not a host."""
     if host.startswith("["):
         try:
             return f"[{IPv6Address(host[1:-1]).compressed}]"

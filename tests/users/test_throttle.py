@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from ipaddress import IPv4Address
 from itertools import count
@@ -1208,6 +1208,94 @@ async def test_another_network_is_another(visit: Visit, name: str, one: str, oth
     await fail(visit(one.format(n=number)), name)
 
     assert (await attempt(visit(other.format(n=number)), name)).status_code == 401
+
+
+WIDER: Final = pytest.mark.parametrize(
+    ("host", "beside", "most"),
+    [
+        ("2001:db8:7:a1{number:02x}::1", "2001:db8:7:b2ff::1", 2 * HERE),
+        ("2001:db8:8:{number:02x}00::1", "2001:db8:9:ff00::1", 4 * HERE),
+    ],
+    ids=["/56", "/48"],
+)
+"""Addresses in the networks /64 of a /56 and in the networks /56 of a /48, one beside, and how many attempts fail."""
+
+
+async def spread(throttle: StandaloneThrottle, host: str, times: int) -> None:
+    """Let so many attempts fail in a network, each at another name from another part of the network."""
+    for number in range(times):
+        await throttle.count_password(f"spread-{number}", host.format(number=number))
+
+
+@WIDER
+async def test_the_parts_of_one_ipv6_network_are_also_counted_together(
+    visit: Visit, throttle: StandaloneThrottle, name: str, host: str, beside: str, most: int
+) -> None:
+    """ASVS 5.0 6.3.1: whoever has a /56 or a /48 has 256 or 65,536 of the networks that are counted one by one."""
+    await spread(throttle, host, most - 1)
+
+    assert await tries_left(visit(host.format(number=255)), name) == 1
+    assert (await attempt(visit(beside), name)).status_code == 401
+
+
+@WIDER
+async def test_neighbours_lock_nobody_out_where_they_have_signed_in_before(
+    visit: Visit,
+    throttle: StandaloneThrottle,
+    person: Person,
+    host: str,
+    beside: str,  # noqa: ARG001
+    most: int,
+) -> None:
+    """ASVS 5.0 6.1.1: a provider may share a /48, and even a /56, among its customers."""
+    home = visit(host.format(number=255))
+    (await attempt(home, person.user["username"], person.password)).raise_for_status()
+    await spread(throttle, host, most)
+
+    assert (await attempt(home, person.user["username"], person.password)).status_code == 200
+
+
+@on_sqlite
+async def test_registrations_from_the_parts_of_one_ipv6_network_are_also_counted_together(
+    throttle: StandaloneThrottle,
+) -> None:
+    for number in range(2 * REGISTERED):
+        await throttle.count_registration_from(f"2001:db8:a:{number:x}::")
+
+    with pytest.raises(TooManyAttempts):
+        await throttle.count_registration_from("2001:db8:a:ff::")
+    assert (await throttle.count_registration_from("2001:db8:a:100::")).limits
+
+
+@on_sqlite
+async def test_an_ipv6_sign_in_asks_the_database_no_more_than_another(
+    visit: Visit, statements: Statements, name: str
+) -> None:
+    with statements() as from_ipv4:
+        await attempt(visit(), name)
+    with statements() as from_ipv6:
+        await attempt(visit("2001:db8:b::1"), name)
+
+    assert len(from_ipv6) == len(from_ipv4)
+
+
+@on_sqlite
+async def test_the_hashes_of_one_ipv6_network_take_turns_as_one(
+    visit: Visit, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OWASP API4 (2023): with a turn for each /64, whoever has a /48 would have 65,536."""
+    turns = list[str]()
+
+    @asynccontextmanager
+    async def note_turn(_queue: FairQueue, network: str) -> AsyncIterator[None]:
+        turns.append(network)
+        yield
+
+    monkeypatch.setattr(FairQueue, "wait_for_turn", note_turn)
+    for host in ("2001:db8:c:1::1", "2001:db8:c:ffff::1", "2001:db8:d::1", "192.0.2.77"):
+        await attempt(visit(host), name)
+
+    assert turns == ["2001:db8:c::/48", "2001:db8:c::/48", "2001:db8:d::/48", "192.0.2.77"]
 
 
 @on_sqlite
