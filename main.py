@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 import migrations
 from api.cors import build_cors
 from api.docs_pages import mount_pages
-from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware
+from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, WebsocketMiddleware
 from api.openapi import TITLE, make_openapi_builder, name_operation
 from api.peers import PeerMiddleware
 from api.problem_json import answer_problem
@@ -48,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=name_operation,
         middleware=[
             Middleware(PeerMiddleware, settings),
+            Middleware(WebsocketMiddleware, settings.root_path),
             Middleware(RequestMiddleware, settings.root_path),
             build_cors(settings),
             Middleware(UnexpectedErrorMiddleware),

@@ -146,7 +146,8 @@ def _add_policy(page: HTMLResponse) -> HTMLResponse:
     inline = " ".join(f"'sha256-{_hash_script(script)}'" for script in _SCRIPT.findall(bytes(page.body).decode()))
     page.headers["Content-Security-Policy"] = (
         f"default-src 'none'; script-src 'self' {inline}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "font-src 'self'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'"
+        "font-src 'self'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'; "
+        "form-action 'none'"
     )
     return page
 

@@ -1,8 +1,11 @@
 """Middleware: request ids, HEAD, trailing slashes, the common headers of answers, and unexpected errors.
 
-    request --> RequestMiddleware             sets the request id; HEAD becomes GET; /expenses/ becomes /expenses;
+    request --> PeerMiddleware                sets the client: the peer, or what a trusted proxy says
+            --> WebsocketMiddleware           refuses websockets
+            --> RequestMiddleware             sets the request id; HEAD becomes GET; /expenses/ becomes /expenses;
                                                 the root path is removed
-            --> ProblemCorsMiddleware         answers preflights
+            --> HostMiddleware                refuses a Host that is not the service's
+            --> ProblemCorsMiddleware         answers preflights; refuses writes of other pages
             --> UnexpectedErrorMiddleware
             --> routes
     answer  <-- UnexpectedErrorMiddleware     an unexpected exception becomes a 500 problem, a request that is cancelled
@@ -30,10 +33,13 @@ from api.root_path import ROOT_KEY, place_header, split_path
 from infra.faults import describe_error, is_database_error
 from infra.log import logger
 from infra.request_context import start_request_context
-from problems import Unavailable
+from problems import NotFound, Unavailable
 
 REQUEST_ID_PATTERN: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-CONTENT_POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+CONTENT_POLICY: Final = (
+    b"content-security-policy",
+    b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+)
 COMMON_HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 NO_STORE: Final = (b"cache-control", b"no-store")
 NO_CACHE: Final = (b"cache-control", b"private, no-cache")
@@ -120,6 +126,35 @@ def _merge_headers(present: list[Header], added: list[Header]) -> list[Header]:
     others = [header for header in present if header[0] not in names]
     policy = [] if any(name == CONTENT_POLICY[0] for name, _ in others) else [CONTENT_POLICY]
     return [*others, *added, *policy]
+
+
+class WebsocketMiddleware:
+    """Refuses a websocket with a problem, which has the headers of every answer and a line in the log.
+
+    A server that has no such answers (the ASGI extension `websocket.http.response`) is told to close it.
+    """
+
+    def __init__(self, app: ASGIApp, root_path: str = "") -> None:
+        self._app = app
+        self._refuse = RequestMiddleware(_answer_handshake, root_path)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse one websocket."""
+
+        async def send_denial(message: Message) -> None:
+            await send({**message, "type": f"websocket.{message['type']}"})
+
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+        elif "websocket.http.response" in (scope.get("extensions") or {}):
+            await self._refuse({**scope, "type": "http", "method": "GET"}, receive, send_denial)
+        else:
+            await send({"type": "websocket.close"})
+
+
+async def _answer_handshake(scope: Scope, receive: Receive, send: Send) -> None:
+    problem = NotFound("There are no websockets here: send a request without the header Upgrade.")
+    await render_problem(Request(scope), problem)(scope, receive, send)
 
 
 class UnexpectedErrorMiddleware:

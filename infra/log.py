@@ -126,14 +126,18 @@ def configure_logging() -> None:
         logging.getLogger().addHandler(handler)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.getLogger("uvicorn.error").level or logging.INFO)
-    logging.getLogger("uvicorn.error").addFilter(_is_no_traceback)
+    logging.getLogger("uvicorn.error").addFilter(_is_wanted)
     # Warnings of drivers contain values too: written by the formatter, they are cut to class and place.
     logging.captureWarnings(capture=True)
 
 
-def _is_no_traceback(record: logging.LogRecord) -> bool:
-    """Whether a message of uvicorn is another one than the text of the error that `log_lifespan` has logged already."""
-    return not str(record.msg).startswith("Traceback ")
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Whether a message of uvicorn neither repeats the error that `log_lifespan` has logged, nor names an address.
+
+    It writes the path and the query of each websocket; the service logs these requests like all others.
+    """
+    message = str(record.msg)
+    return not (message.startswith("Traceback ") or "WebSocket %s" in message)
 
 
 def log_lifespan(lifespan: Lifespan[App], *own: type[Exception]) -> Lifespan[App]:

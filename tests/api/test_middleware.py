@@ -1,6 +1,7 @@
 """Middleware: the common headers, HEAD, trailing slashes and unexpected errors; no Host header is believed."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport
 from pydantic import SecretStr
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.middleware import UnexpectedErrorMiddleware
 from config import Settings
@@ -19,6 +20,7 @@ from tests.support.asgi import exchange
 from tests.support.expenses import spend
 from tests.support.people import Person
 from tests.support.problems import AS_REFUSED, JSON, Refusal
+from tests.support.servers import MAIN, Service
 
 pytestmark = pytest.mark.wire
 
@@ -71,7 +73,18 @@ async def test_an_answer_has_each_header_once(somebody: Person, path: str) -> No
 
 @pytest.mark.parametrize("path", ["/", "/health", "/currencies", "/expenses", "/nowhere", "/users/me", "/openapi.json"])
 async def test_a_json_answer_may_load_nothing(somebody: Person, path: str) -> None:
-    assert "default-src 'none'" in (await somebody.get(path)).headers["Content-Security-Policy"]
+    """ASVS 5.0 3.4.3: also what default-src does not cover, which are the base of links and the target of forms."""
+    policy = (await somebody.get(path)).headers["Content-Security-Policy"]
+
+    assert policy == "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_a_page_of_the_service_sends_no_form_and_has_no_other_base(client: httpx.AsyncClient, path: str) -> None:
+    """ASVS 5.0 3.4.3: their scripts send requests, and the browser itself none."""
+    rules = (await client.get(path)).headers["Content-Security-Policy"].split("; ")
+
+    assert {"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} <= set(rules)
 
 
 @pytest.mark.parametrize("path", ["/health", "/expenses", "/nowhere"])
@@ -428,3 +441,60 @@ async def test_the_queries_of_the_service_itself_are_not_looked_at(
 
 async def test_the_queries_of_the_currencies_are(client: httpx.AsyncClient) -> None:
     assert (await client.get("/currencies?x=1")).status_code == 422
+
+
+# Websockets
+
+
+async def shake_hands(app: FastAPI, path: str, extensions: dict[str, Any] | None) -> list[Message]:
+    """Return what an app answers to a websocket, by a server with these extensions of ASGI."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": path, "headers": [(b"host", b"localhost")], "extensions": extensions}
+    await app(scope, receive, send)
+    return sent
+
+
+@pytest.mark.parametrize("path", ["/", "/expenses", "/docs", "/nowhere"])
+async def test_a_websocket_is_refused_with_a_problem(app: FastAPI, path: str) -> None:
+    start, body = await shake_hands(app, path, {"websocket.http.response": {}})
+    headers = dict(start["headers"])
+
+    assert (start["type"], body["type"]) == ("websocket.http.response.start", "websocket.http.response.body")
+    assert (start["status"], headers[b"content-type"]) == (404, b"application/problem+json")
+    assert {b"x-request-id", b"x-content-type-options", b"content-security-policy"} <= set(headers)
+    assert "There are no websockets here" in json.loads(body["body"])["detail"]
+
+
+@pytest.mark.parametrize("extensions", [None, {}])
+async def test_where_a_server_can_send_no_problem_a_websocket_is_closed(
+    app: FastAPI, extensions: dict[str, Any] | None
+) -> None:
+    assert await shake_hands(app, "/", extensions) == [{"type": "websocket.close"}]
+
+
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@pytest.mark.parametrize(
+    ("program", "status"), [((), 404), (MAIN, 401)], ids=["uvicorn main:app", "make run, as any request"]
+)
+def test_a_running_service_refuses_a_websocket_with_a_problem(program: tuple[str, ...], status: int) -> None:
+    with Service({}, program=program) as service:
+        answer = httpx.get(f"{service.url}/expenses?q=hunter2", headers=HANDSHAKE, trust_env=False)
+        log = service.log
+
+    assert (answer.headers["X-Request-ID"] in log, "hunter2" in log) == (True, False)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert {"x-request-id", "x-content-type-options", "content-security-policy"} <= set(answer.headers)
