@@ -22,6 +22,7 @@ from pydantic_settings import (
 from sqlalchemy import URL, make_url
 
 from values.database_urls import check_database_url
+from values.hosts import parse_host_pattern
 from values.origins import parse_origin
 from values.root_paths import check_root_path
 from values.setting_errors import describe_setting_error
@@ -31,9 +32,9 @@ from values.signing_secrets import is_guessable
 VERSION: Final = "0.1.0"
 # The throttle stores the time of each counted attempt, so the number is limited.
 MAX_ATTEMPT_LIMIT: Final = 1_000
-_KEY_RULE: Final = "must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
 # In TRUSTED_PROXIES: a peer that connects through a Unix socket has no address.
 UNIX_PEER: Final = "unix:"
+_KEY_RULE: Final = "must be at least 32 random bytes: set it to the output of `openssl rand -hex 32`"
 _ENV_FILE: Final = Path(".env")
 _MAX_FILE_LENGTH: Final = 65_536
 _ENCODING: Final = "utf-8-sig"  # some Windows editors begin a file with a byte order mark
@@ -130,7 +131,7 @@ class Settings(BaseSettings):
     """Registrations from one address in an hour, after which the answer is 429; 0: no limit."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses and networks of the proxies whose X-Forwarded-For is used, separated by commas."""
+    """Addresses and networks of the proxies whose X-Forwarded-For is used; `unix:` is one behind a Unix socket."""
 
     password_min_length: int = Field(default=8, ge=8, le=64)
     """Minimum length of a password in characters; 15 is recommended if there is no second factor."""
@@ -140,6 +141,9 @@ class Settings(BaseSettings):
 
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins of the web pages that may call the API, separated by commas; empty: any port of localhost, 127.0.0.1."""
+
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names that Host may bear beside localhost; empty: on loopback no others, elsewhere and from proxies any."""
 
     host: str = "127.0.0.1"
     """The address that `make run` listens on; not empty, because that would be every address of the machine."""
@@ -194,7 +198,7 @@ class Settings(BaseSettings):
         files = InitSettingsSource(settings_cls, _read_setting_files(variables))
         return init_settings, files, env_settings, dotenv_settings
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", "allowed_hosts", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
@@ -220,6 +224,16 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError(
                 "TRUSTED_PROXIES takes addresses and networks like 10.0.0.7,10.1.0.0/16, separated by commas"
+            ) from None
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(parse_host_pattern(host) for host in hosts)
+        except ValueError:
+            raise ValueError(
+                "ALLOWED_HOSTS takes names like money.example.org or *.example.org, separated by commas"
             ) from None
 
     @field_validator("host")

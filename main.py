@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 import migrations
 from api.cors import build_cors
 from api.docs_pages import mount_pages
+from api.hosts import HostMiddleware
 from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, WebsocketMiddleware
 from api.openapi import TITLE, make_openapi_builder, name_operation
 from api.peers import PeerMiddleware
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(PeerMiddleware, settings),
             Middleware(WebsocketMiddleware, settings.root_path),
             Middleware(RequestMiddleware, settings.root_path),
+            Middleware(HostMiddleware, settings),
             build_cors(settings),
             Middleware(UnexpectedErrorMiddleware),
             Middleware(TurnMiddleware, settings),

@@ -23,6 +23,7 @@ The tree of the classes, each with its status:
         UriTooLong                      414
         UnsupportedMediaType            415
         ValidationFailed                422
+        HostNotAllowed                  421
         WrongPassword                   422
         FilterRequired                  422
         IdempotencyKeyReused            422
@@ -205,6 +206,17 @@ class WrongPassword(Problem):
     """The current password is wrong."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class HostNotAllowed(Problem):
+    """This service does not answer to the name in the header Host; the setting ALLOWED_HOSTS names more."""
+
+    status = HTTPStatus.MISDIRECTED_REQUEST
+
+    def __post_init__(self) -> None:
+        """Name the header Host as the field in error."""
+        super().__post_init__()
+        self.errors = self.errors or [header_error("Host", "not_allowed", "This is no name of the service.")]
 
 
 class TooMany(Problem):

@@ -388,6 +388,32 @@ def test_what_is_no_proxy_is_refused_by_name(written: str) -> None:
     assert "hunter2" not in said
 
 
+# The names of the service
+
+
+@pytest.mark.parametrize(
+    ("written", "hosts"),
+    [
+        ("", ()),
+        ("money.example.org", ("money.example.org",)),
+        ("Money.Example.org.:443, *.Home.example ", ("money.example.org", "*.home.example")),
+        ("[2001:DB8:0::7]", ("[2001:db8::7]",)),
+        ("bücher.example", ("xn--bcher-kva.example",)),
+    ],
+)
+def test_a_host_is_compared_as_browsers_write_it(
+    monkeypatch: pytest.MonkeyPatch, written: str, hosts: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", written)
+    assert read().allowed_hosts == hosts
+
+
+@pytest.mark.parametrize("written", ["*", "https://money.example.org", "a b", "money.*", "a.example;b.example", "a/b"])
+def test_what_is_no_host_is_refused_with_an_example(written: str) -> None:
+    said = "ALLOWED_HOSTS takes names like money.example.org or *.example.org, separated by commas"
+    assert said in refusal(allowed_hosts=written)
+
+
 # The path below which a proxy shows the service
 
 
