@@ -12,6 +12,7 @@ The tree of the classes, each with its status:
             RefreshTokenReused          401
         InsufficientScope               403
         RegistrationClosed              403
+        OriginNotAllowed                403
         NotFound                        404
         MethodNotAllowed                405
         RequestTimeout                  408
@@ -22,8 +23,8 @@ The tree of the classes, each with its status:
         BodyTooLarge                    413
         UriTooLong                      414
         UnsupportedMediaType            415
-        ValidationFailed                422
         HostNotAllowed                  421
+        ValidationFailed                422
         WrongPassword                   422
         FilterRequired                  422
         IdempotencyKeyReused            422
@@ -142,6 +143,17 @@ class RegistrationClosed(Problem):
     status = HTTPStatus.FORBIDDEN
 
 
+class OriginNotAllowed(Problem):
+    """Pages of this origin may change nothing here; the setting CORS_ORIGINS names those that may."""
+
+    status = HTTPStatus.FORBIDDEN
+
+    def __post_init__(self) -> None:
+        """Name the header Origin as the field in error."""
+        super().__post_init__()
+        self.errors = self.errors or [header_error("Origin", "not_allowed", "Pages of this origin may not call.")]
+
+
 class NotFound(Problem):
     """There is nothing here."""
 
@@ -196,6 +208,17 @@ class UnsupportedMediaType(Problem):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+class HostNotAllowed(Problem):
+    """This service does not answer to the name in the header Host; the setting ALLOWED_HOSTS names more."""
+
+    status = HTTPStatus.MISDIRECTED_REQUEST
+
+    def __post_init__(self) -> None:
+        """Name the header Host as the field in error."""
+        super().__post_init__()
+        self.errors = self.errors or [header_error("Host", "not_allowed", "This is no name of the service.")]
+
+
 class ValidationFailed(Problem):
     """Some of what you sent was refused; `errors` says what and why."""
 
@@ -206,17 +229,6 @@ class WrongPassword(Problem):
     """The current password is wrong."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-class HostNotAllowed(Problem):
-    """This service does not answer to the name in the header Host; the setting ALLOWED_HOSTS names more."""
-
-    status = HTTPStatus.MISDIRECTED_REQUEST
-
-    def __post_init__(self) -> None:
-        """Name the header Host as the field in error."""
-        super().__post_init__()
-        self.errors = self.errors or [header_error("Host", "not_allowed", "This is no name of the service.")]
 
 
 class TooMany(Problem):

@@ -1,4 +1,19 @@
-"""CORS: which pages may call the API, with any request header and never with credentials."""
+"""CORS: which pages may call the API, with any request header and never with credentials.
+
+A browser sends some requests of any page without asking first, and only keeps the answer from the page. So what is not
+a read (GET, HEAD) is refused here if it comes from another page, before it is read or counted:
+
+    Sec-Fetch-Site             Origin                                         answer
+    same-origin                                                               served: the service's own page
+                               none                                           served: no browser
+    same-site, cross-site      none                                           403
+                               allowed by CORS_ORIGINS                        served
+    neither of these two       the scheme and the header Host of the request  served: the service's own page
+                               any other, `null`, or several                  403
+
+No page can send Sec-Fetch-Site itself. Browsers send it to https and to localhost; where they do not, Host must be the
+one that the browser has sent. Behind a proxy that changes Host, only Sec-Fetch-Site tells.
+"""
 
 import re
 from http import HTTPStatus
@@ -12,8 +27,10 @@ from starlette.types import Receive, Scope, Send
 
 from api.problem_json import render_problem
 from config import Settings
-from problems import ValidationFailed
+from problems import OriginNotAllowed, ValidationFailed
 from values.field_errors import FieldError
+from values.hosts import MAX_HOST_LENGTH
+from values.origins import parse_origin
 
 LOCAL_ORIGINS: Final = r"https?://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?"
 EXPOSED_HEADERS: Final = [
@@ -37,10 +54,14 @@ ALLOWED_HEADERS: Final = [
 # The names that headers may have (RFC 9110 section 5.6.2).
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PREFLIGHT_SECONDS: Final = 2 * 60 * 60
+READING_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
+OWN_PAGE: Final = "same-origin"
+_OTHER_PAGES: Final = {"same-site", "cross-site"}
+_WEB_SCHEMES: Final = {"http", "https"}
 
 
 class ProblemCorsMiddleware(CORSMiddleware):
-    """CORS that allows any request header, and answers a refused preflight with a problem.
+    """CORS that allows any request header, and refuses preflights, and requests without one, with a problem.
 
     Tracing tools add their own headers to every request of a page. Allowing any header is safe, because browsers send
     no credentials to this service by themselves: a page must have the token.
@@ -48,8 +69,11 @@ class ProblemCorsMiddleware(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        headers = Headers(scope=scope) if scope.get("method") == "OPTIONS" else Headers()
-        if {"origin", "access-control-request-method"} <= set(headers):
+        method = scope.get("method")
+        headers = Headers(scope=scope) if method not in {"GET", "HEAD", None} else Headers()
+        if method not in READING_METHODS and self._is_from_another_page(headers):
+            await render_problem(Request(scope), OriginNotAllowed())(scope, receive, send)
+        elif method == "OPTIONS" and {"origin", "access-control-request-method"} <= set(headers):
             send_response = self.preflight_response(headers)
             if send_response.status_code == HTTPStatus.OK:
                 send_response.headers["Access-Control-Allow-Headers"] = _list_allowed_headers(headers)
@@ -63,12 +87,39 @@ class ProblemCorsMiddleware(CORSMiddleware):
         else:
             await super().__call__(scope, receive, send)
 
+    def _is_from_another_page(self, headers: Headers) -> bool:
+        origins, sites = headers.getlist("origin"), headers.getlist("sec-fetch-site")
+        if sites == [OWN_PAGE]:
+            return False
+        is_other = not _OTHER_PAGES.isdisjoint(sites)
+        if not origins:
+            return is_other
+        if len(origins) > 1:
+            return True
+        return not self.is_allowed_origin(origins[0]) and (is_other or not _is_own_origin(origins[0], headers))
+
     def _explain_refusal(self, headers: Headers) -> FieldError:
         if not self.is_allowed_origin(headers["origin"]):
             return FieldError(
                 {"header": "Origin"}, "not_allowed", "Pages of this origin may not call: see CORS_ORIGINS."
             )
         return FieldError({"header": "Access-Control-Request-Method"}, "not_allowed", "No address takes this method.")
+
+
+def _is_short_ascii(host: str) -> bool:
+    return host.isascii() and len(host) <= MAX_HOST_LENGTH
+
+
+def _is_own_origin(origin: str, headers: Headers) -> bool:
+    """Whether an origin is the host and the port that the request was sent to."""
+    scheme, _, host = origin.partition("://")
+    sent_to = headers.getlist("host")
+    if scheme not in _WEB_SCHEMES or len(sent_to) != 1 or not all(map(_is_short_ascii, (host, sent_to[0]))):
+        return False
+    try:
+        return parse_origin(f"{scheme}://{host}") == parse_origin(f"{scheme}://{sent_to[0]}")
+    except ValueError:
+        return False
 
 
 def _list_allowed_headers(headers: Headers) -> str:
