@@ -321,7 +321,7 @@ def lacking(answer: httpx.Response) -> list[str]:
     expected = {
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
-        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     }
     if sent.url.path.startswith("/users"):
         expected["cache-control"] = "no-store"

@@ -1063,7 +1063,7 @@ async def test_a_refusal_for_the_scope_has_the_headers_of_every_answer(
         "Cache-Control": stored,
         "Vary": "Authorization, Origin",
         "Content-Type": "application/problem+json",
-        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         "Access-Control-Allow-Origin": "http://localhost:5173",
     }.items() <= {
         name.title().replace("Id", "ID").replace("Xss", "XSS"): it for name, it in answer.headers.items()
