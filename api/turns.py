@@ -1,6 +1,6 @@
 """The turn of a request: how many requests of one address, or of one account, are worked on at once in this process.
 
-    arrives             counts for the client's network; waits if that has its share already
+    arrives             counts for the client's address (IPv6: its /48); waits if that has its share already
     is authenticated    counts for the account, from however many networks
     waits               for its body, for the hash of a password or for the lock of a ledger: gives the turn away
     answers             gives the turn away before the answer is sent, however slowly that is read
@@ -19,7 +19,7 @@ from config import Settings
 from infra.fair_turns import FairTurns, Turn
 from infra.faults import OwnQueueFull, QueueFull
 from problems import Problem, TooManyRequests, Unavailable
-from users.client_address import find_network
+from users.client_address import find_site
 
 TURN_KEY: Final = "expense_tracker.turn"
 """The name of the request's turn in its scope."""
@@ -32,9 +32,9 @@ UNCOUNTED: Final = {"/health", "/ready"}
 class RequestTurn:
     """The turn of one request; it may be given away, and taken again, while the request lasts."""
 
-    def __init__(self, turns: FairTurns, network: str, seconds: float) -> None:
+    def __init__(self, turns: FairTurns, site: str, seconds: float) -> None:
         self._turns = turns
-        self._key: str | int = network
+        self._key: str | int = site
         self._seconds = seconds
         self._held: Turn | None = None
 
@@ -78,7 +78,7 @@ class TurnMiddleware:
             await self._app(scope, receive, send)
             return
         client = scope["client"]
-        turn = scope[TURN_KEY] = RequestTurn(self._turns, find_network(client and client[0]), self._seconds)
+        turn = scope[TURN_KEY] = RequestTurn(self._turns, find_site(client and client[0]), self._seconds)
 
         async def send_later(message: Message) -> None:
             turn.give_away()

@@ -204,9 +204,7 @@ class Accounts:
         await unit.release()
         attempt = await self._throttle.count_password_attempt(unit, key, client.network, is_familiar=is_familiar)
         async with throttle.take_back_if_unavailable(unit, attempt):
-            is_right = await self._passwords.verify(
-                password, stored, client.site, owner_id if is_signed_in else None
-            )
+            is_right = await self._passwords.verify(password, stored, client.site, owner_id if is_signed_in else None)
         if is_right:
             await throttle.take_back(unit, attempt)
         return is_right

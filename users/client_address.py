@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from models import USER_AGENT_LENGTH
-from values.hosts import Address, parse_address
+from values.hosts import parse_address
 
 # A client with one IPv6 address usually has its whole /64 network, 2^64 addresses (RFC 6177).
 NETWORK_BITS: Final = 64
@@ -30,14 +30,14 @@ class Client:
     @property
     def site(self) -> str:
         """The IPv4 address, or the /48 network of the IPv6 address; password hashes take turns by it."""
-        return widen_network(self.network, SITE_BITS) or self.network
+        return _find_site(self.network)
 
 
 def build_client(host: str | None, user_agent: str | None) -> Client:
     """Build the client from the address and the User-Agent of a request."""
     address = parse_address(host or "")
     printable = "".join(filter(str.isprintable, user_agent or "")).strip()[:USER_AGENT_LENGTH]
-    return Client(str(address) if address else None, find_network(host), printable or None)
+    return Client(str(address) if address else None, _find_network(host), printable or None)
 
 
 def widen_network(network: str, bits: int) -> str | None:
@@ -49,8 +49,16 @@ def widen_network(network: str, bits: int) -> str | None:
 
 
 @lru_cache(MAX_CACHED)
-def find_network(host: str | None) -> str:
-    """Return the network of an address: itself for IPv4, its /64 for IPv6."""
+def find_site(host: str | None) -> str:
+    """Return the site of an address: itself for IPv4, its /48 for IPv6."""
+    return _find_site(_find_network(host))
+
+
+def _find_site(network: str) -> str:
+    return widen_network(network, SITE_BITS) or network
+
+
+def _find_network(host: str | None) -> str:
     address = parse_address(host or "")
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, NETWORK_BITS), strict=False).network_address)

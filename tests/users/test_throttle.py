@@ -1287,11 +1287,11 @@ async def test_the_hashes_of_one_ipv6_network_take_turns_as_one(
     turns = list[str]()
 
     @asynccontextmanager
-    async def note_turn(_queue: FairQueue, network: str) -> AsyncIterator[None]:
+    async def note_turn(_turns: FairTurns, network: str) -> AsyncIterator[None]:
         turns.append(network)
         yield
 
-    monkeypatch.setattr(FairQueue, "wait_for_turn", note_turn)
+    monkeypatch.setattr(FairTurns, "take", note_turn)
     for host in ("2001:db8:c:1::1", "2001:db8:c:ffff::1", "2001:db8:d::1", "192.0.2.77"):
         await attempt(visit(host), name)
 
