@@ -23,7 +23,7 @@ from users.client_address import find_site
 
 TURN_KEY: Final = "expense_tracker.turn"
 """The name of the request's turn in its scope."""
-SHARE: Final = 3
+SHARE: Final = 5
 """One client has at most one in so many turns."""
 # Whoever watches the service must not wait for its users.
 UNCOUNTED: Final = {"/health", "/ready"}

@@ -17,6 +17,7 @@ What is refused is answered after the requests before it, and nothing of that co
 
 import asyncio
 from enum import Enum, auto
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -306,7 +307,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  # as uvicorn declares it
         self._running = cycle
         self.peers.waiting.pop(self, None)
-        super()._start_asgi_task(cycle, app)
+        self.peers.start_in_turn(self.loop, partial(super()._start_asgi_task, cycle, app))
 
     def on_response_complete(self) -> None:
         """Start to answer the next request, or wait for one."""
