@@ -19,6 +19,7 @@ from infra.engines import LONG_DEADLINE
 from ledger import expiry, idempotency
 from ledger.core import Ledger
 from ledger.editing import Precondition
+from ledger.sync import replay
 from problems import NotFound
 from users.accounts import Accounts
 from users.client_address import Client, build_client
@@ -58,14 +59,15 @@ async def _read_key_or_replay(ledger: Ledger, request: StrictRequest) -> str | N
     if answer := await idempotency.recall(ledger, key, request.compute_fingerprint()):
         optional = {"Location": answer.location, "ETag": answer.etag, idempotency.REPLAYED_HEADER: "true"}
         headers = {name: value for name, value in optional.items() if value is not None}
-        raise EarlyResponse(Response(answer.body, answer.status, headers, JSON_TYPE if answer.body else None))
+        body = await replay.rebuild(ledger, answer.body)
+        raise EarlyResponse(Response(body, answer.status, headers, JSON_TYPE if body else None))
     return key
 
 
 async def _finish_write(ledger: Ledger, key: str | None, fingerprint: Callable[[], str], response: Response) -> None:
     """Store the answer for the Idempotency-Key and delete expired rows, in the transaction of the request."""
     if key is not None:
-        headers, body = response.headers, bytes(response.body).decode()
+        headers, body = response.headers, replay.shorten(bytes(response.body))
         answer = idempotency.StoredAnswer(response.status_code, headers.get("Location"), headers.get("ETag"), body)
         await idempotency.remember(ledger, key, fingerprint(), answer)
     if ledger.is_sweep_due:

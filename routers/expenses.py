@@ -132,7 +132,9 @@ async def change_expenses_together(ledger: BulkWriter, operations: Batch) -> Bat
     that expense (`existing`); its fields may differ from yours, and it may be deleted: see its `deleted_at`. Deleting
     an expense that is deleted already is no error (`gone`). If any operation fails, none is done; the problem has the
     errors of those that fail, the first 100 of them, with pointers like `/operations/3/data/amount`, and the status of
-    the first. After a 412 read `GET /changes`, adapt your operations, and send them with another Idempotency-Key.
+    the first. After a 412 read `GET /changes`, adapt your operations, and send them with another Idempotency-Key. Sent
+    again with its key, a batch whose answer is longer than 16 KiB gets the same results again, with the expenses as
+    they are by then.
     """
     return await batch.run_batch(ledger, operations)
 

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, bindparam, case, delete, func, insert, lit
 from infra.prepared import Prepared
 from ledger.core import CHUNK_SIZE, Ledger
 from ledger.editing import Precondition, delete_rows, refuse_changed_row
-from ledger.expenses.rows import build_expense, select_expenses
+from ledger.expenses.rows import build_expense, get_column, select_expenses
 from ledger.expenses.schemas import BulkChange
 from ledger.pages import PAGE_SIZE, Cursor, build_before_condition, fingerprint_query, parse_cursor
 from models import Expense, Tombstone, TrashedExpense
@@ -41,13 +41,9 @@ _COUNT_WITH_EXPIRED: Final = (
     .where(TrashedExpense.mine())
 )
 
+_SELECT: Final = select_expenses(TrashedExpense, TrashedExpense.deleted_at).where(_NOT_EXPIRED)
 # The last deleted first: the index on (owner_id, revision, id), read backwards.
-_PAGE: Final = (
-    select_expenses(TrashedExpense, TrashedExpense.deleted_at)
-    .where(_NOT_EXPIRED)
-    .order_by(TrashedExpense.revision.desc(), TrashedExpense.id.desc())
-    .limit(PAGE_SIZE)
-)
+_PAGE: Final = _SELECT.order_by(TrashedExpense.revision.desc(), TrashedExpense.id.desc()).limit(PAGE_SIZE)
 _NEXT_PAGE: Final = _PAGE.where(build_before_condition(TrashedExpense.revision, TrashedExpense.id))
 
 
@@ -60,6 +56,12 @@ async def move_to_trash(ledger: Ledger, count: int, *which: ColumnElement[bool],
     await ledger.execute_exactly(count, into, **parameters)
     await delete_rows(ledger, count, Expense, *which, **parameters)
     return revision
+
+
+async def load_trashed(ledger: Ledger, ids: Collection[int]) -> dict[int, ExpenseAnswer]:
+    """Return by id those of these expenses that are in the trash."""
+    rows = await ledger.fetch_all(_SELECT.where(TrashedExpense.id.in_(ids)), trash_start=ledger.trash_start)
+    return {get_column(row, "id"): build_expense(tuple(row)) for row in rows}
 
 
 def parse_trash_cursor(query: PageQuery) -> Cursor | None:

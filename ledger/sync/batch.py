@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -25,6 +25,7 @@ from ledger.editing import REVISION_CHANGED, Precondition, refuse_changed_row
 from ledger.expenses.plan import Columns, ExpensePlan, load_plan
 from ledger.expenses.rows import build_expense_from_columns, external_id_taken_problem
 from ledger.sync.schemas import (
+    ENDED,
     Batch,
     BatchResult,
     CreateOperation,
@@ -32,14 +33,13 @@ from ledger.sync.schemas import (
     InvalidOperation,
     Operation,
     OperationResult,
+    OperationStatus,
     UpdateOperation,
 )
 from models import Tombstone
 from problems import NotFound, PreconditionFailed, Problem, ValidationFailed
 from schemas import ExpenseCreate
 from values.field_errors import MAX_FIELD_ERRORS, field_error, translate_errors
-
-OperationStatus = Literal["created", "existing", "updated", "deleted", "gone"]
 
 MAX_ERRORS_PER_OPERATION: Final = 20
 NOTHING_DONE_DETAIL: Final = "Nothing of the batch was done: correct or leave out the operations that `errors` names."
@@ -186,5 +186,5 @@ async def _load_deleted(ledger: Ledger, ids: AbstractSet[int]) -> set[int]:
 
 
 def _build_result(status: OperationStatus, row: dict[str, Any]) -> OperationResult:
-    has_ended = status in {"deleted", "gone"}
-    return OperationResult(status=status, id=row["id"], expense=None if has_ended else build_expense_from_columns(row))
+    expense = None if status in ENDED else build_expense_from_columns(row)
+    return OperationResult(status=status, id=row["id"], expense=expense)

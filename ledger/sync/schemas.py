@@ -105,12 +105,20 @@ class Batch(RequestModel):
     )
 
 
+OperationStatus = Literal["created", "existing", "updated", "deleted", "gone"]
+ENDED: Final = frozenset[OperationStatus]({"deleted", "gone"})
+"""The results of operations after which there is no expense."""
+
+
 class OperationResult(ResponseModel):
     """The result of an operation: `existing`, an expense has this `external_id`; `gone`, it was deleted before."""
 
-    status: Literal["created", "existing", "updated", "deleted", "gone"]
+    status: OperationStatus
     id: int
-    expense: Expense | None = Field(description="The expense after the operation; null if `deleted` or `gone`.")
+    expense: Expense | None = Field(
+        description="The expense after the operation; null if `deleted` or `gone`. In the replay of an answer of more "
+        "than 16 KiB: the expense as it is now, null if it is no longer in the ledger or its trash."
+    )
 
 
 class BatchResult(ResponseModel):

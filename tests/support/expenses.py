@@ -62,3 +62,14 @@ async def undo(person: Person, revision: object) -> httpx.Response:
 async def several(person: Person, number: int = 3, **fields: object) -> list[Expense]:
     """Record several equal expenses."""
     return [await spend(person, **fields) for _ in range(number)]
+
+
+def creating(**fields: object) -> dict[str, Any]:
+    """Return the operation of a batch that records an expense."""
+    return {"op": "create", "data": {"amount": "1.00"} | fields}
+
+
+async def send_batch(person: Person, *operations: dict[str, Any], key: str | None = None) -> httpx.Response:
+    """Send operations as a batch, with a key if there is one."""
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await person.post("/expenses/batch", json={"operations": list(operations)}, headers=headers)
