@@ -181,6 +181,15 @@ class Settings(BaseSettings):
     trash_days: int = Field(default=30, ge=1, le=3650)
     """Whole days that a deleted expense can be restored from the trash."""
 
+    trash_rows: int = Field(default=1_000_000, ge=0)
+    """Deleted expenses that the trash of an account holds; a deletion beyond it is refused; 0: no limit."""
+
+    text_bytes: int = Field(default=128 * 2**20, ge=0)
+    """Bytes (UTF-8) of an account's descriptions and external ids, those in the trash included; 0: no limit."""
+
+    remembered_bytes: int = Field(default=64 * 2**20, ge=0)
+    """Bytes of an account's remembered answers; beyond it an Idempotency-Key is answered with 429; 0: no limit."""
+
     @classmethod
     def settings_customise_sources(
         cls,

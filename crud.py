@@ -19,6 +19,7 @@ from ledger.expenses.rows import (
     build_expense,
     build_expense_from_columns,
     build_new_columns,
+    count_texts,
     get_column,
     select_expenses,
 )
@@ -28,6 +29,7 @@ from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate, UserCreate
 from schemas import User as UserAnswer
 from values.field_errors import field_error
+from values.sizes import measure
 from values.text_fields import normalize_email
 from values.texts import make_name_key
 
@@ -210,8 +212,9 @@ async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAn
     if data.external_id is not None and (existing := await _find_by_external_id(ledger, data.external_id)):
         return existing, False
     columns = build_new_columns(ledger, data)
+    count_texts(ledger, columns)
     category_id, category = await find_or_create_category(ledger, data.category)
-    columns |= {"category_id": category_id, "revision": await ledger.take_revision(expenses=1)}
+    columns |= {"category_id": category_id, "revision": ledger.take_revision(expenses=1)}
     expense_id = await ledger.write_prepared(_INSERT, **columns)
     return build_expense_from_columns(columns | {"id": expense_id, "category": category}), True
 
@@ -244,7 +247,7 @@ async def _find_by_external_id(ledger: Ledger, external_id: str) -> ExpenseAnswe
         trashed = build_expense(row)
         if trashed.deleted_at is None or trashed.deleted_at >= ledger.trash_start:
             return trashed
-        await trash.delete_expired(ledger, [trashed.id])
+        await trash.delete_expired(ledger, {trashed.id: measure(trashed.description, trashed.external_id)})
     return None
 
 

@@ -1,6 +1,6 @@
 """The tables. Every row belongs to exactly one user, its owner, except in `users`, `invites` and `attempts`.
 
-    users --- ledgers              the lock row: revision, number of expenses
+    users --- ledgers              the lock row: revision, and how much the ledger holds
           |-- sessions ---- refresh_tokens
           |-- personal_tokens, familiar_networks
           |-- categories -- expenses, trash, budgets      by (owner_id, category_id)
@@ -103,7 +103,7 @@ class User(Identified, Timestamped, Base):
 
 
 class LedgerState(Owned, Base):
-    """The ledger's lock row: its revision, and the number of expenses that are not deleted."""
+    """The ledger's lock row: its revision, and how much the ledger holds, counted by each write."""
 
     __tablename__ = "ledgers"
     __table_args__ = TABLE_ARGS
@@ -112,6 +112,12 @@ class LedgerState(Owned, Base):
     revision: Mapped[Revision] = mapped_column(server_default=text("0"))
     expense_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """The number of expenses that are not deleted; counting up to 1,000,000 before each insert would be slow."""
+    text_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """The bytes (UTF-8) of the descriptions and external ids of expenses, those in the trash included."""
+    trash_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """The number of rows in the trash, the expired ones included."""
+    answer_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """What the stored answers take, the expired ones included; `ledger.quotas` measures it."""
     swept_on: Mapped[date] = mapped_column(Date, server_default=text("'1970-01-01'"))
     """The day (UTC) on which expired rows were last deleted."""
 

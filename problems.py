@@ -232,7 +232,7 @@ class WrongPassword(Problem):
 
 
 class TooMany(Problem):
-    """A limit on the number of rows is reached."""
+    """A limit on what an account may hold is reached."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 

@@ -10,19 +10,34 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Select,
     Table,
     UniqueConstraint,
     and_,
     func,
+    literal,
     literal_column,
     null,
     or_,
     select,
 )
+from sqlalchemy.orm import InstrumentedAttribute
 
 from database import Base
-from models import Budget, Category, Expense, LedgerState, RefreshToken, Session, Tombstone, TrashedExpense, User
+from ledger.quotas import ANSWER_BYTES, measure_texts
+from models import (
+    Budget,
+    Category,
+    Expense,
+    LedgerState,
+    RefreshToken,
+    RememberedAnswer,
+    Session,
+    Tombstone,
+    TrashedExpense,
+    User,
+)
 from values.money import DECIMALS, MAX_DECIMALS, MAX_WHOLE_DIGITS, SCALE
 
 _AMOUNT_LIMIT: Final = SCALE * 10**MAX_WHOLE_DIGITS
@@ -46,15 +61,16 @@ def _count_rows(table: Table, *conditions: ColumnElement[bool]) -> Select[*tuple
     return statement.where(*conditions).group_by(literal_column(_OWNER))
 
 
-def _count_expenses() -> Invariant:
-    counts = select(Expense.owner_id, func.count().label("number")).group_by(Expense.owner_id).subquery()
-    number = func.coalesce(counts.c.number, 0)
-    violations = (
-        select(LedgerState.owner_id, LedgerState.expense_count, number)
-        .outerjoin(counts, counts.c.owner_id == LedgerState.owner_id)
-        .where(LedgerState.expense_count != number)
-    )
-    return Invariant("expense_count", "The ledger counts {} expenses, and has {}.", violations)
+def _count(counter: InstrumentedAttribute[int], what: str, *held: tuple[Any, ColumnElement[int]]) -> Invariant:
+    """Return that a counter of the ledger is what the rows of some tables sum to; each is a table and what to sum."""
+    number: ColumnElement[int] = literal(0)
+    joined: FromClause = LedgerState.__table__
+    for table, summed in held:
+        sums = select(table.owner_id, summed.label("number")).group_by(table.owner_id).subquery()
+        number += func.coalesce(sums.c.number, 0)
+        joined = joined.outerjoin(sums, sums.c.owner_id == LedgerState.owner_id)
+    violations = select(LedgerState.owner_id, counter, number).select_from(joined).where(counter != number)
+    return Invariant(counter.key, f"The ledger counts {{}} {what}, and has {{}}.", violations)
 
 
 def _bound_revisions(table: Any) -> Invariant:  # noqa: ANN401  # a mapped class with a revision
@@ -180,7 +196,12 @@ def _fit_currencies(table: Table) -> Invariant:
 
 def _list_invariants() -> Iterator[Invariant]:
     tables = Base.metadata.sorted_tables
-    yield _count_expenses()
+    yield _count(LedgerState.expense_count, "expenses", (Expense, func.count()))
+    yield _count(LedgerState.trash_count, "expenses in the trash", (TrashedExpense, func.count()))
+    texts = [(table, func.sum(measure_texts(table))) for table in (Expense, TrashedExpense)]
+    yield _count(LedgerState.text_bytes, "bytes of texts", *texts)
+    answers = RememberedAnswer, func.sum(ANSWER_BYTES)
+    yield _count(LedgerState.answer_bytes, "bytes of remembered answers", answers)
     yield from map(_bound_revisions, (Expense, TrashedExpense, Category, Budget, Tombstone))
     yield _keep_live_and_trash_apart()
     yield from (_keep_live_and_deleted_apart(*kind) for kind in _DELETABLE.items())

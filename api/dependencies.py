@@ -19,6 +19,7 @@ from infra.engines import LONG_DEADLINE
 from ledger import expiry, idempotency
 from ledger.core import Ledger
 from ledger.editing import Precondition
+from ledger.quotas import Quotas
 from ledger.sync import replay
 from problems import NotFound
 from users.accounts import Accounts
@@ -32,12 +33,12 @@ _ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 
 async def _open_ledger(request: StrictRequest, scope: str | None) -> Ledger:
     caller = await authenticate(request, scope)
-    return Ledger(caller, request.unit, request.services.settings.trash_days)
+    return _build_ledger(request, caller)
 
 
 async def _lock_ledger(request: StrictRequest, scope: str | None) -> Ledger:
     caller = await authenticate(request, scope, writes=True)
-    ledger = Ledger(caller, request.unit, request.services.settings.trash_days)
+    ledger = _build_ledger(request, caller)
     await ledger.lock()
     # Before the body is validated: a repeated request gets its stored answer, even if it would fail now.
     key = await _read_key_or_replay(ledger, request)
@@ -50,8 +51,17 @@ async def _lock_ledger_to_change(request: StrictRequest, scope: str | None) -> L
     return await (_open_ledger if request.is_dry_run else _lock_ledger)(request, scope)
 
 
+def _build_ledger(request: StrictRequest, caller: Caller) -> Ledger:
+    settings = request.services.settings
+    quotas = Quotas(settings.text_bytes, settings.trash_rows, settings.remembered_bytes)
+    return Ledger(caller, request.unit, settings.trash_days, quotas)
+
+
 async def _read_key_or_replay(ledger: Ledger, request: StrictRequest) -> str | None:
-    """Return the request's Idempotency-Key, if it has one; raise EarlyResponse with the answer stored for it."""
+    """Return the request's Idempotency-Key, if it has one; raise EarlyResponse with the answer stored for it.
+
+    Raises TooManyRequests if there is no room for another answer.
+    """
     values = request.headers.getlist(idempotency.KEY_HEADER)
     if not values:
         return None
@@ -61,17 +71,19 @@ async def _read_key_or_replay(ledger: Ledger, request: StrictRequest) -> str | N
         headers = {name: value for name, value in optional.items() if value is not None}
         body = await replay.rebuild(ledger, answer.body)
         raise EarlyResponse(Response(body, answer.status, headers, JSON_TYPE if body else None))
+    await expiry.make_room(ledger)
     return key
 
 
 async def _finish_write(ledger: Ledger, key: str | None, fingerprint: Callable[[], str], response: Response) -> None:
-    """Store the answer for the Idempotency-Key and delete expired rows, in the transaction of the request."""
+    """Store the answer for the Idempotency-Key, delete expired rows and store the ledger's state, before the commit."""
     if key is not None:
         headers, body = response.headers, replay.shorten(bytes(response.body))
         answer = idempotency.StoredAnswer(response.status_code, headers.get("Location"), headers.get("ETag"), body)
         await idempotency.remember(ledger, key, fingerprint(), answer)
     if ledger.is_sweep_due:
         await expiry.sweep(ledger)
+    await ledger.store_state()
 
 
 async def build_precondition(
@@ -189,7 +201,8 @@ REQUEST_HEADERS: Final = (
             "required": False,
             "description": "A key of your own, such as a UUID: up to 255 visible ASCII characters. If you send the "
             "same request with the same key again within 24 hours, nothing is done: you get the first answer again, "
-            "with `Idempotency-Replayed: true`.",
+            "with `Idempotency-Replayed: true`. Where the answers that are remembered for you take as much as they may "
+            "(64 MiB by default), a new key is answered with 429 `too_many_requests`.",
             "schema": idempotency.KEY_SCHEMA,
         },
     ),

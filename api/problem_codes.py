@@ -66,9 +66,10 @@ ADVICE: Final[Mapping[type[Problem], str]] = {
     WrongPassword: "ask for the current password again; you are still signed in",
     FilterRequired: "add a filter; if all expenses are meant, `from` and `to`",
     IdempotencyKeyReused: "send a new key with each new request",
-    TooMany: "`detail` names the limit: delete rows of that kind, or ask a report for a shorter span or fewer groups",
+    TooMany: "`detail` names the limit: delete rows of that kind, shorten texts or empty the trash, or ask a report "
+    "for a shorter span or fewer groups",
     TooManyAttempts: "wait as many seconds as `Retry-After` says",
-    TooManyRequests: "nothing was changed; send fewer at once, and repeat after as many seconds as `Retry-After` says",
+    TooManyRequests: "wait as many seconds as `Retry-After` says, then repeat, or do what else `detail` proposes",
     HeadTooLarge: "send fewer and shorter headers",
     InternalError: "nothing was changed; quote the `request_id` when you report it",
     Unavailable: "nothing was changed; repeat after as many seconds as `Retry-After` says",

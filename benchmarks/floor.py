@@ -51,9 +51,15 @@ EXPENSES: Final = (
 )
 PAGE: Final = f"{EXPENSES} ORDER BY expenses.spent_on DESC, expenses.id DESC LIMIT %s"
 ONE: Final = f"{EXPENSES} AND expenses.id = %s"
-LOCK: Final = "SELECT revision, expense_count, swept_on FROM ledgers WHERE owner_id = %s FOR UPDATE"
+LOCK: Final = (
+    "SELECT revision, expense_count, text_bytes, trash_count, answer_bytes, swept_on FROM ledgers WHERE owner_id = %s "
+    "FOR UPDATE"
+)
 CATEGORY: Final = "SELECT id, name FROM categories WHERE owner_id = %s AND name_key = %s"
-ADVANCE: Final = "UPDATE ledgers SET revision = %s, expense_count = %s WHERE owner_id = %s"
+ADVANCE: Final = (
+    "UPDATE ledgers SET revision = %s, expense_count = %s, text_bytes = %s, trash_count = %s, answer_bytes = %s, "
+    "swept_on = %s WHERE owner_id = %s"
+)
 INSERT: Final = (
     "INSERT INTO expenses (owner_id, category_id, amount, currency, spent_on, description, description_key, "
     "external_id, revision, created_at, updated_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -149,10 +155,11 @@ async def create_expense(request: Request) -> JSONResponse:
     async with request.app.state.writes.acquire() as connection, connection.cursor() as cursor:
         owner, _ = await load_caller(request, cursor)
         await cursor.execute(LOCK, (owner,))
-        revision, count, _ = await cursor.fetchone()
+        revision, count, text_bytes, *rest = await cursor.fetchone()
         await cursor.execute(CATEGORY, (owner, make_name_key(data["category"])))
         category_id, category = await cursor.fetchone()
-        await cursor.execute(ADVANCE, (revision + 1, count + 1, owner))
+        text_bytes += len(description.encode())
+        await cursor.execute(ADVANCE, (revision + 1, count + 1, text_bytes, *rest, owner))
         values = (
             amount,
             currency,

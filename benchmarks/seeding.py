@@ -43,7 +43,10 @@ _EXPENSES: Final = text(f"""
         ON category.place = n % {len(CATEGORIES)}
     WHERE n < :rows ORDER BY n
 """)  # noqa: S608  # of our own numbers and words
-_LEDGER: Final = text("UPDATE ledgers SET revision = 1, expense_count = expense_count + :rows WHERE owner_id = :owner")
+_LEDGER: Final = text(
+    "UPDATE ledgers SET revision = 1, expense_count = expense_count + :rows, text_bytes = "
+    "(SELECT SUM(LENGTH(description)) FROM expenses WHERE expenses.owner_id = :owner) WHERE owner_id = :owner"
+)
 _NEWEST_ID: Final = text("SELECT id FROM expenses WHERE owner_id = :owner ORDER BY spent_on DESC, id DESC LIMIT 1")
 
 

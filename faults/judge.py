@@ -36,6 +36,10 @@ ORPHANS: Final = {
         "SELECT COUNT(*) FROM ledgers WHERE expense_count <> "
         "(SELECT COUNT(*) FROM expenses WHERE expenses.owner_id = ledgers.owner_id)"
     ),
+    "ledgers with a wrong trash_count": (
+        "SELECT COUNT(*) FROM ledgers WHERE trash_count <> "
+        "(SELECT COUNT(*) FROM trash WHERE trash.owner_id = ledgers.owner_id)"
+    ),
     "expenses with a revision that their ledger has not reached": (
         "SELECT COUNT(*) FROM expenses JOIN ledgers ON ledgers.owner_id = expenses.owner_id "
         "WHERE expenses.revision > ledgers.revision"

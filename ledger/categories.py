@@ -83,7 +83,7 @@ async def change_category(
         values["name_key"] = make_name_key(values["name"])
         await _stamp_rows(ledger, Expense, category_id)
         await _stamp_rows(ledger, Budget, category_id)
-    values |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
+    values |= {"revision": ledger.take_revision(), "updated_at": ledger.instant}
     await ledger.execute_exactly(1, update(Category).where(Category.mine(), Category.id == category_id).values(values))
     return await read_category(ledger, category_id)
 
@@ -163,7 +163,7 @@ async def find_categories(ledger: Ledger, keys: Collection[str]) -> dict[str, tu
 
 async def create_categories(ledger: Ledger, names: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Create categories, whose number the caller has checked, and return them like find_categories."""
-    revision = await ledger.take_revision()
+    revision = ledger.take_revision()
     values = {"color": None, "revision": revision, **ledger.new_row_instants}
     rows = [{"name": name, "name_key": make_name_key(name), **values} for name in names]
     await ledger.insert_all(Category, rows)
@@ -184,7 +184,7 @@ def too_many_categories_problem(pointer: str) -> TooMany:
 async def _insert(ledger: Ledger, name: str, color: str | None, pointer: str) -> int:
     if await count_remaining(ledger) <= 0:
         raise too_many_categories_problem(pointer)
-    revision = await ledger.take_revision()
+    revision = ledger.take_revision()
     values = {"name": name, "name_key": make_name_key(name), "color": color, "revision": revision}
     return get_inserted_id(await ledger.insert(Category, **values, **ledger.new_row_instants))
 
@@ -208,7 +208,7 @@ async def _stamp_rows(
     ledger: Ledger, table: type[Expense | Budget], category_id: int, changed: Mapping[str, int | None] | None = None
 ) -> None:
     """Give the category's rows the transaction's revision, because their answers change, and the `changed` values."""
-    stamp = {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
+    stamp = {"revision": ledger.take_revision(), "updated_at": ledger.instant}
     condition = table.mine(), table.category_id == category_id
     await ledger.execute(update(table).where(*condition).values({**(changed or {}), **stamp}))
 
@@ -223,7 +223,7 @@ async def _move_or_delete_budgets(ledger: Ledger, category_id: int, target: int 
     kinds = {row.id: (row.currency, row.period) for row in budgets if row.category_id == category_id}
     ended = [row_id for row_id, kind in kinds.items() if target is None or kind in target_kinds]
     if moved := kinds.keys() - set(ended):
-        values = {"category_id": target, "revision": await ledger.take_revision(), "updated_at": ledger.instant}
+        values = {"category_id": target, "revision": ledger.take_revision(), "updated_at": ledger.instant}
         statement = update(Budget).where(Budget.mine(), Budget.id.in_(moved)).values(values)
         await ledger.execute_exactly(len(moved), statement)
     if ended:

@@ -1,13 +1,14 @@
 """The Ledger: the only access to one user's expenses, categories and budgets.
 
-Its lock is one row of `ledgers`, which has the ledger's revision and the number of expenses that are not deleted:
+Its lock is one row of `ledgers`, which has the ledger's revision and counts what the ledger holds:
 
     request A                                        request B, another writer of the same ledger
     lock()           wait in the queue, BEGIN,       lock()    waits: in the process in the queue,
                      SELECT … FOR UPDATE: 31                   between processes for A's row lock
-    take_revision()  UPDATE ledgers: 32
+    take_revision()  32
     insert, update   the rows get revision 32
     take_revision()  still 32: one per transaction
+    store_state()    UPDATE ledgers: 32 and counts
     COMMIT           releases the lock               SELECT … FOR UPDATE: 32
                                                      take_revision() is 33
 
@@ -27,32 +28,35 @@ from auth import Caller
 from database import UnitOfWork, now
 from infra.prepared import Prepared, TupleRow
 from infra.row_counts import execute_exactly
+from ledger.quotas import NO_QUOTAS, Quotas
 from models import LedgerState, Owned
 from problems import InvalidToken, TooMany
 from values import days
+from values.field_errors import field_error
+from values.sizes import write_size
 
 MAX_EXPENSES: Final = 1_000_000
 CHUNK_SIZE: Final = 2_000
 
-# A writer locks only this row, by primary key: a locking join deadlocks, and foreign keys lock rows of `users`.
-_LOCK: Final = Prepared(
-    select(LedgerState.revision, LedgerState.expense_count, LedgerState.swept_on)
-    .where(LedgerState.mine())
-    .with_for_update()
-)
-_ADVANCE: Final = Prepared(
-    update(LedgerState)
-    .where(LedgerState.mine())
-    .values(revision=bindparam("next_revision"), expense_count=bindparam("next_count"))
-)
-
 
 class _LockRow(NamedTuple):
-    """The row of `ledgers`, as it was locked and as this transaction has changed it."""
+    """The row of `ledgers`."""
 
     revision: int
     expense_count: int
+    text_bytes: int
+    trash_count: int
+    answer_bytes: int
     swept_on: date
+
+
+# A writer locks only this row, by primary key: a locking join deadlocks, and foreign keys lock rows of `users`.
+_LOCK: Final = Prepared(
+    select(*(getattr(LedgerState, name) for name in _LockRow._fields)).where(LedgerState.mine()).with_for_update()
+)
+_STORE: Final = Prepared(
+    update(LedgerState).where(LedgerState.mine()).values({name: bindparam(f"new_{name}") for name in _LockRow._fields})
+)
 
 
 class Ledger:
@@ -62,14 +66,17 @@ class Ledger:
     need `lock` first, and raise RuntimeError without it.
     """
 
-    def __init__(self, owner: Caller, unit: UnitOfWork, trash_days: int) -> None:
+    def __init__(self, owner: Caller, unit: UnitOfWork, trash_days: int, quotas: Quotas = NO_QUOTAS) -> None:
         self.owner = owner
         # One instant for the whole request, so that an answer for one day does not get the ETag of the next.
         self.instant = now()
+        self.quotas = quotas
         self._trash_days = trash_days
         self._unit = unit
+        self._locked: _LockRow | None = None
+        # The same row as this transaction leaves it.
         self._lock_row: _LockRow | None = None
-        self._revision: int | None = None
+        self._next_revision = 0
 
     @property
     def new_row_instants(self) -> dict[str, datetime]:
@@ -90,13 +97,18 @@ class Ledger:
     @property
     def revision(self) -> int:
         """The ledger's revision, including the one that this transaction has taken."""
-        before = self._lock_row.revision if self._lock_row else self.owner.revision
-        return before if self._revision is None else self._revision
+        return self._lock_row.revision if self._lock_row else self.owner.revision
 
     @property
     def is_sweep_due(self) -> bool:
         """Whether expired rows were not yet deleted today (UTC); False before `lock`."""
         return self._lock_row is not None and self._lock_row.swept_on < self.instant.date()
+
+    @property
+    def is_memory_full(self) -> bool:
+        """Whether the answers that are stored for an Idempotency-Key take as much as they may."""
+        most = self.quotas.remembered_bytes
+        return most > 0 and self._refuse_unlocked().answer_bytes >= most
 
     async def lock(self) -> None:
         """Wait in the queue, begin the transaction, lock the ledger; raise InvalidToken if the account is deleted."""
@@ -104,7 +116,8 @@ class Ledger:
         row = await _LOCK.fetch_one(connection, {"owner": self.owner.id})
         if row is None:
             raise InvalidToken
-        self._lock_row = _LockRow(*row)
+        self._locked = self._lock_row = _LockRow(*row)
+        self._next_revision = self._locked.revision + 1
 
     async def fetch_all_prepared(self, prepared: Prepared, **parameters: object) -> list[TupleRow]:
         """Return the rows of a prepared SELECT."""
@@ -164,25 +177,63 @@ class Ledger:
         connection = await self._unit.connection()
         await connection.execute(insert(table), [{"owner_id": self.owner.id, **row} for row in rows])
 
-    async def take_revision(self, *, expenses: int = 0) -> int:
-        """Return the transaction's revision, taking it at the first call; add `expenses` to the number of expenses.
+    def take_revision(self, *, expenses: int = 0, trashed: int = 0) -> int:
+        """Return the transaction's revision, taking it at the first call; count expenses that become live or trashed.
 
-        Raises TooMany if the ledger would have more than 1,000,000.
+        Raises TooMany if the ledger would have more than 1,000,000, or its trash more than it holds.
         """
         row = self._refuse_unlocked()
         self.refuse_too_many(expenses)
-        if self._revision is None or expenses:
-            self._revision = row.revision + 1
-            self._lock_row = row._replace(expense_count=row.expense_count + expenses)
-            count = self._lock_row.expense_count
-            await self.write_prepared(_ADVANCE, next_revision=self._revision, next_count=count)
-        return self._revision
+        self.refuse_full_trash(trashed)
+        self._lock_row = row._replace(revision=self._next_revision)
+        self.count(expenses=expenses, trashed=trashed)
+        return self._next_revision
+
+    def count(self, *, expenses: int = 0, text_bytes: int = 0, trashed: int = 0, answer_bytes: int = 0) -> None:
+        """Add to what the ledger holds; `store_state` writes it."""
+        row = self._refuse_unlocked()
+        self._lock_row = row._replace(
+            expense_count=row.expense_count + expenses,
+            text_bytes=row.text_bytes + text_bytes,
+            trash_count=row.trash_count + trashed,
+            answer_bytes=row.answer_bytes + answer_bytes,
+        )
 
     def refuse_too_many(self, more: int) -> None:
         """Raise TooMany if the ledger cannot hold `more` more expenses."""
         row = self._refuse_unlocked()
         if more > 0 and row.expense_count + more > MAX_EXPENSES:
             raise TooMany(f"A ledger holds at most {MAX_EXPENSES:,} expenses.")
+
+    def refuse_full_trash(self, more: int) -> None:
+        """Raise TooMany if the trash cannot hold `more` more expenses."""
+        most = self.quotas.trash_rows
+        if more > 0 and most and self._refuse_unlocked().trash_count + more > most:
+            raise TooMany(f"The trash holds at most {most:,} expenses: empty it first, by DELETE /expenses/trash.")
+
+    def add_text(self, more: int, pointer: str) -> None:
+        """Count bytes of texts that are added, or removed; raise TooMany, with the field's `pointer`, beyond the quota.
+
+        Texts may always become shorter, also where the quota was lowered meanwhile.
+        """
+        most = self.quotas.text_bytes
+        if more > 0 and most and self._refuse_unlocked().text_bytes + more > most:
+            detail = (
+                f"The descriptions and external ids of an account take at most {write_size(most)}, those in the trash "
+                "included: shorten some, or delete expenses and empty the trash."
+            )
+            raise TooMany(detail, errors=[field_error(pointer, "not_allowed", detail)])
+        self.count(text_bytes=more)
+
+    def record_sweep(self) -> None:
+        """Note that expired rows were deleted today (UTC)."""
+        self._lock_row = self._refuse_unlocked()._replace(swept_on=self.instant.date())
+
+    async def store_state(self) -> None:
+        """Write the lock row, if this transaction has changed it: once, after everything else."""
+        row = self._refuse_unlocked()
+        if row != self._locked:
+            await self.write_prepared(_STORE, **{f"new_{name}": value for name, value in row._asdict().items()})
 
     def _refuse_unlocked(self) -> _LockRow:
         if self._lock_row is None:

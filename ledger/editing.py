@@ -83,7 +83,7 @@ async def delete_rows(
     ledger: Ledger, count: int, table: type[Expense | Category | Budget], *which: ColumnElement[bool], **parameters: Any
 ) -> None:
     """Delete the rows that meet the conditions, `count` rows, and leave a tombstone for each."""
-    revision = await ledger.take_revision()
+    revision = ledger.take_revision()
     rows = select(table.owner_id, literal(KINDS[table]), table.id, literal(revision)).where(table.mine(), *which)
     into = insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], rows)
     await ledger.execute_exactly(count, into, **parameters)

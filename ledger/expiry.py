@@ -1,35 +1,83 @@
 """Expiry: the first writes of a day delete the ledger's expired rows of the trash and of stored answers."""
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from infra.prepared import Prepared
 from ledger.core import Ledger
-from ledger.idempotency import KEY_LIFETIME
-from models import LedgerState, RememberedAnswer, TrashedExpense
+from ledger.idempotency import KEY_HEADER, KEY_LIFETIME
+from ledger.quotas import ANSWER_BYTES, measure_texts
+from models import RememberedAnswer, TrashedExpense
+from problems import TooManyRequests
+from values.field_errors import header_error
+from values.sizes import write_size
 
 # The rest is left to the next writers of the day, so that none waits for a million rows or a gigabyte.
 MAX_EXPENSES_SWEPT: Final = 1_000
 MAX_ANSWERS_SWEPT: Final = 50
 
-_RECORD_SWEEP: Final = Prepared(update(LedgerState).where(LedgerState.mine()).values(swept_on=bindparam("day")))
+# Answered by the index on (owner_id, created_at).
+_OLDEST: Final = select(func.min(RememberedAnswer.created_at)).where(RememberedAnswer.mine())
+
+
+class _Deleted(NamedTuple):
+    """How many rows were deleted, and the bytes for which they were counted."""
+
+    rows: int
+    size: int
 
 
 async def sweep(ledger: Ledger) -> None:
     """Delete expired rows; no revision is taken, because they were invisible already."""
-    expired_expenses = TrashedExpense.mine(), TrashedExpense.deleted_at < ledger.trash_start
-    expenses = await _delete_some(ledger, MAX_EXPENSES_SWEPT, TrashedExpense.id, *expired_expenses)
-    expired_answers = RememberedAnswer.mine(), RememberedAnswer.created_at < ledger.instant - KEY_LIFETIME
-    answers = await _delete_some(ledger, MAX_ANSWERS_SWEPT, RememberedAnswer.key, *expired_answers)
-    if expenses < MAX_EXPENSES_SWEPT and answers < MAX_ANSWERS_SWEPT:
-        await ledger.write_prepared(_RECORD_SWEEP, day=ledger.instant.date())
+    expired = TrashedExpense.mine(), TrashedExpense.deleted_at < ledger.trash_start
+    size = measure_texts(TrashedExpense)
+    expenses = await _delete_some(ledger, MAX_EXPENSES_SWEPT, TrashedExpense.id, size, *expired)
+    ledger.count(trashed=-expenses.rows, text_bytes=-expenses.size)
+    answers = await _forget_some(ledger)
+    if expenses.rows < MAX_EXPENSES_SWEPT and answers < MAX_ANSWERS_SWEPT:
+        ledger.record_sweep()
 
 
-async def _delete_some(ledger: Ledger, most: int, key: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> int:
-    """Delete up to `most` rows that meet the conditions; return how many."""
-    keys = [row[0] for row in await ledger.fetch_all(select(key).where(*where).limit(most))]
-    if keys:
-        await ledger.execute_exactly(len(keys), delete(key.class_).where(*where, key.in_(keys)))
-    return len(keys)
+async def make_room(ledger: Ledger) -> None:
+    """Delete expired answers if there is no room for another one; raise TooManyRequests if that makes none."""
+    while ledger.is_memory_full:
+        if not await _forget_some(ledger):
+            raise memory_full_problem(ledger, (await ledger.execute(_OLDEST)).scalar_one())
+
+
+def memory_full_problem(ledger: Ledger, oldest: datetime) -> TooManyRequests:
+    """Return the problem of an Idempotency-Key for whose answer there is no room until the `oldest` answer expires."""
+    room_at = oldest + KEY_LIFETIME
+    wait = int((room_at - ledger.instant).total_seconds()) + 1
+    most = write_size(ledger.quotas.remembered_bytes)
+    detail = (
+        f"The remembered answers to your requests with an {KEY_HEADER} take {most}, which is the most: send this "
+        f"request without the key, or again after {room_at:%Y-%m-%dT%H:%M:%SZ}, when the first of them is forgotten."
+    )
+    error = header_error(KEY_HEADER, "not_allowed", "There is no room for another answer now.")
+    return TooManyRequests(detail, errors=[error], headers={"Retry-After": str(wait)})
+
+
+async def _forget_some(ledger: Ledger) -> int:
+    """Delete up to 50 expired answers; return how many."""
+    expired = RememberedAnswer.mine(), RememberedAnswer.created_at < ledger.instant - KEY_LIFETIME
+    answers = await _delete_some(ledger, MAX_ANSWERS_SWEPT, RememberedAnswer.key, ANSWER_BYTES, *expired)
+    ledger.count(answer_bytes=-answers.size)
+    return answers.rows
+
+
+async def _delete_some(
+    ledger: Ledger,
+    most: int,
+    key: InstrumentedAttribute[Any],
+    size: ColumnElement[int],
+    *where: ColumnElement[bool],
+) -> _Deleted:
+    """Delete up to `most` rows that meet the conditions."""
+    found = await ledger.fetch_all(select(key, size.label("size")).where(*where).limit(most))
+    sizes: dict[Any, int] = {row[0]: row.size for row in found}
+    if sizes:
+        await ledger.execute_exactly(len(sizes), delete(key.class_).where(*where, key.in_(sizes)))
+    return _Deleted(len(sizes), sum(sizes.values()))

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from infra.prepared import Prepared
 from ledger.core import Ledger
+from ledger.quotas import measure_answer
 from models import IDEMPOTENCY_KEY_LENGTH, RememberedAnswer
 from problems import IdempotencyKeyReused, ValidationFailed
 from values.field_errors import header_error
@@ -71,6 +72,7 @@ async def recall(ledger: Ledger, key: str, request: str) -> StoredAnswer | None:
     stored_request, *answer, created_at = row
     if created_at < ledger.instant - KEY_LIFETIME:
         await ledger.execute_exactly(1, _FORGET, key=key)
+        ledger.count(answer_bytes=-measure_answer(key, StoredAnswer(*answer).body))
         return None
     if stored_request != request:
         raise IdempotencyKeyReused
@@ -89,3 +91,4 @@ async def remember(ledger: Ledger, key: str, request: str, answer: StoredAnswer)
         body=answer.body,
         created_at=ledger.instant,
     )
+    ledger.count(answer_bytes=measure_answer(key, answer.body))

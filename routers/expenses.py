@@ -109,7 +109,7 @@ async def change_expense(
     EXPENSE_PATH,
     status_code=HTTPStatus.NO_CONTENT,
     summary="Delete an expense",
-    responses=document_problems([NotFound()]),
+    responses=document_problems([NotFound(), TooMany()]),
 )
 async def delete_expense(ledger: Writer, expense_id: RowId, condition: PreconditionDep) -> None:
     """Move the expense to the trash, from which it can be restored until it expires.
@@ -152,7 +152,9 @@ async def change_matching_expenses(
     return await bulk.change_matching(ledger, query, change, condition)
 
 
-@bulk_router.delete("", summary="Delete all expenses that match", responses=document_problems([FilterRequired()]))
+@bulk_router.delete(
+    "", summary="Delete all expenses that match", responses=document_problems([FilterRequired(), TooMany()])
+)
 async def delete_matching_expenses(
     ledger: BulkEditor, query: Annotated[BulkQuery, Query()], condition: BulkPreconditionDep
 ) -> BulkChange:

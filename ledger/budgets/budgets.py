@@ -72,7 +72,7 @@ async def create_budget(ledger: Ledger, data: BudgetCreate) -> BudgetAnswer:
     category_id, _ = await find_or_create_category(ledger, data.category)
     values = {"category_id": category_id, "currency": currency, "period": data.period}
     await _refuse_same_kind(ledger, values, data.model_fields_set)
-    revision = await ledger.take_revision()
+    revision = ledger.take_revision()
     inserted = await ledger.insert(Budget, amount=amount, revision=revision, **values, **ledger.new_row_instants)
     return await read_budget(ledger, get_inserted_id(inserted))
 
@@ -93,7 +93,7 @@ async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate, co
     if changed.keys() - {"amount"}:
         kind = {name: (row | values)[name] for name in ("category_id", "currency", "period")}
         await _refuse_same_kind(ledger, kind, {name.removesuffix("_id") for name in changed})
-    changed |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
+    changed |= {"revision": ledger.take_revision(), "updated_at": ledger.instant}
     await ledger.execute_exactly(1, update(Budget).where(Budget.mine(), _THIS).values(changed), row_id=budget_id)
     return await read_budget(ledger, budget_id)
 

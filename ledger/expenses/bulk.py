@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, false, func, or_, select, true, update
+from sqlalchemy import ColumnElement, case, false, func, null, or_, select, true, update
 
 from ledger.categories import find_category_id, find_or_create_category
 from ledger.core import Ledger
@@ -11,8 +11,10 @@ from ledger.expenses import trash
 from ledger.expenses.filters import BulkQuery
 from ledger.expenses.rows import build_columns
 from ledger.expenses.schemas import BulkChange, ExpenseChange
+from ledger.quotas import measure_column
 from models import Expense
 from problems import FilterRequired
+from values.sizes import measure
 
 
 async def change_matching(
@@ -27,12 +29,16 @@ async def change_matching(
         true() if is_new else or_(false(), *(getattr(Expense, key).is_distinct_from(values[key]) for key in values))
     )
     counts = func.count().label("matched"), func.count(case((differs, 1))).label("differing")
-    counted = (await ledger.execute(select(*counts).select_from(Expense).where(Expense.mine(), *matching))).one()
+    measured = func.sum(case((differs, measure_column(Expense.description)))) if "description" in values else null()
+    counted_rows = select(*counts, measured.label("bytes")).select_from(Expense).where(Expense.mine(), *matching)
+    counted = (await ledger.execute(counted_rows)).one()
     if query.dry_run or not counted.differing:
         return BulkChange(matched=counted.matched, revision=None)
+    if "description" in values:
+        ledger.add_text(counted.differing * measure(values["description"]) - int(counted.bytes), "/description")
     if is_new:
         values["category_id"], _ = await find_or_create_category(ledger, change.category)
-    values |= {"revision": await ledger.take_revision(), "updated_at": ledger.instant}
+    values |= {"revision": ledger.take_revision(), "updated_at": ledger.instant}
     statement = update(Expense).where(Expense.mine(), *matching, differs).values(values)
     await ledger.execute_exactly(counted.differing, statement)
     return BulkChange(matched=counted.matched, revision=ledger.revision)

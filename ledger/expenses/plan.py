@@ -18,7 +18,14 @@ from ledger import categories
 from ledger.core import Ledger
 from ledger.editing import build_money_columns
 from ledger.expenses import trash
-from ledger.expenses.rows import build_columns, build_new_columns, external_id_taken_problem, select_expenses
+from ledger.expenses.rows import (
+    build_columns,
+    build_new_columns,
+    count_texts,
+    external_id_taken_problem,
+    measure_row,
+    select_expenses,
+)
 from models import Expense, TrashedExpense
 from schemas import ExpenseCreate
 from values.texts import make_name_key
@@ -65,6 +72,7 @@ class ExpensePlan:
         self.ledger.refuse_too_many(len(self.created) + 1 - len(self.deleted))
         row = build_new_columns(self.ledger, data) | {"id": None, "revision": self._planned_revision}
         row["category"] = self._find_category(data.category)
+        count_texts(self.ledger, row)
         self.created.append(row)
         if data.external_id is not None:
             self.by_external_id[data.external_id] = row
@@ -81,6 +89,7 @@ class ExpensePlan:
         if changed:
             if "description" in changed:
                 changed["description_key"] = values["description_key"]
+            count_texts(self.ledger, row | changed, row)
             self._move_external_id(row, changed)
             changed |= {"revision": self._planned_revision, "updated_at": self.ledger.instant}
             self.changed[row["id"]] = changed
@@ -89,6 +98,7 @@ class ExpensePlan:
 
     def delete(self, row: Columns) -> None:
         """Plan to move a row to the trash."""
+        self.ledger.refuse_full_trash(len(self.deleted) + 1)
         row |= {"revision": self._planned_revision, "deleted_at": self.ledger.instant}
         self.deleted.append(row["id"])
 
@@ -98,7 +108,7 @@ class ExpensePlan:
             await trash.move_to_trash(self.ledger, len(self.deleted), Expense.id.in_(self.deleted))
         if not (self.created or self.changed):
             return
-        revision = await self.ledger.take_revision(expenses=len(self.created))
+        revision = self.ledger.take_revision(expenses=len(self.created))
         category_ids = await self._create_categories()
         for expense_id, changed in self.changed.items():
             values = _resolve_category(changed, category_ids)
@@ -170,7 +180,9 @@ async def _load_by_external_id(
         rows = await ledger.fetch_all(statement.where(table.external_id.in_(missing))) if missing else []
         by_external_id |= {row.external_id: row._asdict() for row in rows}
     all_rows = by_external_id.values()
-    expired = {row["id"] for row in all_rows if row.get("deleted_at", ledger.instant) < ledger.trash_start}
+    expired = {
+        row["id"]: measure_row(row) for row in all_rows if row.get("deleted_at", ledger.instant) < ledger.trash_start
+    }
     if expired:
         await trash.delete_expired(ledger, expired)
     return {external_id: row for external_id, row in by_external_id.items() if row["id"] not in expired}

@@ -24,9 +24,11 @@ from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate
 from values import money
 from values.field_errors import field_error
+from values.sizes import measure
 from values.texts import make_text_key
 
 _COLUMN_NAMES: Final = {"date": "spent_on"}
+_TEXTS: Final = ("description", "external_id")
 # `deleted_at`, which only the trash has, is selected last.
 _COLUMNS: Final = [
     _COLUMN_NAMES.get(field.name, field.name) for field in fields(ExpenseAnswer) if field.name != "deleted_at"
@@ -83,6 +85,17 @@ def build_columns(sent: Mapping[str, Any]) -> dict[str, Any]:
     if "description" in columns:
         columns["description_key"] = columns["description"] and make_text_key(columns["description"])
     return columns
+
+
+def measure_row(columns: Mapping[str, Any]) -> int:
+    """Return the bytes of an expense's texts, which `ledger.quotas.measure_texts` returns in SQL."""
+    return measure(*(columns[name] for name in _TEXTS))
+
+
+def count_texts(ledger: Ledger, columns: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> None:
+    """Count the texts of a new or changed expense; beyond the quota raise TooMany for the field that grows most."""
+    growth = {name: measure(columns[name]) - (measure(before[name]) if before else 0) for name in _TEXTS}
+    ledger.add_text(sum(growth.values()), f"/{max(_TEXTS, key=lambda name: growth[name])}")
 
 
 def external_id_taken_problem(existing_id: int | None, *, is_deleted: bool = False) -> AlreadyExists:

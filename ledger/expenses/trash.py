@@ -10,7 +10,7 @@
 A deletion is undone as a whole by its revision, which its rows have in the trash.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, case, delete, func, insert, literal, select
@@ -21,6 +21,7 @@ from ledger.editing import Precondition, delete_rows, refuse_changed_row
 from ledger.expenses.rows import build_expense, get_column, select_expenses
 from ledger.expenses.schemas import BulkChange
 from ledger.pages import PAGE_SIZE, Cursor, build_before_condition, fingerprint_query, parse_cursor
+from ledger.quotas import measure_texts
 from models import Expense, Tombstone, TrashedExpense
 from problems import NotFound
 from schemas import Expense as ExpenseAnswer
@@ -35,8 +36,12 @@ _SELECT_LIVE_ONE: Final = Prepared(select_expenses(Expense).where(Expense.id == 
 _NOT_EXPIRED: Final = TrashedExpense.deleted_at >= bindparam("trash_start")
 _IDS: Final = select(TrashedExpense.id).where(TrashedExpense.mine(), _NOT_EXPIRED).order_by(TrashedExpense.id)
 _COUNT: Final = select(func.count()).select_from(TrashedExpense).where(TrashedExpense.mine(), _NOT_EXPIRED)
-_COUNT_WITH_EXPIRED: Final = (
-    select(func.count().label("stored"), func.count(case((_NOT_EXPIRED, 1))).label("visible"))
+_MEASURE_WITH_EXPIRED: Final = (
+    select(
+        func.count().label("stored"),
+        func.count(case((_NOT_EXPIRED, 1))).label("visible"),
+        func.sum(measure_texts(TrashedExpense)).label("bytes"),
+    )
     .select_from(TrashedExpense)
     .where(TrashedExpense.mine())
 )
@@ -49,7 +54,7 @@ _NEXT_PAGE: Final = _PAGE.where(build_before_condition(TrashedExpense.revision, 
 
 async def move_to_trash(ledger: Ledger, count: int, *which: ColumnElement[bool], **parameters: Any) -> int:
     """Move the expenses that meet the conditions, `count` rows, to the trash; return the revision of the deletion."""
-    revision = await ledger.take_revision(expenses=-count)
+    revision = ledger.take_revision(expenses=-count, trashed=count)
     columns = [getattr(Expense, name) for name in _COPIED_COLUMNS]
     copies = select(*columns, literal(revision), literal(ledger.instant)).where(Expense.mine(), *which)
     into = insert(TrashedExpense).from_select([*_COPIED_COLUMNS, "revision", "deleted_at"], copies)
@@ -115,7 +120,7 @@ async def _restore(ledger: Ledger, which: ColumnElement[bool], tombstones: Colum
     async for rows in ledger.fetch_chunks(_IDS.where(which), trash_start=ledger.trash_start):
         ids += [row.id for row in rows]
     if ids:
-        revision = await ledger.take_revision(expenses=len(ids))
+        revision = ledger.take_revision(expenses=len(ids), trashed=-len(ids))
         # MySQL locks the table's AUTO_INCREMENT during INSERT … SELECT, so rows are inserted in chunks of 2,000.
         for start in range(0, len(ids), CHUNK_SIZE):
             chunk = ids[start : start + CHUNK_SIZE]
@@ -134,17 +139,20 @@ async def _insert_chunk(ledger: Ledger, count: int, revision: int, *which: Colum
     await ledger.execute_exactly(count, insert(Expense).from_select([*_COPIED_COLUMNS, "revision"], rows))
 
 
-async def delete_expired(ledger: Ledger, ids: Collection[int]) -> None:
-    """Delete these rows, which have expired, because a new expense has one of their external ids."""
+async def delete_expired(ledger: Ledger, sizes: Mapping[int, int]) -> None:
+    """Delete these rows, which have expired: `sizes` has the bytes of their texts, by id."""
     await ledger.execute_exactly(
-        len(ids), delete(TrashedExpense).where(TrashedExpense.mine(), TrashedExpense.id.in_(ids))
+        len(sizes), delete(TrashedExpense).where(TrashedExpense.mine(), TrashedExpense.id.in_(sizes))
     )
+    ledger.count(text_bytes=-sum(sizes.values()), trashed=-len(sizes))
 
 
 async def empty_trash(ledger: Ledger, condition: Precondition) -> None:
     """Delete all rows of the trash; their external ids can be used again, their tombstones stay."""
     refuse_changed_row(None, condition)
-    counted = (await ledger.execute(_COUNT_WITH_EXPIRED, trash_start=ledger.trash_start)).one()
-    if counted.visible:
+    counted = (await ledger.execute(_MEASURE_WITH_EXPIRED, trash_start=ledger.trash_start)).one()
+    if counted.stored:
         await ledger.execute_exactly(counted.stored, delete(TrashedExpense).where(TrashedExpense.mine()))
-        await ledger.take_revision()
+        ledger.count(text_bytes=-int(counted.bytes), trashed=-counted.stored)
+    if counted.visible:
+        ledger.take_revision()

@@ -90,6 +90,13 @@ def test_a_database_without_ledgers_is_whole(empty_database_url: str) -> None:
     [
         ("UPDATE ledgers SET expense_count = 3 WHERE owner_id = 1", ADA, "expense_count"),
         ("DELETE FROM expenses WHERE id = 3", BO, "expense_count"),
+        ("UPDATE ledgers SET text_bytes = text_bytes + 1 WHERE owner_id = 2", BO, "text_bytes"),
+        ("UPDATE expenses SET description = 'Äpples' WHERE id = 3", BO, "text_bytes"),
+        ("UPDATE trash SET external_id = NULL", ADA, "text_bytes"),
+        ("UPDATE ledgers SET trash_count = 0 WHERE owner_id = 1", ADA, "trash_count"),
+        ("DELETE FROM trash", ADA, "trash_count"),
+        ("UPDATE ledgers SET answer_bytes = 0 WHERE owner_id = 1", ADA, "answer_bytes"),
+        ("UPDATE remembered_answers SET body = 'Apfel'", ADA, "answer_bytes"),
         ("UPDATE expenses SET revision = 6 WHERE id = 1", ADA, "revision_behind"),
         ("UPDATE categories SET revision = 6 WHERE id = 2", BO, "revision_behind"),
         ("UPDATE budgets SET revision = 6 WHERE id = 2", BO, "revision_behind"),
@@ -146,8 +153,9 @@ _COPY_TO_TRASH = """
 
 def test_an_expense_that_is_live_and_in_the_trash_is_found(connection: Connection) -> None:
     noted = "INSERT INTO tombstones VALUES (1, 'expense', 1, 3)"
+    counted = "UPDATE ledgers SET trash_count = 2 WHERE owner_id = 1"
 
-    assert _find(connection, _COPY_TO_TRASH, noted) == [(ADA, "live_and_trashed"), (ADA, "live_and_deleted")]
+    assert _find(connection, _COPY_TO_TRASH, noted, counted) == [(ADA, "live_and_trashed"), (ADA, "live_and_deleted")]
 
 
 def test_a_second_budget_for_all_spending_is_found(connection: Connection) -> None:

@@ -58,7 +58,8 @@ async def touch(person: Person, expense: dict[str, Any]) -> None:
 
 def sweeping(sent: Sequence[str]) -> list[str]:
     """What of the statements sent belongs to a sweep."""
-    return [it for it in sent if "trash" in it or "remembered_answers" in it or it.startswith("UPDATE ledgers")]
+    of_a_sweep = ("FROM trash", "FROM remembered_answers", "UPDATE ledgers")
+    return [it for it in sent if any(part in it for part in of_a_sweep)]
 
 
 # Emptied

@@ -16,13 +16,14 @@ from database import Base, get_inserted_id, now
 from models import Budget, Category, Expense, LedgerState, Tombstone, TrashedExpense
 from tests.support.people import At, Person
 from tests.support.settings import NOON
+from values.sizes import measure
 from values.texts import make_name_key, make_text_key
 
 _DELETE: Final = delete(Expense).where(Expense.owner_id == bindparam("owner"), Expense.id == bindparam("row_id"))
 _ADVANCE: Final = (
     update(LedgerState)
     .where(LedgerState.owner_id == bindparam("owner"))
-    .values(revision=bindparam("next_revision"), expense_count=bindparam("next_count"))
+    .values({name: bindparam(f"new_{name}") for name in ("revision", "expense_count", "text_bytes", "trash_count")})
 )
 
 
@@ -36,6 +37,8 @@ class Rows:
         self._instant = now()
         self._revision = 0
         self._expenses: dict[int, dict[str, Any]] = {}
+        self._text_bytes = 0
+        self._trash_count = 0
         self.categories: dict[str, int] = {}
 
     async def categorize(self, revision: int, name: str) -> int:
@@ -53,6 +56,7 @@ class Rows:
         sent |= {"amount": amount, "category_id": category and await self.categorize(revision, category)}
         expense_id = await self._insert(Expense, revision, **sent)
         self._expenses[expense_id] = sent
+        self._text_bytes += measure(*(str(sent[name] or "") for name in ("description", "external_id")))
         return expense_id
 
     async def discard(self, revision: int, *expense_ids: int) -> None:
@@ -60,6 +64,7 @@ class Rows:
         for expense_id in expense_ids:
             moved = self._expenses.pop(expense_id) | {"id": expense_id, "deleted_at": self._instant}
             await self._insert(TrashedExpense, revision, **moved)
+            self._trash_count += 1
             tombstone = {"owner_id": self._owner, "kind": "expense", "row_id": expense_id, "revision": revision}
             await self.connection.execute(insert(Tombstone), tombstone)
             await self.connection.execute(_DELETE, {"owner": self._owner, "row_id": expense_id})
@@ -73,8 +78,9 @@ class Rows:
         return await self._insert(Budget, revision, **sent)
 
     async def finish(self) -> None:
-        """Store the ledger's revision and its number of expenses."""
-        state = {"next_revision": self._revision, "next_count": len(self._expenses)}
+        """Store the ledger's revision, and what the ledger holds."""
+        state = {"new_revision": self._revision, "new_expense_count": len(self._expenses)}
+        state |= {"new_text_bytes": self._text_bytes, "new_trash_count": self._trash_count}
         await self.connection.execute(_ADVANCE, {"owner": self._owner} | state)
 
     async def _insert(self, table: type[Base], revision: int, **columns: object) -> int:

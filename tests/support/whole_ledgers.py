@@ -11,6 +11,7 @@ from models import (
     Expense,
     LedgerState,
     RefreshToken,
+    RememberedAnswer,
     Session,
     Tombstone,
     TrashedExpense,
@@ -35,14 +36,38 @@ def fill(url: str) -> None:
         trashed = _write_expense(4, ADA, 5_000, "EUR") | {"deleted_at": THEN, "revision": 5}
         connection.execute(insert(TrashedExpense), trashed)
         connection.execute(insert(Tombstone), {"owner_id": ADA, "kind": "expense", "row_id": 4, "revision": 5})
+        answer = {
+            "owner_id": ADA,
+            "key": "once",
+            "request": "0" * 64,
+            "status": 200,
+            "body": "Äpfel",
+            "created_at": THEN,
+        }
+        connection.execute(insert(RememberedAnswer), answer)
 
 
-def _insert_account(connection: Connection, owner: int, name: str, currency: str) -> None:
+def add_accounts(url: str, number: int) -> None:
+    """Insert so many accounts more, each with an empty ledger."""
+    with make_plain_engine(url).begin() as connection:
+        for owner in range(BO + 1, BO + 1 + number):
+            _insert_user(connection, owner, f"empty{owner}", "EUR")
+            connection.execute(insert(LedgerState), {"owner_id": owner})
+
+
+def _insert_user(connection: Connection, owner: int, name: str, currency: str) -> None:
     user = {"id": owner, "username": name, "username_key": name, "email": f"{name}@example.com"}
     rest = {"email_key": f"{name}@example.com", "password_hash": "none", "timezone": "UTC", "month_start_day": 1}
     connection.execute(insert(User), user | rest | _STAMPS | {"currency": currency})
-    count = 2 if owner == ADA else 1
-    connection.execute(insert(LedgerState), {"owner_id": owner, "revision": 5, "expense_count": count})
+
+
+def _insert_account(connection: Connection, owner: int, name: str, currency: str) -> None:
+    _insert_user(connection, owner, name, currency)
+    # Each expense has the texts "Apples" and "bank-" with a digit.
+    held = {"expense_count": 2, "trash_count": 1, "text_bytes": 3 * 12, "answer_bytes": 200 + len("once" + "Äpfel") + 1}
+    if owner == BO:
+        held = {"expense_count": 1, "trash_count": 0, "text_bytes": 12, "answer_bytes": 0}
+    connection.execute(insert(LedgerState), {"owner_id": owner, "revision": 5} | held)
     category = {"id": owner, "owner_id": owner, "name": "Food", "name_key": "food", "archived": False, "revision": 1}
     connection.execute(insert(Category), category | _STAMPS | {"color": None})
     budget = {"id": owner, "owner_id": owner, "category_id": None, "amount": 100_000, "currency": currency}

@@ -27,6 +27,7 @@ from migrations.errors import MigrationLocked, NewerSchema, SchemaError
 from tests.support import forks
 from tests.support.servers import ROOT, inherited, make_plain_engine
 from tests.support.settings import GOOD_SECRET
+from tests.support.whole_ledgers import fill
 
 TABLES = set(Base.metadata.tables)
 SCRIPTS = ScriptDirectory.from_config(migrations._build_config())
@@ -71,6 +72,22 @@ def test_up_down_and_up_again(empty_database_url: str, outside: Connection) -> N
     outside.rollback()
     migrations.upgrade(empty_database_url)
     assert tables(outside) == TABLES
+
+
+def test_what_ledgers_keep_is_counted_when_the_counters_come(empty_database_url: str, outside: Connection) -> None:
+    before = SCRIPTS.get_revision("7b3f0e92d5a6").down_revision
+    migrations.upgrade(empty_database_url)
+    fill(empty_database_url)
+    counters = text(
+        "SELECT owner_id, expense_count, text_bytes, trash_count, answer_bytes FROM ledgers ORDER BY owner_id"
+    )
+    counted = outside.execute(counters).all()
+    outside.rollback()
+    migrations.downgrade(empty_database_url, str(before))
+    migrations.upgrade(empty_database_url)
+
+    assert outside.execute(counters).all() == counted
+    assert [tuple(row) for row in counted] == [(1, 2, 36, 1, 210), (2, 1, 12, 0, 0)]
 
 
 def test_a_second_upgrade_changes_nothing(empty_database_url: str, outside: Connection) -> None:
@@ -232,9 +249,12 @@ ON_MYSQL = (
     "CREATE TABLE IF NOT EXISTS familiar_networks",
     "CREATE TABLE IF NOT EXISTS attempts",
     "CREATE TABLE IF NOT EXISTS invites",
+    "ALTER TABLE ledgers ADD COLUMN text_bytes",
+    "ALTER TABLE ledgers ADD COLUMN answer_bytes",
+    "UPDATE ledgers",
 )
 # On SQLite each is undone with its revision: the first and the last of both revisions that have several.
-ON_SQLITE = (ON_MYSQL[0], ON_MYSQL[4], ON_MYSQL[5], ON_MYSQL[-2])
+ON_SQLITE = (ON_MYSQL[0], ON_MYSQL[4], ON_MYSQL[5], "CREATE TABLE IF NOT EXISTS attempts", ON_MYSQL[-1])
 
 
 @pytest.mark.parametrize(
@@ -254,6 +274,7 @@ def test_a_migration_that_was_killed_half_way_can_be_run_again(
 
 # In the order of the downgrade; on SQLite each revision is undone as a whole.
 UNDONE_ON_MYSQL = (
+    "ALTER TABLE ledgers DROP COLUMN answer_bytes",
     "DROP TABLE IF EXISTS invites",
     "DROP TABLE IF EXISTS attempts",
     "DROP TABLE IF EXISTS refresh_tokens",

@@ -1,0 +1,51 @@
+"""Quotas: how much an account may keep, and how it is measured, in Python and in SQL alike.
+
+The measures are those of `ledgers.text_bytes` and `ledgers.answer_bytes`. The search key of a description is left out:
+it is made of the description, about as long, and at most three times as many characters.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, LargeBinary, cast, func
+from sqlalchemy.orm import InstrumentedAttribute
+
+from models import Expense, RememberedAnswer, TrashedExpense
+from values.sizes import measure
+
+# Roughly what the other columns of a stored answer take, and its place in the indexes.
+ANSWER_ROW_BYTES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """How much an account may keep; 0: no limit."""
+
+    text_bytes: int = 0
+    """Bytes of descriptions and external ids, those in the trash included."""
+    trash_rows: int = 0
+    """Expenses in the trash."""
+    remembered_bytes: int = 0
+    """Bytes of the answers that are stored for an Idempotency-Key."""
+
+
+NO_QUOTAS: Final = Quotas()
+
+
+def measure_answer(key: str, body: str) -> int:
+    """Return what the stored answer for a key takes."""
+    return ANSWER_ROW_BYTES + measure(key, body)
+
+
+def measure_column(column: InstrumentedAttribute[Any]) -> ColumnElement[int]:
+    """Return the SQL for the bytes of a text, on SQLite too, whose LENGTH of a text counts characters; 0 for null."""
+    return func.coalesce(func.length(cast(column, LargeBinary)), 0)
+
+
+def measure_texts(table: type[Expense | TrashedExpense]) -> ColumnElement[int]:
+    """Return the SQL for the bytes of an expense's texts."""
+    return measure_column(table.description) + measure_column(table.external_id)
+
+
+ANSWER_BYTES: Final = ANSWER_ROW_BYTES + measure_column(RememberedAnswer.key) + measure_column(RememberedAnswer.body)
+"""The SQL for what a stored answer takes."""
