@@ -17,6 +17,7 @@ import migrations
 from admin.check import Report, check_ledgers, hold_snapshot
 from admin.console import OperatorError, make_tell, say
 from admin.copies import copy_file, count_source, dump_server, load_server, restore_file, write_scratch_pattern
+from admin.largest import list_largest, write_lines
 from admin.schema import refuse_missing, write_url
 from config import Settings
 from infra import backup_files
@@ -41,10 +42,16 @@ def check(settings: Settings, options: Namespace) -> None:
         revision = migrations.read_current_revision(connection)
         migrations.refuse_state(migrations.compare_revision(revision))
         report = check_ledgers(connection, revision, make_tell("Checking"))
+        # In a damaged database the counters may be unreadable too, and what was found must be told all the same.
+        is_readable = all(problem.owner_id is not None for problem in report.problems)
+        largest = list_largest(connection) if report.ledgers and is_readable else []
     if options.json:
-        say(json.dumps(asdict(report)))
+        say(json.dumps(asdict(report) | {"largest": [asdict(account) for account in largest]}))
     else:
         say(_describe_counts(report))
+        if largest:
+            say("The largest accounts:")
+            say("\n".join(write_lines(largest)))
     _refuse_wrong(report, f"{write_url(settings)} has the problems above")
 
 
