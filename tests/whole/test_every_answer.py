@@ -3,6 +3,7 @@
 ASVS 5.0 2.2.x (input) and 3.4.x (headers); OWASP API Security 2023, API8.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
@@ -133,10 +134,18 @@ NOT_MET: Final = {"409", "410", "429"}
 # This 403 needs an app at which nobody may register: tests/users/test_invites.py starts one.
 NOT_MET_OF: Final[Mapping[Operation, set[str]]] = {("POST", "/users/register"): {"403"}}
 TOO_LARGE: Final = b" " * 2 * 1024 * 1024
-LIMITS_OF_ONE: Final = dict.fromkeys(("signin_per_name", "registrations_per_address"), 1)
+LIMITS_OF_ONE: Final = dict.fromkeys(("signin_per_name", "registrations_per_address", "remembered_bytes"), 1)
 # The service itself is no part of an account: it has no strict queries, and no errors of its own.
 OF_THE_SERVICE: Final = {("GET", "/"), ("GET", "/health"), ("GET", "/ready")}
-THROTTLED: Final = [it for it in sorted(OPERATIONS) if "429" in OPERATIONS[it]["responses"]]
+
+
+def list_documenting(code: str) -> list[Operation]:
+    """Return the operations whose document has an example of this 429."""
+    return [it for it in sorted(OPERATIONS) if f"'{code}'" in str(OPERATIONS[it]["responses"].get("429"))]
+
+
+THROTTLED: Final = list_documenting("too_many_attempts")
+KEYED: Final = list_documenting("too_many_requests")
 WRONG: Final = {
     "id": UNKNOWN,
     "refresh_token": "x" * 43,
@@ -233,3 +242,15 @@ async def test_an_attempt_too_many_has_the_headers_of_every_answer(
         answers = [await call(person, operation, operation[1], body) for _ in range(2)]
 
     assert (answers[-1].status_code, answers[-1].headers["Retry-After"] != "", lacking(answers[-1])) == (429, True, [])
+
+
+@pytest.mark.parametrize("operation", KEYED, ids=" ".join)
+async def test_a_key_too_many_has_the_headers_of_every_answer(
+    app_with_limits_of_one: FastAPI, operation: Operation
+) -> None:
+    method, path = operation
+    async with signed_up(app_with_limits_of_one) as person:
+        await person.post("/expenses", json={"amount": "1.00"}, headers={"Idempotency-Key": "1"})
+        answer = await person.request(method, re.sub("{.*?}", "1", path), json={}, headers={"Idempotency-Key": "2"})
+
+    assert (answer.status_code, answer.headers["Retry-After"] != "", lacking(answer)) == (429, True, [])
