@@ -170,13 +170,13 @@ class Settings(BaseSettings):
     """Whether to migrate a MySQL database at start; an embedded one is always migrated."""
 
     pool_size: int = Field(default=10, ge=1, le=200)
-    """Size of the connection pool of each engine; each worker process has two engines."""
+    """Size of each of the two connection pools of a process, and how many requests it works on at once."""
 
     pool_timeout: float = Field(default=3, gt=0, le=30)
-    """Seconds that a request waits for a connection; then the answer is 503."""
+    """Seconds that a request waits for its turn, then the answer is 429; or for a connection, then it is 503."""
 
     queue_limit: int = Field(default=200, ge=1)
-    """Writers that may wait for one ledger or account (on SQLite: for the file) in a process; others get a 503."""
+    """Requests that may wait for their turn, and writers for one account (on SQLite: the file); others get a 429."""
 
     trash_days: int = Field(default=30, ge=1, le=3650)
     """Whole days that a deleted expense can be restored from the trash."""

@@ -63,8 +63,8 @@ class RequestTurn:
 class TurnMiddleware:
     """Lets each request wait for its turn, and gives it away when the answer begins.
 
-    As many requests are worked on at once as the pool of readers has connections; of one client a third of these, so
-    that of one account's requests, which also come from several addresses, none finds the pool used up.
+    As many requests are worked on at once as the pool of readers has connections, and of one client a fifth of these:
+    decision 43.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:

@@ -71,7 +71,7 @@ class Accounts:
         attempt = await self._throttle.count_registration(unit, client.network)
         if invite is not None:
             await invites.refuse_unusable(await unit.connection(), invite)
-            await unit.release()
+        await unit.release()
         async with throttle.take_back_if_unavailable(unit, attempt):
             password_hash = await self._passwords.hash(data.password, client.site)
         connection = await unit.begin()

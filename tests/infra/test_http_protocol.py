@@ -83,7 +83,7 @@ async def test_a_refused_request_reads_as_every_other_problem() -> None:
             f"x-request-id: {problem['request_id']}",
             "x-content-type-options: nosniff",
             "referrer-policy: no-referrer",
-            "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+            "content-security-policy: default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         ]
 
 

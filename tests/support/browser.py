@@ -73,6 +73,13 @@ class Browser:
         while self._count("Page.loadEventFired") == before:
             self._receive()
 
+    def leave(self, expression: str) -> None:
+        """Evaluate a JavaScript expression that leads to another page, and return when that has loaded."""
+        before = self._count("Page.loadEventFired")
+        self.call("Runtime.evaluate", expression=f"setTimeout(() => {expression}); 0")
+        while self._count("Page.loadEventFired") == before:
+            self._receive()
+
     def look(self, expression: str) -> Any:  # noqa: ANN401
         """Evaluate a JavaScript expression until it is true, for at most 10 seconds, and return its value."""
         waiting = f"""new Promise((resolve, reject) => {{

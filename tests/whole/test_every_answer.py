@@ -145,7 +145,7 @@ def list_documenting(code: str) -> list[Operation]:
 
 
 THROTTLED: Final = list_documenting("too_many_attempts")
-KEYED: Final = list_documenting("too_many_requests")
+KEYED: Final = [it for it in sorted(OPERATIONS) if "'Idempotency-Key'" in str(OPERATIONS[it].get("parameters"))]
 WRONG: Final = {
     "id": UNKNOWN,
     "refresh_token": "x" * 43,

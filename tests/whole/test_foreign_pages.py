@@ -79,9 +79,9 @@ def test_a_page_that_guesses_in_the_background_locks_nobody_out(browser: Browser
 def test_a_form_that_a_page_submits_is_refused(browser: Browser, service: Service, site: str) -> None:
     """ASVS 5.0 3.5.1."""
     browser.open(site)
-    browser.look(
+    browser.leave(
         "(form => (form.method = 'POST', "
-        f"form.action = '{service.url}/users/token', document.body.append(form), form.submit(), true))"
+        f"form.action = '{service.url}/users/token', document.body.append(form), form.submit()))"
         "(document.createElement('form'))"
     )
 
@@ -91,8 +91,8 @@ def test_a_form_that_a_page_submits_is_refused(browser: Browser, service: Servic
 def test_a_page_without_an_origin_is_refused(browser: Browser, service: Service) -> None:
     """ASVS 5.0 3.5.1: as in a sandboxed frame, whose origin is `null`."""
     browser.open("data:text/html,<form>")
-    browser.look(
-        f"(form => (form.method = 'POST', form.action = '{service.url}/users/token', form.submit(), true))"
+    browser.leave(
+        f"(form => (form.method = 'POST', form.action = '{service.url}/users/token', form.submit()))"
         "(document.querySelector('form'))"
     )
 
