@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -14,8 +15,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from api.openapi import TITLE, place_document
+from api.requests import JSON_TYPE
 from api.root_path import get_root
 
+MAX_ROOTS: Final = 4
 DOCUMENT_PATH: Final = "/openapi.json"
 ASSETS_PATH: Final = "/assets"
 ASSET_FILES: Final = files("fastapi_offline") / "static"
@@ -90,14 +93,24 @@ def mount_pages(app: FastAPI) -> None:
     app.add_route("/redoc", _show_redoc, include_in_schema=False)
 
 
-async def _show_document(request: Request) -> JSONResponse:
+async def _show_document(request: Request) -> Response:
     """Show the OpenAPI document."""
-    return JSONResponse(place_document(request.app.openapi(), get_root(request.scope)))
+    return Response(_render_document(request.app, get_root(request.scope)), media_type=JSON_TYPE)
+
+
+# Rendered once for each path below which the service is shown: anybody may ask for them as often as they like.
+@lru_cache(MAX_ROOTS)
+def _render_document(app: FastAPI, root: str) -> bytes:
+    return bytes(JSONResponse(place_document(app.openapi(), root)).body)
 
 
 async def _show_docs(request: Request) -> HTMLResponse:
     """Show Swagger UI."""
-    root = get_root(request.scope)
+    return _answer_page(*_render_docs(get_root(request.scope)))
+
+
+@lru_cache(MAX_ROOTS)
+def _render_docs(root: str) -> tuple[str, str]:
     page = get_swagger_ui_html(
         openapi_url=f"{root}{DOCUMENT_PATH}",
         title=TITLE,
@@ -113,12 +126,16 @@ async def _show_docs(request: Request) -> HTMLResponse:
     )
     page = _insert(page, "presets: [", f"plugins: [{_DOCS_PLUGIN}],\n    ")
     page = _insert(page, "</head>", f"<style>{_DOCS_STYLE}</style>")
-    return _add_policy(_insert(page, "</body>", f"<script>{_DOCS_SCRIPT}</script>"))
+    return _make_page(_insert(page, "</body>", f"<script>{_DOCS_SCRIPT}</script>"))
 
 
 async def _show_redoc(request: Request) -> HTMLResponse:
     """Show ReDoc."""
-    root = get_root(request.scope)
+    return _answer_page(*_render_redoc(get_root(request.scope)))
+
+
+@lru_cache(MAX_ROOTS)
+def _render_redoc(root: str) -> tuple[str, str]:
     page = get_redoc_html(
         openapi_url=f"{root}{DOCUMENT_PATH}",
         title=TITLE,
@@ -127,13 +144,18 @@ async def _show_redoc(request: Request) -> HTMLResponse:
         with_google_fonts=False,
     )
     page = _insert(page, " spec-url=", " hide-schema-pattern")
-    return _add_policy(_insert(page, "</body>", f"<script>{_REDOC_SCRIPT}</script>"))
+    return _make_page(_insert(page, "</body>", f"<script>{_REDOC_SCRIPT}</script>"))
 
 
 async def _serve_redoc_bundle(request: Request) -> Response:
-    own_logo = f"{get_root(request.scope)}{ASSETS_PATH}/favicon.png".encode()
-    bundle = (ASSET_FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, own_logo)
+    bundle = _render_redoc_bundle(get_root(request.scope))
     return Response(bundle, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+
+
+@lru_cache(MAX_ROOTS)
+def _render_redoc_bundle(root: str) -> bytes:
+    own_logo = f"{root}{ASSETS_PATH}/favicon.png".encode()
+    return (ASSET_FILES / "redoc.standalone.js").read_bytes().replace(_FOREIGN_LOGO, own_logo)
 
 
 def _insert(page: HTMLResponse, marker: str, text: str) -> HTMLResponse:
@@ -141,15 +163,20 @@ def _insert(page: HTMLResponse, marker: str, text: str) -> HTMLResponse:
     return HTMLResponse(bytes(page.body).decode().replace(marker, text + marker, 1))
 
 
-def _add_policy(page: HTMLResponse) -> HTMLResponse:
+def _make_page(page: HTMLResponse) -> tuple[str, str]:
+    """Return the text of a page and its Content-Security-Policy."""
+    text = bytes(page.body).decode()
     # A page may run only the bundles and its own inline scripts (by their hash), and may call only this origin.
-    inline = " ".join(f"'sha256-{_hash_script(script)}'" for script in _SCRIPT.findall(bytes(page.body).decode()))
-    page.headers["Content-Security-Policy"] = (
+    inline = " ".join(f"'sha256-{_hash_script(script)}'" for script in _SCRIPT.findall(text))
+    return text, (
         f"default-src 'none'; script-src 'self' {inline}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         "font-src 'self'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'; "
         "form-action 'none'"
     )
-    return page
+
+
+def _answer_page(text: str, policy: str) -> HTMLResponse:
+    return HTMLResponse(text, headers={"Content-Security-Policy": policy})
 
 
 def _hash_script(text: str) -> str:

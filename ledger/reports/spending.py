@@ -9,12 +9,13 @@
 Amounts of different currencies are never added up.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Row, select
 
+from infra.slices import iterate_in_slices
 from ledger.core import Ledger
 from ledger.reports.schemas import Days, SpendingQuery, SpendingReport
 from ledger.reports.totals import select_spending
@@ -107,7 +108,7 @@ async def read_spending(ledger: Ledger, query: SpendingQuery, requested: Span) -
         if count > MAX_SUMS:
             raise too_many_sums_problem()
         fold(rows, sides)
-    return build_report(query.group_by, sides, ledger.owner.currency)
+    return await build_report(query.group_by, sides, ledger.owner.currency)
 
 
 async def _narrow_open_end(ledger: Ledger, query: SpendingQuery, span: Span) -> Span:
@@ -130,14 +131,14 @@ def fold(rows: Iterable[Row[Any]], sides: Sequence[ReportSpan]) -> None:
         side.totals.setdefault(currency, SpendingSum()).add(*values)
 
 
-def build_report(group_by: Sequence[str], sides: Sequence[ReportSpan], own: str) -> SpendingReport:
+async def build_report(group_by: Sequence[str], sides: Sequence[ReportSpan], own: str) -> SpendingReport:
     """Build the report of the first side, compared with the second if any; raise TooMany past MAX_ROWS rows."""
     currencies = money.sort_own_first({own, *(currency for side in sides for currency in side.totals)}, own)
     report = {
         "period": _build_days(sides[0]),
         "group_by": group_by,
         "totals": [_build_total(currency, sides) for currency in currencies],
-        "groups": list(_build_groups(group_by, sides, currencies)) if group_by else [],
+        "groups": [row async for row in iterate_in_slices(_build_groups(group_by, sides, currencies))],
     }
     if len(sides) > 1:
         report["compared_to"] = _build_days(sides[1])
@@ -154,24 +155,40 @@ def _build_total(currency: str, sides: Sequence[ReportSpan]) -> dict[str, Any]:
 def _build_groups(
     group_by: Sequence[str], sides: Sequence[ReportSpan], currencies: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
+    if not group_by:
+        return
     names = sides[0].division.names
     series = {(category, currency) for side in sides for _, category, currency in side.sums}
     if len(series) * len(names) > MAX_ROWS:
         raise too_many_rows_problem()
-    keys = [(number, category, currency) for number in names for category, currency in series]
-    by_category_first = group_by[0] == "category"
-
-    def make_sort_key(key: BucketKey) -> tuple[object, ...]:
-        number, category, currency = key
-        name_order = category is None, make_name_key(category or "")
-        return (*((name_order, number) if by_category_first else (number, name_order)), currencies.index(currency))
-
-    for key in sorted(keys, key=make_sort_key):
+    for key in _list_keys(names, series, currencies, by_category_first=group_by[0] == "category"):
         number, category, currency = key
         sums = [side.sums.get(key, ZERO) for side in sides]
         bucket = {name: category if name == "category" else names[number] for name in group_by}
         share = _compute_percent(sums[0].total, sides[0].totals.get(currency, ZERO).total)
         yield {**bucket, "share_percent": share, **_build_figures(currency, *sums)}
+
+
+def _list_keys(
+    numbers: Iterable[int],
+    series: Collection[tuple[str | None, str]],
+    currencies: Sequence[str],
+    *,
+    by_category_first: bool,
+) -> Iterator[BucketKey]:
+    """Yield the keys of all rows in their order: no category last, and the currencies of a bucket as in the totals."""
+    categories = sorted(
+        {category for category, _ in series}, key=lambda name: (name is None, make_name_key(name or ""))
+    )
+    used = {
+        category: [currency for currency in currencies if (category, currency) in series] for category in categories
+    }
+    pairs = (
+        ((number, category) for category in categories for number in numbers)
+        if by_category_first
+        else ((number, category) for number in numbers for category in categories)
+    )
+    return ((number, category, currency) for number, category in pairs for currency in used[category])
 
 
 def _build_figures(currency: str, current: SpendingSum, previous: SpendingSum | None = None) -> dict[str, Any]:
