@@ -28,6 +28,7 @@ class PeerMiddleware:
         self._app = app
         # Only of trusted proxies: another client could send a new X-Forwarded-For with each attempt at a password.
         trusted = [peer for proxy in settings.trusted_proxies for peer in (proxy, *_map_to_ipv6(proxy))]
+        self._has_proxies = bool(trusted)
         self._forwarded = ProxyHeadersMiddleware(app, trusted_hosts=trusted)  # type: ignore[arg-type]  # the same types, named by uvicorn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,7 +37,7 @@ class PeerMiddleware:
             await self._app(scope, receive, send)
             return
         peer = find_peer(scope, receive)
-        is_proxied = peer is not None and peer[0] in self._forwarded.trusted_hosts
+        is_proxied = self._has_proxies and peer is not None and peer[0] in self._forwarded.trusted_hosts
         app: Any = self._forwarded if is_proxied else self._app
         await app({**scope, "client": peer, PROXIED_KEY: is_proxied}, receive, send)
 

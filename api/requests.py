@@ -45,6 +45,9 @@ class StrictQuery(_RepeatsAsList, QueryParams):  # type: ignore[misc]  # `get` c
     """A query whose repeated parameters are lists."""
 
 
+NO_QUERY: Final = StrictQuery()
+
+
 class StrictForm(_RepeatsAsList, FormData):  # type: ignore[misc]  # as above
     """A form whose repeated fields are lists."""
 
@@ -179,6 +182,8 @@ def parse_query(encoded: bytes) -> StrictQuery:
 
     They are counted first, because parsing and reporting each of many takes time.
     """
+    if not encoded:
+        return NO_QUERY
     query = None if encoded.count(b"&") >= MAX_PARAMETERS else StrictQuery(parse_pairs(encoded))
     if query is None or len(query) > MAX_MEMBERS:
         detail = f"Send at most {MAX_PARAMETERS:,} parameters, and at most {MAX_MEMBERS} different ones."

@@ -10,6 +10,7 @@ They are compared without their port, in lower case and without the dot that may
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 from values.origins import encode_host
@@ -18,6 +19,8 @@ MAX_HOST_LENGTH: Final = 260
 """A name of DNS has at most 253 characters, and a port may follow."""
 ANY_BELOW: Final = "*."
 """Begins a host of ALLOWED_HOSTS that stands for all names below one: `*.example.org`."""
+# Asked for each request, mostly about the same few.
+_REMEMBERED: Final = 256
 _HOST: Final = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[^\s/?#@:\[\]\\%*,;]*[^\s/?#@:\[\]\\%*,;.])\.?(?::[0-9]{0,5})?")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -56,6 +59,7 @@ def is_address(host: str) -> bool:
     return parse_address(host.strip("[]")) is not None
 
 
+@lru_cache(_REMEMBERED)
 def is_loopback(host: str) -> bool:
     """Whether a host is always the machine itself: `localhost`, a name below it, or a loopback address."""
     address = parse_address(host.strip("[]"))
