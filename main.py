@@ -13,13 +13,12 @@ import migrations
 from api.cors import build_cors
 from api.docs_pages import mount_pages
 from api.hosts import HostMiddleware
-from api.middleware import RequestMiddleware, UnexpectedErrorMiddleware, WebsocketMiddleware
+from api.middleware import RequestMiddleware, WebsocketMiddleware, WorkMiddleware
 from api.openapi import TITLE, make_openapi_builder, name_operation
 from api.peers import PeerMiddleware
 from api.problem_json import answer_problem
 from api.refusals import render_refusal
 from api.services import Services
-from api.turns import TurnMiddleware
 from auth import AccessTokens
 from config import VERSION, Settings, list_misleading_settings, list_unknown_settings, load_settings
 from database import Database
@@ -53,8 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(RequestMiddleware, settings.root_path),
             Middleware(HostMiddleware, settings),
             build_cors(settings),
-            Middleware(UnexpectedErrorMiddleware),
-            Middleware(TurnMiddleware, settings),
+            Middleware(WorkMiddleware, settings),
         ],
     )
     # The most frequently used first, because routes are tried in order.

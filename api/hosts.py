@@ -10,6 +10,7 @@
 /health and /ready by an address of its own choice, which cannot be rebound either. HTTP/1.0 has no Host.
 """
 
+from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Final
 
@@ -37,14 +38,13 @@ class HostMiddleware:
         cors = build_cors(settings)
         self._refuse = cors.cls(_answer_refusal, *cors.args, **cors.kwargs)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what serves one request, or refuses it."""
         if scope["type"] != "http" or self._is_allowed(scope):
-            await self._app(scope, receive, send)
-        else:
-            # As no preflight, because a preflight would be answered before the refusal.
-            headers = [header for header in scope["headers"] if header[0] != b"access-control-request-method"]
-            await self._refuse({**scope, "headers": headers}, receive, send)
+            return self._app(scope, receive, send)
+        # As no preflight, because a preflight would be answered before the refusal.
+        headers = [header for header in scope["headers"] if header[0] != b"access-control-request-method"]
+        return self._refuse({**scope, "headers": headers}, receive, send)
 
     def _is_allowed(self, scope: Scope) -> bool:
         hosts = [value for name, value in scope["headers"] if name == b"host"]

@@ -6,21 +6,23 @@
                                                 the root path is removed
             --> HostMiddleware                refuses a Host that is not the service's
             --> ProblemCorsMiddleware         answers preflights; refuses writes of other pages
-            --> UnexpectedErrorMiddleware
+            --> WorkMiddleware                waits for the request's turn
             --> routes
-    answer  <-- UnexpectedErrorMiddleware     an unexpected exception becomes a 500 problem, a request that is cancelled
+    answer  <-- WorkMiddleware                an unexpected exception becomes a 500 problem, a request that is cancelled
                                                 because the service ends a 503 one
             <-- ProblemCorsMiddleware         adds the CORS headers, also to that problem
             <-- RequestMiddleware             adds the common headers; puts the root path before Location and Link;
                                                 logs the request
 
-main.py puts them in this order.
+main.py puts them in this order. Whenever a request waits for something, it goes through the frames of all coroutines
+that await it. So those that have nothing to do after the answer are functions that return the next coroutine.
 """
 
 import asyncio
 import re
 import secrets
 import time
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Final
 
@@ -30,10 +32,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problem_json import render_problem, to_problem
 from api.request_log import get_log_context, log_request
 from api.root_path import ROOT_KEY, place_header, split_path
+from api.turns import RequestTurns
+from config import Settings
 from infra.faults import describe_error, is_database_error
 from infra.log import logger
 from infra.request_context import start_request_context
-from problems import NotFound, Unavailable
+from problems import NotFound, Problem, Unavailable
 
 REQUEST_ID_PATTERN: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 CONTENT_POLICY: Final = (
@@ -138,18 +142,17 @@ class WebsocketMiddleware:
         self._app = app
         self._refuse = RequestMiddleware(_answer_handshake, root_path)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or refuse one websocket."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what serves one request, or refuses one websocket."""
+        if scope["type"] != "websocket":
+            return self._app(scope, receive, send)
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            return send({"type": "websocket.close"})
 
         async def send_denial(message: Message) -> None:
             await send({**message, "type": f"websocket.{message['type']}"})
 
-        if scope["type"] != "websocket":
-            await self._app(scope, receive, send)
-        elif "websocket.http.response" in (scope.get("extensions") or {}):
-            await self._refuse({**scope, "type": "http", "method": "GET"}, receive, send_denial)
-        else:
-            await send({"type": "websocket.close"})
+        return self._refuse({**scope, "type": "http", "method": "GET"}, receive, send_denial)
 
 
 async def _answer_handshake(scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,36 +160,48 @@ async def _answer_handshake(scope: Scope, receive: Receive, send: Send) -> None:
     await render_problem(Request(scope), problem)(scope, receive, send)
 
 
-class UnexpectedErrorMiddleware:
-    """Turns an unexpected exception into a 500 problem, and the end of the service into a 503 one.
+class WorkMiddleware:
+    """Works on a request when it is its turn (api/turns.py), and makes problems of what goes wrong.
 
-    It is inside CORS, so that a page in a browser can read them.
+    An unexpected exception becomes a 500, the end of the service a 503. It is inside CORS, so that a page in a browser
+    can read them.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
+        self._turns = RequestTurns(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        turn = self._turns.assign(scope)
         started = False
 
         async def watch(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if not started:
+                started = message["type"] == "http.response.start"
+                turn.give_away()
             await send(message)
 
         try:
+            await turn.take()
             await self._app(scope, receive, watch)
         except asyncio.CancelledError:
-            if scope["type"] != "http" or started:
+            if started:
                 raise
             # A service that ends cancels requests that take too long. The route class answers one that is cancelled
             # during its commit; before the commit, nothing has happened.
             await render_problem(Request(scope), Unavailable())(scope, receive, send)
         except Exception as error:
-            if scope["type"] != "http" or started:
+            if started:
                 raise
-            # The error's type and number; its message would repeat values.
-            cause = f" of the database: {describe_error(error)}" if is_database_error(error) else ""
-            logger.exception("unexpected error%s", cause, extra=get_log_context(scope))
+            if not isinstance(error, Problem):
+                # The error's type and number; its message would repeat values.
+                cause = f" of the database: {describe_error(error)}" if is_database_error(error) else ""
+                logger.exception("unexpected error%s", cause, extra=get_log_context(scope))
             await render_problem(Request(scope), to_problem(error))(scope, receive, send)
+        finally:
+            turn.give_away()

@@ -6,6 +6,7 @@ of the connection. A server that has none of uvicorn's kind is believed: it has 
 """
 
 import inspect
+from collections.abc import Awaitable
 from ipaddress import ip_network
 from types import FunctionType
 from typing import Any, Final
@@ -31,15 +32,14 @@ class PeerMiddleware:
         self._has_proxies = bool(trusted)
         self._forwarded = ProxyHeadersMiddleware(app, trusted_hosts=trusted)  # type: ignore[arg-type]  # the same types, named by uvicorn
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what serves one request."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         peer = find_peer(scope, receive)
         is_proxied = self._has_proxies and peer is not None and peer[0] in self._forwarded.trusted_hosts
-        app: Any = self._forwarded if is_proxied else self._app
-        await app({**scope, "client": peer, PROXIED_KEY: is_proxied}, receive, send)
+        app: ASGIApp = self._forwarded if is_proxied else self._app  # type: ignore[assignment]  # as above
+        return app({**scope, "client": peer, PROXIED_KEY: is_proxied}, receive, send)
 
 
 def find_peer(scope: Scope, receive: Receive) -> Peer | None:

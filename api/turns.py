@@ -9,16 +9,15 @@ So the requests of one client, however many it sends and whatever they cost, del
 Writers need no turn after they have waited for their lock: an account has one at a time.
 """
 
+import sys
 from typing import Final
 
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
-from api.problem_json import render_problem
 from config import Settings
 from infra.fair_turns import FairTurns, Turn
 from infra.faults import OwnQueueFull, QueueFull
-from problems import Problem, TooManyRequests, Unavailable
+from problems import TooManyRequests, Unavailable
 from users.client_address import find_site
 
 TURN_KEY: Final = "expense_tracker.turn"
@@ -60,34 +59,22 @@ class RequestTurn:
         return self._held is None or self._held.move_to(account)
 
 
-class TurnMiddleware:
-    """Lets each request wait for its turn, and gives it away when the answer begins.
+class RequestTurns:
+    """Gives each request its turn.
 
     As many requests are worked on at once as the pool of readers has connections, and of one client a fifth of these:
     decision 43.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
-        self._turns = FairTurns(settings.pool_size, settings.queue_limit, share=max(1, settings.pool_size // SHARE))
+    def __init__(self, settings: Settings) -> None:
+        share = max(1, settings.pool_size // SHARE)
+        self._turns = FairTurns(settings.pool_size, settings.queue_limit, share=share)
+        self._unlimited = FairTurns(sys.maxsize, 0)
         self._seconds = settings.pool_timeout
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http" or scope["path"] in UNCOUNTED:
-            await self._app(scope, receive, send)
-            return
-        client = scope["client"]
-        turn = scope[TURN_KEY] = RequestTurn(self._turns, find_site(client and client[0]), self._seconds)
-
-        async def send_later(message: Message) -> None:
-            turn.give_away()
-            await send(message)
-
-        try:
-            await turn.take()
-            await self._app(scope, receive, send_later)
-        except Problem as problem:
-            await render_problem(Request(scope), problem)(scope, receive, send)
-        finally:
-            turn.give_away()
+    def assign(self, scope: Scope) -> RequestTurn:
+        """Put the turn of a request, which is yet to be taken, into its scope, and return it."""
+        turns = self._unlimited if scope["path"] in UNCOUNTED else self._turns
+        client = scope.get("client")
+        turn = scope[TURN_KEY] = RequestTurn(turns, find_site(client and client[0]), self._seconds)
+        return turn

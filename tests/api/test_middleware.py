@@ -12,7 +12,7 @@ from httpx import ASGITransport
 from pydantic import SecretStr
 from starlette.types import Message, Receive, Scope, Send
 
-from api.middleware import UnexpectedErrorMiddleware
+from api.middleware import WorkMiddleware
 from config import Settings
 from main import create_app
 from tests.support.answers import EXPOSED, PAGE, TO_READ, words
@@ -218,22 +218,22 @@ async def test_what_nobody_expected_is_a_problem(broken: httpx.AsyncClient, path
     )
 
 
-async def test_what_nobody_expected_amid_an_answer_breaks_the_connection() -> None:
+async def test_what_nobody_expected_amid_an_answer_breaks_the_connection(settings: Settings) -> None:
     async def fail_after_start(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        await exchange(UnexpectedErrorMiddleware(fail_after_start), "GET", "/")
+        await exchange(WorkMiddleware(fail_after_start, settings), "GET", "/")
 
 
-async def test_a_cancelled_request_that_has_begun_its_answer_breaks_the_connection() -> None:
+async def test_a_cancelled_request_that_has_begun_its_answer_breaks_the_connection(settings: Settings) -> None:
     async def cancel_after_start(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await exchange(UnexpectedErrorMiddleware(cancel_after_start), "GET", "/")
+        await exchange(WorkMiddleware(cancel_after_start, settings), "GET", "/")
 
 
 @pytest.mark.parametrize("inside", ["hunter2", "RuntimeError", "Traceback", "/srv", "SELECT", ".py"])

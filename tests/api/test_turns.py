@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from api.turns import TURN_KEY, TurnMiddleware
+from api.middleware import WorkMiddleware
+from api.turns import TURN_KEY
 from config import Settings
 from infra.request_context import start_request_context
 
@@ -24,7 +25,7 @@ class Service:
         self.may_answer = asyncio.Event()
         self.before_work: Work | None = None
         sizes = {"pool_size": 3, "pool_timeout": 0.05, "queue_limit": 10} | overrides
-        self._serve = TurnMiddleware(self._work, settings.model_copy(update=sizes))
+        self._serve = WorkMiddleware(self._work, settings.model_copy(update=sizes))
 
     async def _work(self, scope: Scope, _: Receive, send: Send) -> None:
         if self.before_work:
