@@ -15,8 +15,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final, Protocol
+
+from values.hosts import parse_address
 
 TICK_SECONDS: Final = 0.25
 MAX_LINGERING: Final = 32
@@ -68,14 +70,14 @@ class Peers:
         self.is_trusted = is_trusted
         self.connections = dict[Connection, None]()
         self.waiting = dict[Connection, None]()
-        self._unstarted = deque[Callable[[], None]]()
+        self._unstarted = deque[Callable[[], bool]]()
         self._is_starting = False
 
-    def start_in_turn(self, loop: asyncio.AbstractEventLoop, start: Callable[[], None]) -> None:
+    def start_in_turn(self, loop: asyncio.AbstractEventLoop, start: Callable[[], bool]) -> None:
         """Start to answer a request, of one address at most one in each round of the event loop.
 
         If all were started that have come, those of a client with many connections would be worked on before the next
-        step of anybody else's.
+        step of anybody else's. `start` returns False, and does nothing, if the client is gone by then.
         """
         if self._is_starting:
             self._unstarted.append(start)
@@ -86,11 +88,12 @@ class Peers:
             start()
 
     def _start_next(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._unstarted:
-            loop.call_soon(self._start_next, loop)
-            self._unstarted.popleft()()
-        else:
-            self._is_starting = False
+        # Clients that are gone take no round; otherwise a client that comes and goes fast would fill the queue.
+        while self._unstarted:
+            if self._unstarted.popleft()():
+                loop.call_soon(self._start_next, loop)
+                return
+        self._is_starting = False
 
     def measure_share(self) -> tuple[int, float]:
         """Return what is larger, the sooner these make room: how many they are, and for how long the first waits."""
@@ -127,8 +130,7 @@ class Connections:
         return has_room
 
     def _find_peers(self, host: str | None) -> Peers:
-        address = ip_address(host.partition("%")[0]) if host else None
-        address = getattr(address, "ipv4_mapped", None) or address
+        address = parse_address(host or "")
         is_trusted = any(address in network for network in self._trusted)
         key = str(address) if is_trusted else _find_network(address)
         return self._peers.get(key) or Peers(key, is_trusted=is_trusted)
