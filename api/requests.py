@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -75,12 +76,12 @@ class StrictRequest(Request):
         self.caller = None
         self.conclusion = None
 
-    @property
+    @cached_property
     def services(self) -> Services:
         """The services of the application."""
         return get_services(self.app)
 
-    @property
+    @cached_property
     def turn(self) -> RequestTurn:
         """The turn of the request."""
         turn: RequestTurn = self.scope[TURN_KEY]

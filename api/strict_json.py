@@ -2,6 +2,7 @@
 
 import json
 from codecs import BOM_UTF8
+from collections.abc import Iterable
 from typing import Any, Final
 
 from problems import MalformedBody
@@ -55,12 +56,19 @@ _DECODER: Final = json.JSONDecoder(
 
 def _refuse_oversized(value: Any) -> None:  # noqa: ANN401
     """Raise MalformedBody if a value is nested too deeply, or contains too many values."""
-    level, count = [value], 0
+    containers, count = _select_containers([value]), 0
     for _ in range(MAX_DEPTH):
-        level = [container for container in level if isinstance(container, dict | list)]
-        count += sum(map(len, level))
+        if not containers:
+            return
+        count += sum(map(len, containers))
         if count > MAX_VALUES:
             raise MalformedBody(f"The body holds too many values: at most {MAX_VALUES:,}.")
-        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
-    if any(isinstance(inner, dict | list) for inner in level):
+        containers = _select_containers(
+            inner for outer in containers for inner in (outer.values() if isinstance(outer, dict) else outer)
+        )
+    if containers:
         raise MalformedBody(f"The body is nested too deeply: at most {MAX_DEPTH} levels.")
+
+
+def _select_containers(values: Iterable[Any]) -> list[dict[str, Any] | list[Any]]:
+    return [value for value in values if isinstance(value, dict | list)]

@@ -18,7 +18,7 @@ A refused job raises OwnQueueFull if its key has others that wait, and QueueFull
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class FairTurns:
         self._free = slots
         self._most_waiting = most_waiting
         self._share = slots if share is None else share
-        self._running: Counter[Hashable] = Counter()
+        self._running: dict[Hashable, int] = {}
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
 
     async def acquire(self, key: Hashable, seconds: float | None = None) -> "Turn":
@@ -58,18 +58,19 @@ class FairTurns:
             turn.release()
 
     def _has_share(self, key: Hashable) -> bool:
-        return self._running[key] < self._share
+        return self._running.get(key, 0) < self._share
 
     def _start(self, key: Hashable) -> None:
         self._free -= 1
-        self._running[key] += 1
+        self._running[key] = self._running.get(key, 0) + 1
 
     def _end(self, key: Hashable) -> None:
         self._free += 1
-        self._running[key] -= 1
-        if not self._running[key]:
-            del self._running[key]
-        self._wake_next()
+        running = self._running.pop(key) - 1
+        if running:
+            self._running[key] = running
+        if self._waiting:
+            self._wake_next()
 
     async def _wait(self, key: Hashable) -> None:
         waiter = asyncio.get_running_loop().create_future()
