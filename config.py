@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     """Size of each of the two connection pools of a process, and how many requests it works on at once."""
 
     pool_timeout: float = Field(default=3, gt=0, le=30)
-    """Seconds that a request waits for its turn, then the answer is 429; or for a connection, then it is 503."""
+    """Seconds that a request waits for a connection of its pool, then the answer is 503."""
 
     queue_limit: int = Field(default=200, ge=1)
     """Requests that may wait for their turn, and writers for one account (on SQLite: the file); others get a 429."""

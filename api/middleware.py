@@ -205,3 +205,4 @@ class WorkMiddleware:
             await render_problem(Request(scope), to_problem(error))(scope, receive, send)
         finally:
             turn.give_away()
+            self._turns.note_answer(turn)

@@ -6,10 +6,14 @@
     answers             gives the turn away before the answer is sent, however slowly that is read
 
 So the requests of one client, however many it sends and whatever they cost, delay those of others by a few turns.
-Writers need no turn after they have waited for their lock: an account has one at a time.
+A client that is alone has half of all turns, beside others it has one: what it computes in a round of the event loop is
+what others wait for at each of their steps. Writers need no turn after they have waited for their lock: an account has
+one at a time.
 """
 
+import math
 import sys
+import time
 from typing import Final
 
 from starlette.types import Scope
@@ -22,8 +26,10 @@ from users.client_address import find_site
 
 TURN_KEY: Final = "expense_tracker.turn"
 """The name of the request's turn in its scope."""
-SHARE: Final = 5
-"""One client has at most one in so many turns."""
+MAX_WAIT_SECONDS: Final = 10
+"""How long a request waits for its turn."""
+SECONDS_ALONE: Final = 2
+"""A client is alone once nobody else was answered for so long."""
 # Whoever watches the service must not wait for its users.
 UNCOUNTED: Final = {"/health", "/ready"}
 
@@ -31,17 +37,17 @@ UNCOUNTED: Final = {"/health", "/ready"}
 class RequestTurn:
     """The turn of one request; it may be given away, and taken again, while the request lasts."""
 
-    def __init__(self, turns: FairTurns, site: str, seconds: float) -> None:
-        self._turns = turns
-        self._key: str | int = site
-        self._seconds = seconds
+    def __init__(self, turns: FairTurns, site: str) -> None:
+        self.turns = turns
+        self.key: str | int = site
+        """The client: a site until the request is authenticated, then an account."""
         self._held: Turn | None = None
 
     async def take(self) -> None:
         """Wait for the turn; raise TooManyRequests or Unavailable if that takes too long, or too many wait."""
         if self._held is None:
             try:
-                self._held = await self._turns.acquire(self._key, self._seconds)
+                self._held = await self.turns.acquire(self.key, MAX_WAIT_SECONDS)
             except OwnQueueFull:
                 raise TooManyRequests from None
             except QueueFull:
@@ -55,26 +61,37 @@ class RequestTurn:
 
     def count_for(self, account: int) -> bool:
         """Count for this account from now on; return False if it has its share: then the turn is to be taken again."""
-        self._key = account
+        self.key = account
         return self._held is None or self._held.move_to(account)
 
 
 class RequestTurns:
     """Gives each request its turn.
 
-    As many requests are worked on at once as the pool of readers has connections, and of one client a fifth of these:
-    decision 43.
+    As many requests are worked on at once as the pool of readers has connections: decision 43.
     """
 
     def __init__(self, settings: Settings) -> None:
-        share = max(1, settings.pool_size // SHARE)
-        self._turns = FairTurns(settings.pool_size, settings.queue_limit, share=share)
+        self._turns = FairTurns(settings.pool_size, settings.queue_limit)
         self._unlimited = FairTurns(sys.maxsize, 0)
-        self._seconds = settings.pool_timeout
+        self._share_alone = max(1, settings.pool_size // 2)
+        self._last_client: str | int | None = None
+        self._last_at = self._alone_from = -math.inf
+        self._turns.share = self._share_alone
 
     def assign(self, scope: Scope) -> RequestTurn:
         """Put the turn of a request, which is yet to be taken, into its scope, and return it."""
         turns = self._unlimited if scope["path"] in UNCOUNTED else self._turns
         client = scope.get("client")
-        turn = scope[TURN_KEY] = RequestTurn(turns, find_site(client and client[0]), self._seconds)
+        turn = scope[TURN_KEY] = RequestTurn(turns, find_site(client and client[0]))
         return turn
+
+    def note_answer(self, turn: RequestTurn) -> None:
+        """Note whose request was answered: it tells whether a client is alone."""
+        if turn.turns is self._unlimited:
+            return
+        now = time.monotonic()
+        if turn.key != self._last_client:
+            self._last_client, self._alone_from = turn.key, self._last_at + SECONDS_ALONE
+        self._last_at = now
+        self._turns.share = 1 if now < self._alone_from else self._share_alone

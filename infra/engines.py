@@ -195,9 +195,15 @@ def _listen_on_sqlite(engine: AsyncEngine, file: DatabaseFile, *, autocommit: bo
 
     if not autocommit:
         # A deferred transaction that becomes a writer fails at once with "database is locked" if another one writes.
+        # It is one step of the driver's thread; by SQLAlchemy's cursor it would be three.
         @event.listens_for(engine.sync_engine, "begin")
         def begin(connection: Any) -> None:  # noqa: ANN401
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                connection.connection.run_async(lambda driver: driver.execute("BEGIN IMMEDIATE"))
+            except BaseException as error:
+                if is_connection_spoilt(error) or not isinstance(error, sqlite3.Error):
+                    connection.invalidate(error)
+                raise
 
         # SQLite keeps a closed connection, with the lock of its transaction, until its last cursor is deleted. The
         # traceback of a cancelled statement refers to its cursor, which so stays until garbage is collected.

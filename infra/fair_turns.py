@@ -32,7 +32,8 @@ class FairTurns:
     def __init__(self, slots: int, most_waiting: int, *, share: int | None = None) -> None:
         self._free = slots
         self._most_waiting = most_waiting
-        self._share = slots if share is None else share
+        self.share = slots if share is None else share
+        """How many turns of one key there are; where it is changed, those that are held stay."""
         self._running: dict[Hashable, int] = {}
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
 
@@ -58,7 +59,7 @@ class FairTurns:
             turn.release()
 
     def _has_share(self, key: Hashable) -> bool:
-        return self._running.get(key, 0) < self._share
+        return self._running.get(key, 0) < self.share
 
     def _start(self, key: Hashable) -> None:
         self._free -= 1

@@ -158,8 +158,9 @@ class Written(NamedTuple):
 async def run_write(driver: Any, sql: str, values: Sequence[Any]) -> Written:  # noqa: ANN401
     """Run an INSERT or an UPDATE on a connection of aiomysql or aiosqlite."""
     if isinstance(driver, aiosqlite.Connection):
-        async with driver.execute(sql, values) as cursor:
-            return Written(int(cursor.lastrowid or 0), cursor.rowcount)
+        # Not closed: that would be another step of the driver's thread, and the statement has run to its end.
+        cursor = await driver.execute(sql, values)
+        return Written(int(cursor.lastrowid or 0), cursor.rowcount)
     async with driver.cursor() as cursor:
         await cursor.execute(sql, values)
         return Written(int(cursor.lastrowid or 0), cursor.rowcount)

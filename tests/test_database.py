@@ -52,7 +52,7 @@ from tests.support.databases import on_mysql, on_sqlite
 from tests.support.people import Person, hold, make_transport, signed_up
 from tests.support.servers import MySQL, NoServer, PrivateMariaDB, make_plain_engine
 from tests.support.settings import GOOD_SECRET
-from tests.support.statements import Statements
+from tests.support.statements import Statements, before_begin
 from values.fields import LARGEST_ID
 
 
@@ -189,7 +189,7 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(app: FastAPI, perso
 
 
 @on_sqlite
-@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "SELECT count", "INSERT INTO categories"])
+@pytest.mark.parametrize("statement", ["BEGIN", "SELECT count", "INSERT INTO categories"])
 async def test_a_write_that_is_cancelled_amid_a_statement_leaves_no_lock(
     app: FastAPI, person: Person, statement: str
 ) -> None:
@@ -207,7 +207,8 @@ async def test_a_write_that_is_cancelled_amid_a_statement_leaves_no_lock(
     event.listen(engine, "invalidate", keep)
     writing = asyncio.create_task(create(person, category="Groceries"))
     try:
-        assert_unavailable(await writing)
+        with before_begin(lambda: cancel_amid(None, None, "BEGIN")):
+            assert_unavailable(await writing)
     finally:
         event.remove(engine, "before_cursor_execute", cancel_amid)
         event.remove(engine, "invalidate", keep)
@@ -866,14 +867,8 @@ async def test_a_file_that_was_moved_and_linked_back_is_not_used(on_file: OnFile
 
 
 async def test_a_file_that_is_moved_away_amid_a_write_does_not_take_it(on_file: OnFile, tmp_path: Path) -> None:
-    engine = on_file.app.state.services.database.engines[0].sync_engine
-
-    def move_away(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("BEGIN"):
-            on_file.file.rename(tmp_path / "away.db")
-
-    event.listen(engine, "before_cursor_execute", move_away, once=True)
-    assert_unavailable(await create(on_file.person))
+    with before_begin(lambda: on_file.file.rename(tmp_path / "away.db")):
+        assert_unavailable(await create(on_file.person))
     (tmp_path / "away.db").rename(on_file.file)
     assert await state_of(on_file.app, on_file.person) == (1, 1)
 

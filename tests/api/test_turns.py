@@ -1,4 +1,4 @@
-"""The turns of requests: no client is worked on for more than a third of them at once."""
+"""The turns of requests: one client has half of them, and beside others a single one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from api import turns
 from api.middleware import WorkMiddleware
 from api.turns import TURN_KEY
 from config import Settings
@@ -24,7 +25,7 @@ class Service:
         self.at_work: list[str] = []
         self.may_answer = asyncio.Event()
         self.before_work: Work | None = None
-        sizes = {"pool_size": 3, "pool_timeout": 0.05, "queue_limit": 10} | overrides
+        sizes = {"pool_size": 3, "queue_limit": 10} | overrides
         self._serve = WorkMiddleware(self._work, settings.model_copy(update=sizes))
 
     async def _work(self, scope: Scope, _: Receive, send: Send) -> None:
@@ -69,8 +70,11 @@ async def test_an_address_that_sends_many_leaves_the_other_turns_to_others(servi
     assert await asyncio.gather(*tasks) == [200] * 6
 
 
-async def test_who_waits_for_its_own_requests_for_too_long_is_told_so(service: Service) -> None:
+async def test_who_waits_for_its_own_requests_for_too_long_is_told_so(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """ASVS 5.0 15.1.3: the answer is a 429 with Retry-After, and no 503 to anybody."""
+    monkeypatch.setattr(turns, "MAX_WAIT_SECONDS", 0.05)
     tasks = await service.start(service.request("10.0.0.1"))
     assert await service.request("10.0.0.1") == 429
     service.may_answer.set()
@@ -89,6 +93,59 @@ async def test_an_account_has_one_share_from_however_many_addresses(service: Ser
     assert service.at_work == ["10.0.0.1"]
     service.may_answer.set()
     assert await asyncio.gather(*tasks) == [200, 200, 200]
+
+
+@pytest.fixture
+def large(settings: Settings) -> Service:
+    """A service with turns for eight requests, which answers each at once until it is told to wait."""
+    service = Service(settings, pool_size=8)
+    service.may_answer.set()
+    return service
+
+
+async def test_a_client_that_is_alone_has_half_of_all_turns(large: Service) -> None:
+    assert await large.request("10.0.0.1") == 200
+    await asyncio.sleep(0)
+    large.at_work.clear()
+    large.may_answer.clear()
+    tasks = await large.start(*(large.request("10.0.0.1") for _ in range(6)))
+    assert len(large.at_work) == 4
+    large.may_answer.set()
+    assert await asyncio.gather(*tasks) == [200] * 6
+
+
+@pytest.mark.parametrize(
+    ("path", "seconds_ago", "share"),
+    [("/expenses", 0, 1), ("/expenses", turns.SECONDS_ALONE + 1, 4), ("/health", 0, 4)],
+    ids=["a moment ago", "some time ago", "whoever watches the service"],
+)
+async def test_beside_others_a_client_has_one_turn(
+    large: Service, monkeypatch: pytest.MonkeyPatch, path: str, seconds_ago: float, share: int
+) -> None:
+    """ASVS 5.0 15.2.2: what is computed for one client delays each step of the others'."""
+    clock = Clock()
+    monkeypatch.setattr(turns, "time", clock)
+    await large.request("10.0.0.1")
+    clock.now += turns.SECONDS_ALONE + 1
+    await large.request("10.0.0.2", path)
+    clock.now += seconds_ago
+    await large.request("10.0.0.1")
+    large.at_work.clear()
+    large.may_answer.clear()
+    tasks = await large.start(*(large.request("10.0.0.1") for _ in range(6)))
+    assert len(large.at_work) == share
+    large.may_answer.set()
+    assert await asyncio.gather(*tasks) == [200] * 6
+
+
+class Clock:
+    """A clock that stands still."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        """Return the time that it shows."""
+        return self.now
 
 
 async def test_who_waits_for_something_else_gives_its_turn_away(service: Service) -> None:
@@ -120,7 +177,7 @@ async def test_who_watches_the_service_waits_for_nobody(service: Service, path: 
 
 
 async def test_many_clients_at_once_are_served_in_turn(settings: Settings) -> None:
-    service = Service(settings, pool_timeout=5)
+    service = Service(settings)
     tasks = await service.start(*(service.request(ip) for ip in ["10.0.0.1"] * 3 + ["10.0.0.2"] * 2 + ["10.0.0.3"] * 2))
     service.may_answer.set()
     assert await asyncio.gather(*tasks) == [200] * 7
