@@ -19,7 +19,7 @@ from auth import Caller
 from database import UnitOfWork
 from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
 from values.field_errors import parameter_error, translate_errors
-from values.shapes import RequestModel
+from values.shapes import RequestModel, WithManyItems
 
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -123,6 +123,11 @@ class StrictRequest(Request):
             )
         else:
             refuse_malformed_form(self._body)
+
+    async def parse_items(self, schema: type[WithManyItems]) -> None:
+        """Validate the items of a long body in slices, before a ledger is locked for it."""
+        if self._body:
+            self._json = await schema.parse_items(self._json)
 
     async def form(self, **_: Any) -> FormData:  # type: ignore[override]
         """Return the form; unlike in Starlette's, non-ASCII letters may be unescaped UTF-8."""

@@ -73,7 +73,7 @@ from problems import (
     ValidationFailed,
 )
 from values.field_errors import field_error, parameter_error, translate_errors
-from values.shapes import WithAmount
+from values.shapes import WithAmount, WithManyItems
 
 STATEMENT_SHARE: Final = 0.9
 REPEAT_WITH_KEY: Final = (
@@ -151,6 +151,7 @@ class LedgerRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler: FastAPI's own, run as the module describes."""
         handle, media_type, deadline = super().get_route_handler(), self.media_type, self.deadline
+        schema = self._find_body_schema()
         has_dry_run = self._has_parameter(BulkEditor)
         handle_query = self._with_query.get_route_handler() if self._with_query else handle
 
@@ -161,6 +162,8 @@ class LedgerRoute(APIRoute):
                 await _run_with_deadline(READ_DEADLINE, check_token, strict)
             if media_type or self.is_bulk_delete:
                 await strict.read_body(media_type, self.max_body_bytes)
+            if schema and issubclass(schema, WithManyItems):
+                await strict.parse_items(schema)
             seconds = READ_DEADLINE if has_dry_run and strict.is_dry_run else deadline
             try:
                 return await _run_with_deadline(
@@ -173,12 +176,15 @@ class LedgerRoute(APIRoute):
 
     def _explain(self, error: RequestValidationError, request: StrictRequest) -> ValidationFailed:
         """Return the problem with all field errors, including decimals that the account's currency does not have."""
-        annotation = self.body_field.field_info.annotation if self.body_field else None
-        body = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+        body = self._find_body_schema()
         errors = suggest_names(translate_errors(error.errors()), request, body)
         if request.caller and body and issubclass(body, WithAmount):
             errors += body.list_unfit_amounts(error.body, request.caller.currency, errors)
         return ValidationFailed(errors=errors)
+
+    def _find_body_schema(self) -> type[BaseModel] | None:
+        annotation = self.body_field.field_info.annotation if self.body_field else None
+        return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
     def _has_parameter(self, *kinds: object) -> bool:
         """Whether the endpoint has a parameter of one of these types."""

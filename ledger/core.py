@@ -18,16 +18,19 @@ revision that was read together with the caller, before any other row.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import CursorResult, Executable, Row, bindparam, insert, select, update
+from sqlalchemy import CursorResult, Executable, Row, Select, bindparam, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from auth import Caller
 from database import UnitOfWork, now
 from infra.prepared import Prepared, TupleRow
 from infra.row_counts import execute_exactly
+from infra.slices import batched
 from ledger.quotas import NO_QUOTAS, Quotas
 from models import LedgerState, Owned
 from problems import InvalidToken, TooMany
@@ -37,6 +40,9 @@ from values.sizes import write_size
 
 MAX_EXPENSES: Final = 1_000_000
 CHUNK_SIZE: Final = 2_000
+"""Rows that one statement copies or deletes."""
+SLICE_SIZE: Final = 250
+"""Rows that are read from the driver, or given to it, without a pause: a few milliseconds."""
 
 
 class _LockRow(NamedTuple):
@@ -155,11 +161,14 @@ class Ledger:
         """Return all rows of a statement."""
         return (await self.execute(statement, **parameters)).all()
 
-    async def fetch_chunks(self, statement: Executable, **parameters: object) -> AsyncIterator[Sequence[Row[Any]]]:
-        """Yield the rows in chunks of 2,000; other requests are served in between."""
-        for rows in (await self.execute(statement, **parameters)).partitions(CHUNK_SIZE):
-            yield rows
-            await asyncio.sleep(0)
+    @asynccontextmanager
+    async def stream(
+        self, statement: Executable, **parameters: object
+    ) -> AsyncIterator[AsyncIterator[Sequence[Row[Any]]]]:
+        """Give the rows of a long SELECT in slices; other requests are served in between, but no statement is run."""
+        connection = await self._unit.connection()
+        async with connection.stream(statement, {"owner": self.owner.id, **parameters}) as result:
+            yield _pause_between(result.partitions(SLICE_SIZE))
 
     async def fetch_one(self, statement: Executable, **parameters: object) -> Row[Any] | None:
         """Return the only row of a statement, or None."""
@@ -171,11 +180,21 @@ class Ledger:
         connection = await self._unit.connection()
         return await connection.execute(insert(table), {"owner_id": self.owner.id, **values})
 
+    async def fetch_in(
+        self, statement: Select[*tuple[Any, ...]], column: InstrumentedAttribute[Any], values: Iterable[object]
+    ) -> list[Row[Any]]:
+        """Return the rows in which the column has one of these values: a statement for every 250 of them."""
+        rows: list[Row[Any]] = []
+        for some in batched(values, SLICE_SIZE):
+            rows += await self.fetch_all(statement.where(column.in_(some)))
+        return rows
+
     async def insert_all(self, table: type[Owned], rows: Sequence[Mapping[str, object]]) -> None:
-        """Insert many rows of the owner in one statement, in their order; all have the same columns."""
+        """Insert many rows of the owner in their order, a statement for every 250; all have the same columns."""
         self._refuse_unlocked()
         connection = await self._unit.connection()
-        await connection.execute(insert(table), [{"owner_id": self.owner.id, **row} for row in rows])
+        for some in batched(rows, SLICE_SIZE):
+            await connection.execute(insert(table), [{"owner_id": self.owner.id, **row} for row in some])
 
     def take_revision(self, *, expenses: int = 0, trashed: int = 0) -> int:
         """Return the transaction's revision, taking it at the first call; count expenses that become live or trashed.
@@ -239,3 +258,9 @@ class Ledger:
         if self._lock_row is None:
             raise RuntimeError("a ledger is locked before it is changed")
         return self._lock_row
+
+
+async def _pause_between(slices: AsyncIterator[Sequence[Row[Any]]]) -> AsyncIterator[Sequence[Row[Any]]]:
+    async for rows in slices:
+        yield rows
+        await asyncio.sleep(0)

@@ -4,12 +4,14 @@
         WithAmount                  an amount and a currency, whose decimals the amount must fit
         WithIgnoredFields           `id`, `created_at` and `updated_at` may be sent back, and are ignored
             WithReadOnlyFields      `revision` may be sent back too, and must then equal the row's
+        WithManyItems               is validated in slices
         PageQuery                   `limit`, `cursor` and `with_count`
     ResponseModel                   every field is present, unless the class has OMITS_DEFAULTS
 
 So a client can change a row as it has read it, and send all of it back.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final
@@ -96,6 +98,15 @@ class WithReadOnlyFields(WithIgnoredFields):
     ] = None
 
     read_only: ClassVar[frozenset[str]] = WithIgnoredFields.read_only | {"revision"}
+
+
+class WithManyItems(RequestModel, ABC):
+    """A body with so many items that they are validated in slices first; validating the body takes them as they are."""
+
+    @classmethod
+    @abstractmethod
+    async def parse_items(cls, body: object) -> object:
+        """Return the JSON of a body with its items validated; other requests are served in between."""
 
 
 class PageQuery(RequestModel):

@@ -163,8 +163,7 @@ async def load_plan(ledger: Ledger, ids: AbstractSet[int], bodies: Collection[Ma
 
 
 async def _load_by_id(ledger: Ledger, ids: AbstractSet[int]) -> dict[int, Columns]:
-    rows = await ledger.fetch_all(_SELECT_LIVE.where(Expense.id.in_(ids))) if ids else []
-    return {row.id: row._asdict() for row in rows}
+    return {row.id: row._asdict() for row in await ledger.fetch_in(_SELECT_LIVE, Expense.id, ids)}
 
 
 async def _load_by_external_id(
@@ -176,8 +175,7 @@ async def _load_by_external_id(
     """
     by_external_id = {row["external_id"]: row for row in loaded.values() if row["external_id"] is not None}
     for statement, table in ((_SELECT_LIVE, Expense), (_SELECT_TRASHED, TrashedExpense)):
-        missing = external_ids - by_external_id.keys()
-        rows = await ledger.fetch_all(statement.where(table.external_id.in_(missing))) if missing else []
+        rows = await ledger.fetch_in(statement, table.external_id, external_ids - by_external_id.keys())
         by_external_id |= {row.external_id: row._asdict() for row in rows}
     all_rows = by_external_id.values()
     expired = {

@@ -117,8 +117,9 @@ async def _restore(ledger: Ledger, which: ColumnElement[bool], tombstones: Colum
     `tombstones` selects their tombstones by an index; it may also match those of rows that are no longer in the trash.
     """
     ids: list[int] = []
-    async for rows in ledger.fetch_chunks(_IDS.where(which), trash_start=ledger.trash_start):
-        ids += [row.id for row in rows]
+    async with ledger.stream(_IDS.where(which), trash_start=ledger.trash_start) as slices:
+        async for rows in slices:
+            ids += [row.id for row in rows]
     if ids:
         revision = ledger.take_revision(expenses=len(ids), trashed=-len(ids))
         # MySQL locks the table's AUTO_INCREMENT during INSERT … SELECT, so rows are inserted in chunks of 2,000.

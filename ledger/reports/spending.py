@@ -17,7 +17,7 @@ from sqlalchemy import Row, select
 
 from infra.slices import iterate_in_slices
 from ledger.core import Ledger
-from ledger.reports.schemas import Days, SpendingQuery, SpendingReport
+from ledger.reports.schemas import Days, Figures, SpendingGroup, SpendingQuery, SpendingReport, SpendingTotal
 from ledger.reports.totals import select_spending
 from models import Expense
 from problems import TooMany
@@ -103,11 +103,12 @@ async def read_spending(ledger: Ledger, query: SpendingQuery, requested: Span) -
     # Stop naming buckets one past the limit: that is enough to refuse the report.
     sides = [ReportSpan(BucketedSpan(each, query.time_unit, start_day, most=MAX_ROWS + 1)) for each in spans]
     count = 0
-    async for rows in ledger.fetch_chunks(aggregate.limit(MAX_SUMS + 1)):
-        count += len(rows)
-        if count > MAX_SUMS:
-            raise too_many_sums_problem()
-        fold(rows, sides)
+    async with ledger.stream(aggregate.limit(MAX_SUMS + 1)) as slices:
+        async for rows in slices:
+            count += len(rows)
+            if count > MAX_SUMS:
+                raise too_many_sums_problem()
+            fold(rows, sides)
     return await build_report(query.group_by, sides, ledger.owner.currency)
 
 
@@ -134,27 +135,27 @@ def fold(rows: Iterable[Row[Any]], sides: Sequence[ReportSpan]) -> None:
 async def build_report(group_by: Sequence[str], sides: Sequence[ReportSpan], own: str) -> SpendingReport:
     """Build the report of the first side, compared with the second if any; raise TooMany past MAX_ROWS rows."""
     currencies = money.sort_own_first({own, *(currency for side in sides for currency in side.totals)}, own)
-    report = {
+    report: dict[str, Any] = {
         "period": _build_days(sides[0]),
         "group_by": group_by,
         "totals": [_build_total(currency, sides) for currency in currencies],
-        "groups": [row async for row in iterate_in_slices(_build_groups(group_by, sides, currencies))],
+        "groups": [group async for group in iterate_in_slices(_build_groups(group_by, sides, currencies))],
     }
     if len(sides) > 1:
         report["compared_to"] = _build_days(sides[1])
-    # Validated in one call, which is faster than making 10,000 model instances.
-    return SpendingReport.model_validate(report)
+    # Not validated, which would take a third of the time of a large report.
+    return SpendingReport.model_construct(**report)
 
 
-def _build_total(currency: str, sides: Sequence[ReportSpan]) -> dict[str, Any]:
+def _build_total(currency: str, sides: Sequence[ReportSpan]) -> SpendingTotal:
     sums = [side.totals.get(currency, ZERO) for side in sides]
     per_day = money.divide(sums[0].total, sides[0].division.span.days, currency)
-    return {"per_day": money.write_amount(per_day, currency), **_build_figures(currency, *sums)}
+    return {**_build_figures(currency, *sums), "per_day": money.write_amount(per_day, currency)}
 
 
 def _build_groups(
     group_by: Sequence[str], sides: Sequence[ReportSpan], currencies: Sequence[str]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[SpendingGroup]:
     if not group_by:
         return
     names = sides[0].division.names
@@ -166,7 +167,8 @@ def _build_groups(
         sums = [side.sums.get(key, ZERO) for side in sides]
         bucket = {name: category if name == "category" else names[number] for name in group_by}
         share = _compute_percent(sums[0].total, sides[0].totals.get(currency, ZERO).total)
-        yield {**bucket, "share_percent": share, **_build_figures(currency, *sums)}
+        group: Any = {**bucket, **_build_figures(currency, *sums), "share_percent": share}
+        yield group
 
 
 def _list_keys(
@@ -191,9 +193,9 @@ def _list_keys(
     return ((number, category, currency) for number, category in pairs for currency in used[category])
 
 
-def _build_figures(currency: str, current: SpendingSum, previous: SpendingSum | None = None) -> dict[str, Any]:
+def _build_figures(currency: str, current: SpendingSum, previous: SpendingSum | None = None) -> Figures:
     average = money.divide(current.total, current.count, currency) if current.count else None
-    figures: dict[str, Any] = {
+    figures: Figures = {
         "currency": currency,
         "total": money.write_amount(current.total, currency),
         "count": current.count,

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from infra.slices import iterate_in_slices
 from ledger.categories import too_many_categories_problem
 from ledger.core import Ledger
 from ledger.editing import REVISION_CHANGED, Precondition, refuse_changed_row
@@ -107,11 +108,12 @@ class _Run:
 async def run_batch(ledger: Ledger, batch: Batch) -> BatchResult:
     """Do all operations, or raise one problem with the errors of the refused ones, and the status of the first."""
     run = await _load_run(ledger, batch.operations)
-    problems = list(_check_all(run, batch.operations))
+    problems = await _check_all(run, batch.operations)
     if problems:
         raise combine_problems(problems)
     await run.plan.write()
-    return BatchResult(revision=ledger.revision, results=[_build_result(status, row) for status, row in run.results])
+    results = [_build_result(status, row) async for status, row in iterate_in_slices(run.results)]
+    return BatchResult(revision=ledger.revision, results=results)
 
 
 def combine_problems(problems: Sequence[Problem]) -> Problem:
@@ -148,18 +150,20 @@ def expense_not_found_problem(*, is_deleted: bool = False) -> NotFound:
     return NotFound(errors=[field_error("/id", "not_found", detail)])
 
 
-def _check_all(run: _Run, operations: Sequence[Operation]) -> Iterator[Problem]:
-    """Check the operations in order and yield the problems of those that are refused, until enough are known."""
+async def _check_all(run: _Run, operations: Sequence[Operation]) -> list[Problem]:
+    """Check the operations in order and return the problems of those that are refused, until enough are known."""
+    problems: list[Problem] = []
     errors = 0
-    for index, operation in enumerate(operations):
+    async for index, operation in iterate_in_slices(enumerate(operations)):
         try:
             with _prefix_problem(f"/operations/{index}"):
                 run.check(operation)
         except Problem as problem:
             errors += len(problem.errors)
-            yield problem
+            problems.append(problem)
         if errors > MAX_FIELD_ERRORS:
-            return
+            break
+    return problems
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from infra.slices import iterate_in_slices
 from ledger.core import Ledger
 from ledger.expenses import trash
 from ledger.expenses.rows import build_expense, get_column, select_expenses
@@ -54,14 +55,14 @@ async def rebuild(ledger: Ledger, stored: str) -> str:
     expenses = await _load_expenses(ledger, {it.id for it in short.results})
     results = [
         OperationResult(status=it.status, id=it.id, expense=None if it.status in ENDED else expenses.get(it.id))
-        for it in short.results
+        async for it in iterate_in_slices(short.results)
     ]
     return BatchResult(revision=short.revision, results=results).model_dump_json()
 
 
 async def _load_expenses(ledger: Ledger, ids: AbstractSet[int]) -> dict[int, ExpenseAnswer]:
     """Return the expenses of these ids as they are now, those in the trash too."""
-    live = await ledger.fetch_all(_SELECT_LIVE.where(Expense.id.in_(ids)))
+    live = await ledger.fetch_in(_SELECT_LIVE, Expense.id, ids)
     expenses = {get_column(row, "id"): build_expense(tuple(row)) for row in live}
     missing = ids - expenses.keys()
     return expenses | (await trash.load_trashed(ledger, missing) if missing else {})

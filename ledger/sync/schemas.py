@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, WrapValidator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, WrapValidator
 
+from infra.slices import iterate_in_slices
 from ledger.budgets.schemas import Budget
 from schemas import Category, Expense, ExpenseCreate, ExpenseUpdate
 from values.fields import (
@@ -16,7 +18,7 @@ from values.fields import (
     WholeNumber,
     parse_whole_number,
 )
-from values.shapes import RequestModel, ResponseModel, with_example
+from values.shapes import RequestModel, ResponseModel, WithManyItems, with_example
 
 MAX_OPERATIONS: Final = 1_000
 
@@ -71,6 +73,8 @@ class InvalidOperation:
 
 
 def _defer_errors(value: object, validate: Callable[[object], Any]) -> Any:  # noqa: ANN401
+    if isinstance(value, InvalidOperation):
+        return value
     try:
         return validate(value)
     except ValidationError as error:
@@ -90,7 +94,10 @@ Operation = Annotated[
 ]
 
 
-class Batch(RequestModel):
+_OPERATION: Final = TypeAdapter[Any](Operation)
+
+
+class Batch(WithManyItems):
     """Operations that are done in order, all or none."""
 
     operations: Annotated[list[Operation], Field(min_length=1, max_length=MAX_OPERATIONS)] = Field(
@@ -103,6 +110,15 @@ class Batch(RequestModel):
             {"op": "create", "data": {"amount": "3.20", "category": "Coffee"}},
         ]
     )
+
+    @classmethod
+    async def parse_items(cls, body: object) -> object:
+        """Return the JSON of a batch with its operations validated; one too many is enough to refuse them."""
+        operations = body.get("operations") if isinstance(body, dict) else None
+        if not isinstance(body, dict) or not isinstance(operations, list):
+            return body
+        some = islice(operations, MAX_OPERATIONS + 1)
+        return {**body, "operations": [it async for it in iterate_in_slices(map(_OPERATION.validate_python, some))]}
 
 
 OperationStatus = Literal["created", "existing", "updated", "deleted", "gone"]

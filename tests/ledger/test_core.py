@@ -234,13 +234,16 @@ async def test_the_ledger_of_an_account_that_was_deleted_meanwhile_is_not_locked
 async def test_a_long_answer_comes_in_slices_and_others_get_their_turn_in_between(
     app: FastAPI, caller: Caller, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core, "CHUNK_SIZE", 2)
+    monkeypatch.setattr(core, "SLICE_SIZE", 2)
     await asyncio.gather(*(create_category(person, name) for name in "ABCDE"))
     names = select(Category.name).where(Category.owner_id == bindparam("owner")).order_by(Category.name)
     turns: list[str] = []
 
-    async with app.state.services.database.new_unit() as unit:
-        async for rows in Ledger(caller, unit, trash_days=30).fetch_chunks(names):
+    async with (
+        app.state.services.database.new_unit() as unit,
+        Ledger(caller, unit, trash_days=30).stream(names) as slices,
+    ):
+        async for rows in slices:
             turns.append("".join(row.name for row in rows))
             asyncio.get_running_loop().call_soon(turns.append, "another's")
 

@@ -53,6 +53,12 @@ def shown(rows: Sequence[dict[str, Any]], *fields: str) -> list[tuple[Any, ...]]
 # --- What it says -----------------------------------------------------------------------------------------------------
 
 
+async def test_a_row_begins_with_its_bucket(person: Person) -> None:
+    await spend(person, amount="3.00", date="2026-11-01")
+    [row] = (await report(person, group_by=["month", "category"], period="2026-11"))["groups"]
+    assert " ".join(row) == "month category currency total count average min max share_percent"
+
+
 @pytest.mark.usefixtures("noon")
 async def test_without_anything_it_is_the_current_month_as_a_whole(person: Person) -> None:
     await spend(person, amount="12.50", date="2026-11-01")
