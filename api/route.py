@@ -170,7 +170,11 @@ class LedgerRoute(APIRoute):
                     seconds, handle_query if strict.scope["query_string"] else handle, strict
                 )
             except RequestValidationError as error:
-                raise self._explain(error, strict) from None
+                # FastAPI's frame, to which the traceback refers, refers to the error.
+                raise self._explain(error.with_traceback(None), strict) from None
+            finally:
+                # It refers to the request, which so would be kept, with its body, until garbage is collected.
+                strict.conclusion = None
 
         return handle_request
 

@@ -1,14 +1,27 @@
-"""Long computations on the event loop, done in slices: other requests are served in between."""
+"""Long computations on the event loop, done in slices: other requests are served in between.
+
+Whoever is answered meanwhile waits for one slice at each of its steps, about ten in all. So a slice is short.
+"""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
 from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-SLICE_SIZE: Final = 50
-"""Items of a slice, which take a few milliseconds."""
+SLICE_SECONDS: Final = 0.001
+
+
+async def iterate_in_slices(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield the items of an iterable that is computed while it is read; pause after each millisecond."""
+    end = time.perf_counter() + SLICE_SECONDS
+    for item in items:
+        yield item
+        if time.perf_counter() >= end:
+            await asyncio.sleep(0)
+            end = time.perf_counter() + SLICE_SECONDS
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -16,11 +29,3 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while some := list(islice(iterator, size)):
         yield some
-
-
-async def iterate_in_slices(items: Iterable[T], size: int = SLICE_SIZE) -> AsyncIterator[T]:
-    """Yield the items of an iterable that is computed while it is read; pause after each `size`."""
-    for number, item in enumerate(items, start=1):
-        yield item
-        if number % size == 0:
-            await asyncio.sleep(0)

@@ -156,11 +156,10 @@ async def _check_all(run: _Run, operations: Sequence[Operation]) -> list[Problem
     errors = 0
     async for index, operation in iterate_in_slices(enumerate(operations)):
         try:
-            with _prefix_problem(f"/operations/{index}"):
-                run.check(operation)
+            run.check(operation)
         except Problem as problem:
-            errors += len(problem.errors)
-            problems.append(problem)
+            problems.append(prefix_pointers(problem, f"/operations/{index}"))
+            errors += len(problems[-1].errors)
         if errors > MAX_FIELD_ERRORS:
             break
     return problems

@@ -79,7 +79,8 @@ def _defer_errors(value: object, validate: Callable[[object], Any]) -> Any:  # n
         return validate(value)
     except ValidationError as error:
         created = value.get("data") if isinstance(value, dict) and value.get("op") == "create" else None
-        return InvalidOperation(error, created)
+        # Without the traceback, whose frames refer to all operations and would keep them until garbage is collected.
+        return InvalidOperation(error.with_traceback(None), created)
 
 
 def _correct_location(error: Mapping[str, Any]) -> Mapping[str, Any]:

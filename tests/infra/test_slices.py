@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Iterator
 
-from infra.slices import iterate_in_slices
+import pytest
+
+from infra import slices
+from infra.slices import batched, iterate_in_slices
 
 
 def count_to(most: int, seen: list[str]) -> Iterator[int]:
@@ -13,15 +16,36 @@ def count_to(most: int, seen: list[str]) -> Iterator[int]:
         yield number
 
 
-async def test_others_are_served_after_each_slice() -> None:
+@pytest.mark.parametrize(("seconds", "pauses"), [(2, 2), (1, 5), (6, 0)])
+async def test_others_are_served_after_each_slice(monkeypatch: pytest.MonkeyPatch, seconds: float, pauses: int) -> None:
+    """An item takes a second, on a clock of the test's."""
+    monkeypatch.setattr(slices, "SLICE_SECONDS", seconds)
     seen: list[str] = []
+    monkeypatch.setattr(slices, "time", Clock(seen))
 
     async def serve_others() -> None:
-        while len(seen) < 7:
-            seen.append("another")
+        while len(seen) < 5 + pauses:
             await asyncio.sleep(0)
+            seen.append("another")
 
     other = asyncio.create_task(serve_others())
-    assert [item async for item in iterate_in_slices(count_to(5, seen), size=2)] == [0, 1, 2, 3, 4]
-    await other
-    assert seen[:7] == ["0", "1", "another", "2", "3", "another", "4"]
+    await asyncio.sleep(0)
+    assert [item async for item in iterate_in_slices(count_to(5, seen))] == [0, 1, 2, 3, 4]
+    assert seen.count("another") == pauses
+    other.cancel()
+
+
+class Clock:
+    """A clock by which each item that was seen has taken a second."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self._seen = seen
+
+    def perf_counter(self) -> float:
+        """Return how many items were seen."""
+        return sum(it != "another" for it in self._seen)
+
+
+def test_items_are_batched_with_the_rest_at_the_end() -> None:
+    assert list(batched("ABCDE", 2)) == [["A", "B"], ["C", "D"], ["E"]]
+    assert list(batched("", 2)) == []
