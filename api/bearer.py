@@ -50,13 +50,15 @@ def _read_token(request: Request) -> str:
 async def check_token(request: StrictRequest) -> Response:
     """Check the token before a large body is read; raise NotAuthenticated, InvalidToken or TokenExpired.
 
+    From now on the request counts for its account, so that of one account's large bodies one is parsed after the other.
     The empty response is not sent: the function is run as a handler, so that it has a deadline and is tried again.
     """
     token = _read_token(request)
     if personal_tokens.is_personal_token(token):
-        await personal_tokens.load_token_holder(await request.unit.connection(), token)
+        holder = await personal_tokens.load_token_holder(await request.unit.connection(), token)
+        await _count_for(request, holder.caller.id)
     else:
-        request.services.access_tokens.read(token)
+        await _count_for(request, request.services.access_tokens.read(token).user_id)
     return Response()
 
 
@@ -78,6 +80,7 @@ async def _count_for(request: StrictRequest, account: int) -> None:
     request.unit.act_for(account)
     if not request.turn.count_for(account):
         await request.unit.release()
+        request.turn.give_away()
         await request.turn.take()
 
 

@@ -126,6 +126,7 @@ class StrictRequest(Request):
 
     async def parse_items(self, schema: type[WithManyItems]) -> None:
         """Validate the items of a long body in slices, before a ledger is locked for it."""
+        self.turn.is_kept = True
         if self._body:
             self._json = await schema.parse_items(self._json)
 

@@ -235,7 +235,7 @@ async def _run_and_commit(handle: Handler, request: StrictRequest, statements_en
     while True:
         tries += 1
         try:
-            async with request.services.database.new_unit(statements_end, request.turn.give_away) as unit:
+            async with request.services.database.new_unit(statements_end, request.turn.lend) as unit:
                 request.start_try(unit)
                 response = await handle(request)
                 if request.conclusion:

@@ -41,6 +41,8 @@ class RequestTurn:
         self.turns = turns
         self.key: str | int = site
         """The client: a site until the request is authenticated, then an account."""
+        self.is_kept = False
+        """Whether it is kept while the request waits for a lock: a client's batches are parsed one after the other."""
         self._held: Turn | None = None
 
     async def take(self) -> None:
@@ -52,6 +54,11 @@ class RequestTurn:
                 raise TooManyRequests from None
             except QueueFull:
                 raise Unavailable from None
+
+    def lend(self) -> None:
+        """Give the turn away because the request waits for a lock or a hash, unless it is kept."""
+        if not self.is_kept:
+            self.give_away()
 
     def give_away(self) -> None:
         """Let the next request have the turn."""

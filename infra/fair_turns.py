@@ -1,14 +1,14 @@
-"""Turns at something that only a few may use at once: keys are served round-robin, and none has more than its share.
+"""Turns at something that only a few may use at once: keys are served in rounds, and none has more than its share.
 
 A key is an account or a network. It stands for whoever must not delay the others.
 
     slots = 2, waiting = 5: two jobs run, up to five wait. A, B and C are keys; numbers are the order of arrival.
 
-    running          A1  A2                    next to run: A3, B5, C7, A4, A6
-    waiting          A:  A3  A4  A6            the first key in the dict is served next
-                     B:  B5                      and then put at the end
+    running          A1  A2                    A's in rounds 1 and 2: its next one is of round 3
+    waiting          A:  A3  A4  A6            B and C have not run yet, so theirs are of the current round, 2
+                     B:  B5                    next to run: B5, C7, A3; then A4 and A6, each in a round of its own
                      C:  C7
-    a job ends       A3 runs                   waiting: B (B5), C (C7), A (A4 A6)
+    a job ends       B5 runs, of round 2       waiting: C (C7), A (A3 A4 A6)
     B8, C9 arrive    B8 waits; with C9 six     the newest of the key with the most waiting is refused; in a tie
                      would wait                  that of the arriving key
     share = 1        A2 waits although a       the other slot is for B and C
@@ -36,6 +36,9 @@ class FairTurns:
         """How many turns of one key there are; where it is changed, those that are held stay."""
         self._running: dict[Hashable, int] = {}
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._round = 0
+        # The rounds of the last jobs of keys; before the current one, they make no difference.
+        self._rounds: dict[Hashable, int] = {}
 
     async def acquire(self, key: Hashable, seconds: float | None = None) -> "Turn":
         """Wait for a turn, for this number of seconds at most; raise QueueFull or OwnQueueFull if there is none."""
@@ -61,7 +64,15 @@ class FairTurns:
     def _has_share(self, key: Hashable) -> bool:
         return self._running.get(key, 0) < self.share
 
+    def _find_round(self, key: Hashable) -> int:
+        """Return the round of the next job of a key: each of its jobs is of another one."""
+        return max(self._round, self._rounds.get(key, -1) + 1)
+
     def _start(self, key: Hashable) -> None:
+        number = self._find_round(key)
+        if number > self._round:
+            self._round, self._rounds = number, {}
+        self._rounds[key] = number
         self._free -= 1
         self._running[key] = self._running.get(key, 0) + 1
 
@@ -96,9 +107,9 @@ class FairTurns:
             newest.set_exception(OwnQueueFull() if key in self._waiting else QueueFull())
 
     def _wake_next(self) -> None:
-        """Give free slots to the first job of each next key that has less than its share, and put that key last."""
+        """Give free slots to the first jobs of the keys of the earliest round that have less than their share."""
         while self._free and (keys := list(filter(self._has_share, self._waiting))):
-            key = keys[0]
+            key = min(keys, key=self._find_round)
             waiting = self._waiting.pop(key)
             first = waiting.popleft()
             if waiting:
@@ -133,6 +144,8 @@ class Turn:
 
     def move_to(self, key: Hashable) -> bool:
         """Let the turn count for another key, and return True; False, and no change, if that has its share already."""
-        if moved := self._turns._move(self._key, key):  # noqa: SLF001  # of this module
+        if key != self._key:
+            if not self._turns._move(self._key, key):  # noqa: SLF001  # of this module
+                return False
             self._key = key
-        return moved
+        return True

@@ -30,13 +30,34 @@ class Room:
 async def test_one_network_keeps_no_other_waiting_behind_all_of_its_own() -> None:
     room = Room(10)
     await room.all("a1", "a2", "a3", "a4", "b1", "c1")
-    assert room.done == ["a1", "a2", "b1", "c1", "a3", "a4"]
+    assert room.done == ["a1", "b1", "c1", "a2", "a3", "a4"]
 
 
 async def test_networks_take_turns() -> None:
     room = Room(10)
     await room.all("a1", "a2", "a3", "b1", "b2", "b3")
-    assert room.done == ["a1", "a2", "b1", "a3", "b2", "b3"]
+    assert room.done == ["a1", "b1", "a2", "b2", "a3", "b3"]
+
+
+async def test_who_comes_while_another_works_is_next_however_many_of_that_one_wait() -> None:
+    room = Room(10)
+    many = [asyncio.create_task(room.work(name)) for name in ("a1", "a2", "a3")]
+    while len(room.done) < 1:
+        await asyncio.sleep(0)
+    await room.work("b1")
+    await asyncio.gather(*many)
+    assert room.done == ["a1", "a2", "b1", "a3"]
+
+
+async def test_those_who_ask_one_by_one_keep_nobody_out() -> None:
+    room = Room(10)
+
+    async def ask_again_and_again(name: str) -> None:
+        for number in range(5):
+            await room.work(f"{name}{number}")
+
+    await asyncio.gather(*map(ask_again_and_again, "abc"), room.work("d1"), room.work("d2"))
+    assert (room.done.index("d1"), room.done.index("d2")) == (3, 6)
 
 
 async def test_where_there_is_no_room_one_of_the_network_with_the_most_has_to_go() -> None:
