@@ -97,6 +97,8 @@ class Row:
     """One attack: what the attacker got, what it cost, and what the other user saw."""
 
     name: str
+    bound: str
+    """What keeps it from spoiling the service for others."""
     attacker: Outcome
     seen: Seen
     database_cpu_seconds: float
@@ -194,6 +196,7 @@ class Scene:
         is_restarted = not self.settle()
         return Row(
             attack.name,
+            attack.bound,
             attacker,
             Seen(seen.of, used),
             database,

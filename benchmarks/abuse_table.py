@@ -12,7 +12,7 @@ SHOWN: Final = 3
 MEGABYTE: Final = 1 << 20
 HEADING: Final = (
     f"{'  attack':38}{'answers':44}{'req/s':>7}{'CPU ms':>9}{'db ms':>9}{'kept MB':>9}{'RSS MB':>8}"
-    f"{'GET':>7}{'POST':>8}{'sign-in':>11}   the other user's failures"
+    f"{'GET':>7}{'POST':>8}{'sign-in':>11}   {'what bounds it':48}the other user's failures"
 )
 
 
@@ -54,7 +54,8 @@ def write_row(measured: Measured, row: Row) -> str:
     failures = ", ".join(f"{number} x {name}" for name, number in row.failures.most_common())
     mark = " !" if is_bad(measured, row) else "  "
     again = " (started again)" if row.is_restarted else ""
-    return f"  {row.name:36}{write_answers(row.attacker.answers):44}{figures}{rated}{mark} {failures or '-'}{again}"
+    answers = write_answers(row.attacker.answers)
+    return f"  {row.name:36}{answers:44}{figures}{rated}{mark} {row.bound:48}{failures or '-'}{again}"
 
 
 def write_answers(answers: Counter[str]) -> str:

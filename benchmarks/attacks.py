@@ -51,6 +51,8 @@ class Attack:
     """An attack: what each connection sends in turn, and what it stands on."""
 
     name: str
+    bound: str
+    """What keeps it from spoiling the service for others."""
     write: Callable[[Attacker], Sequence[str]]
     ledger: str = ""
     """The kind of ledger that its accounts have (`benchmarks.ledgers`); none: it is anonymous."""
@@ -150,54 +152,105 @@ _DRY_RUN: Final = _send("PATCH", f"{EVERYTHING}&dry_run=true", {"description": "
 
 ATTACKS: Final = (
     # --- Nobody's, or of somebody who has not signed in
-    Attack("1,200 half-sent heads", lambda _: ["GET / HTTP/1.1\r\nHost: localhost\r\n"], "", 1, 1_200, HALF_SENT),
-    Attack("a head of 32 MB", lambda _: ["GET / HTTP/1.1\r\n"], "", 1, 2, HUGE),
-    Attack("256 KB of unread pipelined requests", lambda _: [""], behaviour=UNREAD),
-    Attack("11,000 names in a query", _get(f"/currencies?{_NAMES}")),
-    Attack("6,500 unknown keys in a body", _send("POST", "/users/register", _KEYS)),
-    Attack("64 KiB of deep or wide JSON", _send("POST", "/users/register", *_junk())),
-    Attack("guesses at passwords of others", _sign_in(f"wrong{NUMBER}", GUESSED, f"anybody{NUMBER}")),
-    Attack("U+FDFA x 228 as a password", _sign_in("\ufdfa" * 228, f"anybody{NUMBER}")),
-    Attack("registrations", _send("POST", "/users/register", _PERSON)),
-    Attack("wrong personal tokens", _present_bad_personal_tokens),
-    Attack("forged access tokens", _present_forged_tokens),
-    Attack("the pages of /docs", lambda _: [write("GET", path) for path in ASSETS]),
-    Attack("GET /ready", _get("/ready")),
-    Attack("GET /openapi.json", _get("/openapi.json")),
+    Attack(
+        "1,200 half-sent heads",
+        "connections of an address, 10 s for a head",
+        lambda _: ["GET / HTTP/1.1\r\nHost: localhost\r\n"],
+        "",
+        1,
+        1_200,
+        HALF_SENT,
+    ),
+    Attack("a head of 32 MB", "32 KiB for a head", lambda _: ["GET / HTTP/1.1\r\n"], "", 1, 2, HUGE),
+    Attack(
+        "256 KB of unread pipelined requests", "8 unanswered requests of a connection", lambda _: [""], behaviour=UNREAD
+    ),
+    Attack("11,000 names in a query", "32 KiB for a head", _get(f"/currencies?{_NAMES}")),
+    Attack("6,500 unknown keys in a body", "100 members of an object", _send("POST", "/users/register", _KEYS)),
+    Attack("64 KiB of deep or wide JSON", "32 levels, 40,000 values", _send("POST", "/users/register", *_junk())),
+    Attack(
+        "guesses at passwords of others",
+        "guesses by name and address, turns at hashes",
+        _sign_in(f"wrong{NUMBER}", GUESSED, f"anybody{NUMBER}"),
+    ),
+    Attack(
+        "U+FDFA x 228 as a password",
+        "128 characters after NFKC, one turn of an address",
+        _sign_in("\ufdfa" * 228, f"anybody{NUMBER}"),
+    ),
+    Attack("registrations", "registrations of an address, turns at hashes", _send("POST", "/users/register", _PERSON)),
+    Attack("wrong personal tokens", "one turn of an address", _present_bad_personal_tokens),
+    Attack("forged access tokens", "one turn of an address", _present_forged_tokens),
+    Attack(
+        "the pages of /docs",
+        "one turn of an address, pages built once",
+        lambda _: [write("GET", path) for path in ASSETS],
+    ),
+    Attack("GET /ready", "one start in a round, a connection of its own", _get("/ready")),
+    Attack("GET /openapi.json", "one turn of an address, built once", _get("/openapi.json")),
     # --- Of one account
-    Attack("a page of 200", _get("/expenses", limit=200), "large"),
-    Attack("a page and its count", _get("/expenses", limit=50, with_count="true"), "large"),
-    Attack("250 words in 5,000 long rows", _get("/expenses", q=_MANY_WORDS), "long"),
-    Attack("10 words in 5,000 long rows", _get("/expenses", q=_TEN_WORDS), "long"),
-    Attack("a word that 50,000 rows lack", _get("/expenses", q=NOWHERE), "large"),
-    Attack("a report by day and category", _get("/reports/spending", **YEAR), "large"),
-    Attack("the status of ten budgets", _get("/budgets/status"), "large"),
-    Attack("1,000 changes", _get("/changes", since=0, limit=1000), "large"),
-    Attack("a dry run over 50,000 rows", _DRY_RUN, "large"),
-    Attack("an expense after the other", _send("POST", "/expenses", _create()["data"]), "small"),
+    Attack("a page of 200", "one turn of an account", _get("/expenses", limit=200), "large"),
+    Attack("a page and its count", "one turn of an account", _get("/expenses", limit=50, with_count="true"), "large"),
+    Attack("250 words in 5,000 long rows", "10 words", _get("/expenses", q=_MANY_WORDS), "long"),
+    Attack("10 words in 5,000 long rows", "10 words, one turn of an account", _get("/expenses", q=_TEN_WORDS), "long"),
+    Attack("a word that 50,000 rows lack", "one turn of an account", _get("/expenses", q=NOWHERE), "large"),
+    Attack(
+        "a report by day and category",
+        "one turn of an account, 10,000 rows, slices",
+        _get("/reports/spending", **YEAR),
+        "large",
+    ),
+    Attack("the status of ten budgets", "one turn of an account", _get("/budgets/status"), "large"),
+    Attack("1,000 changes", "one turn of an account", _get("/changes", since=0, limit=1000), "large"),
+    Attack("a dry run over 50,000 rows", "a read: one turn of an account, 5 s", _DRY_RUN, "large"),
+    Attack(
+        "an expense after the other", "one writer of an account", _send("POST", "/expenses", _create()["data"]), "small"
+    ),
     Attack(
         "changes of one expense",
+        "one writer of an account",
         lambda it: [write("PATCH", f"/expenses/{it.row}", it.token, {"description": f"as {NUMBER}"})],
         "small",
     ),
-    Attack("1,000 creates", _batch([_create(description=f"{n} of a thousand") for n in range(1_000)]), "small"),
-    Attack("1,000 that exist", _batch(_KNOWN, NUMBER), "known"),
-    Attack("36 unknown keys x 1,000", _batch([{"op": "create", "data": _UNKNOWN}] * 1_000), "small"),
+    Attack(
+        "1,000 creates",
+        "one batch of an account, slices",
+        _batch([_create(description=f"{n} of a thousand") for n in range(1_000)]),
+        "small",
+    ),
+    Attack("1,000 that exist", "one batch of an account, answers kept by ids", _batch(_KNOWN, NUMBER), "known"),
+    Attack(
+        "36 unknown keys x 1,000",
+        "one batch of an account, 100 errors",
+        _batch([{"op": "create", "data": _UNKNOWN}] * 1_000),
+        "small",
+    ),
     Attack(
         "1,000 that are refused",
+        "one batch of an account, 100 errors",
         _batch([{"op": "update", "id": 10**12 + n, "data": {"amount": "1"}} for n in range(1_000)]),
         "small",
     ),
-    Attack("descending combining marks", _batch(_WITH_MARKS), "small"),
+    Attack("descending combining marks", "30 combining marks in a row", _batch(_WITH_MARKS), "small"),
     Attack(
         "10,000 descriptions, to and fro",
+        "one writer of an account, bytes of texts",
         _send("PATCH", EVERYTHING, {"description": "a" * 500}, {"description": "b" * 500}),
         "medium",
     ),
-    Attack("10,000 deleted and restored", _delete_and_restore, "medium"),
-    Attack("wrong current passwords", _send("PUT", "/users/me/password", _WRONG), "small"),
-    Attack("personal tokens", _send("POST", "/users/me/tokens", _TOKEN), "small"),
+    Attack("10,000 deleted and restored", "one writer of an account, rows of the trash", _delete_and_restore, "medium"),
+    Attack(
+        "wrong current passwords",
+        "guesses by account, half of the hash threads",
+        _send("PUT", "/users/me/password", _WRONG),
+        "small",
+    ),
+    Attack(
+        "personal tokens", "one writer of an account, 50 tokens", _send("POST", "/users/me/tokens", _TOKEN), "small"
+    ),
     # --- Of twelve accounts at once
-    Attack("12 accounts: dry runs", _DRY_RUN, "long", 12, 24),
-    Attack("12 accounts: 10 words", _get("/expenses", q=_TEN_WORDS), "long", 12, 24),
+    Attack("12 accounts: dry runs", "10 turns in all, one of an account", _DRY_RUN, "long", 12, 24),
+    Attack(
+        "12 accounts: 10 words", "10 turns in all, one of an account", _get("/expenses", q=_TEN_WORDS), "long", 12, 24
+    ),
 )

@@ -42,8 +42,7 @@ async def test_networks_take_turns() -> None:
 async def test_who_comes_while_another_works_is_next_however_many_of_that_one_wait() -> None:
     room = Room(10)
     many = [asyncio.create_task(room.work(name)) for name in ("a1", "a2", "a3")]
-    while len(room.done) < 1:
-        await asyncio.sleep(0)
+    await many[0]
     await room.work("b1")
     await asyncio.gather(*many)
     assert room.done == ["a1", "a2", "b1", "a3"]

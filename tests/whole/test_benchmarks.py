@@ -52,7 +52,16 @@ def _see(latency: float, answers: Mapping[str, int] | None = None) -> Seen:
 
 def _measure(latency: float, answers: Mapping[str, int] | None = None) -> Measured:
     """Return what is measured if the other user's answers take so long, and one second when it is quiet."""
-    row = Row("shouting", Outcome(5, Counter({"200": 5}), [0.1] * 5, 1.0), _see(latency, answers), 0.0, 0, 0, False)
+    row = Row(
+        "shouting",
+        "one mouth",
+        Outcome(5, Counter({"200": 5}), [0.1] * 5, 1.0),
+        _see(latency, answers),
+        0.0,
+        0,
+        0,
+        False,
+    )
     return Measured("SQLite", _see(1.0), "before", 0.0, [row])
 
 
@@ -122,7 +131,7 @@ def test_another_user_may_get_no_answer_but_a_success() -> None:
 
 def test_nothing_is_worse_than_no_answer_at_all() -> None:
     seen = Seen({kind: Outcome(1, Counter({LOST: 1}), [], 1.0) for kind in KINDS}, 0.1)
-    row = Row("shouting", Outcome(seconds=1.0), seen, 0.0, 0, 0, False)
+    row = Row("shouting", "one mouth", Outcome(seconds=1.0), seen, 0.0, 0, 0, False)
     *_, worst, listed = write_abuse_table(Measured("SQLite", _see(1.0), "before", 0.0, [row]))
 
     assert worst == "  the worst: inf x, sign-in during: shouting"
