@@ -1,22 +1,21 @@
 """uvicorn's HTTP protocol with bounds on what a client can send before its request is answered.
 
-    state   what is awaited                      too much              too late
-    ------  -----------------------------------  --------------------  -----------------------------------
-    IDLE    the first byte of a request                                closed after KEEP_ALIVE, no answer
-    HEAD    the rest of its head                 431, or 414 if the    408
-                                                 URL goes on
-    BODY    the rest of its body and, if that    431 (trailers and     the application's answer; closed if
-            is chunked, its trailers             chunk extensions)     the request is answered already
+    what is awaited                     too much                         too late
+    ----------------------------------  -------------------------------  -----------------------------------
+    the first byte of a request                                          closed after KEEP_ALIVE, no answer
+    the rest of its head                431, or 414 if the URL goes on   408
+    the rest of its body and, if that   431 (trailers and chunk          the application's answer; closed if
+    is chunked, its trailers            extensions)                      the request is answered already
 
-httptools keeps whatever it is fed, so bytes are counted before it gets them. It is fed in pieces that end where a head
-or a body ends. So, a request that would be the ninth without an answer, and the body of one whose turn has not come,
-stay in one buffer, and nothing more is read from the client meanwhile.
+What is too much is counted by infra/message_bounds.py. httptools keeps whatever it is fed, so bytes are counted before
+it gets them. It is fed in pieces that end where a head or a body ends. So, a request that would be the ninth without an
+answer, and the body of one whose turn has not come, stay in one buffer, and nothing more is read from the client
+meanwhile.
 
 What is refused is answered after the requests before it, and nothing of that connection is read any more.
 """
 
 import asyncio
-from enum import Enum, auto
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -28,27 +27,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from infra.connections import Connections, Peers
+from infra.message_bounds import END, MAX_FIELDS, MessageBounds, State, TooManyFields
 
-MAX_HEAD_BYTES: Final = 32 * 1024
-MAX_FIELDS: Final = 100
 MAX_UNANSWERED: Final = 8
-# A chunk of one byte has five bytes around it.
-_FRAMING_PER_BYTE: Final = 16
-_MAX_CHUNKED_PIECE: Final = 16 * 1024
-_END: Final = b"\r\n\r\n"
-
-
-class _State(Enum):
-    IDLE = auto()
-    HEAD = auto()
-    BODY = auto()
-
-
-_IDLE, _HEAD, _BODY = _State
-
-
-class _TooManyFields(Exception):
-    """A head, or the trailers of a body, have more fields than are taken."""
 
 
 class _HeldFlow(FlowControl):
@@ -80,7 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._open = connections
         self._bounds = connections.bounds
         self.waits_since = self.loop.time()
-        self._state = _IDLE
+        self._message = MessageBounds()
         self._running: RequestResponseCycle | None = None
         """The request that the application answers."""
         self._refusal: HTTPStatus | None = None
@@ -88,17 +69,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether what comes is thrown away."""
         self._held, self._held_at = b"", 0
         """What was read and is not fed yet, and from where on."""
-        self._tail = b""
-        """The last bytes fed of an unfinished head or body: its end may lie across two pieces."""
-        self._head_bytes = 0
         self._head_since = 0.0
-        self._is_line_complete = False
-        self._length = 0
-        """The Content-Length that the head announces."""
-        self._body_left = 0
-        """Bytes that are missing of such a body."""
-        self._framing = 0
-        self._trailers = 0
         self._unsent = 0
         self._progress_at = self.waits_since
 
@@ -129,7 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """End the connection after the answer that is being made: what is pipelined behind it is not begun."""
         self._refusal = None
-        if self._state is not _BODY or self.cycle is not self._running:
+        if self._message.state is not State.BODY or self.cycle is not self._running:
             self._stop_listening()
         self.pipeline.clear()
         if self._running:
@@ -147,7 +118,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.peers.waiting.pop(self, None)
             elif self in self.peers.connections:
                 self.peers.waiting.setdefault(self)
-        elif self._state is _IDLE:
+        elif self._message.state is State.IDLE:
             if now - self.waits_since >= self._bounds.keep_alive:
                 self._close()
         elif now - max(self.waits_since, self._head_since) >= self._bounds.head_seconds:
@@ -164,7 +135,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _waits_for_client(self, now: float) -> bool:
         """Whether the client has sent nothing more of a body, or read nothing of its answer, for a while."""
-        since = self._head_since if self._state is _BODY and self.cycle is self._running else self._progress_at
+        is_coming = self._message.state is State.BODY and self.cycle is self._running
+        since = self._head_since if is_coming else self._progress_at
         return now - since >= self._bounds.head_seconds
 
     def _close(self) -> None:
@@ -181,7 +153,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Feed the parser, as far as the bounds let it."""
         if self._is_deaf:
             return
-        if not self._held and not self._running and self._state is _IDLE and data.find(_END) == len(data) - len(_END):
+        is_awaited = not self._held and not self._running and self._message.state is State.IDLE
+        if is_awaited and data.find(END) == len(data) - len(END):
             # A whole head and nothing else, as most requests come.
             self._take(data)
             return
@@ -196,39 +169,21 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.flow.is_held = True
                 self.flow.pause_reading()
                 return
-            end = self._find_end(data, at)
+            end = self._message.find_end(data, at)
             self._take(data[at:end])
             at = end
         self._held, self._held_at = b"", 0
         self.flow.is_held = False
 
     def _has_to_wait(self) -> bool:
-        if self._state is _BODY:
+        if self._message.state is State.BODY:
             return self.cycle is not self._running
         return len(self.pipeline) >= MAX_UNANSWERED - 1
 
-    def _find_end(self, data: bytes, at: int) -> int:
-        """Return where a piece ends: at the end of the head or the body at the latest."""
-        if self._body_left:
-            return at + self._body_left
-        longest = at + _MAX_CHUNKED_PIECE if self._state is _BODY else len(data)
-        if self._tail:
-            across = (self._tail + data[at : at + len(_END) - 1]).find(_END)
-            if across >= 0:
-                return at + across + len(_END) - len(self._tail)
-        found = data.find(_END, at, longest)
-        return found + len(_END) if found >= 0 else longest
-
     def _take(self, piece: bytes) -> None:
-        if self._body_left:
-            self._body_left -= len(piece)
-        elif self._state is _BODY:
-            self._framing = max(self._framing, 0) + len(piece)
-        elif self._head_bytes + len(piece) > MAX_HEAD_BYTES:
-            self._refuse_head(piece)
+        if refusal := self._message.count(piece):
+            self._refuse(refusal)
             return
-        else:
-            self._head_bytes += len(piece)
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -238,46 +193,30 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.cycle.keep_alive = False
                 self._stop_listening()
         except httptools.HttpParserError as error:
-            is_too_large = isinstance(error.__context__, _TooManyFields)
+            is_too_large = isinstance(error.__context__, TooManyFields)
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if is_too_large else HTTPStatus.BAD_REQUEST)
         else:
-            self._note_taken(piece)
-
-    def _note_taken(self, piece: bytes) -> None:
-        if self._state is _IDLE:
-            return
-        self._tail = (self._tail + piece)[1 - len(_END) :]
-        if self._state is _HEAD:
-            self._is_line_complete = self._is_line_complete or b"\n" in piece.lstrip(b"\r\n")
-        elif self._framing > MAX_HEAD_BYTES:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-
-    def _refuse_head(self, piece: bytes) -> None:
-        taken = piece[: MAX_HEAD_BYTES - self._head_bytes]
-        has_line = self._is_line_complete or b"\n" in taken.lstrip(b"\r\n")
-        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if has_line else HTTPStatus.REQUEST_URI_TOO_LONG)
+            if refusal := self._message.note_fed(piece):
+                self._refuse(refusal)
 
     # --- what the parser finds ----------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
-        self._state = _HEAD
-        self._length = 0
+        self._message.begin_head()
         self._head_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a field of a head; those of trailers are counted and dropped (RFC 9110 section 6.5.1)."""
-        if self._state is _BODY:
-            self._trailers += 1
-            if self._trailers > MAX_FIELDS:
-                raise _TooManyFields
+        if self._message.state is State.BODY:
+            self._message.add_trailer()
             return
         if len(self.headers) >= MAX_FIELDS:
-            raise _TooManyFields
+            raise TooManyFields
         name = name.lower()
         if name == b"content-length":
-            self._length = int(value)
+            self._message.announce_body(int(value))
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
@@ -285,20 +224,17 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to answer the request, or queue it."""
         super().on_headers_complete()
-        self._state = _BODY
-        self._head_bytes, self._tail, self._is_line_complete = 0, b"", False
-        self._body_left = self._length
+        self._message.end_head()
 
     def on_body(self, body: bytes) -> None:
         """Pass a part of the body on."""
-        self._framing -= _FRAMING_PER_BYTE * len(body)
+        self._message.add_body(len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request; if it is the last of its connection, so is what the client sends."""
         super().on_message_complete()
-        self._state = _IDLE
-        self._tail, self._body_left, self._framing, self._trailers = b"", 0, 0, 0
+        self._message.end()
         if not self.cycle.keep_alive:
             self._is_deaf = True
 
@@ -337,7 +273,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus) -> None:
         """Read nothing more of the client, and tell it why as soon as the requests before are answered."""
         self._stop_listening()
-        if self._state is _BODY and not self._drop_request():
+        if self._message.state is State.BODY and not self._drop_request():
             self._close()
         elif self._running:
             self._refusal = status

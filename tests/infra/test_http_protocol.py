@@ -8,7 +8,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from infra.http_protocol import MAX_FIELDS, MAX_HEAD_BYTES, MAX_UNANSWERED
+from infra.http_protocol import MAX_UNANSWERED
+from infra.message_bounds import MAX_FIELDS, MAX_HEAD_BYTES
 from tests.support.heads import Served, get, post, post_chunked, serve
 
 CLOSE = "Connection: close"
