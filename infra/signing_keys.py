@@ -95,5 +95,9 @@ def read_secret(path: Path) -> str:
 def _read_start(path: Path) -> str:
     if path.exists() and not path.is_file():
         return ""
-    with path.open(errors="replace") as file:
-        return file.read(2 * MAX_SECRET_LENGTH)
+    try:
+        with path.open(errors="replace") as file:
+            return file.read(2 * MAX_SECRET_LENGTH)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise KeyFileError(f"{path.name} cannot be read ({reason}): let user {os.geteuid()} read it.") from None

@@ -204,3 +204,15 @@ def test_a_secret_in_the_settings_may_be_in_any_file(tmp_path: Path, monkeypatch
     monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "secret"))
 
     assert load_signing_keys(Settings(_env_file=None, database_url=f"sqlite:///{tmp_path}/a.db")) == (GOOD_SECRET,)
+
+
+def test_a_key_that_cannot_be_opened_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "expenses.key").write_text(GOOD_SECRET)
+    (tmp_path / "expenses.key").chmod(0o600)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "open", refuse)  # root, who may run the tests, can open every file
+    with pytest.raises(KeyFileError, match=r"expenses\.key cannot be read \(Permission denied\): let user \d+ read it"):
+        load_or_create_secret(tmp_path / "expenses.key")
