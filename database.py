@@ -1,4 +1,4 @@
-"""The database: declarative base, the two engines, and the unit of work of a request.
+"""The database: declarative base, the engines, and the unit of work of a request.
 
     connection()        reads in autocommit, on a connection of the reading engine
     begin(owner_id)     releases that connection, waits in the queue of the owner's lock (on SQLite: of the file), takes
@@ -13,7 +13,7 @@ file of SQLite go round the accounts (infra/fair_turns.py).
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -65,7 +65,7 @@ def get_inserted_id(result: CursorResult[Any]) -> int:
 
 
 class Database:
-    """The two engines of one URL: one for transactions, and one in autocommit for reads."""
+    """The engines of one URL: one for transactions, one in autocommit for reads, and a small one for `/ready`."""
 
     def __init__(self, settings: Settings) -> None:
         self.is_embedded = settings.is_embedded
@@ -121,7 +121,7 @@ class UnitOfWork:
         self._pools = pools
         self._deadline = deadline
         self._when_waiting = when_waiting
-        self._owner_id: int | None = None
+        self._client: Hashable = None
         self._alarm: asyncio.TimerHandle | None = None
         self._interruptions: list[asyncio.Task[None]] = []
         self._reading: AsyncConnection | None = None
@@ -141,7 +141,7 @@ class UnitOfWork:
         if self._alarm is not None:
             self._alarm.cancel()
         try:
-            await self.release()
+            await self._close_reading()
             if self._writing is not None:
                 connection, self._writing = self._writing, None
                 await _roll_back(connection)
@@ -158,9 +158,9 @@ class UnitOfWork:
                 driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
                 self._interruptions.append(asyncio.create_task(_interrupt_driver(driver)))
 
-    def act_for(self, owner_id: int) -> None:
-        """Let what this unit writes count for an account, also where it locks no row of that."""
-        self._owner_id = owner_id
+    def act_for(self, client: Hashable) -> None:
+        """Let what this unit writes take its turns at the file of SQLite as this client's, whoever owns the rows."""
+        self._client = client
 
     async def connection(self) -> AsyncConnection:
         """Return the connection for reads: in autocommit, or the transaction's once it has begun."""
@@ -177,8 +177,8 @@ class UnitOfWork:
         """
         if self._writing is None:
             await self.release()
-            account = self._owner_id if owner_id is None else owner_id
-            self._writer_turn = await self._pools.writers.acquire(owner_id, lock, account)
+            client = owner_id if self._client is None else self._client
+            self._writer_turn = await self._pools.writers.acquire(owner_id, lock, client)
             self._writing = await _connect(self._pools.work)
             await self._writing.begin()
         return self._writing
@@ -195,12 +195,16 @@ class UnitOfWork:
             raise RuntimeError("call begin_separate before begin")
         await self.release()
         async with UnitOfWork(self._pools, self._deadline, self._when_waiting) as unit:
+            unit.act_for(self._client)
             yield await unit.begin(owner_id, lock)
             await unit.commit()
 
     async def release(self) -> None:
         """Return the reading connection to its pool, before hashing a password or waiting for a lock."""
         self._when_waiting()
+        await self._close_reading()
+
+    async def _close_reading(self) -> None:
         if self._reading is not None:
             connection, self._reading = self._reading, None
             await connection.close()

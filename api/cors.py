@@ -1,14 +1,14 @@
 """CORS: which pages may call the API, with any request header and never with credentials.
 
 A browser sends some requests of any page without asking first, and only keeps the answer from the page. So what is not
-a read (GET, HEAD) is refused here if it comes from another page, before it is read or counted:
+a read (GET, HEAD, OPTIONS) is refused here if it comes from another page, before it is read or counted:
 
     Sec-Fetch-Site             Origin                                         answer
     same-origin                                                               served: the service's own page
                                none                                           served: no browser
     same-site, cross-site      none                                           403
                                allowed by CORS_ORIGINS                        served
-    neither of these two       the scheme and the header Host of the request  served: the service's own page
+    neither of these two       the host and port of the header Host           served: the service's own page
                                any other, `null`, or several                  403
 
 No page can send Sec-Fetch-Site itself. Browsers send it to https and to localhost; where they do not, Host must be the
@@ -61,7 +61,7 @@ _WEB_SCHEMES: Final = {"http", "https"}
 
 
 class ProblemCorsMiddleware(CORSMiddleware):
-    """CORS that allows any request header, and refuses preflights, and requests without one, with a problem.
+    """CORS that allows any request header; a refused preflight, and a refused write without one, get a problem.
 
     Tracing tools add their own headers to every request of a page. Allowing any header is safe, because browsers send
     no credentials to this service by themselves: a page must have the token.

@@ -183,7 +183,7 @@ class WorkMiddleware:
             nonlocal started
             if not started:
                 started = message["type"] == "http.response.start"
-                turn.give_away()
+                turn.end()
             await send(message)
 
         try:
@@ -194,7 +194,7 @@ class WorkMiddleware:
                 raise
             # A service that ends cancels requests that take too long. The route class answers one that is cancelled
             # during its commit; before the commit, nothing has happened.
-            await render_problem(Request(scope), Unavailable())(scope, receive, send)
+            await render_problem(Request(scope), Unavailable())(scope, receive, watch)
         except Exception as error:
             if started:
                 raise
@@ -202,7 +202,7 @@ class WorkMiddleware:
                 # The error's type and number; its message would repeat values.
                 cause = f" of the database: {describe_error(error)}" if is_database_error(error) else ""
                 logger.exception("unexpected error%s", cause, extra=get_log_context(scope))
-            await render_problem(Request(scope), to_problem(error))(scope, receive, send)
+            await render_problem(Request(scope), to_problem(error))(scope, receive, watch)
         finally:
-            turn.give_away()
+            turn.end()
             self._turns.note_answer(turn)

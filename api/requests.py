@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from api.services import Services, get_services
 from api.strict_json import MAX_MEMBERS, parse_strict_json
 from api.turns import TURN_KEY, RequestTurn
-from auth import Caller
+from auth import Caller, Claims
 from database import UnitOfWork
 from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
 from values.field_errors import parameter_error, translate_errors
@@ -65,6 +65,8 @@ class StrictRequest(Request):
 
     unit: UnitOfWork
     """The unit of work of this try."""
+    claims: Claims | None = None
+    """What the access token says, if the request was counted for its account before the first try."""
     caller: Caller | None = None
     """The caller; None until a dependency has authenticated them."""
     conclusion: Conclusion | None = None
@@ -73,6 +75,7 @@ class StrictRequest(Request):
     def start_try(self, unit: UnitOfWork) -> None:
         """Start a try in `unit`, and drop the caller and the conclusion of the try before."""
         self.unit = unit
+        unit.act_for(self.turn.key)
         self.caller = None
         self.conclusion = None
 
@@ -104,8 +107,8 @@ class StrictRequest(Request):
 
         With None as media type it must contain no fields: they would be ignored, and more rows deleted than meant.
         """
-        # Starlette's `body()` and `json()`, which FastAPI calls, return `_body` and `_json` if these are set.
         self.turn.give_away()
+        # Starlette's `body()` and `json()`, which FastAPI calls, return `_body` and `_json` if these are set.
         self._body = await self._read_bytes(most)
         await self.turn.take()
         if media_type is None:
@@ -126,8 +129,8 @@ class StrictRequest(Request):
 
     async def parse_items(self, schema: type[WithManyItems]) -> None:
         """Validate the items of a long body in slices, before a ledger is locked for it."""
-        self.turn.is_kept = True
         if self._body:
+            await self.turn.take_batch()
             self._json = await schema.parse_items(self._json)
 
     async def form(self, **_: Any) -> FormData:  # type: ignore[override]

@@ -27,7 +27,7 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_markers
+from api.bearer import READ_ONLY_DETAIL, check_token, count_for_session, find_bearer_dependencies, list_markers
 from api.dependencies import (
     REQUEST_HEADERS,
     AccountsDep,
@@ -153,10 +153,13 @@ class LedgerRoute(APIRoute):
         handle, media_type, deadline = super().get_route_handler(), self.media_type, self.deadline
         schema = self._find_body_schema()
         has_dry_run = self._has_parameter(BulkEditor)
+        is_signed_in = any(find_bearer_dependencies(self.endpoint))
         handle_query = self._with_query.get_route_handler() if self._with_query else handle
 
         async def handle_request(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
+            if is_signed_in:
+                await count_for_session(strict)
             if self.max_body_bytes > MAX_BODY_BYTES:
                 # A large body is read only for a caller with a valid token.
                 await _run_with_deadline(READ_DEADLINE, check_token, strict)
@@ -201,7 +204,7 @@ class LedgerRoute(APIRoute):
             yield from (NotAuthenticated(), InvalidToken(), TokenExpired())
             if dependency.scope != "read":
                 yield InsufficientScope(READ_ONLY_DETAIL if dependency.scope else "")
-            yield TooManyRequests()
+        yield TooManyRequests()
         if self._has_parameter(Writer, BulkWriter, BulkEditor):
             yield IdempotencyKeyReused()
         if self._has_parameter(PreconditionDep):
@@ -226,6 +229,8 @@ async def _run_with_deadline(seconds: float, handle: Handler, request: StrictReq
         async with asyncio.timeout(seconds):
             return await _run_and_commit(handle, request, statements_end)
     except TimeoutError:
+        if request.turn.is_waiting:
+            raise TooManyRequests from None
         logger.warning("exceeded its deadline of %s seconds", seconds, extra=get_log_context(request.scope))
         raise Unavailable from None
 
@@ -234,8 +239,10 @@ async def _run_and_commit(handle: Handler, request: StrictRequest, statements_en
     tries = 0
     while True:
         tries += 1
+        # A try gives it away where it waits.
+        await request.turn.take()
         try:
-            async with request.services.database.new_unit(statements_end, request.turn.lend) as unit:
+            async with request.services.database.new_unit(statements_end, request.turn.give_away) as unit:
                 request.start_try(unit)
                 response = await handle(request)
                 if request.conclusion:

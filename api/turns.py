@@ -7,8 +7,8 @@
 
 So the requests of one client, however many it sends and whatever they cost, delay those of others by a few turns.
 A client that is alone has half of all turns, beside others it has one: what it computes in a round of the event loop is
-what others wait for at each of their steps. Writers need no turn after they have waited for their lock: an account has
-one at a time.
+what others wait for at each of their steps. Writers need no turn after they have waited for their lock, which lets one
+at a time through. A batch has a second turn, from before it is parsed until it is answered: a client has one at a time.
 """
 
 import math
@@ -18,7 +18,9 @@ from typing import Final
 
 from starlette.types import Scope
 
+from api.request_log import POLLED_PATHS
 from config import Settings
+from infra.engines import LONG_DEADLINE
 from infra.fair_turns import FairTurns, Turn
 from infra.faults import OwnQueueFull, QueueFull
 from problems import TooManyRequests, Unavailable
@@ -27,38 +29,57 @@ from users.client_address import find_site
 TURN_KEY: Final = "expense_tracker.turn"
 """The name of the request's turn in its scope."""
 MAX_WAIT_SECONDS: Final = 10
-"""How long a request waits for its turn."""
+"""How long a request waits for its turn; beside the turn, a batch waits as long as the one before it may take."""
 SECONDS_ALONE: Final = 2
 """A client is alone once nobody else was answered for so long."""
-# Whoever watches the service must not wait for its users.
-UNCOUNTED: Final = {"/health", "/ready"}
 
 
 class RequestTurn:
     """The turn of one request; it may be given away, and taken again, while the request lasts."""
 
-    def __init__(self, turns: FairTurns, site: str) -> None:
+    def __init__(self, turns: FairTurns, batches: FairTurns, site: str) -> None:
         self.turns = turns
+        self._batches = batches
         self.key: str | int = site
         """The client: a site until the request is authenticated, then an account."""
-        self.is_kept = False
-        """Whether it is kept while the request waits for a lock: a client's batches are parsed one after the other."""
+        self.is_waiting = False
+        """Whether the request waits for its turn, or was waiting for it when it was cancelled."""
         self._held: Turn | None = None
+        self._batch: Turn | None = None
 
     async def take(self) -> None:
         """Wait for the turn; raise TooManyRequests or Unavailable if that takes too long, or too many wait."""
         if self._held is None:
-            try:
-                self._held = await self.turns.acquire(self.key, MAX_WAIT_SECONDS)
-            except OwnQueueFull:
-                raise TooManyRequests from None
-            except QueueFull:
-                raise Unavailable from None
+            self._held = await self._wait(self.turns, MAX_WAIT_SECONDS)
 
-    def lend(self) -> None:
-        """Give the turn away because the request waits for a lock or a hash, unless it is kept."""
-        if not self.is_kept:
-            self.give_away()
+    async def take_again(self) -> None:
+        """Give the turn away, and wait for one of the client that the request counts for by now."""
+        self.give_away()
+        await self.take()
+
+    async def take_batch(self) -> None:
+        """Wait until no other batch of the client is under way, and let its next one wait until `end`."""
+        self.give_away()
+        self._batch = await self._wait(self._batches, LONG_DEADLINE)
+        await self.take()
+
+    async def _wait(self, turns: FairTurns, seconds: float) -> Turn:
+        self.is_waiting = True
+        try:
+            turn = await turns.acquire(self.key, seconds)
+        except OwnQueueFull:
+            raise TooManyRequests from None
+        except QueueFull:
+            raise Unavailable from None
+        self.is_waiting = False
+        return turn
+
+    def end(self) -> None:
+        """Give everything away, because the request is being answered."""
+        self.give_away()
+        if self._batch is not None:
+            self._batch.release()
+            self._batch = None
 
     def give_away(self) -> None:
         """Let the next request have the turn."""
@@ -81,6 +102,7 @@ class RequestTurns:
     def __init__(self, settings: Settings) -> None:
         self._turns = FairTurns(settings.pool_size, settings.queue_limit)
         self._unlimited = FairTurns(sys.maxsize, 0)
+        self._batches = FairTurns(sys.maxsize, settings.queue_limit, share=1)
         self._share_alone = max(1, settings.pool_size // 2)
         self._last_client: str | int | None = None
         self._last_at = self._alone_from = -math.inf
@@ -88,9 +110,10 @@ class RequestTurns:
 
     def assign(self, scope: Scope) -> RequestTurn:
         """Put the turn of a request, which is yet to be taken, into its scope, and return it."""
-        turns = self._unlimited if scope["path"] in UNCOUNTED else self._turns
+        # Whoever watches the service must not wait for its users.
+        turns = self._unlimited if scope["path"] in POLLED_PATHS else self._turns
         client = scope.get("client")
-        turn = scope[TURN_KEY] = RequestTurn(turns, find_site(client and client[0]))
+        turn = scope[TURN_KEY] = RequestTurn(turns, self._batches, find_site(client and client[0]))
         return turn
 
     def note_answer(self, turn: RequestTurn) -> None:

@@ -187,7 +187,7 @@ def _listen_on_sqlite(engine: AsyncEngine, file: DatabaseFile, *, autocommit: bo
         for pragma in (
             "foreign_keys = ON",
             "journal_mode = WAL",
-            "cache_size = -16384",
+            f"cache_size = -{SQLITE_CACHE_KIB}",
             f"busy_timeout = {SQLITE_BUSY_SECONDS * 1000}",
         ):
             cursor.execute(f"PRAGMA {pragma}")

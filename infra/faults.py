@@ -43,7 +43,7 @@ class QueueFull(Exception):
 
 
 class OwnQueueFull(QueueFull):
-    """The same, because of other requests of the same account."""
+    """The same, because of other requests of the same client: an account, or an address."""
 
 
 class Fault(Enum):

@@ -1,6 +1,6 @@
 """The connection pools of a database, and the queues in which writers wait before they take a connection.
 
-Writers wait for their owner's lock on MySQL, where each owner has three, and for the file on SQLite, where accounts
+Writers wait for their owner's lock on MySQL, where each owner has three, and for the file on SQLite, where clients
 take turns. Whoever waits holds no connection, so that the requests of one account do not use up a pool.
 """
 
@@ -31,13 +31,13 @@ class WriterQueue:
         self._file = FairTurns(1, limit) if is_single_writer else None
         self._locks: WeakValueDictionary[Hashable, FairTurns] = WeakValueDictionary()
 
-    async def acquire(self, owner_id: int | None, lock: str, account: int | None) -> Turn | None:
+    async def acquire(self, owner_id: int | None, lock: str, client: Hashable) -> Turn | None:
         """Wait for the turn at the owner's lock, or at the file; None if there is nothing to wait for.
 
-        Turns at the file go round the accounts: `account` is who waits. Raises QueueFull.
+        Turns at the file go round the clients: `client` is who waits. Raises QueueFull.
         """
         if self._file is not None:
-            return await self._file.acquire(account)
+            return await self._file.acquire(client)
         if owner_id is None:
             return None
         turns = self._locks.get((lock, owner_id))

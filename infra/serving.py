@@ -33,6 +33,9 @@ from infra.http_protocol import BoundedProtocol
 from infra.workers import Workers
 
 GRACE_SECONDS: Final = 7
+# A thread that parses a large body keeps the event loop waiting for so long, each time that the loop has waited for
+# something; Python's default is ten times as long.
+SWITCH_SECONDS: Final = 0.0005
 LAST_SECONDS: Final = 9
 BACKLOG: Final = 2048
 # The connections that have been refused, the log, the listening sockets, and files that are open for a moment.
@@ -72,7 +75,8 @@ def serve(app: ASGIApp, settings: Settings, render_refusal: RenderRefusal) -> in
 
 def build_bounds(settings: Settings) -> Bounds:
     """Return the bounds of each process: its limit of open files must leave room for the database."""
-    reserved = OTHER_FILES + 2 * settings.pool_size * FILES_PER_DATABASE_CONNECTION
+    # Two pools, and the connection of /ready.
+    reserved = OTHER_FILES + (2 * settings.pool_size + 1) * FILES_PER_DATABASE_CONNECTION
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     room = settings.connections if files == resource.RLIM_INFINITY else max(files - reserved, 1)
     return Bounds(min(settings.connections, room), settings.connections_per_address, settings.keep_alive)
@@ -138,6 +142,7 @@ class _Server(uvicorn.Server):
             # What lives as long as the process is never searched for garbage again, which stops all requests for 0.3 s.
             gc.collect()
             gc.freeze()
+            sys.setswitchinterval(SWITCH_SECONDS)
             self._connections.watch(asyncio.get_running_loop())
             self._when_serving()
 

@@ -41,8 +41,10 @@ from values.sizes import write_size
 MAX_EXPENSES: Final = 1_000_000
 CHUNK_SIZE: Final = 2_000
 """Rows that one statement copies or deletes."""
-SLICE_SIZE: Final = 250
-"""Rows that are read from the driver, or given to it, without a pause: a few milliseconds."""
+ROWS_PER_STATEMENT: Final = 250
+"""Rows that one statement of a batch inserts or looks for, which keeps the event loop for some milliseconds."""
+SLICE_SIZE: Final = 100
+"""Rows of a long answer of the database that are read without a pause."""
 
 
 class _LockRow(NamedTuple):
@@ -111,10 +113,10 @@ class Ledger:
         return self._lock_row is not None and self._lock_row.swept_on < self.instant.date()
 
     @property
-    def is_memory_full(self) -> bool:
+    def is_answer_quota_reached(self) -> bool:
         """Whether the answers that are stored for an Idempotency-Key take as much as they may."""
         most = self.quotas.remembered_bytes
-        return most > 0 and self._refuse_unlocked().answer_bytes >= most
+        return most > 0 and self._get_lock_row().answer_bytes >= most
 
     async def lock(self) -> None:
         """Wait in the queue, begin the transaction, lock the ledger; raise InvalidToken if the account is deleted."""
@@ -135,7 +137,7 @@ class Ledger:
 
     async def write_prepared(self, prepared: Prepared, **parameters: object) -> int:
         """Run a prepared INSERT or UPDATE of one row; return the id of the inserted row, or 0."""
-        self._refuse_unlocked()
+        self._get_lock_row()
         connection = await self._unit.connection()
         return await prepared.write(connection, {"owner": self.owner.id, "owner_id": self.owner.id, **parameters})
 
@@ -147,13 +149,13 @@ class Ledger:
         if statement.is_delete:
             raise RuntimeError("a DELETE says how many rows it must touch")
         if statement.is_dml:
-            self._refuse_unlocked()
+            self._get_lock_row()
         connection = await self._unit.connection()
         return await connection.execute(statement, {"owner": self.owner.id, **parameters})
 
     async def execute_exactly(self, rows: int, statement: Executable, **parameters: object) -> None:
         """Run a DELETE, UPDATE or INSERT that must touch this number of rows; raise RowsMissed if it does not."""
-        self._refuse_unlocked()
+        self._get_lock_row()
         connection = await self._unit.connection()
         await execute_exactly(connection, rows, statement, {"owner": self.owner.id, **parameters})
 
@@ -165,10 +167,18 @@ class Ledger:
     async def stream(
         self, statement: Executable, **parameters: object
     ) -> AsyncIterator[AsyncIterator[Sequence[Row[Any]]]]:
-        """Give the rows of a long SELECT in slices; other requests are served in between, but no statement is run."""
+        """Give the rows of a long SELECT in slices; other requests are served in between.
+
+        The ledger can run no other statement until the end.
+        """
         connection = await self._unit.connection()
         async with connection.stream(statement, {"owner": self.owner.id, **parameters}) as result:
             yield _pause_between(result.partitions(SLICE_SIZE))
+
+    async def fetch_in_slices(self, statement: Executable, **parameters: object) -> list[Row[Any]]:
+        """Return all rows of a long SELECT; other requests are served while they are read."""
+        async with self.stream(statement, **parameters) as slices:
+            return [row async for rows in slices for row in rows]
 
     async def fetch_one(self, statement: Executable, **parameters: object) -> Row[Any] | None:
         """Return the only row of a statement, or None."""
@@ -176,7 +186,7 @@ class Ledger:
 
     async def insert(self, table: type[Owned], **values: object) -> CursorResult[Any]:
         """Insert one row of the owner; `get_inserted_id` reads the new id from the result."""
-        self._refuse_unlocked()
+        self._get_lock_row()
         connection = await self._unit.connection()
         return await connection.execute(insert(table), {"owner_id": self.owner.id, **values})
 
@@ -185,15 +195,15 @@ class Ledger:
     ) -> list[Row[Any]]:
         """Return the rows in which the column has one of these values: a statement for every 250 of them."""
         rows: list[Row[Any]] = []
-        for some in batched(values, SLICE_SIZE):
+        for some in batched(values, ROWS_PER_STATEMENT):
             rows += await self.fetch_all(statement.where(column.in_(some)))
         return rows
 
     async def insert_all(self, table: type[Owned], rows: Sequence[Mapping[str, object]]) -> None:
         """Insert many rows of the owner in their order, a statement for every 250; all have the same columns."""
-        self._refuse_unlocked()
+        self._get_lock_row()
         connection = await self._unit.connection()
-        for some in batched(rows, SLICE_SIZE):
+        for some in batched(rows, ROWS_PER_STATEMENT):
             await connection.execute(insert(table), [{"owner_id": self.owner.id, **row} for row in some])
 
     def take_revision(self, *, expenses: int = 0, trashed: int = 0) -> int:
@@ -201,7 +211,7 @@ class Ledger:
 
         Raises TooMany if the ledger would have more than 1,000,000, or its trash more than it holds.
         """
-        row = self._refuse_unlocked()
+        row = self._get_lock_row()
         self.refuse_too_many(expenses)
         self.refuse_full_trash(trashed)
         self._lock_row = row._replace(revision=self._next_revision)
@@ -210,7 +220,7 @@ class Ledger:
 
     def count(self, *, expenses: int = 0, text_bytes: int = 0, trashed: int = 0, answer_bytes: int = 0) -> None:
         """Add to what the ledger holds; `store_state` writes it."""
-        row = self._refuse_unlocked()
+        row = self._get_lock_row()
         self._lock_row = row._replace(
             expense_count=row.expense_count + expenses,
             text_bytes=row.text_bytes + text_bytes,
@@ -220,14 +230,14 @@ class Ledger:
 
     def refuse_too_many(self, more: int) -> None:
         """Raise TooMany if the ledger cannot hold `more` more expenses."""
-        row = self._refuse_unlocked()
+        row = self._get_lock_row()
         if more > 0 and row.expense_count + more > MAX_EXPENSES:
             raise TooMany(f"A ledger holds at most {MAX_EXPENSES:,} expenses.")
 
     def refuse_full_trash(self, more: int) -> None:
         """Raise TooMany if the trash cannot hold `more` more expenses."""
         most = self.quotas.trash_rows
-        if more > 0 and most and self._refuse_unlocked().trash_count + more > most:
+        if more > 0 and most and self._get_lock_row().trash_count + more > most:
             raise TooMany(f"The trash holds at most {most:,} expenses: empty it first, by DELETE /expenses/trash.")
 
     def add_text(self, more: int, pointer: str) -> None:
@@ -236,7 +246,7 @@ class Ledger:
         Texts may always become shorter, also where the quota was lowered meanwhile.
         """
         most = self.quotas.text_bytes
-        if more > 0 and most and self._refuse_unlocked().text_bytes + more > most:
+        if more > 0 and most and self._get_lock_row().text_bytes + more > most:
             detail = (
                 f"The descriptions and external ids of an account take at most {write_size(most)}, those in the trash "
                 "included: shorten some, or delete expenses and empty the trash."
@@ -246,15 +256,15 @@ class Ledger:
 
     def record_sweep(self) -> None:
         """Note that expired rows were deleted today (UTC)."""
-        self._lock_row = self._refuse_unlocked()._replace(swept_on=self.instant.date())
+        self._lock_row = self._get_lock_row()._replace(swept_on=self.instant.date())
 
     async def store_state(self) -> None:
         """Write the lock row, if this transaction has changed it: once, after everything else."""
-        row = self._refuse_unlocked()
+        row = self._get_lock_row()
         if row != self._locked:
             await self.write_prepared(_STORE, **{f"new_{name}": value for name, value in row._asdict().items()})
 
-    def _refuse_unlocked(self) -> _LockRow:
+    def _get_lock_row(self) -> _LockRow:
         if self._lock_row is None:
             raise RuntimeError("a ledger is locked before it is changed")
         return self._lock_row

@@ -42,12 +42,12 @@ async def sweep(ledger: Ledger) -> None:
 
 async def make_room(ledger: Ledger) -> None:
     """Delete expired answers if there is no room for another one; raise TooManyRequests if that makes none."""
-    while ledger.is_memory_full:
+    while ledger.is_answer_quota_reached:
         if not await _forget_some(ledger):
-            raise memory_full_problem(ledger, (await ledger.execute(_OLDEST)).scalar_one())
+            raise answer_quota_problem(ledger, (await ledger.execute(_OLDEST)).scalar_one())
 
 
-def memory_full_problem(ledger: Ledger, oldest: datetime) -> TooManyRequests:
+def answer_quota_problem(ledger: Ledger, oldest: datetime) -> TooManyRequests:
     """Return the problem of an Idempotency-Key for whose answer there is no room until the `oldest` answer expires."""
     room_at = oldest + KEY_LIFETIME
     wait = int((room_at - ledger.instant).total_seconds()) + 1

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from passlib.context import CryptContext
 
 from infra.fair_turns import FairTurns, Turn
-from infra.faults import QueueFull
+from infra.faults import OwnQueueFull, QueueFull
 from problems import TooManyRequests, Unavailable
 from values.passwords import normalize_password
 
@@ -95,8 +95,10 @@ class PasswordHasher:
     async def _take_share(self, account: int) -> Turn:
         try:
             return await self._shares.acquire(account)
-        except QueueFull:
+        except OwnQueueFull:
             raise TooManyRequests from None
+        except QueueFull:
+            raise Unavailable from None
 
 
 def compute_capacity(cores: int, rounds: int) -> int:

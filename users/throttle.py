@@ -18,7 +18,7 @@ How an attempt is counted, in a transaction of its own that is committed before 
          |
     add this instant to each subject, delete up to 20 expired rows, commit
          |
-    verify the password --> right, or 503 before it was verified: the instant is removed again
+    verify the password --> right, or not verified (429, 503): the instant is removed again
                         --> wrong: the instant stays, as it does for every registration that was not a 503
 
 So parallel attempts on any number of workers cannot exceed a limit, and refused attempts do not extend it. A window
@@ -42,7 +42,7 @@ from config import Settings
 from database import UnitOfWork, now
 from infra.signing_keys import load_signing_keys
 from models import AttemptCounter
-from problems import TooManyAttempts, Unavailable
+from problems import TooManyAttempts, TooManyRequests, Unavailable
 from users.client_address import SITE_BITS, widen_network
 
 QUARTER_HOUR: Final = 15 * 60
@@ -167,10 +167,10 @@ class Throttle:
 
 @asynccontextmanager
 async def take_back_if_unavailable(unit: UnitOfWork, attempt: CountedAttempt) -> AsyncIterator[None]:
-    """Remove the attempt if the hash could not be computed."""
+    """Remove the attempt if the password was not looked at, because too many wait for a hash."""
     try:
         yield
-    except Unavailable:
+    except (TooManyRequests, Unavailable):
         await take_back(unit, attempt)
         raise
 

@@ -1,8 +1,8 @@
 """Changes of expenses, checked in memory before any of them is written.
 
-    load_plan                reads the expenses and categories that the changes name, in a few statements
+    load_plan                reads the expenses and categories that the changes name: a few statements for every 250
     create, change, delete   check one change against the rows as the earlier changes leave them, and plan its writes
-    write                    writes all planned changes: a few statements, and one for each changed expense
+    write                    writes all planned changes: a few statements for every 250, and one for each changed one
 
 PUT, PATCH and every operation of a batch use this code, so that they have the same rules.
 """

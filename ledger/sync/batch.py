@@ -1,7 +1,7 @@
 """Batches: up to 1,000 operations on expenses, in order, all of them or none.
 
     1. load     the expenses, external ids and categories that the operations name, and which of these expenses were
-                deleted before, in a few statements for any number of operations
+                deleted before: a few statements for every 250 operations
     2. check    each operation changes the rows of the plan in memory, so that the next one sees what it did;
                 a Problem is collected, and the next operation is checked
     3. any problem?  -- yes --> one problem with the errors of the refused operations, the first 100 of them, and the

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from sqlalchemy import BindParameter, Row, Select, bindparam, select
 
+from infra.slices import iterate_in_slices
 from ledger import categories
 from ledger.budgets import budgets
 from ledger.core import Ledger
@@ -132,10 +133,13 @@ async def read_changes(ledger: Ledger, feed_range: FeedRange, limit: int) -> Cha
     return Changes(
         revision=feed_range.revision,
         next_cursor=feed_range.encode_cursor(page[-1][0]) if len(changes) > limit else None,
-        expenses=[build_expense(tuple(row)) for row in found[EXPENSES]],
+        expenses=[build_expense(tuple(row)) async for row in iterate_in_slices(found[EXPENSES])],
         categories=[categories.build_category(row) for row in found[CATEGORIES]],
         budgets=[budgets.build_budget(row._asdict()) for row in found[BUDGETS]],
-        deleted=[Deleted(kind=row.kind, id=row.id, revision=row.revision) for row in found[TOMBSTONES]],
+        deleted=[
+            Deleted(kind=row.kind, id=row.id, revision=row.revision)
+            async for row in iterate_in_slices(found[TOMBSTONES])
+        ],
     )
 
 
@@ -150,8 +154,9 @@ async def _load_rows(ledger: Ledger, feed_range: FeedRange, limit: int) -> list[
     changes, until = [], feed_range.revision
     # Those with most rows first: once one has `limit` rows, the others need no later revision than its last row's.
     for index, statement in reversed(list(enumerate(FEED_STATEMENTS))):
-        rows = await ledger.fetch_all(statement, **feed_range.position.bind_after(index), until=until, limit=limit)
-        changes += [(_find_position(index, row), row) for row in rows]
+        after = feed_range.position.bind_after(index)
+        rows = await ledger.fetch_in_slices(statement, **after, until=until, limit=limit)
+        changes += [(_find_position(index, row), row) async for row in iterate_in_slices(rows)]
         if len(rows) == limit:
             # Rows of a later revision than these are not part of this page.
             until = rows[-1].revision

@@ -52,7 +52,7 @@ async def rebuild(ledger: Ledger, stored: str) -> str:
     if not stored.startswith(_MARK):
         return stored
     short = _ShortAnswer.model_validate_json(stored.removeprefix(_MARK))
-    expenses = await _load_expenses(ledger, {it.id for it in short.results})
+    expenses = await _load_expenses(ledger, {it.id for it in short.results if it.status not in ENDED})
     results = [
         OperationResult(status=it.status, id=it.id, expense=None if it.status in ENDED else expenses.get(it.id))
         async for it in iterate_in_slices(short.results)

@@ -1,17 +1,30 @@
 """The turns of requests: one client has half of them, and beside others a single one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from api import turns
+import crud
+from api import route, turns
 from api.middleware import WorkMiddleware
-from api.turns import TURN_KEY
+from api.requests import StrictRequest
+from api.turns import TURN_KEY, RequestTurn, RequestTurns
 from config import Settings
+from database import UnitOfWork
+from infra.fair_turns import FairTurns
 from infra.request_context import start_request_context
+from ledger.core import Ledger
+from main import create_app
+from problems import TooManyRequests
+from schemas import ExpenseList
+from tests.support.people import Person, make_transport, signed_up
 
 pytestmark = pytest.mark.wire
 
@@ -159,6 +172,23 @@ async def test_who_waits_for_something_else_gives_its_turn_away(service: Service
     assert await asyncio.gather(*tasks) == [200] * 4
 
 
+async def test_a_client_has_one_batch_at_a_time_and_its_turn_is_free_meanwhile(service: Service) -> None:
+    batches: list[str] = []
+
+    async def begin_a_batch(scope: Scope) -> None:
+        await scope[TURN_KEY].take_batch()
+        batches.append(scope["client"][0])
+        scope[TURN_KEY].give_away()  # as it waits for the lock
+
+    service.before_work = begin_a_batch
+    tasks = await service.start(*(service.request(ip) for ip in ["10.0.0.1"] * 3 + ["10.0.0.2"]))
+    await asyncio.sleep(0)
+    assert batches == ["10.0.0.1", "10.0.0.2"]
+    service.may_answer.set()
+    assert await asyncio.gather(*tasks) == [200] * 4
+    assert batches[2:] == ["10.0.0.1"] * 2
+
+
 async def test_who_reads_its_answer_slowly_keeps_no_turn(service: Service) -> None:
     service.may_answer.set()
     reads = asyncio.Event()
@@ -182,3 +212,137 @@ async def test_many_clients_at_once_are_served_in_turn(settings: Settings) -> No
     service.may_answer.set()
     assert await asyncio.gather(*tasks) == [200] * 7
     assert service.at_work[3:] == ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.1"]
+
+
+# --- through the application ------------------------------------------------------------------------------------------
+
+
+class Desk:
+    """Where lists of expenses are read: notes who comes, and lets nobody go before `may_go`."""
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+        self.may_go = asyncio.Event()
+
+    async def list_expenses(self, ledger: Ledger, _: object) -> ExpenseList:
+        """Take the place of the function that reads them."""
+        self.came.append(ledger.owner.id)
+        await self.may_go.wait()
+        return ExpenseList(items=[], next_cursor=None)
+
+
+@pytest.fixture
+async def narrow(settings: Settings) -> AsyncIterator[FastAPI]:
+    """An app on the database of the other tests, with turns for two requests, one of each client."""
+    app = create_app(settings.model_copy(update={"pool_size": 2}))
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    desk = Desk()
+    monkeypatch.setattr(crud, "list_expenses", desk.list_expenses)
+    return desk
+
+
+async def until(is_true: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    async with asyncio.timeout(5):
+        while not is_true():  # noqa: ASYNC110  # of whatever kind
+            await asyncio.sleep(0.01)
+
+
+def elsewhere(app: FastAPI, person: Person) -> httpx.AsyncClient:
+    """The same person at another address."""
+    return httpx.AsyncClient(transport=make_transport(app), base_url=person.base_url, headers=person.headers)
+
+
+async def test_of_one_account_one_request_is_worked_on_and_others_come_in_between(narrow: FastAPI, desk: Desk) -> None:
+    async with signed_up(narrow) as person, signed_up(narrow) as stranger, elsewhere(narrow, person) as again:
+        mine, theirs = person.user["id"], stranger.user["id"]
+        first = asyncio.create_task(person.get("/expenses"))
+        await until(lambda: desk.came == [mine])
+        second, other = asyncio.create_task(again.get("/expenses")), asyncio.create_task(stranger.get("/expenses"))
+        await until(lambda: len(desk.came) == 2)
+        assert desk.came == [mine, theirs]
+        desk.may_go.set()
+        assert [it.status_code for it in await asyncio.gather(first, second, other)] == [200] * 3
+        assert desk.came == [mine, theirs, mine]
+
+
+@pytest.mark.parametrize("token", ["access token", "personal token"])
+async def test_who_waits_too_long_for_its_own_is_told_so_and_not_that_the_service_fails(
+    narrow: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    async with signed_up(narrow) as person, elsewhere(narrow, person) as again:
+        if token == "personal token":  # which kind
+            made = await person.post("/users/me/tokens", json={"name": "script", "scope": "read"})
+            again.headers["Authorization"] = f"Bearer {made.json()['token']}"
+            await again.get("/categories")  # the first use is recorded
+        first = asyncio.create_task(person.get("/expenses"))
+        await until(lambda: len(desk.came) == 1)
+        monkeypatch.setattr(turns, "MAX_WAIT_SECONDS", 0.05)
+        answer = await again.get("/expenses")
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
+        assert int(answer.headers["Retry-After"]) > 0
+        desk.may_go.set()
+        assert (await first).status_code == 200
+
+
+async def test_a_deadline_that_ends_while_a_request_waits_for_its_turn_is_no_fault_of_the_service() -> None:
+    request = StrictRequest(
+        {"type": "http", "headers": [], TURN_KEY: RequestTurn(FairTurns(0, 1), FairTurns(0, 1), "")}
+    )
+
+    async def wait_for_the_turn(request: StrictRequest) -> Response:
+        await request.turn.take()
+        raise AssertionError("there is none")
+
+    with pytest.raises(TooManyRequests):
+        await route._run_with_deadline(0.05, wait_for_the_turn, request)
+
+
+async def test_a_second_try_waits_for_its_turn_again(
+    narrow: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+
+    async def lose_a_race_first(ledger: Ledger, request: object) -> ExpenseList:
+        held.append(assigned[-1]._held is not None)
+        if len(held) == 1:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        return await desk.list_expenses(ledger, request)
+
+    def assign(self: RequestTurns, scope: Scope) -> RequestTurn:
+        assigned.append(assign_as_usual(self, scope))
+        return assigned[-1]
+
+    assigned: list[RequestTurn] = []
+    assign_as_usual = RequestTurns.assign
+    monkeypatch.setattr(RequestTurns, "assign", assign)
+    monkeypatch.setattr(crud, "list_expenses", lose_a_race_first)
+    desk.may_go.set()
+    async with signed_up(narrow) as person:
+        assert (await person.get("/expenses")).status_code == 200
+    assert held == [True, True]
+
+
+async def test_what_is_committed_apart_takes_turns_as_the_same_client(narrow: FastAPI) -> None:
+    pools = narrow.state.services.database._pools
+    clients: list[object] = []
+
+    class Noting:
+        """Notes who waits."""
+
+        async def acquire(self, _owner: int | None, _lock: str, client: object) -> None:
+            clients.append(client)
+
+    async with UnitOfWork(replace(pools, writers=Noting())) as unit:
+        unit.act_for("10.0.0.1")
+        async with unit.begin_separate():
+            pass
+        await unit.begin(7)
+    assert clients == ["10.0.0.1", "10.0.0.1"]

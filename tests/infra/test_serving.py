@@ -183,6 +183,9 @@ def test_the_limit_of_open_files_leaves_room_for_the_database() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
     try:
-        assert [build_bounds(settings(connections=most)).in_all for most in (20, 400)] == [20, 512 - 100 - 6 * 10]
+        assert [build_bounds(settings(connections=most)).in_all for most in (20, 400)] == [
+            20,
+            512 - 100 - 3 * (2 * 10 + 1),
+        ]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -18,7 +18,7 @@ from config import Settings
 from infra.fair_turns import FairTurns
 from main import create_app
 from models import User
-from problems import Unavailable
+from problems import TooManyRequests, Unavailable
 from tests.support.accounts import registration, try_to_sign_in
 from tests.support.databases import on_sqlite
 from tests.support.people import Arrive, Person, forget_attempts, registered, signed_up
@@ -329,3 +329,42 @@ async def test_others_read_and_write_while_a_password_is_hashed(
         others_are_served.set()
     assert (read.status_code, wrote.status_code) == (200, 201)
     assert done[0].is_success
+
+
+async def test_an_account_has_half_of_the_threads_from_however_many_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ASVS 5.0 15.2.2: whoever tries current passwords leaves threads to those who sign in."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    hasher = PasswordHasher(4)
+    begun: list[int] = []
+    may_end = threading.Event()
+
+    async def hash_for(account: int, network: str) -> None:
+        def work() -> None:
+            begun.append(account)
+            may_end.wait(10)
+
+        await hasher._in_thread(network, account, work)
+
+    jobs = [asyncio.create_task(hash_for(7, f"10.0.0.{number}")) for number in range(4)]
+    jobs.append(asyncio.create_task(hash_for(8, "10.0.0.9")))
+    while 8 not in begun:  # noqa: ASYNC110  # it is a thread that begins
+        await asyncio.sleep(0.01)
+    assert sorted(begun) == [7, 7, 8]
+    may_end.set()
+    await asyncio.gather(*jobs)
+    hasher.close()
+    assert sorted(begun) == [7, 7, 7, 7, 8]
+
+
+async def test_a_password_that_was_not_looked_at_is_no_wrong_guess(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise TooManyRequests
+
+    wrong = {"current_password": "not this one", "new_password": "a walk in the mountains"}
+    with monkeypatch.context() as patched:
+        patched.setattr(PasswordHasher, "_take_share", refuse)
+        answers = [await person.put("/users/me/password", json=wrong) for _ in range(12)]
+    assert {answer.json()["code"] for answer in answers} == {"too_many_requests"}
+    assert (await person.put("/users/me/password", json=wrong)).json()["code"] == "wrong_password"

@@ -536,14 +536,14 @@ def in_between(monkeypatch: pytest.MonkeyPatch) -> Acts:
     # It is done by the same account within its request, and so needs a second turn also beside others.
     monkeypatch.setattr(turns, "SECONDS_ALONE", 0)
     waiting: Acts = []
-    rows = Ledger.fetch_all
+    rows = Ledger.fetch_in_slices
 
-    async def rows_later(self: Ledger, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
+    async def rows_later(self: Ledger, statement: Executable, **parameters: object) -> list[Row[Any]]:
         if waiting and any(statement is it for it in feed.FEED_STATEMENTS):
             await waiting.pop(0)()
         return await rows(self, statement, **parameters)
 
-    monkeypatch.setattr(Ledger, "fetch_all", rows_later)
+    monkeypatch.setattr(Ledger, "fetch_in_slices", rows_later)
     return waiting
 
 
