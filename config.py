@@ -176,7 +176,7 @@ class Settings(BaseSettings):
     """Seconds that a request waits for a connection of its pool, then the answer is 503."""
 
     queue_limit: int = Field(default=200, ge=1)
-    """Requests that may wait for their turn, and writers for one account (on SQLite: the file); others get a 429."""
+    """Requests that may wait for their turn, and writers for one account (on SQLite: for the file); more get a 429."""
 
     trash_days: int = Field(default=30, ge=1, le=3650)
     """Whole days that a deleted expense can be restored from the trash."""

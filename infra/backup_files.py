@@ -125,7 +125,7 @@ def write_aside(target: Path) -> Iterator[Path]:
         with FileLock(find_lock(target), timeout=0, mode=PRIVATE):
             _remove(aside)
             try:
-                os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
                 yield aside
             finally:
                 _remove(aside)
@@ -158,7 +158,7 @@ def copy_sqlite(source: sqlite3.Connection, aside: Path, tell: Tell) -> None:
 
 def copy_key(key: Path, aside: Path) -> None:
     """Write a copy of a secret beside a backup that is being written, mode 0600."""
-    descriptor = os.open(find_key_aside(aside), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(find_key_aside(aside), os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key.read_bytes())
     sync(find_key_aside(aside))

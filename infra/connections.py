@@ -15,15 +15,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Protocol
 
-from values.hosts import parse_address
+from values.hosts import find_network, parse_address
 
 TICK_SECONDS: Final = 0.25
 MAX_LINGERING: Final = 32
-# A client with one IPv6 address usually has its whole /64 network, 2^64 addresses (RFC 6177).
-_NETWORK_BITS: Final = 64
 
 Network = IPv4Network | IPv6Network
 RenderRefusal = Callable[[HTTPStatus], bytes]
@@ -132,7 +130,7 @@ class Connections:
     def _find_peers(self, host: str | None) -> Peers:
         address = parse_address(host or "")
         is_trusted = any(address in network for network in self._trusted)
-        key = str(address) if is_trusted else _find_network(address)
+        key = str(address) if is_trusted or address is None else find_network(address)
         return self._peers.get(key) or Peers(key, is_trusted=is_trusted)
 
     def _find_largest(self) -> Peers | None:
@@ -177,9 +175,3 @@ class Connections:
         """End the watch."""
         if self._tick:
             self._tick.cancel()
-
-
-def _find_network(address: IPv4Address | IPv6Address | None) -> str:
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, _NETWORK_BITS), strict=False))
-    return str(address)

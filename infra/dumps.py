@@ -17,6 +17,7 @@ from typing import IO, Final
 from sqlalchemy import URL
 
 from infra.backup_files import DUMP_HEADER, BackupError, Tell, is_complete_dump
+from infra.private_files import PRIVATE
 
 DUMPERS: Final = ("mariadb-dump", "mysqldump")
 CLIENTS: Final = ("mariadb", "mysql")
@@ -133,7 +134,7 @@ def _write_options(url: URL) -> Iterator[Path]:
     lines = [f"{name}={_quote(str(value))}" for name, value in values.items() if value is not None]
     with TemporaryDirectory(prefix="expenses-") as folder:
         path = Path(folder, "options.cnf")
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write("\n".join(["[client]", *lines, ""]))
         yield path

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from infra.private_files import PRIVATE
+
 
 def take_name(complete: Path, name: Path) -> None:
     """Give a complete file one more name, or the only one where hard links fail; raise FileExistsError if it is taken.
@@ -19,7 +21,7 @@ def take_name(complete: Path, name: Path) -> None:
 
 def _move(complete: Path, name: Path) -> None:
     # exFAT and Android have no hard links, and a rename overwrites without a word: an empty file reserves the name.
-    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
     try:
         complete.replace(name)
     except OSError:

@@ -58,14 +58,14 @@ class BoundedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._open = connections
+        self._connections = connections
         self._bounds = connections.bounds
         self.waits_since = self.loop.time()
         self._message = MessageBounds()
         self._running: RequestResponseCycle | None = None
         """The request that the application answers."""
         self._refusal: HTTPStatus | None = None
-        self._is_deaf = False
+        self._ignores_input = False
         """Whether what comes is thrown away."""
         self._held, self._held_at = b"", 0
         """What was read and is not fed yet, and from where on."""
@@ -79,12 +79,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take the connection, or refuse it if there are too many."""
         super().connection_made(transport)
         self.flow = _HeldFlow(transport)
-        if not self._open.admit(self, self.client[0] if self.client else None):
+        if not self._connections.admit(self, self.client[0] if self.client else None):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request of the connection, not only the last one, that its client is gone."""
-        self._open.discard(self)
+        self._connections.discard(self)
         self._stop_listening()
         for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
             if cycle:
@@ -130,7 +130,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._progress_at = now
         self._unsent = unsent
         bounds = self._bounds
-        if now - self._progress_at >= (bounds.stall_seconds_at_end if self._open.is_ending else bounds.stall_seconds):
+        if now - self._progress_at >= (
+            bounds.stall_seconds_at_end if self._connections.is_ending else bounds.stall_seconds
+        ):
             self.abort()
 
     def _waits_for_client(self, now: float) -> bool:
@@ -144,14 +146,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _stop_listening(self) -> None:
-        self._is_deaf = True
+        self._ignores_input = True
         self._held, self._held_at = b"", 0
 
     # --- what comes ---------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, as far as the bounds let it."""
-        if self._is_deaf:
+        if self._ignores_input:
             return
         is_awaited = not self._held and not self._running and self._message.state is State.IDLE
         if is_awaited and data.find(END) == len(data) - len(END):
@@ -163,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _feed(self) -> None:
         data, at = self._held, self._held_at
-        while at < len(data) and not self._is_deaf:
+        while at < len(data) and not self._ignores_input:
             if self._running and self._has_to_wait():
                 self._held_at = at
                 self.flow.is_held = True
@@ -236,7 +238,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._message.end()
         if not self.cycle.keep_alive:
-            self._is_deaf = True
+            self._ignores_input = True
 
     # --- what is answered ---------------------------------------------------------------------------------------------
 
@@ -294,10 +296,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def _answer_refusal(self, status: HTTPStatus) -> None:
         self.flow.is_held = False
         self.flow.resume_reading()
-        self.transport.write(self._open.render_refusal(status))
+        self.transport.write(self._connections.render_refusal(status))
         # The client may still be sending: if the connection were closed now, it could lose the answer.
         self.transport.write_eof()
-        self._open.let_linger(self, self.loop.time())
+        self._connections.let_linger(self, self.loop.time())
 
 
 def _tell_gone(cycle: RequestResponseCycle) -> None:

@@ -6,10 +6,8 @@ from functools import lru_cache
 from typing import Final
 
 from models import USER_AGENT_LENGTH
-from values.hosts import parse_address
+from values.hosts import find_network, parse_address
 
-# A client with one IPv6 address usually has its whole /64 network, 2^64 addresses (RFC 6177).
-NETWORK_BITS: Final = 64
 # A provider gives a site a network of this length, or a part of it.
 SITE_BITS: Final = 48
 UNKNOWN_NETWORK: Final = "unknown"
@@ -60,6 +58,4 @@ def _find_site(network: str) -> str:
 
 def _find_network(host: str | None) -> str:
     address = parse_address(host or "")
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, NETWORK_BITS), strict=False).network_address)
-    return str(address) if address else UNKNOWN_NETWORK
+    return find_network(address) if address else UNKNOWN_NETWORK

@@ -23,6 +23,9 @@ ANY_BELOW: Final = "*."
 _REMEMBERED: Final = 256
 _HOST: Final = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[^\s/?#@:\[\]\\%*,;]*[^\s/?#@:\[\]\\%*,;.])\.?(?::[0-9]{0,5})?")
 
+# A client with one IPv6 address usually has its whole /64 network, 2^64 addresses (RFC 6177).
+NETWORK_BITS: Final = 64
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -64,3 +67,10 @@ def is_loopback(host: str) -> bool:
     """Whether a host is always the machine itself: `localhost`, a name below it, or a loopback address."""
     address = parse_address(host.strip("[]"))
     return address.is_loopback if address else host == "localhost" or host.endswith(".localhost")
+
+
+def find_network(address: Address) -> str:
+    """Return the network that counts as one client: an IPv4 address itself, of IPv6 the first address of its /64."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, NETWORK_BITS), strict=False).network_address)
+    return str(address)
