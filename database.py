@@ -130,10 +130,7 @@ class UnitOfWork:
 
     async def __aenter__(self) -> Self:
         """Start the timer of the deadline; connections and locks are taken when they are needed."""
-        # MySQL stops a long statement itself. SQLite runs in a thread, which cannot be cancelled, and a connection
-        # cannot be closed before its statement ends; so its statement is interrupted at the deadline.
-        if self._deadline is not None and self._pools.is_single_writer:
-            self._alarm = asyncio.get_running_loop().call_at(self._deadline, self._interrupt)
+        self.stop_statements_at(self._deadline)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -149,6 +146,16 @@ class UnitOfWork:
             if self._writer_turn is not None:
                 self._writer_turn.release()
                 self._writer_turn = None
+
+    def stop_statements_at(self, deadline: float | None) -> None:
+        """Move the deadline (loop time) of the statements; None: there is none."""
+        self._deadline = deadline
+        if self._alarm is not None:
+            self._alarm.cancel()
+        # MySQL stops a long statement itself. SQLite runs in a thread, which cannot be cancelled, and a connection
+        # cannot be closed before its statement ends; so its statement is interrupted at the deadline.
+        if deadline is not None and self._pools.is_single_writer:
+            self._alarm = asyncio.get_running_loop().call_at(deadline, self._interrupt)
 
     def _interrupt(self) -> None:
         # Repeat: the interrupt may have come between two statements.

@@ -268,7 +268,7 @@ class TooManyAttempts(Problem):
 
 
 class TooManyRequests(Problem):
-    """You have too many requests under way or remembered: wait, and send it again."""
+    """You have too many requests under way: wait, and send it again."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 

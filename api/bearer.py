@@ -16,7 +16,7 @@ from auth import Caller, load_caller
 from infra.faults import CommitLost, classify_fault, describe_error
 from infra.log import logger
 from infra.request_context import note_user
-from problems import InsufficientScope, NotAuthenticated, Problem
+from problems import InsufficientScope, NotAuthenticated
 from users import personal_tokens
 
 READ_ONLY_DETAIL: Final = "This personal access token may only read: make another with the scope write."
@@ -75,29 +75,16 @@ async def authenticate(request: StrictRequest, scope: str | None, *, writes: boo
     return request.caller
 
 
-async def count_for_session(request: StrictRequest) -> None:
-    """Let a request with an access token count for its account, and wait for its turn before its deadline begins."""
-    try:
-        token = _read_token(request)
-        claims = None if personal_tokens.is_personal_token(token) else request.services.access_tokens.read(token)
-    except Problem:
-        return  # the dependency that authenticates raises it again
-    if claims is not None:
-        request.claims = claims
-        if not request.turn.count_for(claims.user_id):
-            await request.turn.take_again()
-
-
 async def _count_for(request: StrictRequest, account: int) -> None:
     """Let the request count for an account; if that has its share of the turns already, wait for the next."""
     request.unit.act_for(account)
     if not request.turn.count_for(account):
         await request.unit.release()
-        await request.turn.take_again()
+        await request.wait_for_turn()
 
 
 async def _authenticate_session(request: StrictRequest, token: str, *, writes: bool) -> Caller:
-    claims = request.claims or request.services.access_tokens.read(token)
+    claims = request.services.access_tokens.read(token)
     # The token names the user, so a write can wait in the user's queue before it takes its one connection.
     await _count_for(request, claims.user_id)
     connection = await request.unit.begin(claims.user_id) if writes else await request.unit.connection()
@@ -112,7 +99,7 @@ async def _authenticate_script(request: StrictRequest, token: str, scope: str | 
     await _count_for(request, holder.caller.id)
     if holder.is_use_record_due:
         await _record_use(request, holder)
-        await request.turn.take()
+        await request.wait_for_turn()
     if scope is None:
         raise InsufficientScope
     if scope not in holder.scopes:

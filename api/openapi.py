@@ -52,9 +52,9 @@ except in a DELETE without an id before it (`DELETE /expenses/`), which is a 404
 quotes: send it as `If-Match`, and you do not overwrite a change that you have not read. With an `Idempotency-Key` a
 write of expenses, categories or budgets can be repeated safely; operations under `/users` ignore it.
 
-Any request may be answered with 500 or 503, the last three codes of the table, and with 421 if it is sent to a name
-that is not the service's; a write of a web page of another origin with 403 `origin_not_allowed`. The operations do not
-list these.
+Any request may be answered with 500 or 503, the last three codes of the table; with 421 if it is sent to a name that is
+not the service's; and with 400 `malformed_request`, 408, 414 or 431 if its head is broken, late or too large. A write
+of a web page of another origin is answered with 403 `origin_not_allowed`. The operations do not list these.
 
 An application signs in and refreshes its tokens; a script sends a personal access token from `POST /users/me/tokens`.
 

@@ -40,7 +40,8 @@ from problems import (
 )
 
 ADVICE: Final[Mapping[type[Problem], str]] = {
-    MalformedBody: "send one JSON object in UTF-8, without duplicate keys; to `POST /users/token` a form",
+    MalformedBody: "send one JSON object in UTF-8, without duplicate keys, and with at most 100 members in any object; "
+    "to `POST /users/token` a form",
     MalformedRequest: "correct the program that sends it: this is no HTTP/1.1",
     NotAuthenticated: "send `Authorization: Bearer …`",
     TokenExpired: "`POST /users/token/refresh`, then repeat; of a personal access token: make another",

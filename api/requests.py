@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -15,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from api.services import Services, get_services
 from api.strict_json import MAX_MEMBERS, parse_strict_json
 from api.turns import TURN_KEY, RequestTurn
-from auth import Caller, Claims
+from auth import Caller
 from database import UnitOfWork
 from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
 from values.field_errors import parameter_error, translate_errors
@@ -25,6 +26,7 @@ JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MAX_BODY_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 30
+STATEMENT_SHARE: Final = 0.9
 # A query may name every category of an account, 1,000 of them, beside its other parameters.
 MAX_PARAMETERS: Final = 1_100
 FORM_EXPECTED: Final = f"Send a form, with the header Content-Type: {FORM_TYPE}: username=…&password=…"
@@ -57,16 +59,43 @@ class NoFields(RequestModel):
     """The schema of an empty query, or of an empty body."""
 
 
+class Deadline:
+    """When a request is given up; its statements are stopped a little earlier, so that their connection survives."""
+
+    def __init__(self, timeout: asyncio.Timeout, seconds: float) -> None:
+        """`timeout` is that of a request that may take so many `seconds` in all."""
+        self._timeout = timeout
+        self._reserve = seconds * (1 - STATEMENT_SHARE)
+
+    @property
+    def statements_end(self) -> float:
+        """When a statement that still runs is stopped; an instant of the event loop's clock."""
+        return (self._timeout.when() or 0) - self._reserve
+
+    @contextmanager
+    def paused(self, unit: UnitOfWork) -> Iterator[None]:
+        """Let no time pass, also not for the statements of a unit."""
+        loop = asyncio.get_running_loop()
+        left = (self._timeout.when() or 0) - loop.time()
+        self._timeout.reschedule(None)
+        unit.stop_statements_at(None)
+        try:
+            yield
+        finally:
+            self._timeout.reschedule(loop.time() + left)
+            unit.stop_statements_at(self.statements_end)
+
+
 class StrictRequest(Request):
     """A request with a strictly parsed, limited body, and with the state of its current try.
 
     `api/route.py` starts each try with a new unit of work.
     """
 
+    deadline: Deadline
+    """When the request is given up, and before that its statements."""
     unit: UnitOfWork
     """The unit of work of this try."""
-    claims: Claims | None = None
-    """What the access token says, if the request was counted for its account before the first try."""
     caller: Caller | None = None
     """The caller; None until a dependency has authenticated them."""
     conclusion: Conclusion | None = None
@@ -89,6 +118,12 @@ class StrictRequest(Request):
         """The turn of the request."""
         turn: RequestTurn = self.scope[TURN_KEY]
         return turn
+
+    async def wait_for_turn(self) -> None:
+        """Give the turn away and wait for one of the client that the request counts for; the deadline stands still."""
+        self.turn.give_away()
+        with self.deadline.paused(self.unit):
+            await self.turn.take()
 
     @property
     def query_params(self) -> QueryParams:

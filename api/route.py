@@ -27,7 +27,7 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api.bearer import READ_ONLY_DETAIL, check_token, count_for_session, find_bearer_dependencies, list_markers
+from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_markers
 from api.dependencies import (
     REQUEST_HEADERS,
     AccountsDep,
@@ -47,6 +47,7 @@ from api.requests import (
     FORM_TYPE,
     JSON_TYPE,
     MAX_BODY_BYTES,
+    Deadline,
     NoFields,
     StrictRequest,
     body_too_large_problem,
@@ -75,7 +76,6 @@ from problems import (
 from values.field_errors import field_error, parameter_error, translate_errors
 from values.shapes import WithAmount, WithManyItems
 
-STATEMENT_SHARE: Final = 0.9
 REPEAT_WITH_KEY: Final = (
     "The connection to the database was lost during the commit, so the change may have been made: repeat the request "
     "with the same Idempotency-Key, and it is made only once."
@@ -153,13 +153,10 @@ class LedgerRoute(APIRoute):
         handle, media_type, deadline = super().get_route_handler(), self.media_type, self.deadline
         schema = self._find_body_schema()
         has_dry_run = self._has_parameter(BulkEditor)
-        is_signed_in = any(find_bearer_dependencies(self.endpoint))
         handle_query = self._with_query.get_route_handler() if self._with_query else handle
 
         async def handle_request(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
-            if is_signed_in:
-                await count_for_session(strict)
             if self.max_body_bytes > MAX_BODY_BYTES:
                 # A large body is read only for a caller with a valid token.
                 await _run_with_deadline(READ_DEADLINE, check_token, strict)
@@ -223,27 +220,26 @@ class LedgerRoute(APIRoute):
 
 
 async def _run_with_deadline(seconds: float, handle: Handler, request: StrictRequest) -> Response:
-    # SQLite statements are interrupted at 90 % of the time, so that they fail cleanly and the connection survives.
-    statements_end = asyncio.get_running_loop().time() + seconds * STATEMENT_SHARE
     try:
-        async with asyncio.timeout(seconds):
-            return await _run_and_commit(handle, request, statements_end)
+        async with asyncio.timeout(seconds) as timeout:
+            request.deadline = Deadline(timeout, seconds)
+            return await _run_and_commit(handle, request)
     except TimeoutError:
-        if request.turn.is_waiting:
-            raise TooManyRequests from None
         logger.warning("exceeded its deadline of %s seconds", seconds, extra=get_log_context(request.scope))
         raise Unavailable from None
 
 
-async def _run_and_commit(handle: Handler, request: StrictRequest, statements_end: float) -> Response:
+async def _run_and_commit(handle: Handler, request: StrictRequest) -> Response:
     tries = 0
     while True:
         tries += 1
-        # A try gives it away where it waits.
-        await request.turn.take()
         try:
-            async with request.services.database.new_unit(statements_end, request.turn.give_away) as unit:
+            async with request.services.database.new_unit(
+                request.deadline.statements_end, request.turn.give_away
+            ) as unit:
                 request.start_try(unit)
+                if tries > 1:
+                    await request.wait_for_turn()
                 response = await handle(request)
                 if request.conclusion:
                     await request.conclusion(response)

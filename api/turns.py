@@ -42,8 +42,6 @@ class RequestTurn:
         self._batches = batches
         self.key: str | int = site
         """The client: a site until the request is authenticated, then an account."""
-        self.is_waiting = False
-        """Whether the request waits for its turn, or was waiting for it when it was cancelled."""
         self._held: Turn | None = None
         self._batch: Turn | None = None
 
@@ -52,11 +50,6 @@ class RequestTurn:
         if self._held is None:
             self._held = await self._wait(self.turns, MAX_WAIT_SECONDS)
 
-    async def take_again(self) -> None:
-        """Give the turn away, and wait for one of the client that the request counts for by now."""
-        self.give_away()
-        await self.take()
-
     async def take_batch(self) -> None:
         """Wait until no other batch of the client is under way, and let its next one wait until `end`."""
         self.give_away()
@@ -64,15 +57,12 @@ class RequestTurn:
         await self.take()
 
     async def _wait(self, turns: FairTurns, seconds: float) -> Turn:
-        self.is_waiting = True
         try:
-            turn = await turns.acquire(self.key, seconds)
+            return await turns.acquire(self.key, seconds)
         except OwnQueueFull:
             raise TooManyRequests from None
         except QueueFull:
             raise Unavailable from None
-        self.is_waiting = False
-        return turn
 
     def end(self) -> None:
         """Give everything away, because the request is being answered."""

@@ -8,21 +8,19 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 import crud
-from api import route, turns
+from api import turns
 from api.middleware import WorkMiddleware
-from api.requests import StrictRequest
 from api.turns import TURN_KEY, RequestTurn, RequestTurns
 from config import Settings
 from database import UnitOfWork
-from infra.fair_turns import FairTurns
+from infra.engines import READ_DEADLINE
 from infra.request_context import start_request_context
 from ledger.core import Ledger
 from main import create_app
-from problems import TooManyRequests
 from schemas import ExpenseList
 from tests.support.people import Person, make_transport, signed_up
 
@@ -290,17 +288,23 @@ async def test_who_waits_too_long_for_its_own_is_told_so_and_not_that_the_servic
         assert (await first).status_code == 200
 
 
-async def test_a_deadline_that_ends_while_a_request_waits_for_its_turn_is_no_fault_of_the_service() -> None:
-    request = StrictRequest(
-        {"type": "http", "headers": [], TURN_KEY: RequestTurn(FairTurns(0, 1), FairTurns(0, 1), "")}
-    )
-
-    async def wait_for_the_turn(request: StrictRequest) -> Response:
-        await request.turn.take()
-        raise AssertionError("there is none")
-
-    with pytest.raises(TooManyRequests):
-        await route._run_with_deadline(0.05, wait_for_the_turn, request)
+@pytest.mark.parametrize("token", ["access token", "personal token"])
+async def test_the_deadline_stands_still_while_a_request_waits_for_its_turn(
+    narrow: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    async with signed_up(narrow) as person, elsewhere(narrow, person) as again:
+        if token == "personal token":  # which kind
+            made = await person.post("/users/me/tokens", json={"name": "script", "scope": "read"})
+            again.headers["Authorization"] = f"Bearer {made.json()['token']}"
+            await again.get("/categories")  # the first use is recorded
+        first = asyncio.create_task(person.get("/expenses"))
+        await until(lambda: len(desk.came) == 1)
+        as_usual = asyncio.timeout
+        monkeypatch.setattr(asyncio, "timeout", lambda seconds: as_usual(0.5 if seconds == READ_DEADLINE else seconds))
+        second = asyncio.create_task(again.get("/expenses"))
+        await asyncio.sleep(0.7)  # longer than its deadline of half a second
+        desk.may_go.set()
+        assert [(await it).status_code for it in (first, second)] == [200, 200]
 
 
 async def test_a_second_try_waits_for_its_turn_again(
