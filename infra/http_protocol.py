@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -30,6 +30,8 @@ from infra.connections import Connections, Peers
 from infra.message_bounds import END, MAX_FIELDS, MessageBounds, State, TooManyFields
 
 MAX_UNANSWERED: Final = 8
+# Of a body whose request is answered already.
+MAX_UNUSED_BYTES: Final = 64 * 1024
 
 
 class _HeldFlow(FlowControl):
@@ -167,15 +169,31 @@ class BoundedProtocol(HttpToolsProtocol):
         data, at = self._held, self._held_at
         while at < len(data) and not self._ignores_input:
             if self._running and self._has_to_wait():
-                self._held_at = at
-                self.flow.is_held = True
-                self.flow.pause_reading()
+                self._hold(at)
+                return
+            if at > self._held_at and self._message.is_chunked:
+                # Others come first: small chunks can be sent faster than they are parsed.
+                self._hold(at)
+                self.loop.call_soon(self._feed_more)
                 return
             end = self._message.find_end(data, at)
             self._take(data[at:end])
             at = end
         self._held, self._held_at = b"", 0
         self.flow.is_held = False
+
+    def _hold(self, at: int) -> None:
+        """Read nothing more until what is held is fed, from here on."""
+        self._held_at = at
+        self.flow.is_held = True
+        self.flow.pause_reading()
+
+    def _feed_more(self) -> None:
+        if self._held and not self.transport.is_closing():
+            self._feed()
+            # Otherwise the application resumes it, once it has taken what has come of the body.
+            if len(self.cycle.body) <= HIGH_WATER_LIMIT:
+                self.flow.resume_reading()
 
     def _has_to_wait(self) -> bool:
         if self._message.state is State.BODY:
@@ -256,8 +274,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Start to answer the next request, or wait for one."""
         self.server_state.total_requests += 1
-        self._running = None
+        answered, self._running = self._running, None
         if self.transport.is_closing():
+            return
+        if self.cycle is answered and self._is_rest_too_long():
+            self._let_read_the_answer()
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
@@ -293,10 +314,21 @@ class BoundedProtocol(HttpToolsProtocol):
             self.pipeline.popleft()
         return True
 
+    def _is_rest_too_long(self) -> bool:
+        """Whether more of a body is to come than is read for nothing, so that the connection can be used again."""
+        if self._message.state is not State.BODY:
+            return False
+        return self._message.is_chunked or self._message.body_left > MAX_UNUSED_BYTES
+
     def _answer_refusal(self, status: HTTPStatus) -> None:
+        self.transport.write(self._connections.render_refusal(status))
+        self._let_read_the_answer()
+
+    def _let_read_the_answer(self) -> None:
+        """End the connection after a moment; what the client sends meanwhile is thrown away."""
+        self._stop_listening()
         self.flow.is_held = False
         self.flow.resume_reading()
-        self.transport.write(self._connections.render_refusal(status))
         # The client may still be sending: if the connection were closed now, it could lose the answer.
         self.transport.write_eof()
         self._connections.let_linger(self, self.loop.time())

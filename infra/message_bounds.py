@@ -1,11 +1,13 @@
 """Where the head and the body of a request end, and whether they are too long, as far as they have come.
 
-state   what is awaited                                   what is too much
-------  ------------------------------------------------  -------------------------------------------------
-IDLE    the first byte of a request
-HEAD    the rest of its head                              32 KiB; 100 fields
-BODY    the rest of its body and, if that is chunked,     of trailers and chunk extensions: 32 KiB more than
-its trailers                                      sixteen times the body; 100 trailers
+    state   what is awaited                                   what is too much
+    ------  ------------------------------------------------  -------------------------------------------------
+    IDLE    the first byte of a request
+    HEAD    the rest of its head                              32 KiB; 100 fields
+    BODY    the rest of its body and, if that is chunked,     of all that is not the body, the sizes of chunks
+            its trailers                                      too: 32 KiB more than a quarter of it; 100 trailers
+
+The protocol counts each piece before and after it is fed to the parser.
 """
 
 from enum import Enum, auto
@@ -14,9 +16,9 @@ from typing import Final
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_FIELDS: Final = 100
-# A chunk of one byte has five bytes around it.
-_FRAMING_PER_BYTE: Final = 16
-_MAX_CHUNKED_PIECE: Final = 16 * 1024
+# A chunk has five bytes around it, or more: a long body of small ones takes a hundred times as long to parse.
+_BODY_PER_FRAMING: Final = 4
+_MAX_CHUNKED_PIECE: Final = 4 * 1024
 END: Final = b"\r\n\r\n"
 """The end of a head, and of a chunked body."""
 
@@ -45,14 +47,19 @@ class MessageBounds:
         self._trailers = 0
         self._length = 0
         """The Content-Length that the head announces."""
-        self._body_left = 0
+        self.body_left = 0
         """Bytes that are missing of such a body."""
         self._framing = 0
 
+    @property
+    def is_chunked(self) -> bool:
+        """Whether a body is awaited whose length is not known."""
+        return self.state is State.BODY and not self.body_left
+
     def find_end(self, data: bytes, at: int) -> int:
         """Return where the piece ends that begins at `at`: at the end of the head or the body at the latest."""
-        if self._body_left:
-            return at + self._body_left
+        if self.body_left:
+            return at + self.body_left
         longest = at + _MAX_CHUNKED_PIECE if self.state is State.BODY else len(data)
         if self._tail:
             across = (self._tail + data[at : at + len(END) - 1]).find(END)
@@ -63,10 +70,10 @@ class MessageBounds:
 
     def count(self, piece: bytes) -> HTTPStatus | None:
         """Count a piece before it is fed; return the status with which it is refused instead, or None."""
-        if self._body_left:
-            self._body_left -= len(piece)
+        if self.body_left:
+            self.body_left -= len(piece)
         elif self.state is State.BODY:
-            self._framing = max(self._framing, 0) + len(piece)
+            self._framing = max(self._framing, 0) + len(piece) * _BODY_PER_FRAMING
         elif self._head_bytes + len(piece) > MAX_HEAD_BYTES:
             taken = piece[: MAX_HEAD_BYTES - self._head_bytes]
             has_line = self._is_line_complete or _has_line(taken)
@@ -82,7 +89,7 @@ class MessageBounds:
         self._tail = (self._tail + piece)[1 - len(END) :]
         if self.state is State.HEAD:
             self._is_line_complete = self._is_line_complete or _has_line(piece)
-        elif self._framing > MAX_HEAD_BYTES:
+        elif self._framing > MAX_HEAD_BYTES * _BODY_PER_FRAMING:
             return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         return None
 
@@ -105,16 +112,16 @@ class MessageBounds:
         """Note that the body begins; there may be none."""
         self.state = State.BODY
         self._head_bytes, self._tail, self._is_line_complete = 0, b"", False
-        self._body_left = self._length
+        self.body_left = self._length
 
     def add_body(self, size: int) -> None:
-        """Note that so many bytes of a body have come: they may have that much around them."""
-        self._framing -= _FRAMING_PER_BYTE * size
+        """Note that so many bytes of a body have come: they may have a quarter of that around them."""
+        self._framing -= (_BODY_PER_FRAMING + 1) * size
 
     def end(self) -> None:
         """Note that the request has come as a whole."""
         self.state = State.IDLE
-        self._tail, self._body_left, self._framing, self._trailers = b"", 0, 0, 0
+        self._tail, self.body_left, self._framing, self._trailers = b"", 0, 0, 0
 
 
 def _has_line(piece: bytes) -> bool:

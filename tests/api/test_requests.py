@@ -336,6 +336,22 @@ async def test_a_body_of_a_deletion_is_bounded_too(somebody: Person) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
+@pytest.mark.parametrize("request_line", ["POST /expenses", "POST /users/register", "DELETE /expenses"])
+@pytest.mark.parametrize("many", ["{},", "[],"])
+async def test_a_body_of_thousands_of_brackets_is_refused_before_it_is_parsed(
+    somebody: Person, request_line: str, many: str
+) -> None:
+    """OWASP API4 (2023): 60 KB of empty objects would take 40 ms, in which nobody else is answered."""
+    body = f'{{"a":[{many * 20_000}1]}}'
+    answer = await somebody.request(*request_line.split(), content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+    assert answer.json()["detail"] == "The body has too many objects and lists: at most 2,000."
+
+
+async def test_a_text_may_be_all_brackets(person: Person) -> None:
+    assert (await spend(person, description="{[" * 250))["description"] == "{[" * 250
+
+
 async def test_a_byte_order_mark_is_named(somebody: Person) -> None:
     answer = await somebody.post("/expenses", content=b'\xef\xbb\xbf{"amount": "1"}', headers=JSON)
 

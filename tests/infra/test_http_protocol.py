@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from infra.http_protocol import MAX_UNANSWERED
+from infra.http_protocol import MAX_UNANSWERED, BoundedProtocol
 from infra.message_bounds import MAX_FIELDS, MAX_HEAD_BYTES
 from tests.support.heads import Served, get, post, post_chunked, serve
 
@@ -134,9 +134,58 @@ async def test_trailers_and_chunk_extensions_are_bounded_as_heads_are(request_: 
         assert status_of(await served.ask(request_)) == "431"
 
 
-async def test_a_body_may_come_in_chunks_of_one_byte() -> None:
+@pytest.mark.parametrize(("chunk", "chunks"), [("a", 5_000), ("a" * 20, 20_000)])
+async def test_a_body_may_come_in_small_chunks(chunk: str, chunks: int) -> None:
     async with serve() as served:
-        assert (await served.ask(post_chunked(*["a"] * 50_000))).endswith("a" * 50_000)
+        assert (await served.ask(post_chunked(*[chunk] * chunks))).endswith(chunk * chunks)
+
+
+async def test_a_long_body_in_chunks_of_one_byte_is_refused() -> None:
+    """Parsing it takes a hundred times as long as the same body in one piece."""
+    async with serve() as served:
+        assert status_of(await served.ask(post_chunked(*["a"] * 50_000))) == "431"
+
+
+async def test_between_the_parts_of_a_chunked_body_others_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ASVS 5.0 15.2.2: one connection that sends chunks as fast as it can stops nobody else."""
+    seen: list[str] = []
+    take = BoundedProtocol._take
+
+    def note_and_take(self: BoundedProtocol, piece: bytes) -> None:
+        seen.append("piece")
+        take(self, piece)
+
+    def note_round() -> None:
+        seen.append("round")
+        if ended is False:
+            asyncio.get_running_loop().call_soon(note_round)
+
+    monkeypatch.setattr(BoundedProtocol, "_take", note_and_take)
+    ended = False
+    async with serve() as served:
+        client = (await served.connect()).send(post_chunked(*["a" * 20] * 2_000))
+        note_round()
+        assert status_of(await client.read_answer()) == "200"
+        ended = True
+    assert seen.count("piece") > 50_000 / 4096
+    assert "piece piece" not in " ".join(seen)
+
+
+@pytest.mark.parametrize("rest", ["Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n", "Content-Length: 99999999\r\n\r\na"])
+async def test_of_a_body_whose_request_is_answered_no_end_is_awaited(rest: str) -> None:
+    async with serve() as served:
+        client = (await served.connect()).send(f"POST /early HTTP/1.1\r\nHost: localhost\r\n{rest}")
+        assert status_of(await client.read_all()) == "200"
+
+
+async def test_the_rest_of_a_short_body_may_come_after_its_answer() -> None:
+    async with serve() as served:
+        client = (await served.connect()).send(
+            "POST /early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\na"
+        )
+        assert "/early" in await client.read_answer()
+        client.send("a" * 99 + get("/next"))
+        assert "/next" in await client.read_answer()
 
 
 async def test_a_body_that_breaks_off_is_answered_once() -> None:

@@ -46,7 +46,10 @@ class Client:
 
 
 class Served:
-    """The application: it answers with the path and the body, `/wait…` when it is told, `/large` with 1 MiB."""
+    """The application: it answers with the path and the body.
+
+    `/wait…` is answered when it is told, `/large` with 1 MiB, and `/early` before its body has come.
+    """
 
     def __init__(self, bounds: Bounds, trusted: Sequence[IPv4Network | IPv6Network] = ()) -> None:
         self.state = ServerState()
@@ -61,7 +64,7 @@ class Served:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         self.begun.append(path)
-        body, more = b"", True
+        body, more = b"", path != "/early"
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
