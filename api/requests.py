@@ -2,8 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import ClientDisconnect
 
+from api.deadlines import Deadline
 from api.services import Services, get_services
 from api.strict_json import MAX_MEMBERS, parse_strict_json, refuse_many_brackets
 from api.turns import TURN_KEY, RequestTurn
@@ -26,7 +26,6 @@ JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MAX_BODY_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 30
-STATEMENT_SHARE: Final = 0.9
 # A query may name every category of an account, 1,000 of them, beside its other parameters.
 MAX_PARAMETERS: Final = 1_100
 FORM_EXPECTED: Final = f"Send a form, with the header Content-Type: {FORM_TYPE}: username=…&password=…"
@@ -57,33 +56,6 @@ class StrictForm(_RepeatsAsList, FormData):  # type: ignore[misc]  # as above
 
 class NoFields(RequestModel):
     """The schema of an empty query, or of an empty body."""
-
-
-class Deadline:
-    """When a request is given up; its statements are stopped a little earlier, so that their connection survives."""
-
-    def __init__(self, timeout: asyncio.Timeout, seconds: float) -> None:
-        """`timeout` is that of a request that may take so many `seconds` in all."""
-        self._timeout = timeout
-        self._reserve = seconds * (1 - STATEMENT_SHARE)
-
-    @property
-    def statements_end(self) -> float:
-        """When a statement that still runs is stopped; an instant of the event loop's clock."""
-        return (self._timeout.when() or 0) - self._reserve
-
-    @contextmanager
-    def paused(self, unit: UnitOfWork) -> Iterator[None]:
-        """Let no time pass, also not for the statements of a unit."""
-        loop = asyncio.get_running_loop()
-        left = (self._timeout.when() or 0) - loop.time()
-        self._timeout.reschedule(None)
-        unit.stop_statements_at(None)
-        try:
-            yield
-        finally:
-            self._timeout.reschedule(loop.time() + left)
-            unit.stop_statements_at(self.statements_end)
 
 
 class StrictRequest(Request):

@@ -28,6 +28,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_markers
+from api.deadlines import Deadline
 from api.dependencies import (
     REQUEST_HEADERS,
     AccountsDep,
@@ -47,7 +48,6 @@ from api.requests import (
     FORM_TYPE,
     JSON_TYPE,
     MAX_BODY_BYTES,
-    Deadline,
     NoFields,
     StrictRequest,
     body_too_large_problem,

@@ -181,17 +181,7 @@ def _listen_on_sqlite(engine: AsyncEngine, file: DatabaseFile, *, autocommit: bo
     def refuse_another_file(*_: object) -> None:
         file.refuse_another()
 
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        for pragma in (
-            "foreign_keys = ON",
-            "journal_mode = WAL",
-            f"cache_size = -{SQLITE_CACHE_KIB}",
-            f"busy_timeout = {SQLITE_BUSY_SECONDS * 1000}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+    event.listen(engine.sync_engine, "connect", _configure_sqlite)
 
     if not autocommit:
         # A deferred transaction that becomes a writer fails at once with "database is locked" if another one writes.
@@ -211,6 +201,18 @@ def _listen_on_sqlite(engine: AsyncEngine, file: DatabaseFile, *, autocommit: bo
         def roll_back(connection: DBAPIConnection, _: ConnectionPoolEntry, __: BaseException | None) -> None:
             with suppress(sqlite3.Error):
                 connection.rollback()
+
+
+def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "foreign_keys = ON",
+        "journal_mode = WAL",
+        f"cache_size = -{SQLITE_CACHE_KIB}",
+        f"busy_timeout = {SQLITE_BUSY_SECONDS * 1000}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
 
 
 def _listen_on_mysql(engine: AsyncEngine) -> None:

@@ -4,8 +4,8 @@
     ----------------------------------  -------------------------------  -----------------------------------
     the first byte of a request                                          closed after KEEP_ALIVE, no answer
     the rest of its head                431, or 414 if the URL goes on   408
-    the rest of its body and, if that   431 (trailers and chunk          the application's answer; closed if
-    is chunked, its trailers            extensions)                      the request is answered already
+    the rest of its body and, if that   431 (trailers, and what stands   the application's answer; closed if
+    is chunked, its trailers            around the chunks)               the request is answered already
 
 What is too much is counted by infra/message_bounds.py. httptools keeps whatever it is fed, so bytes are counted before
 it gets them. It is fed in pieces that end where a head or a body ends. So, a request that would be the ninth without an

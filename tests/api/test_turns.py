@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -269,17 +270,26 @@ async def test_of_one_account_one_request_is_worked_on_and_others_come_in_betwee
         assert desk.came == [mine, theirs, mine]
 
 
-@pytest.mark.parametrize("token", ["access token", "personal token"])
-async def test_who_waits_too_long_for_its_own_is_told_so_and_not_that_the_service_fails(
-    narrow: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch, token: str
-) -> None:
-    async with signed_up(narrow) as person, elsewhere(narrow, person) as again:
-        if token == "personal token":  # which kind
+@asynccontextmanager
+async def at_the_desk(
+    app: FastAPI, desk: Desk, token: str
+) -> AsyncIterator[tuple[asyncio.Task[httpx.Response], httpx.AsyncClient]]:
+    """A request that is worked on, and a client of the same account elsewhere with this kind of token."""
+    async with signed_up(app) as person, elsewhere(app, person) as again:
+        if token == "personal token":  # a kind of token
             made = await person.post("/users/me/tokens", json={"name": "script", "scope": "read"})
             again.headers["Authorization"] = f"Bearer {made.json()['token']}"
             await again.get("/categories")  # the first use is recorded
         first = asyncio.create_task(person.get("/expenses"))
         await until(lambda: len(desk.came) == 1)
+        yield first, again
+
+
+@pytest.mark.parametrize("token", ["access token", "personal token"])
+async def test_who_waits_too_long_for_its_own_is_told_so_and_not_that_the_service_fails(
+    narrow: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    async with at_the_desk(narrow, desk, token) as (first, again):
         monkeypatch.setattr(turns, "MAX_WAIT_SECONDS", 0.05)
         answer = await again.get("/expenses")
         assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
@@ -292,13 +302,7 @@ async def test_who_waits_too_long_for_its_own_is_told_so_and_not_that_the_servic
 async def test_the_deadline_stands_still_while_a_request_waits_for_its_turn(
     narrow: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
-    async with signed_up(narrow) as person, elsewhere(narrow, person) as again:
-        if token == "personal token":  # which kind
-            made = await person.post("/users/me/tokens", json={"name": "script", "scope": "read"})
-            again.headers["Authorization"] = f"Bearer {made.json()['token']}"
-            await again.get("/categories")  # the first use is recorded
-        first = asyncio.create_task(person.get("/expenses"))
-        await until(lambda: len(desk.came) == 1)
+    async with at_the_desk(narrow, desk, token) as (first, again):
         as_usual = asyncio.timeout
         monkeypatch.setattr(asyncio, "timeout", lambda seconds: as_usual(0.5 if seconds == READ_DEADLINE else seconds))
         second = asyncio.create_task(again.get("/expenses"))
