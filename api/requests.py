@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from api.deadlines import Deadline
 from api.services import Services, get_services
-from api.strict_json import MAX_MEMBERS, parse_strict_json, refuse_many_brackets
+from api.strict_json import MAX_MEMBERS, parse_strict_json, refuse_many_parts
 from api.turns import TURN_KEY, RequestTurn
 from auth import Caller
 from database import UnitOfWork
@@ -127,7 +127,7 @@ class StrictRequest(Request):
             raise UnsupportedMediaType(FORM_EXPECTED if media_type == FORM_TYPE else "")
         if media_type == JSON_TYPE:
             if most == MAX_BODY_BYTES:
-                refuse_many_brackets(self._body)
+                refuse_many_parts(self._body)
             # A large body is parsed in a thread, so that other requests are served meanwhile.
             large = len(self._body) > MAX_BODY_BYTES
             self._json = (
@@ -212,7 +212,7 @@ def parse_query(encoded: bytes) -> StrictQuery:
 
 def refuse_fields(body: bytes) -> None:
     """Raise ValidationFailed if a JSON body has any field; an empty body, `{}` and `null` have none."""
-    refuse_many_brackets(body)
+    refuse_many_parts(body)
     value = parse_strict_json(body) if body.strip() else None
     if value is None:
         return

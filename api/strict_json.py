@@ -13,7 +13,7 @@ MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 40_000
 # Of an object. No schema has half as many fields, and reporting each unknown one takes time.
 MAX_MEMBERS: Final = 100
-MAX_BRACKETS: Final = 2_000
+MAX_STRUCTURAL_CHARACTERS: Final = 2_000
 MAX_DIGITS: Final = 40
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
 _CONTAINERS: Final = {dict, list}
@@ -36,13 +36,17 @@ def parse_strict_json(body: bytes) -> object:
     return value
 
 
-def refuse_many_brackets(body: bytes) -> None:
-    """Raise MalformedBody if a body has so many brackets that parsing it would stop other requests for long.
+def refuse_many_parts(body: bytes) -> None:
+    """Raise MalformedBody if a body has so many parts that parsing it would stop other requests for long.
 
-    Those within texts count too: of the bodies that are no batch, the longest text has 500 characters.
+    The structural characters (RFC 8259 2) that begin or separate parts are counted, also those within texts: of the
+    bodies that are no batch, the longest text has 500 characters.
     """
-    if body.count(b"{") + body.count(b"[") > MAX_BRACKETS:
-        raise MalformedBody(f"The body has too many objects and lists: at most {MAX_BRACKETS:,}.")
+    if sum(map(body.count, (b"{", b"[", b":", b","))) > MAX_STRUCTURAL_CHARACTERS:
+        raise MalformedBody(
+            f"The body has more than {MAX_STRUCTURAL_CHARACTERS:,} braces, brackets, colons and commas; only a batch "
+            "may have so many."
+        )
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 MAX_WAIT_SECONDS: Final = 10
 SECONDS_PER_HASH: Final = 0.25
 REFERENCE_COST: Final = 12
-HASH_NICENESS: Final = 7
+HASH_NICENESS: Final = 2
 
 
 class PasswordHasher:

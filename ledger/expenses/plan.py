@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, select, update
 
+from infra.slices import iterate_in_slices
 from ledger import categories
 from ledger.core import Ledger
 from ledger.editing import build_money_columns
@@ -163,7 +164,8 @@ async def load_plan(ledger: Ledger, ids: AbstractSet[int], bodies: Collection[Ma
 
 
 async def _load_by_id(ledger: Ledger, ids: AbstractSet[int]) -> dict[int, Columns]:
-    return {row.id: row._asdict() for row in await ledger.fetch_in(_SELECT_LIVE, Expense.id, ids)}
+    rows = await ledger.fetch_in(_SELECT_LIVE, Expense.id, ids)
+    return {row.id: row._asdict() async for row in iterate_in_slices(rows)}
 
 
 async def _load_by_external_id(
@@ -176,11 +178,9 @@ async def _load_by_external_id(
     by_external_id = {row["external_id"]: row for row in loaded.values() if row["external_id"] is not None}
     for statement, table in ((_SELECT_LIVE, Expense), (_SELECT_TRASHED, TrashedExpense)):
         rows = await ledger.fetch_in(statement, table.external_id, external_ids - by_external_id.keys())
-        by_external_id |= {row.external_id: row._asdict() for row in rows}
-    all_rows = by_external_id.values()
-    expired = {
-        row["id"]: measure_row(row) for row in all_rows if row.get("deleted_at", ledger.instant) < ledger.trash_start
-    }
+        by_external_id |= {row.external_id: row._asdict() async for row in iterate_in_slices(rows)}
+    found, start = by_external_id.values(), ledger.trash_start
+    expired = {row["id"]: measure_row(row) for row in found if row.get("deleted_at", ledger.instant) < start}
     if expired:
         await trash.delete_expired(ledger, expired)
     return {external_id: row for external_id, row in by_external_id.items() if row["id"] not in expired}

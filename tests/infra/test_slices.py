@@ -35,6 +35,29 @@ async def test_others_are_served_after_each_slice(monkeypatch: pytest.MonkeyPatc
     other.cancel()
 
 
+@pytest.mark.parametrize(("busy", "rounds"), [(0, 1), (3, 4), (99, 10)])
+async def test_a_pause_lasts_until_nobody_else_is_ready(
+    monkeypatch: pytest.MonkeyPatch, busy: int, rounds: int
+) -> None:
+    """Others take a second of each round, on a clock of the test's; after ten rounds the pause ends in any case."""
+    seen: list[str] = []
+    monkeypatch.setattr(slices, "time", Clock(seen))
+    count = 0
+
+    async def be_served() -> None:
+        nonlocal count
+        while True:
+            count += 1
+            if count <= busy:
+                seen.append("a step of another request")
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(be_served())
+    await slices.pause()
+    assert count == rounds
+    other.cancel()
+
+
 class Clock:
     """A clock by which each item that was seen has taken a second."""
 
