@@ -237,7 +237,7 @@ async def delete_expense(ledger: Ledger, expense_id: int, condition: Preconditio
     """Move an expense to the trash."""
     expense = await read_expense(ledger, expense_id)
     refuse_changed_row(expense.revision, condition)
-    await trash.move_to_trash(ledger, 1, _THIS, row_id=expense_id)
+    await trash.move_to_trash(ledger, 1, Expense.mine(), _THIS, row_id=expense_id)
 
 
 async def _find_by_external_id(ledger: Ledger, external_id: str) -> ExpenseAnswer | None:

@@ -3,7 +3,7 @@
 A table is owned if it has a column `owner_id`. Each SELECT, UPDATE and DELETE, nested ones too, is checked for the
 tables that it brings in itself:
 
-    accepted   WHERE owner_id = :owner AND …            also :owner_id; on the same level as other ANDs
+    accepted   WHERE owner_id = :owner AND …            also :owner_id, +owner_id; on the same level as other ANDs
                WHERE token_hash = :token_hash           holding the token proves ownership
                JOIN b ON b.owner_id = a.owner_id        if the owner of `a` is named
                (subquery) a.owner_id = outer.owner_id   if the owner of `outer` is named
@@ -27,11 +27,13 @@ from sqlalchemy import (
     BindParameter,
     BooleanClauseList,
     ColumnClause,
+    ColumnElement,
     Delete,
     Insert,
     Join,
     Select,
     TableClause,
+    UnaryExpression,
     Update,
 )
 from sqlalchemy.sql import operators
@@ -43,6 +45,8 @@ from sqlalchemy.sql.visitors import ExternallyTraversible
 OWNER_COLUMN: Final = "owner_id"
 # Finding a row by this column proves ownership, because only the owner has the token.
 HASH_COLUMN: Final = "token_hash"
+UNARY_PLUS: Final = operators.custom_op[Any]("+")
+"""Before a column: SQLite looks for no index of it."""
 OWNER_PARAMETERS: Final = frozenset({"owner", OWNER_COLUMN})
 
 Tables = frozenset[object]
@@ -151,13 +155,19 @@ def _find_owner_equalities(clause: object) -> Iterator[tuple[object, object]]:
         for part in clause.clauses:
             yield from _find_owner_equalities(part)
     elif isinstance(clause, BinaryExpression) and clause.operator is operators.eq:
-        for one, other in ((clause.left, clause.right), (clause.right, clause.left)):
+        left, right = _strip_plus(clause.left), _strip_plus(clause.right)
+        for one, other in ((left, right), (right, left)):
             if _is_owner_column(one) and isinstance(other, BindParameter) and other.key in OWNER_PARAMETERS:
                 yield None, one.table
             elif _is_owner_column(one) and _is_owner_column(other):
                 yield other.table, one.table
             elif _is_hash_column(one) and isinstance(other, BindParameter) and other.key == HASH_COLUMN:
                 yield None, one.table
+
+
+def _strip_plus(side: ColumnElement[Any]) -> ColumnElement[Any]:
+    inner = side.element if isinstance(side, Grouping) else side
+    return inner.element if isinstance(inner, UnaryExpression) and inner.operator == UNARY_PLUS else side
 
 
 def _is_owner_column(side: object) -> bool:

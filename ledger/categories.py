@@ -105,7 +105,7 @@ async def delete_category(
     await _move_or_delete_budgets(ledger, category_id, target)
     trashed = TrashedExpense.mine(), TrashedExpense.category_id == category_id
     await ledger.execute(update(TrashedExpense).where(*trashed).values(category_id=target))
-    await delete_rows(ledger, 1, Category, Category.id == category_id)
+    await delete_rows(ledger, 1, Category, Category.mine(), Category.id == category_id)
 
 
 async def find_or_create_category(ledger: Ledger, name: str | None) -> tuple[int | None, str | None]:
@@ -227,4 +227,4 @@ async def _move_or_delete_budgets(ledger: Ledger, category_id: int, target: int 
         statement = update(Budget).where(Budget.mine(), Budget.id.in_(moved)).values(values)
         await ledger.execute_exactly(len(moved), statement)
     if ended:
-        await delete_rows(ledger, len(ended), Budget, Budget.id.in_(ended))
+        await delete_rows(ledger, len(ended), Budget, Budget.mine(), Budget.id.in_(ended))

@@ -193,10 +193,17 @@ class Ledger:
     async def fetch_in(
         self, statement: Select[*tuple[Any, ...]], column: InstrumentedAttribute[Any], values: Iterable[object]
     ) -> list[Row[Any]]:
-        """Return the rows in which the column has one of these values: a statement for every 250 of them."""
+        """Return the rows in which the column has one of these values, which are no ids: a statement for every 250."""
         rows: list[Row[Any]] = []
         for some in batched(values, ROWS_PER_STATEMENT):
             rows += await self.fetch_all(statement.where(column.in_(some)))
+        return rows
+
+    async def fetch_by_id(self, statement: Executable, ids: Iterable[int], **parameters: object) -> list[Row[Any]]:
+        """Return the rows of a statement with `mine_by_id` and these ids: a statement for every 250 of them."""
+        rows: list[Row[Any]] = []
+        for some in batched(ids, ROWS_PER_STATEMENT):
+            rows += await self.fetch_all(statement, ids=some, **parameters)
         return rows
 
     async def insert_all(self, table: type[Owned], rows: Sequence[Mapping[str, object]]) -> None:

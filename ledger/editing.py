@@ -82,9 +82,9 @@ KINDS: Final[Mapping[type[Expense | Category | Budget], str]] = {
 async def delete_rows(
     ledger: Ledger, count: int, table: type[Expense | Category | Budget], *which: ColumnElement[bool], **parameters: Any
 ) -> None:
-    """Delete the rows that meet the conditions, `count` rows, and leave a tombstone for each."""
+    """Delete the rows that meet the conditions, `count` rows of the owner, and leave a tombstone for each."""
     revision = ledger.take_revision()
-    rows = select(table.owner_id, literal(KINDS[table]), table.id, literal(revision)).where(table.mine(), *which)
+    rows = select(table.owner_id, literal(KINDS[table]), table.id, literal(revision)).where(*which)
     into = insert(Tombstone).from_select(["owner_id", "kind", "row_id", "revision"], rows)
     await ledger.execute_exactly(count, into, **parameters)
-    await ledger.execute_exactly(count, delete(table).where(table.mine(), *which), **parameters)
+    await ledger.execute_exactly(count, delete(table).where(*which), **parameters)

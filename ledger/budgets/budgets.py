@@ -101,7 +101,7 @@ async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate, co
 async def delete_budget(ledger: Ledger, budget_id: int, condition: Precondition) -> None:
     """Delete a budget and leave a tombstone."""
     refuse_changed_row((await _load_budget(ledger, budget_id))["revision"], condition)
-    await delete_rows(ledger, 1, Budget, _THIS, row_id=budget_id)
+    await delete_rows(ledger, 1, Budget, Budget.mine(), _THIS, row_id=budget_id)
 
 
 async def load_budgets(ledger: Ledger) -> list[dict[str, Any]]:

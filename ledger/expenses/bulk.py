@@ -52,7 +52,7 @@ async def delete_matching(ledger: Ledger, query: BulkQuery, condition: Precondit
     matched = (await ledger.execute(counted)).scalar_one()
     if query.dry_run or not matched:
         return BulkChange(matched=matched, revision=None)
-    return BulkChange(matched=matched, revision=await trash.move_to_trash(ledger, matched, *matching))
+    return BulkChange(matched=matched, revision=await trash.move_to_trash(ledger, matched, Expense.mine(), *matching))
 
 
 def _build_conditions(ledger: Ledger, query: BulkQuery) -> list[ColumnElement[bool]]:

@@ -34,6 +34,7 @@ from values.texts import make_name_key
 Columns = dict[str, Any]
 """The columns of one expense by name, and `category`: the name of its category."""
 
+_SELECT_BY_ID: Final = select_expenses(Expense, by_id=True)
 _SELECT_LIVE: Final = select_expenses(Expense)
 _SELECT_TRASHED: Final = select_expenses(TrashedExpense, TrashedExpense.deleted_at)
 _SELECT_BY_REVISION: Final = (
@@ -106,7 +107,7 @@ class ExpensePlan:
     async def write(self) -> None:
         """Write the planned changes, and set the ids of new expenses."""
         if self.deleted:
-            await trash.move_to_trash(self.ledger, len(self.deleted), Expense.id.in_(self.deleted))
+            await trash.move_to_trash(self.ledger, len(self.deleted), Expense.mine_by_id(), ids=self.deleted)
         if not (self.created or self.changed):
             return
         revision = self.ledger.take_revision(expenses=len(self.created))
@@ -164,7 +165,7 @@ async def load_plan(ledger: Ledger, ids: AbstractSet[int], bodies: Collection[Ma
 
 
 async def _load_by_id(ledger: Ledger, ids: AbstractSet[int]) -> dict[int, Columns]:
-    rows = await ledger.fetch_in(_SELECT_LIVE, Expense.id, ids)
+    rows = await ledger.fetch_by_id(_SELECT_BY_ID, ids)
     return {row.id: row._asdict() async for row in iterate_in_slices(rows)}
 
 

@@ -39,13 +39,16 @@ _CURRENCY: Final = _COLUMNS.index("currency")
 _RESOLVED_FIELDS: Final = frozenset({"amount", "currency", "category", "external_id"})
 
 
-def select_expenses(table: type[Expense | TrashedExpense], *more: Any) -> Select[*tuple[Any, ...]]:
-    """Return the SELECT of the owner's expenses in a table: a column for each field of the answer, then `more`."""
+def select_expenses(table: type[Expense | TrashedExpense], *more: Any, by_id: bool = False) -> Select[*tuple[Any, ...]]:
+    """Return the SELECT of the owner's expenses in a table: a column for each field of the answer, then `more`.
+
+    With `by_id`, of those that have one of `:ids`.
+    """
     columns = [Category.name.label(name) if name == "category" else getattr(table, name) for name in _COLUMNS]
     return (
         select(*columns, *more)
         .outerjoin(Category, (Category.owner_id == table.owner_id) & (Category.id == table.category_id))
-        .where(table.mine())
+        .where(table.mine_by_id() if by_id else table.mine())
     )
 
 

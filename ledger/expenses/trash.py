@@ -47,16 +47,17 @@ _MEASURE_WITH_EXPIRED: Final = (
 )
 
 _SELECT: Final = select_expenses(TrashedExpense, TrashedExpense.deleted_at).where(_NOT_EXPIRED)
+_SELECT_BY_ID: Final = select_expenses(TrashedExpense, TrashedExpense.deleted_at, by_id=True).where(_NOT_EXPIRED)
 # The last deleted first: the index on (owner_id, revision, id), read backwards.
 _PAGE: Final = _SELECT.order_by(TrashedExpense.revision.desc(), TrashedExpense.id.desc()).limit(PAGE_SIZE)
 _NEXT_PAGE: Final = _PAGE.where(build_before_condition(TrashedExpense.revision, TrashedExpense.id))
 
 
 async def move_to_trash(ledger: Ledger, count: int, *which: ColumnElement[bool], **parameters: Any) -> int:
-    """Move the expenses that meet the conditions, `count` rows, to the trash; return the revision of the deletion."""
+    """Move the owner's expenses that meet the conditions, `count` of them, to the trash; return the revision."""
     revision = ledger.take_revision(expenses=-count, trashed=count)
     columns = [getattr(Expense, name) for name in _COPIED_COLUMNS]
-    copies = select(*columns, literal(revision), literal(ledger.instant)).where(Expense.mine(), *which)
+    copies = select(*columns, literal(revision), literal(ledger.instant)).where(*which)
     into = insert(TrashedExpense).from_select([*_COPIED_COLUMNS, "revision", "deleted_at"], copies)
     await ledger.execute_exactly(count, into, **parameters)
     await delete_rows(ledger, count, Expense, *which, **parameters)
@@ -65,7 +66,7 @@ async def move_to_trash(ledger: Ledger, count: int, *which: ColumnElement[bool],
 
 async def load_trashed(ledger: Ledger, ids: Collection[int]) -> dict[int, ExpenseAnswer]:
     """Return by id those of these expenses that are in the trash."""
-    rows = await ledger.fetch_all(_SELECT.where(TrashedExpense.id.in_(ids)), trash_start=ledger.trash_start)
+    rows = await ledger.fetch_by_id(_SELECT_BY_ID, ids, trash_start=ledger.trash_start)
     return {get_column(row, "id"): build_expense(tuple(row)) for row in rows}
 
 
@@ -142,9 +143,7 @@ async def _insert_chunk(ledger: Ledger, count: int, revision: int, *which: Colum
 
 async def delete_expired(ledger: Ledger, sizes: Mapping[int, int]) -> None:
     """Delete these rows, which have expired: `sizes` has the bytes of their texts, by id."""
-    await ledger.execute_exactly(
-        len(sizes), delete(TrashedExpense).where(TrashedExpense.mine(), TrashedExpense.id.in_(sizes))
-    )
+    await ledger.execute_exactly(len(sizes), delete(TrashedExpense).where(TrashedExpense.mine_by_id()), ids=list(sizes))
     ledger.count(text_bytes=-sum(sizes.values()), trashed=-len(sizes))
 
 

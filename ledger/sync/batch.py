@@ -43,6 +43,7 @@ from schemas import ExpenseCreate
 from values.field_errors import MAX_FIELD_ERRORS, field_error, translate_errors
 
 MAX_ERRORS_PER_OPERATION: Final = 20
+_SELECT_DELETED: Final = select(Tombstone.row_id).where(Tombstone.mine(), Tombstone.kind == "expense")
 NOTHING_DONE_DETAIL: Final = "Nothing of the batch was done: correct or leave out the operations that `errors` names."
 
 
@@ -182,10 +183,8 @@ async def _load_run(ledger: Ledger, operations: Sequence[Operation]) -> _Run:
 
 async def _load_deleted(ledger: Ledger, ids: AbstractSet[int]) -> set[int]:
     """Return which of these ids are those of deleted expenses."""
-    if not ids:
-        return set()
-    conditions = Tombstone.mine(), Tombstone.kind == "expense", Tombstone.row_id.in_(ids)
-    return {row[0] for row in await ledger.fetch_all(select(Tombstone.row_id).where(*conditions))}
+    rows = await ledger.fetch_in(_SELECT_DELETED, Tombstone.row_id, ids)
+    return {row.row_id for row in rows}
 
 
 def _build_result(status: OperationStatus, row: dict[str, Any]) -> OperationResult:

@@ -25,7 +25,7 @@ LARGE_BODY: Final = 16 * 1024
 """The number of bytes above which an answer is stored in short; that of a single row is at most a fifth of it."""
 # The body of any other answer is empty or begins with a brace.
 _MARK: Final = "batch:"
-_SELECT_LIVE: Final = select_expenses(Expense)
+_SELECT_BY_ID: Final = select_expenses(Expense, by_id=True)
 
 
 class _ShortResult(BaseModel):
@@ -62,7 +62,7 @@ async def rebuild(ledger: Ledger, stored: str) -> str:
 
 async def _load_expenses(ledger: Ledger, ids: AbstractSet[int]) -> dict[int, ExpenseAnswer]:
     """Return the expenses of these ids as they are now, those in the trash too."""
-    live = await ledger.fetch_in(_SELECT_LIVE, Expense.id, ids)
+    live = await ledger.fetch_by_id(_SELECT_BY_ID, ids)
     expenses = {get_column(row, "id"): build_expense(tuple(row)) for row in live}
     missing = ids - expenses.keys()
     return expenses | (await trash.load_trashed(ledger, missing) if missing else {})

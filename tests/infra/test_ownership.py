@@ -70,6 +70,7 @@ UNOWNED: dict[str, Executable] = {
     "a join by the id alone": select(Expense.id).join(Category, Category.id == Expense.category_id).where(_MINE),
     "an id that is called owner": select(Expense.id).where(Expense.id == _OWNER),
     "one's own or another's": select(Expense.id).where(or_(_MINE, Expense.amount > 0)),
+    "minus one's own": select(Expense.id).where(-Expense.owner_id == _OWNER),
     "not one's own": select(Expense.id).where(not_(_MINE)),
     "all but one's own": select(Expense.id).where(Expense.owner_id != _OWNER),
     "an alias beside one's own": select(_OTHER.id).where(_MINE, _OTHER.id == Expense.id),
@@ -111,6 +112,7 @@ async def test_a_refused_statement_stays_refused(app: FastAPI) -> None:
 
 OWNED: dict[str, Executable] = {
     "one's own": select(Expense.id).where(Expense.owner_id == bindparam("owner", 1)),
+    "one's own by their ids": select(Expense.id).where(Expense.mine_by_id()).params(owner=1, ids=[1]),
     "a join by the owner": select(Expense.id).outerjoin(Category, Category.owner_id == Expense.owner_id).where(_MINE),
     "an alias": select(_OTHER.id).where(_OTHER.owner_id == _OWNER),
     "a condition": select(User.id).where(User.id.in_(select(Expense.owner_id).where(_MINE))),

@@ -164,6 +164,14 @@ async def test_the_first_page_of_an_order_is_read_from_its_index(planner: Planne
     assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
 
 
+async def test_the_expenses_of_a_batch_are_looked_up_by_their_ids(planner: Planner) -> None:
+    ids = [it["id"] for it in (await planner.person.get("/expenses?limit=3")).json()["items"]]
+    operations = [{"op": "update", "id": it, "data": {"description": "of a batch"}} for it in ids]
+    plan = await planner.plan("/expenses/batch", method="POST", json={"operations": operations})
+    assert plan.indexes["expenses"] == "PRIMARY"
+    assert plan.rows_read <= READS_A_ROW * len(ids) + SLACK
+
+
 @pytest.mark.parametrize(("sort", "index"), ORDERS.items())
 async def test_a_page_far_down_is_read_from_its_index_as_fast(
     planner: Planner, deep: dict[str, str], sort: str, index: str

@@ -16,15 +16,17 @@ from sqlalchemy import bindparam, insert, update
 
 from database import now
 from ledger.core import MAX_EXPENSES
+from ledger.expenses.rows import select_expenses
 from ledger.sync.batch import NOTHING_DONE_DETAIL
 from ledger.sync.schemas import InvalidOperation
-from models import MAX_CATEGORIES, Category, LedgerState
+from models import MAX_CATEGORIES, Category, Expense, LedgerState, TrashedExpense
 from tests.support.databases import on_sqlite
 from tests.support.expenses import read, sendable, spend
 from tests.support.generated import hunts, in_pieces, padded
 from tests.support.ledgers import state_of
 from tests.support.people import Person, SignUp
 from tests.support.problems import JSON, blamed
+from tests.support.servers import make_plain_engine
 from tests.support.statements import Statements
 
 MEBIBYTE = 1024 * 1024
@@ -632,6 +634,17 @@ async def test_deletes_cost_the_same_save_for_each_slice_of_250(
         await done(person, *map(deleting, expenses))
 
     assert len(asked) == 7 + slices, "\n".join(asked)
+
+
+@pytest.mark.parametrize("table", [Expense, TrashedExpense])
+def test_on_sqlite_expenses_are_looked_up_by_their_ids(sqlite_url: str, table: type[Expense | TrashedExpense]) -> None:
+    """OWASP API4 (2023): reading a ledger of a million to compare the ids would hold the file for seconds."""
+    asked = select_expenses(table, by_id=True).params(owner=1, ids=[1, 2, 3])
+    with make_plain_engine(sqlite_url).connect() as connection:
+        sql = asked.compile(connection, compile_kwargs={"render_postcompile": True})
+        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (1, 1, 2, 3))]
+
+    assert steps[0] == f"SEARCH {table.__tablename__} USING INTEGER PRIMARY KEY (rowid=?)"
 
 
 # --- one by one -------------------------------------------------------------------------------------------------------
