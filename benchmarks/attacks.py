@@ -166,8 +166,16 @@ ATTACKS: Final = (
         "256 KB of unread pipelined requests", "8 unanswered requests of a connection", lambda _: [""], behaviour=UNREAD
     ),
     Attack("11,000 names in a query", "32 KiB for a head", _get(f"/currencies?{_NAMES}")),
-    Attack("6,500 unknown keys in a body", "100 members of an object", _send("POST", "/users/register", _KEYS)),
-    Attack("64 KiB of deep or wide JSON", "32 levels, 40,000 values", _send("POST", "/users/register", *_junk())),
+    Attack(
+        "6,500 unknown keys in a body",
+        "2,000 braces, brackets, colons and commas",
+        _send("POST", "/users/register", _KEYS),
+    ),
+    Attack(
+        "64 KiB of deep or wide JSON",
+        "2,000 braces, brackets, colons and commas",
+        _send("POST", "/users/register", *_junk()),
+    ),
     Attack(
         "guesses at passwords of others",
         "guesses by name and address, turns at hashes",

@@ -115,6 +115,7 @@ async def delete_expense(ledger: Writer, expense_id: RowId, condition: Precondit
     """Move the expense to the trash, from which it can be restored until it expires.
 
     Its `external_id` stays in use as long, so that a script that sends it again does not record the expense again.
+    The trash holds as many expenses as a ledger, 1,000,000 by default: beyond that the answer is 422 `too_many`.
     """
     await crud.delete_expense(ledger, expense_id, condition)
 
