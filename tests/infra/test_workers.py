@@ -128,7 +128,8 @@ def test_a_worker_that_ends_before_it_serves_has_not_served() -> None:
 
 
 def test_if_no_worker_can_start_the_service_ends_with_the_reason(tmp_path: Path, empty_mysql_url: str) -> None:
-    environment = inherited() | {"DATABASE_URL": empty_mysql_url, "SECRET_KEY": os.urandom(32).hex(), "WORKERS": "4"}
+    settings = {"DATABASE_URL": empty_mysql_url, "SECRET_KEY": os.urandom(32).hex(), "PORT": str(free_port())}
+    environment = inherited() | settings | {"WORKERS": "4"}
     ended = forks.run(MAIN, tmp_path, environment)
     assert ended.returncode == 3
     assert ended.stderr.count("run `make migrate`") == 1
