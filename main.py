@@ -18,6 +18,7 @@ from api.openapi import TITLE, make_openapi_builder, name_operation
 from api.peers import PeerMiddleware
 from api.problem_json import answer_problem
 from api.refusals import render_refusal
+from api.rounds import RoundMiddleware
 from api.services import Services
 from auth import AccessTokens
 from config import VERSION, Settings, list_misleading_settings, list_unknown_settings, load_settings
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=name_operation,
         middleware=[
             Middleware(PeerMiddleware, settings),
+            Middleware(RoundMiddleware),
             Middleware(WebsocketMiddleware, settings.root_path),
             Middleware(RequestMiddleware, settings.root_path),
             Middleware(HostMiddleware, settings),

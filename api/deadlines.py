@@ -1,4 +1,4 @@
-"""The deadline of a request, which stands still while the request waits for its turn."""
+"""The deadline of a request, which gives way while the request waits for others of its client."""
 
 import asyncio
 from collections.abc import Iterator
@@ -24,14 +24,16 @@ class Deadline:
         return (self._timeout.when() or 0) - self._reserve
 
     @contextmanager
-    def paused(self, unit: UnitOfWork) -> Iterator[None]:
-        """Let no time pass, also not for the statements of a unit."""
+    def extended(self, unit: UnitOfWork, seconds: float) -> Iterator[None]:
+        """Give a request, and the statements of its unit, so many seconds more; what is left of them is taken back."""
         loop = asyncio.get_running_loop()
-        left = (self._timeout.when() or 0) - loop.time()
-        self._timeout.reschedule(None)
-        unit.stop_statements_at(None)
+        began, end = loop.time(), self._timeout.when() or 0
+        self._move(unit, end + seconds)
         try:
             yield
         finally:
-            self._timeout.reschedule(loop.time() + left)
-            unit.stop_statements_at(self.statements_end)
+            self._move(unit, end + min(seconds, loop.time() - began))
+
+    def _move(self, unit: UnitOfWork, end: float) -> None:
+        self._timeout.reschedule(end)
+        unit.stop_statements_at(self.statements_end)

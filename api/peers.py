@@ -44,7 +44,7 @@ class PeerMiddleware:
 
 def find_peer(scope: Scope, receive: Receive) -> Peer | None:
     """Return the address and the port that a request comes from, `unix:` for a Unix socket, None if it is not known."""
-    transport = _find_transport(receive)
+    transport = getattr(_find_cycle(receive), "transport", None)
     if transport is None:
         client: Peer | None = scope.get("client")
         return client or (UNIX_PEER, 0)
@@ -56,11 +56,16 @@ def find_peer(scope: Scope, receive: Receive) -> Peer | None:
     return (UNIX_PEER, 0) if server and server[1] is None else None
 
 
-def _find_transport(receive: Any) -> Any:  # noqa: ANN401  # of any server
+def is_gone(receive: Receive) -> bool:
+    """Whether the client of a request has closed its connection; False if the server does not tell."""
+    return bool(getattr(_find_cycle(receive), "disconnected", False))
+
+
+def _find_cycle(receive: Any) -> Any:  # noqa: ANN401  # of any server
     # `receive` is a method of uvicorn's cycle of request and answer; its log level `trace` wraps it in a function.
     while isinstance(receive, FunctionType):
         receive = inspect.getclosurevars(receive).nonlocals.get("receive")
-    return getattr(getattr(receive, "__self__", None), "transport", None)
+    return getattr(receive, "__self__", None)
 
 
 def _map_to_ipv6(proxy: str) -> list[str]:

@@ -92,9 +92,9 @@ class StrictRequest(Request):
         return turn
 
     async def wait_for_turn(self) -> None:
-        """Give the turn away and wait for one of the client that the request counts for; the deadline stands still."""
+        """Give the turn away and wait for one of the client that the request counts for."""
         self.turn.give_away()
-        with self.deadline.paused(self.unit):
+        with self.deadline.extended(self.unit, self.turn.patience):
             await self.turn.take()
 
     @property
@@ -117,7 +117,8 @@ class StrictRequest(Request):
         self.turn.give_away()
         # Starlette's `body()` and `json()`, which FastAPI calls, return `_body` and `_json` if these are set.
         self._body = await self._read_bytes(most)
-        await self.turn.take()
+        # A large body stays bytes until none of the client's is under way: parsed, it takes several times as much.
+        await (self.turn.take_batch() if most > MAX_BODY_BYTES else self.turn.take())
         if media_type is None:
             refuse_fields(self._body)
             self._body = b""
@@ -139,7 +140,6 @@ class StrictRequest(Request):
     async def parse_items(self, schema: type[WithManyItems]) -> None:
         """Validate the items of a long body in slices, before a ledger is locked for it."""
         if self._body:
-            await self.turn.take_batch()
             self._json = await schema.parse_items(self._json)
 
     async def form(self, **_: Any) -> FormData:  # type: ignore[override]

@@ -220,6 +220,7 @@ class LedgerRoute(APIRoute):
 
 
 async def _run_with_deadline(seconds: float, handle: Handler, request: StrictRequest) -> Response:
+    seconds -= min(seconds, request.turn.late)
     try:
         async with asyncio.timeout(seconds) as timeout:
             request.deadline = Deadline(timeout, seconds)

@@ -28,8 +28,10 @@ from users.client_address import find_site
 
 TURN_KEY: Final = "expense_tracker.turn"
 """The name of the request's turn in its scope."""
-MAX_WAIT_SECONDS: Final = 10
+MAX_WAIT_SECONDS: Final = 5
 """How long a request waits for its turn; beside the turn, a batch waits as long as the one before it may take."""
+SECONDS_PER_TURN: Final = 0.1
+"""What a request waits for each one of its client before it does not count for its deadline, up to so much."""
 SECONDS_ALONE: Final = 2
 """A client is alone once nobody else was answered for so long."""
 
@@ -44,6 +46,13 @@ class RequestTurn:
         """The client: a site until the request is authenticated, then an account."""
         self._held: Turn | None = None
         self._batch: Turn | None = None
+        self.late = 0.0
+        """Seconds of waiting that count for the deadline, although it has not begun."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the others of the client should need at most until it is the request's turn."""
+        return SECONDS_PER_TURN * self.turns.count(self.key)
 
     async def take(self) -> None:
         """Wait for the turn; raise TooManyRequests or Unavailable if that takes too long, or too many wait."""
@@ -57,12 +66,15 @@ class RequestTurn:
         await self.take()
 
     async def _wait(self, turns: FairTurns, seconds: float) -> Turn:
+        end = time.monotonic() + self.patience
         try:
             return await turns.acquire(self.key, seconds)
         except OwnQueueFull:
             raise TooManyRequests from None
         except QueueFull:
             raise Unavailable from None
+        finally:
+            self.late += max(0, time.monotonic() - end)
 
     def end(self) -> None:
         """Give everything away, because the request is being answered."""

@@ -68,30 +68,6 @@ class Peers:
         self.is_trusted = is_trusted
         self.connections = dict[Connection, None]()
         self.waiting = dict[Connection, None]()
-        self._unstarted = deque[Callable[[], bool]]()
-        self._is_starting = False
-
-    def start_in_turn(self, loop: asyncio.AbstractEventLoop, start: Callable[[], bool]) -> None:
-        """Start to answer a request, of one address at most one in each round of the event loop.
-
-        If all were started that have come, those of a client with many connections would be worked on before the next
-        step of anybody else's. `start` returns False, and does nothing, if the client is gone by then.
-        """
-        if self._is_starting:
-            self._unstarted.append(start)
-        else:
-            self._is_starting = not self.is_trusted
-            if self._is_starting:
-                loop.call_soon(self._start_next, loop)
-            start()
-
-    def _start_next(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Clients that are gone take no round; otherwise a client that comes and goes fast would fill the queue.
-        while self._unstarted:
-            if self._unstarted.popleft()():
-                loop.call_soon(self._start_next, loop)
-                return
-        self._is_starting = False
 
     def measure_share(self) -> tuple[int, float]:
         """Return what is larger, the sooner these make room: how many they are, and for how long the first waits."""

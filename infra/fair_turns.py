@@ -61,6 +61,10 @@ class FairTurns:
         finally:
             turn.release()
 
+    def count(self, key: Hashable) -> int:
+        """Return how many jobs of a key run or wait."""
+        return self._running.get(key, 0) + len(self._waiting.get(key, ()))
+
     def _has_share(self, key: Hashable) -> bool:
         return self._running.get(key, 0) < self.share
 

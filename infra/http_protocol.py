@@ -16,7 +16,6 @@ What is refused is answered after the requests before it, and nothing of that co
 """
 
 import asyncio
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -263,13 +262,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  # as uvicorn declares it
         self._running = cycle
         self.peers.waiting.pop(self, None)
-        self.peers.start_in_turn(self.loop, partial(self._start_unless_gone, cycle, app))
-
-    def _start_unless_gone(self, cycle: RequestResponseCycle, app: Any) -> bool:  # noqa: ANN401  # as uvicorn declares it
-        if self.transport.is_closing():
-            return False
         super()._start_asgi_task(cycle, app)
-        return True
 
     def on_response_complete(self) -> None:
         """Start to answer the next request, or wait for one."""

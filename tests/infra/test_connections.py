@@ -1,7 +1,5 @@
 """How many connections there may be, by address and in all. OWASP API4 (2023)."""
 
-import asyncio
-from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_network
 
@@ -102,50 +100,3 @@ def test_few_of_those_that_were_refused_linger() -> None:
         connections.admit(idle, "192.0.2.1")
         connections.let_linger(idle, 0)
     assert [idle.is_open for idle in refused] == [False] + [True] * MAX_LINGERING
-
-
-# --- one start in each round of the loop ------------------------------------------------------------------------------
-
-
-class Starts:
-    """What is started for the peers of one address, and in which round of the event loop."""
-
-    def __init__(self, *, is_trusted: bool = False) -> None:
-        self.peers = Peers("192.0.2.1", is_trusted=is_trusted)
-        self.seen: list[str] = []
-
-    def ask(self, name: str, *, is_gone: bool = False) -> None:
-        """Ask to start a request."""
-        self.peers.start_in_turn(asyncio.get_running_loop(), partial(self._start, name, is_gone=is_gone))
-
-    def _start(self, name: str, *, is_gone: bool) -> bool:
-        if not is_gone:
-            self.seen.append(name)
-        return not is_gone
-
-
-async def test_of_one_address_one_request_is_started_in_each_round() -> None:
-    """ASVS 5.0 15.2.2: many cheap requests of one client delay each step of another's by one of them, not by all."""
-    starts = Starts()
-    for name in ("a", "b", "c"):
-        starts.ask(name)
-    rounds = []
-    for _ in range(3):
-        rounds.append("".join(starts.seen))
-        await asyncio.sleep(0)
-    assert rounds == ["a", "ab", "abc"]
-
-
-async def test_a_client_that_is_gone_by_its_turn_takes_no_round() -> None:
-    starts = Starts()
-    for name, is_gone in (("a", False), ("b", True), ("c", True), ("d", False)):
-        starts.ask(name, is_gone=is_gone)
-    await asyncio.sleep(0)
-    assert starts.seen == ["a", "d"]
-
-
-async def test_the_clients_of_a_trusted_proxy_are_not_one() -> None:
-    starts = Starts(is_trusted=True)
-    for name in ("a", "b", "c"):
-        starts.ask(name)
-    assert starts.seen == ["a", "b", "c"]
