@@ -220,10 +220,10 @@ class LedgerRoute(APIRoute):
 
 
 async def _run_with_deadline(seconds: float, handle: Handler, request: StrictRequest) -> Response:
-    seconds -= min(seconds, request.turn.late)
+    left = max(0, seconds - request.turn.late)
     try:
-        async with asyncio.timeout(seconds) as timeout:
-            request.deadline = Deadline(timeout, seconds)
+        async with asyncio.timeout(left) as timeout:
+            request.deadline = Deadline(timeout, left)
             return await _run_and_commit(handle, request)
     except TimeoutError:
         logger.warning("exceeded its deadline of %s seconds", seconds, extra=get_log_context(request.scope))

@@ -30,7 +30,7 @@ TURN_KEY: Final = "expense_tracker.turn"
 """The name of the request's turn in its scope."""
 MAX_WAIT_SECONDS: Final = 5
 """How long a request waits for its turn; beside the turn, a batch waits as long as the one before it may take."""
-SECONDS_PER_TURN: Final = 0.1
+SECONDS_PER_TURN: Final = 0.05
 """What a request waits for each one of its client before it does not count for its deadline, up to so much."""
 SECONDS_ALONE: Final = 2
 """A client is alone once nobody else was answered for so long."""
