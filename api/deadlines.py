@@ -1,4 +1,4 @@
-"""The deadline of a request, which gives way while the request waits for others of its client."""
+"""The deadline of a request, which is extended a little while the request waits for others of its client."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,14 +25,15 @@ class Deadline:
 
     @contextmanager
     def extended(self, unit: UnitOfWork, seconds: float) -> Iterator[None]:
-        """Give a request, and the statements of its unit, so many seconds more; what is left of them is taken back."""
+        """Give a request, and the statements of its unit, so many seconds more; those not needed are taken back."""
         loop = asyncio.get_running_loop()
         began, end = loop.time(), self._timeout.when() or 0
         self._move(unit, end + seconds)
         try:
             yield
         finally:
-            self._move(unit, end + min(seconds, loop.time() - began))
+            if not self._timeout.expired():
+                self._move(unit, end + min(seconds, loop.time() - began))
 
     def _move(self, unit: UnitOfWork, end: float) -> None:
         self._timeout.reschedule(end)

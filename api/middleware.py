@@ -1,7 +1,7 @@
 """Middleware: request ids, HEAD, trailing slashes, the common headers of answers, and unexpected errors.
 
     request --> PeerMiddleware                sets the client: the peer, or what a trusted proxy says
-            --> RoundMiddleware               begins it in its round
+            --> RoundMiddleware               waits while another of the client begins in this round of the loop
             --> WebsocketMiddleware           refuses websockets
             --> RequestMiddleware             sets the request id; HEAD becomes GET; /expenses/ becomes /expenses;
                                                 the root path is removed

@@ -117,7 +117,7 @@ class StrictRequest(Request):
         self.turn.give_away()
         # Starlette's `body()` and `json()`, which FastAPI calls, return `_body` and `_json` if these are set.
         self._body = await self._read_bytes(most)
-        # A large body stays bytes until none of the client's is under way: parsed, it takes several times as much.
+        # A batch stays bytes while another one of the client is under way: parsed, it takes several times as much.
         await (self.turn.take_batch() if most > MAX_BODY_BYTES else self.turn.take())
         if media_type is None:
             refuse_fields(self._body)

@@ -21,10 +21,10 @@ class Rounds:
     def __init__(self) -> None:
         self._waiting: dict[Hashable, deque[tuple[asyncio.Future[bool], Callable[[], bool]]]] = {}
 
-    def join(self, key: Hashable, is_gone: Callable[[], bool]) -> asyncio.Future[bool] | None:
-        """Return None if a request may begin at once; otherwise what tells in its round whether it is to be served.
+    def join(self, key: Hashable, has_gone: Callable[[], bool]) -> asyncio.Future[bool] | None:
+        """Return None if a request may begin at once; otherwise a future, which in its round says whether it may.
 
-        It is not if its client is gone by then, which takes no round.
+        It is False if the client has gone by then; such a request takes no round.
         """
         loop = asyncio.get_running_loop()
         waiting = self._waiting.get(key)
@@ -33,14 +33,14 @@ class Rounds:
             loop.call_soon(self._go_on, key)
             return None
         waiter: asyncio.Future[bool] = loop.create_future()
-        waiting.append((waiter, is_gone))
+        waiting.append((waiter, has_gone))
         return waiter
 
     def _go_on(self, key: Hashable) -> None:
         waiting = self._waiting[key]
         while waiting:
-            waiter, is_gone = waiting.popleft()
-            is_served = not (waiter.done() or is_gone())
+            waiter, has_gone = waiting.popleft()
+            is_served = not (waiter.done() or has_gone())
             if not waiter.done():
                 waiter.set_result(is_served)
             if is_served:
@@ -50,7 +50,7 @@ class Rounds:
 
 
 class RoundMiddleware:
-    """Begins a request in its round; one whose client is gone by then is dropped."""
+    """Lets a request wait while another of its client begins in this round, and drops it if its client has gone."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

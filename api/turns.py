@@ -20,7 +20,6 @@ from starlette.types import Scope
 
 from api.request_log import POLLED_PATHS
 from config import Settings
-from infra.engines import LONG_DEADLINE
 from infra.fair_turns import FairTurns, Turn
 from infra.faults import OwnQueueFull, QueueFull
 from problems import TooManyRequests, Unavailable
@@ -28,10 +27,12 @@ from users.client_address import find_site
 
 TURN_KEY: Final = "expense_tracker.turn"
 """The name of the request's turn in its scope."""
-MAX_WAIT_SECONDS: Final = 5
-"""How long a request waits for its turn; beside the turn, a batch waits as long as the one before it may take."""
+MAX_WAIT_SECONDS: Final = 4
+"""How long a request waits for its turn; it is less than the deadline of a read."""
+MAX_BATCH_WAIT_SECONDS: Final = 30
+"""How long a batch waits for those of its client before it."""
 SECONDS_PER_TURN: Final = 0.05
-"""What a request waits for each one of its client before it does not count for its deadline, up to so much."""
+"""For each request of its client before it, a request may wait so long without losing time of its deadline."""
 SECONDS_ALONE: Final = 2
 """A client is alone once nobody else was answered for so long."""
 
@@ -47,12 +48,15 @@ class RequestTurn:
         self._held: Turn | None = None
         self._batch: Turn | None = None
         self.late = 0.0
-        """Seconds of waiting that count for the deadline, although it has not begun."""
+        """Seconds that it has waited beyond its patience: the next deadline is shorter by them."""
 
     @property
     def patience(self) -> float:
         """Seconds that the others of the client should need at most until it is the request's turn."""
-        return SECONDS_PER_TURN * self.turns.count(self.key)
+        return self._compute_patience(self.turns)
+
+    def _compute_patience(self, turns: FairTurns) -> float:
+        return SECONDS_PER_TURN * turns.count(self.key)
 
     async def take(self) -> None:
         """Wait for the turn; raise TooManyRequests or Unavailable if that takes too long, or too many wait."""
@@ -62,11 +66,11 @@ class RequestTurn:
     async def take_batch(self) -> None:
         """Wait until no other batch of the client is under way, and let its next one wait until `end`."""
         self.give_away()
-        self._batch = await self._wait(self._batches, LONG_DEADLINE)
+        self._batch = await self._wait(self._batches, MAX_BATCH_WAIT_SECONDS)
         await self.take()
 
     async def _wait(self, turns: FairTurns, seconds: float) -> Turn:
-        end = time.monotonic() + self.patience
+        end = time.monotonic() + self._compute_patience(turns)
         try:
             return await turns.acquire(self.key, seconds)
         except OwnQueueFull:

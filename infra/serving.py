@@ -36,8 +36,8 @@ GRACE_SECONDS: Final = 7
 # A thread that parses a large body keeps the event loop waiting for so long, each time that the loop has waited for
 # something; Python's default is ten times as long.
 SWITCH_SECONDS: Final = 0.0005
-# So many objects more than at the last search, and those since then are searched for garbage. A batch of 1,000 has
-# 30,000 while it lasts; with Python's default of 700 all of them were searched at every second batch, for 60 ms.
+# Python searches for garbage once there are so many objects more than at its last search. A batch of 1,000 has 30,000
+# while it lasts; with the default of 700 all of them were searched at every second batch, for 60 ms.
 GARBAGE_THRESHOLD: Final = 50_000
 LAST_SECONDS: Final = 9
 BACKLOG: Final = 2048

@@ -13,8 +13,9 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 SLICE_SECONDS: Final = 0.0005
-# A round of the event loop that takes longer has served somebody; after so many the computation goes on in any case.
+# A round of the event loop that takes longer has served somebody.
 IDLE_SECONDS: Final = 0.0001
+# After so many rounds the computation goes on in any case.
 MAX_ROUNDS: Final = 10
 
 

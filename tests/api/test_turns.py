@@ -301,10 +301,13 @@ async def test_who_waits_too_long_for_its_own_is_told_so_and_not_that_the_servic
 
 
 def let_a_read_take(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the deadline of reads, and let them wait longer than that for their turns."""
-    monkeypatch.setattr(turns, "MAX_WAIT_SECONDS", 9)
+    """Shorten the deadline of reads, from which the moments have been taken that they have waited."""
     as_usual = asyncio.timeout
-    monkeypatch.setattr(asyncio, "timeout", lambda it: as_usual(seconds if it == READ_DEADLINE else it))
+
+    def shorten(it: float | None) -> asyncio.Timeout:
+        return as_usual(seconds if it is not None and READ_DEADLINE - 0.1 < it <= READ_DEADLINE else it)
+
+    monkeypatch.setattr(asyncio, "timeout", shorten)
 
 
 @pytest.mark.parametrize("token", ["access token", "personal token"])
@@ -322,13 +325,14 @@ async def test_the_deadline_gives_way_while_a_request_waits_for_its_turn(
 
 @pytest.mark.parametrize("token", ["access token", "personal token"])
 async def test_who_waits_for_one_that_takes_long_is_answered_at_its_deadline(
-    narrow: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch, token: str
+    narrow: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, token: str
 ) -> None:
     """A read takes five seconds at most: on a database that does not answer, the next one must not begin anew."""
     async with at_the_desk(narrow, desk, token) as (first, again):
         let_a_read_take(0.5, monkeypatch)
-        answer = await asyncio.wait_for(again.get("/expenses"), timeout=2)
+        answer = await again.get("/expenses")
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert "exceeded its deadline of 5" in caplog.text
         desk.may_go.set()
         assert (await first).status_code == 200
 
