@@ -16,7 +16,7 @@ SLICE_SECONDS: Final = 0.0005
 # A round of the event loop that takes longer has served somebody.
 IDLE_SECONDS: Final = 0.0001
 # After so many rounds the computation goes on in any case.
-MAX_ROUNDS: Final = 10
+MAX_ROUNDS: Final = 3
 
 
 async def iterate_in_slices(items: Iterable[T]) -> AsyncIterator[T]:
