@@ -1,7 +1,7 @@
 """Long computations on the event loop, done in slices: other requests are served in between.
 
 Whoever is answered meanwhile makes about ten steps on the event loop. So a slice is short, and between two slices
-others take as many steps as they can without waiting.
+others take up to three steps.
 """
 
 import asyncio

@@ -311,7 +311,7 @@ def let_a_read_take(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("token", ["access token", "personal token"])
-async def test_the_deadline_gives_way_while_a_request_waits_for_its_turn(
+async def test_the_deadline_is_extended_while_a_request_waits_for_its_turn(
     narrow: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
     async with at_the_desk(narrow, desk, token) as (first, again):
