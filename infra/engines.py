@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import Any, Final
 
-import pymysql.converters
 from pymysql.constants import CR, FIELD_TYPE
 from pymysql.err import OperationalError
 from sqlalchemy import URL, Engine, NullPool, create_engine, event
@@ -21,6 +20,7 @@ from config import Settings
 from infra.database_file import DatabaseFile
 from infra.faults import is_connection_spoilt
 from infra.lost_connections import translate_closed_transport
+from infra.mysql_drivers import load_converters
 from infra.ownership import refuse_unowned_once
 
 # Deadlines of requests in seconds: reads, writes, writes that hash a password, for which they may have to wait ten
@@ -102,8 +102,8 @@ def _build_mysql_arguments(url: URL, seconds: int) -> dict[str, Any]:
         "charset": "utf8mb4",
         "connect_timeout": CONNECT_SECONDS,
         "init_command": f"SET SESSION {', '.join(settings)}{limits}",
-        # The driver's own converters use regular expressions, which are slow: a page of 50 rows has 150 dates.
-        "conv": pymysql.converters.conversions
+        # aiomysql's own converters use regular expressions, which are slow: a page of 50 rows has 150 dates.
+        "conv": load_converters(url.get_driver_name())
         | {FIELD_TYPE.DATE: date.fromisoformat, FIELD_TYPE.DATETIME: _parse_instant},
     }
     return arguments | build_tls_arguments(url)

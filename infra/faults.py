@@ -24,10 +24,11 @@ import sqlite3
 from enum import Enum, auto
 from typing import Final
 
-import pymysql.err
 from pymysql.constants import CR, ER
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from infra.mysql_drivers import is_driver_error
 
 
 class CommitLost(Exception):
@@ -76,6 +77,7 @@ _RETRY: Final = _REFUSED | {
     ER.TABLE_DEF_CHANGED,
 }
 _DISCONNECTED: Final = {
+    0,  # the driver itself has closed the connection
     CR.CR_CONNECTION_ERROR,
     CR.CR_CONN_HOST_ERROR,
     CR.CR_UNKNOWN_HOST,
@@ -202,7 +204,7 @@ def classify_fault(error: BaseException) -> Fault | None:
         return Fault.UNAVAILABLE
     if isinstance(error, RowsMissed):
         return Fault.RETRY
-    if isinstance(error, IntegrityError | pymysql.err.IntegrityError | sqlite3.IntegrityError):
+    if isinstance(error, IntegrityError | sqlite3.IntegrityError) or is_driver_error(error, "IntegrityError"):
         return Fault.RETRY if _is_lost_race(error) else None
     if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
         return _classify_number(error) or Fault.DISCONNECTED
@@ -229,7 +231,7 @@ def describe_error(error: BaseException) -> str:
 
 def is_database_error(error: BaseException) -> bool:
     """Whether an error is the driver's, as it raised it or as SQLAlchemy wraps it: `describe_error` has its number."""
-    return isinstance(error, DBAPIError | pymysql.err.MySQLError | sqlite3.Error)
+    return isinstance(error, DBAPIError | sqlite3.Error) or is_driver_error(error)
 
 
 def is_connection_spoilt(error: BaseException) -> bool:
@@ -250,6 +252,9 @@ def _classify_number(error: BaseException) -> Fault | None:
         retry, unavailable = _SQLITE_RETRY, _SQLITE_UNAVAILABLE
     else:
         retry, unavailable = _RETRY, _UNAVAILABLE | _SERVER_UNABLE
+    if number is None and is_driver_error(_unwrap(error), "InternalError"):
+        # The driver cannot read what the server sends: "Packet sequence number wrong".
+        return Fault.DISCONNECTED
     if number in retry:
         return Fault.RETRY
     if number in unavailable:

@@ -12,6 +12,8 @@ from typing import Final
 from pymysql.constants import CR
 from pymysql.err import OperationalError
 
+from infra.mysql_drivers import is_transport_closing
+
 # What uvloop says of a closed transport, and what the driver says of one that has no socket any more.
 _CLOSED: Final = ("closed=True", "the handler is closed", "Transport does not expose socket instance")
 
@@ -20,10 +22,7 @@ def translate_closed_transport(error: BaseException, driver: object) -> Operatio
     """Return the driver's error of a lost connection for a RuntimeError of a closed transport; None for all others."""
     if not isinstance(error, RuntimeError):
         return None
-    writer = getattr(driver, "_writer", None)
-    if writer is None or not writer.transport.is_closing():
-        return None
-    return _build_error()
+    return _build_error() if is_transport_closing(driver) else None
 
 
 @contextmanager

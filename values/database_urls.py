@@ -14,8 +14,10 @@ _DRIVERS: Final = {
     "sqlite+aiosqlite": "sqlite+aiosqlite",
     "mysql": "mysql+aiomysql",
     "mysql+aiomysql": "mysql+aiomysql",
+    "mysql+asyncmy": "mysql+asyncmy",
     "mariadb": "mysql+aiomysql",
     "mariadb+aiomysql": "mysql+aiomysql",
+    "mariadb+asyncmy": "mysql+asyncmy",
 }
 _DATABASE_NAME: Final = re.compile("[^@/#?]+")
 _TLS_PARAMETERS: Final = {"ssl_ca", "ssl_cert", "ssl_key"}

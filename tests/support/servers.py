@@ -24,6 +24,8 @@ import migrations
 from tests.support.forks import CAN_FORK, Fork
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+# The driver through which the tests reach MySQL.
+DRIVER: Final = os.environ.get("MYSQL_DRIVER", "aiomysql")
 # The program that `make run` starts.
 MAIN: Final = (str(ROOT / "main.py"),)
 START_SECONDS: Final = 60
@@ -195,7 +197,7 @@ class MySQL:
     """A MySQL or MariaDB server whose user may create databases."""
 
     def __init__(self, url: str | URL) -> None:
-        self.server_url = make_url(url).set(drivername="mysql+aiomysql")
+        self.server_url = make_url(url).set(drivername=f"mysql+{DRIVER}")
         # Otherwise DROP DATABASE would wait for up to a day if a test has left a transaction open.
         impatient = self.server_url.update_query_pairs([("init_command", "SET SESSION lock_wait_timeout = 10")])
         self._engine = make_plain_engine(impatient, isolation_level="AUTOCOMMIT")

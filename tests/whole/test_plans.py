@@ -1,9 +1,9 @@
 """Query plans on MySQL: every list, lookup and report uses its index and reads few rows more than it answers."""
 
+import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import aiomysql
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Connection, insert, text, update
@@ -15,7 +15,7 @@ from main import create_app
 from models import Category, LedgerState
 from tests.support.people import Person, make_transport
 from tests.support.plans import Plan, explain
-from tests.support.servers import MySQL, make_plain_engine
+from tests.support.servers import DRIVER, MySQL, make_plain_engine
 from tests.support.settings import GOOD_SECRET
 
 MINE, THEIRS = 20_000, 2_000
@@ -111,7 +111,8 @@ async def planner(mysql_server: MySQL) -> AsyncIterator[Planner]:
                 person.user = mine
                 connection.exec_driver_sql(f"ANALYZE TABLE {', '.join(Base.metadata.tables)}")
                 planner = Planner(person, connection)
-                patch.setattr(aiomysql.Connection, "query", noting(planner))
+                driver = importlib.import_module(DRIVER).Connection
+                patch.setattr(driver, "query", noting(planner, driver.query))
                 yield planner
 
 
@@ -120,13 +121,12 @@ async def register_with(person: Person, connection: Connection, number: int) -> 
     fill(connection, person.user["id"], number)
 
 
-def noting(planner: Planner) -> Callable[..., Awaitable[int]]:
+def noting(planner: Planner, query: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """What every statement goes through, however it was made; it is noted on its way."""
-    query = aiomysql.Connection.query
 
-    async def noted(connection: aiomysql.Connection, sql: str, *, unbuffered: bool = False) -> int:
+    async def noted(connection: object, sql: str | bytes, unbuffered: bool = False) -> Any:  # noqa: ANN401
         planner.note(sql)
-        return int(await query(connection, sql, unbuffered))
+        return await query(connection, sql, unbuffered)
 
     return noted
 
