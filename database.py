@@ -1,8 +1,8 @@
 """The database: declarative base, the engines, and the unit of work of a request.
 
-    connection()        reads in autocommit, on a connection of the reading engine
+    connection()        reads in autocommit, on a connection of the pool for reads
     begin(owner_id)     releases that connection, waits in the queue of the owner's lock (on SQLite: of the file), takes
-                          a connection of the writing engine, and begins the transaction
+                          a connection of the pool for transactions, and begins one
     connection()        from now on the transaction's connection
     commit()            once, at the end
     __aexit__           rolls back what was not committed, and returns the connection and the lock
@@ -21,16 +21,15 @@ from typing import Any, Final, Self
 
 from sqlalchemy import CursorResult, MetaData
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import DeclarativeBase
 
 from config import Settings
+from infra.connection_pool import ConnectionPool, PooledConnection
 from infra.database_file import DatabaseFile
-from infra.engines import make_engine
 from infra.fair_turns import Turn
 from infra.faults import CommitLost, describe_error, is_commit_refused, is_connection_spoilt
-from infra.lost_connections import name_loss_while_connecting
-from infra.pools import LEDGER_LOCK, Pools
+from infra.pools import LEDGER_LOCK, Pools, make_pool
 
 INTERRUPT_INTERVAL: Final = 0.1
 # The event loop keeps no task alive by itself.
@@ -65,18 +64,18 @@ def get_inserted_id(result: CursorResult[Any]) -> int:
 
 
 class Database:
-    """The engines of one URL: one for transactions, one in autocommit for reads, and a small one for `/ready`."""
+    """The pools of one URL: one for transactions, one in autocommit for reads, and a small one for `/ready`."""
 
     def __init__(self, settings: Settings) -> None:
         self.is_embedded = settings.is_embedded
         self.file = DatabaseFile(str(settings.url.database)) if settings.is_embedded else None
         self._pools = Pools.build(settings, self.file)
         # `/ready` has a connection of its own: a service whose pools are used up is busy, not broken.
-        self._probe = replace(self._pools, read=make_engine(settings, self.file, autocommit=True, size=1))
+        self._probe = replace(self._pools, read=make_pool(settings, self.file, autocommit=True, size=1))
 
     @property
-    def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
-        """The engine of transactions and the engine of reads."""
+    def pools(self) -> tuple[ConnectionPool, ConnectionPool]:
+        """The pool of transactions and the pool of reads."""
         return self._pools.work, self._pools.read
 
     def new_unit(self, deadline: float | None = None, when_waiting: Callable[[], None] = lambda: None) -> "UnitOfWork":
@@ -108,8 +107,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        for engine in (*self.engines, self._probe.read):
-            await engine.dispose()
+        for pool in (*self.pools, self._probe.read):
+            await pool.close()
 
 
 class UnitOfWork:
@@ -124,8 +123,9 @@ class UnitOfWork:
         self._client: Hashable = None
         self._alarm: asyncio.TimerHandle | None = None
         self._interruptions: list[asyncio.Task[None]] = []
-        self._reading: AsyncConnection | None = None
-        self._writing: AsyncConnection | None = None
+        self._reading: PooledConnection | None = None
+        self._writing: PooledConnection | None = None
+        self._has_begun = False
         self._writer_turn: Turn | None = None
 
     async def __aenter__(self) -> Self:
@@ -138,10 +138,10 @@ class UnitOfWork:
         if self._alarm is not None:
             self._alarm.cancel()
         try:
-            await self._close_reading()
+            await self._release_reading()
             if self._writing is not None:
                 connection, self._writing = self._writing, None
-                await _roll_back(connection)
+                await self._end(connection)
         finally:
             if self._writer_turn is not None:
                 self._writer_turn.release()
@@ -161,9 +161,8 @@ class UnitOfWork:
         # Repeat: the interrupt may have come between two statements.
         self._alarm = asyncio.get_running_loop().call_later(INTERRUPT_INTERVAL, self._interrupt)
         for connection in (self._reading, self._writing):
-            if connection is not None and not connection.closed and not connection.invalidated:
-                driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
-                self._interruptions.append(asyncio.create_task(_interrupt_driver(driver)))
+            if connection is not None and connection.is_usable:
+                self._interruptions.append(asyncio.create_task(_interrupt_driver(connection.driver)))
 
     def act_for(self, client: Hashable) -> None:
         """Let what this unit writes take its turns at the file of SQLite as this client's, whoever owns the rows."""
@@ -172,10 +171,10 @@ class UnitOfWork:
     async def connection(self) -> AsyncConnection:
         """Return the connection for reads: in autocommit, or the transaction's once it has begun."""
         if self._writing is not None:
-            return self._writing
+            return self._writing.sqlalchemy
         if self._reading is None:
-            self._reading = await _connect(self._pools.read)
-        return self._reading
+            self._reading = await self._pools.read.acquire()
+        return self._reading.sqlalchemy
 
     async def begin(self, owner_id: int | None = None, lock: str = LEDGER_LOCK) -> AsyncConnection:
         """Wait in the queue of the owner's `lock` (on SQLite: of the file), then begin the transaction.
@@ -186,9 +185,10 @@ class UnitOfWork:
             await self.release()
             client = owner_id if self._client is None else self._client
             self._writer_turn = await self._pools.writers.acquire(owner_id, lock, client)
-            self._writing = await _connect(self._pools.work)
+            self._writing = await self._pools.work.acquire()
+            self._has_begun = True
             await self._writing.begin()
-        return self._writing
+        return self._writing.sqlalchemy
 
     @asynccontextmanager
     async def begin_separate(
@@ -209,12 +209,12 @@ class UnitOfWork:
     async def release(self) -> None:
         """Return the reading connection to its pool, before hashing a password or waiting for a lock."""
         self._when_waiting()
-        await self._close_reading()
+        await self._release_reading()
 
-    async def _close_reading(self) -> None:
+    async def _release_reading(self) -> None:
         if self._reading is not None:
             connection, self._reading = self._reading, None
-            await connection.close()
+            await self._pools.read.release(connection)
 
     async def commit(self) -> None:
         """Commit the transaction, if any; raise CommitLost if the connection was lost and the outcome is unknown."""
@@ -222,13 +222,14 @@ class UnitOfWork:
             return
         if not self._pools.is_single_writer:
             await _commit(self._writing)
-            return
-        committing = asyncio.create_task(_commit(self._writing))
-        try:
-            await asyncio.shield(committing)
-        except asyncio.CancelledError as error:
-            self._leave_to_itself(committing)
-            raise CommitLost("it was still running at the deadline") from error
+        else:
+            committing = asyncio.create_task(_commit(self._writing))
+            try:
+                await asyncio.shield(committing)
+            except asyncio.CancelledError as error:
+                self._leave_to_itself(committing)
+                raise CommitLost("it was still running at the deadline") from error
+        self._has_begun = False
 
     def _leave_to_itself(self, committing: asyncio.Task[None]) -> None:
         # SQLite commits in a thread, which cannot be cancelled; if the disk stalls, nobody waits for it but the writers
@@ -240,7 +241,7 @@ class UnitOfWork:
             with suppress(Exception):
                 await committing
             if connection is not None:
-                await _roll_back(connection)
+                await self._end(connection)
             if turn is not None:
                 turn.release()
 
@@ -248,14 +249,22 @@ class UnitOfWork:
         _FINISHING.add(finishing)
         finishing.add_done_callback(_FINISHING.discard)
 
+    async def _end(self, connection: PooledConnection) -> None:
+        """Roll back what was not committed, and return the connection."""
+        try:
+            if self._has_begun:
+                await connection.roll_back()
+        finally:
+            await self._pools.work.release(connection)
 
-async def _commit(connection: AsyncConnection) -> None:
+
+async def _commit(connection: PooledConnection) -> None:
     """Commit; discard the connection and raise CommitLost, or the error of a COMMIT that had no effect."""
     try:
         await connection.commit()
     except BaseException as error:
-        # For SQLAlchemy the transaction has ended, but it may still be open: the connection is not used again.
-        await connection.invalidate()
+        # The transaction may still be open: the connection is not used again.
+        await connection.invalidate(error)
         if is_commit_refused(error):
             raise
         raise CommitLost(describe_error(error)) from error
@@ -265,19 +274,3 @@ async def _interrupt_driver(driver: Any) -> None:  # noqa: ANN401  # aiosqlite's
     """End the statement that runs; by the time this runs, the connection may have been closed."""
     with suppress(ValueError, sqlite3.ProgrammingError):
         await driver.interrupt()
-
-
-async def _connect(engine: AsyncEngine) -> AsyncConnection:
-    with name_loss_while_connecting():
-        return await engine.connect()
-
-
-async def _roll_back(connection: AsyncConnection) -> None:
-    # The pools do not reset returned connections (a ROLLBACK costs a round trip), so a failed one is discarded.
-    try:
-        if connection.in_transaction():
-            await connection.rollback()
-    except (DBAPIError, OSError):
-        await connection.invalidate()
-    finally:
-        await connection.close()

@@ -2,7 +2,6 @@
 
 import sqlite3
 import ssl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
@@ -12,7 +11,7 @@ from pymysql.constants import CR, FIELD_TYPE
 from pymysql.err import OperationalError
 from sqlalchemy import URL, Engine, NullPool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -36,19 +35,14 @@ SQLITE_CACHE_KIB: Final = 16 * 1024
 CONNECT_SECONDS: Final = 3
 # For these statements a node of a Galera cluster waits: 1 reads, 2 UPDATE and DELETE, 4 INSERT.
 WAIT_FOR_THE_CLUSTER: Final = 1 + 2 + 4
-PING_AFTER_SECONDS: Final = 5
 
 
-def make_engine(settings: Settings, file: DatabaseFile | None, *, autocommit: bool, size: int) -> AsyncEngine:
-    """Return an engine for the configured database with `size` connections: for reads, or for transactions.
+def make_engine(settings: Settings, file: DatabaseFile | None, *, autocommit: bool) -> AsyncEngine:
+    """Return an engine for the configured database, without a pool: for reads, or for transactions.
 
-    `file` is that of an SQLite database, which both engines watch; None on MySQL.
+    `file` is that of an SQLite database, of which no other is opened; None on MySQL.
     """
-    options: dict[str, Any] = {
-        "pool_size": size,
-        "max_overflow": 0,
-        "pool_timeout": settings.pool_timeout,
-    }
+    options: dict[str, Any] = {}
     if autocommit:
         options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     elif not settings.is_embedded:
@@ -57,6 +51,8 @@ def make_engine(settings: Settings, file: DatabaseFile | None, *, autocommit: bo
     arguments = {"isolation_level": None} if settings.is_embedded else _build_mysql_arguments(settings.url, seconds)
     engine = create_async_engine(
         settings.url,
+        # infra/connection_pool.py keeps connections open.
+        poolclass=NullPool,
         pool_reset_on_return=None,
         hide_parameters=True,
         connect_args=arguments,
@@ -65,9 +61,9 @@ def make_engine(settings: Settings, file: DatabaseFile | None, *, autocommit: bo
     event.listen(engine.sync_engine, "before_cursor_execute", refuse_unowned_once)
     event.listen(engine.sync_engine, "handle_error", discard_if_spoilt)
     if file is not None:
-        _listen_on_sqlite(engine, file, autocommit=autocommit)
+        _listen_on_sqlite(engine, file)
     else:
-        _listen_on_mysql(engine)
+        event.listen(engine.sync_engine, "handle_error", name_lost_connection)
         event.listen(engine.sync_engine, "connect", wait_for_the_cluster)
         if "ssl_ca" in settings.url.query:
             event.listen(engine.sync_engine, "connect", refuse_plain_text)
@@ -168,7 +164,7 @@ def wait_for_the_cluster(connection: DBAPIConnection, _: ConnectionPoolEntry) ->
     cursor.close()
 
 
-def _listen_on_sqlite(engine: AsyncEngine, file: DatabaseFile, *, autocommit: bool) -> None:
+def _listen_on_sqlite(engine: AsyncEngine, file: DatabaseFile) -> None:
     # A missing file is not created: whoever has moved it away would find the service going on with an empty one.
     @event.listens_for(engine.sync_engine, "do_connect")
     def name_existing_file(_: object, __: object, arguments: list[Any], options: dict[str, Any]) -> None:
@@ -176,31 +172,14 @@ def _listen_on_sqlite(engine: AsyncEngine, file: DatabaseFile, *, autocommit: bo
         arguments[0] = file.uri
         options["uri"] = True
 
-    @event.listens_for(engine.sync_engine, "checkout")
-    @event.listens_for(engine.sync_engine, "commit")
-    def refuse_another_file(*_: object) -> None:
-        file.refuse_another()
-
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
 
-    if not autocommit:
-        # A deferred transaction that becomes a writer fails at once with "database is locked" if another one writes.
-        # It is one step of the driver's thread; by SQLAlchemy's cursor it would be three.
-        @event.listens_for(engine.sync_engine, "begin")
-        def begin(connection: Any) -> None:  # noqa: ANN401
-            try:
-                connection.connection.run_async(lambda driver: driver.execute("BEGIN IMMEDIATE"))
-            except BaseException as error:
-                if is_connection_spoilt(error) or not isinstance(error, sqlite3.Error):
-                    connection.invalidate(error)
-                raise
-
-        # SQLite keeps a closed connection, with the lock of its transaction, until its last cursor is deleted. The
-        # traceback of a cancelled statement refers to its cursor, which so stays until garbage is collected.
-        @event.listens_for(engine.sync_engine, "invalidate")
-        def roll_back(connection: DBAPIConnection, _: ConnectionPoolEntry, __: BaseException | None) -> None:
-            with suppress(sqlite3.Error):
-                connection.rollback()
+    # SQLite keeps a closed connection, with the lock of its transaction, until its last cursor is deleted. The
+    # traceback of a cancelled statement refers to its cursor, which so stays until garbage is collected.
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def roll_back(connection: DBAPIConnection, _: ConnectionPoolEntry, __: BaseException | None) -> None:
+        with suppress(sqlite3.Error):
+            connection.rollback()
 
 
 def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -215,28 +194,12 @@ def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> No
     cursor.close()
 
 
-def _listen_on_mysql(engine: AsyncEngine) -> None:
-    dialect = engine.sync_engine.dialect
-
-    @event.listens_for(engine.sync_engine, "handle_error")
-    def name_lost_connection(context: ExceptionContext) -> Exception | None:
-        connection = context.connection
-        driver = connection.connection.driver_connection if connection and not connection.invalidated else None
-        lost = translate_closed_transport(context.original_exception, driver)
-        if lost is None:
-            return None
-        context.is_disconnect = True
-        return DBAPIError(context.statement, None, lost, hide_parameters=True, connection_invalidated=True)
-
-    @event.listens_for(engine.sync_engine, "checkin")
-    def note_the_time(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-        record.info["idle_since"] = time.monotonic()
-
-    # The server may have closed an idle connection. A ping at every checkout would cost 50 µs.
-    @event.listens_for(engine.sync_engine, "checkout")
-    def ping_after_a_rest(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
-        if time.monotonic() - record.info.get("idle_since", time.monotonic()) > PING_AFTER_SECONDS:
-            try:
-                dialect.do_ping(connection)
-            except Exception as error:
-                raise DisconnectionError from error
+def name_lost_connection(context: ExceptionContext) -> Exception | None:
+    """Return the error of a lost connection for uvloop's RuntimeError, and let SQLAlchemy discard the connection."""
+    connection = context.connection
+    driver = connection.connection.driver_connection if connection and not connection.invalidated else None
+    lost = translate_closed_transport(context.original_exception, driver)
+    if lost is None:
+        return None
+    context.is_disconnect = True
+    return DBAPIError(context.statement, None, lost, hide_parameters=True, connection_invalidated=True)

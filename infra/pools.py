@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from config import Settings
+from infra.connection_pool import ConnectionPool
 from infra.database_file import DatabaseFile
 from infra.engines import make_engine
 from infra.fair_turns import FairTurns, Turn
@@ -48,10 +47,10 @@ class WriterQueue:
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """The engine of transactions, the engine of reads, and the queues of writers."""
+    """The connections for transactions, those for reads, and the queues of writers."""
 
-    work: AsyncEngine
-    read: AsyncEngine
+    work: ConnectionPool
+    read: ConnectionPool
     writers: WriterQueue
     is_single_writer: bool
     """Whether the database is a file of SQLite, which takes one writer at a time."""
@@ -60,8 +59,13 @@ class Pools:
     def build(cls, settings: Settings, file: DatabaseFile | None) -> Self:
         """Build the pools of the configured database."""
         return cls(
-            work=make_engine(settings, file, autocommit=False, size=settings.pool_size),
-            read=make_engine(settings, file, autocommit=True, size=settings.pool_size),
+            work=make_pool(settings, file, autocommit=False, size=settings.pool_size),
+            read=make_pool(settings, file, autocommit=True, size=settings.pool_size),
             writers=WriterQueue(settings.queue_limit, is_single_writer=settings.is_embedded),
             is_single_writer=settings.is_embedded,
         )
+
+
+def make_pool(settings: Settings, file: DatabaseFile | None, *, autocommit: bool, size: int) -> ConnectionPool:
+    """Return a pool of connections for reads, or for transactions."""
+    return ConnectionPool(make_engine(settings, file, autocommit=autocommit), size, settings.pool_timeout, file)

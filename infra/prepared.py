@@ -18,12 +18,10 @@ What is skipped is half of the CPU time of a small statement (decision 16).
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 from sqlalchemy import Dialect, Insert, Select, Update
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra.faults import Fault, classify_fault, is_connection_spoilt
@@ -129,13 +127,9 @@ async def _send(
 
 async def _discard_if_unusable(connection: AsyncConnection, error: BaseException) -> None:
     """Discard a connection after an error, unless it was a lost race, or one of SQLite that spoils nothing."""
-    fault = classify_fault(error)
-    if fault is Fault.DISCONNECTED:
-        # Through SQLAlchemy, so that it sees the lost connection too, and discards the whole pool.
-        with suppress(DBAPIError):
-            await connection.exec_driver_sql("SELECT 1")
-    if is_connection_spoilt(error) or (fault is not Fault.RETRY and not isinstance(error, sqlite3.Error)):
-        await connection.invalidate()
+    is_harmless = isinstance(error, sqlite3.Error) or classify_fault(error) is Fault.RETRY
+    if is_connection_spoilt(error) or not is_harmless:
+        await connection.invalidate(error)
 
 
 async def run_select(driver: Any, sql: str, values: Sequence[Any]) -> Sequence[TupleRow]:  # noqa: ANN401

@@ -39,6 +39,7 @@ import main
 import migrations
 from config import Settings
 from infra import prepared
+from infra.connection_pool import PooledConnection
 from tests.support.generated import HUNT
 from tests.support.people import Arrive, At, Person, SignUp, make_transport, signed_up
 from tests.support.rows import fill_ledger
@@ -273,13 +274,14 @@ def statements(app: FastAPI) -> Statements:
             if not statement.startswith("BEGIN"):
                 sent.append(statement)
 
-        def record_commit(_connection: object) -> None:
+        commit = PooledConnection.commit
+
+        async def record_and_commit(connection: PooledConnection) -> None:
             sent.append("COMMIT")
+            await commit(connection)
 
         listeners = [
-            (engine.sync_engine, name, listener)
-            for engine in app.state.services.database.engines
-            for name, listener in (("before_cursor_execute", record), ("commit", record_commit))
+            (pool.engine.sync_engine, "before_cursor_execute", record) for pool in app.state.services.database.pools
         ]
 
         def wrap(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -295,7 +297,7 @@ def statements(app: FastAPI) -> Statements:
         for listener in listeners:
             event.listen(*listener)
         try:
-            with prepared_statements:
+            with prepared_statements, mock.patch.object(PooledConnection, "commit", record_and_commit):
                 yield sent
         finally:
             for listener in listeners:

@@ -8,10 +8,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, closing, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import anyio
 import httpx
@@ -33,15 +34,16 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.util import await_only
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 import database
 import migrations
 from api import route
 from config import Settings
 from database import now
-from infra import engines
+from infra import connection_pool, engines
 from infra.column_types import SUM_PART, exact_sum
+from infra.connection_pool import PooledConnection
 from infra.database_file import REPLACED, WHAT_TO_DO
 from infra.faults import Fault
 from main import create_app
@@ -131,7 +133,17 @@ async def state_of(app: FastAPI, person: Person) -> tuple[int, int]:
 
 def taken(app: FastAPI) -> list[int]:
     """How many connections are out of each pool."""
-    return [engine.sync_engine.pool.checkedout() for engine in app.state.services.database.engines]
+    return [pool.in_use for pool in app.state.services.database.pools]
+
+
+@asynccontextmanager
+async def at_work(app: FastAPI) -> AsyncIterator[AsyncConnection]:
+    """A connection of the pool for transactions, as the next request finds it."""
+    pool = app.state.services.database.pools[0]
+    connection = await pool.acquire()
+    yield connection.sqlalchemy
+    await connection.commit()
+    await pool.release(connection)
 
 
 def create(person: Person, **fields: object) -> Coroutine[Any, Any, httpx.Response]:
@@ -202,7 +214,7 @@ async def test_a_write_that_is_cancelled_amid_a_statement_leaves_no_lock(
 
     # The traceback of this error refers to the cursor, as it would until garbage is collected.
     kept: list[BaseException | None] = []
-    engine = app.state.services.database.engines[0].sync_engine
+    engine = app.state.services.database.pools[0].engine.sync_engine
     event.listen(engine, "before_cursor_execute", cancel_amid)
     event.listen(engine, "invalidate", keep)
     writing = asyncio.create_task(create(person, category="Groceries"))
@@ -356,10 +368,10 @@ async def test_a_connection_killed_in_mid_write_is_replaced_and_the_write_run_ag
 
 
 @pytest.fixture
-def commits(app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch) -> Commits:
+def commits(person: Person, monkeypatch: pytest.MonkeyPatch) -> Commits:
     """The commits of the app under test, once the person has signed in."""
     assert person.token
-    return Commits(app, monkeypatch)
+    return Commits(monkeypatch)
 
 
 def lost_race(app: FastAPI) -> Exception:
@@ -419,9 +431,13 @@ def cancel_this_request() -> None:
 
 
 async def test_a_request_that_is_cancelled_before_its_commit_did_not_happen(app: FastAPI, person: Person) -> None:
-    work = app.state.services.database.engines[0].sync_engine
-    event.listen(work, "begin", lambda _: cancel_this_request(), once=True)
-    assert_unavailable(await asyncio.create_task(create(person)))
+    async def begin_and_cancel(connection: PooledConnection) -> None:
+        cancel_this_request()
+        await begin(connection)
+
+    begin = PooledConnection.begin
+    with mock.patch.object(PooledConnection, "begin", begin_and_cancel):
+        assert_unavailable(await asyncio.create_task(create(person)))
     assert await state_of(app, person) == (0, 0)
     assert taken(app) == [0, 0]
     assert (await create(person)).status_code == 201
@@ -430,11 +446,7 @@ async def test_a_request_that_is_cancelled_before_its_commit_did_not_happen(app:
 async def test_a_request_that_is_cancelled_during_its_commit_has_an_unknown_outcome(
     app: FastAPI, person: Person, commits: Commits
 ) -> None:
-    def commit_and_cancel(connection: Any) -> None:  # noqa: ANN401
-        cancel_this_request()
-        commits.really(connection)
-
-    commits.fates = [commit_and_cancel]
+    commits.precede(lambda _: cancel_this_request())
     assert_unavailable(await asyncio.create_task(create(person)), "outcome_unknown")
     assert taken(app) == [0, 0]
     assert (await create(person)).status_code == 201
@@ -444,8 +456,8 @@ async def test_a_request_that_is_cancelled_during_its_commit_has_an_unknown_outc
 async def test_a_commit_whose_answer_was_lost_has_happened_and_is_not_run_again(
     app: FastAPI, person: Person, commits: Commits
 ) -> None:
-    def commit_and_go(connection: Any) -> None:  # noqa: ANN401
-        commits.really(connection)
+    async def commit_and_go(connection: PooledConnection) -> None:
+        await commits.really(connection)
         raise pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
 
     commits.fates = [commit_and_go]
@@ -455,12 +467,9 @@ async def test_a_commit_whose_answer_was_lost_has_happened_and_is_not_run_again(
 
 @on_mysql
 async def test_a_connection_killed_at_commit_has_an_unknown_outcome(
-    app: FastAPI, person: Person, outside: Connection
+    app: FastAPI, person: Person, outside: Connection, commits: Commits
 ) -> None:
-    def kill(connection: Any) -> None:  # noqa: ANN401
-        outside.exec_driver_sql(f"KILL {connection.connection.driver_connection.thread_id()}")
-
-    event.listen(app.state.services.database.engines[0].sync_engine, "commit", kill, once=True)
+    commits.precede(lambda connection: outside.exec_driver_sql(f"KILL {connection.driver.thread_id()}"))
     assert_unavailable(await create(person), "outcome_unknown")
     assert (await create(person)).status_code == 201
     assert taken(app) == [0, 0]
@@ -473,9 +482,8 @@ async def test_a_connection_killed_at_commit_has_an_unknown_outcome(
 async def test_a_read_only_connection_is_a_503_and_is_thrown_away(database_url: str, start: Start, join: Join) -> None:
     app = await start(database_url, pool_size=1)
     person = await join(app)
-    async with app.state.services.database.engines[0].connect() as connection:
+    async with at_work(app) as connection:
         await connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
-        await connection.commit()
     assert_unavailable(await create(person))
     assert (await create(person)).status_code == 201
 
@@ -483,7 +491,7 @@ async def test_a_read_only_connection_is_a_503_and_is_thrown_away(database_url: 
 async def test_a_full_disk_is_a_503_and_loses_nothing(empty_sqlite_url: str, start: Start, join: Join) -> None:
     app = await start(empty_sqlite_url, pool_size=1)
     person = await join(app)
-    async with app.state.services.database.engines[0].connect() as connection:
+    async with at_work(app) as connection:
         await connection.exec_driver_sql("PRAGMA max_page_count = 1")
     answers = [await create(person, description="x" * 500) for _ in range(40)]
     assert Counter(answer.status_code for answer in answers).keys() == {201, 503}
@@ -624,7 +632,7 @@ async def test_killed_connections_are_replaced_before_anybody_sees(
 async def test_a_connection_that_rested_is_pinged_first(
     frail: PrivateMariaDB, shaky: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "PING_AFTER_SECONDS", -1)
+    monkeypatch.setattr(connection_pool, "PING_AFTER_SECONDS", -1)
     monkeypatch.setitem(route.MAX_TRIES, Fault.DISCONNECTED, 1)
     kill_connections(frail)
     assert (await shaky.person.get("/expenses")).status_code == 200
@@ -739,18 +747,18 @@ async def test_a_service_starts_beside_a_frozen_database(
 
 @pytest.mark.usefixtures("_short_deadlines")
 async def test_a_commit_that_hangs_has_an_unknown_outcome(
-    frail: PrivateMariaDB, frail_url: str, start: Start, join: Join, frozen: Callable[[], None]
+    frail: PrivateMariaDB, shaky: Running, frozen: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = await start(frail_url)
-    person = await join(app)
-    event.listen(app.state.services.database.engines[0].sync_engine, "commit", lambda _: frozen(), once=True)
+    app, person = shaky
+    before = (await create(person)).json()["revision"]
+    Commits(monkeypatch).precede(lambda _: frozen())
     async with asyncio.timeout(4):
         assert_unavailable(await create(person), "outcome_unknown")
     frail.thaw()
     # The server may still come to the first one, but not after the second, which waits for the ledger.
     second = (await create(person)).json()
     items = (await person.get("/expenses")).json()["items"]
-    assert second["revision"] == len(items)
+    assert second["revision"] == len(items) >= before + 1
     assert await state_of(app, person) == (len(items), len(items))
 
 
@@ -771,11 +779,13 @@ async def test_a_commit_on_a_disk_that_stalls_has_an_unknown_outcome_at_the_dead
     person = await join(app)
     is_over = threading.Event()
 
-    def stall(connection: Any) -> None:  # noqa: ANN401
+    async def stall(connection: PooledConnection) -> None:
         # The thread of this connection is busy, as in an fsync that does not return.
-        await_only(connection.connection.driver_connection._execute(is_over.wait, 20))
+        await connection.driver._execute(is_over.wait, 20)
+        await failing.really(connection)
 
-    event.listen(app.state.services.database.engines[0].sync_engine, "commit", stall, once=True)
+    failing = Commits(monkeypatch)
+    failing.fates = [stall]
     monkeypatch.setattr(route, "WRITE_DEADLINE", 1.5)
     try:
         async with asyncio.timeout(8):
@@ -792,11 +802,11 @@ async def test_a_transaction_that_begins_gives_back_the_connection_for_reads(app
     database = app.state.services.database
     async with database.new_unit() as unit:
         await unit.connection()
-        reading = database.engines[1].pool.checkedout()
+        reading = database.pools[1].in_use
 
         await unit.begin(person.user["id"])
 
-        assert database.engines[1].pool.checkedout() == reading - 1
+        assert database.pools[1].in_use == reading - 1
 
 
 # --- the file of an SQLite database -----------------------------------------------------------------------------------
@@ -825,9 +835,8 @@ async def database_check(person: Person) -> tuple[int, str]:
 
 
 async def test_a_connection_that_became_read_only_is_thrown_away(on_file: OnFile) -> None:
-    async with on_file.app.state.services.database.engines[0].connect() as connection:
+    async with at_work(on_file.app) as connection:
         await connection.exec_driver_sql("PRAGMA query_only = ON")
-        await connection.commit()
     assert_unavailable(await create(on_file.person))
     assert (await create(on_file.person)).status_code == 201
 

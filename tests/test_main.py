@@ -50,7 +50,7 @@ async def test_the_database_is_let_go_at_the_end(settings: Settings) -> None:
         database = app.state.services.database
         async with database.new_unit() as unit:
             await unit.connection()
-    assert [engine.sync_engine.pool.checkedin() for engine in database.engines] == [0, 0]
+    assert [pool._idle for pool in database.pools] == [[], []]
 
 
 async def test_a_misspelt_setting_is_told_once_at_the_start(

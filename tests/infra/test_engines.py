@@ -28,14 +28,14 @@ def settings_of(url: str) -> Settings:
 
 
 async def asked(app: FastAPI, engine: int, question: str) -> object:
-    async with app.state.services.database.engines[engine].connect() as connection:
+    async with app.state.services.database.pools[engine].engine.connect() as connection:
         return (await connection.exec_driver_sql(question)).scalar_one()
 
 
 @on_mysql
 async def test_units_of_work_read_what_is_committed(app: FastAPI, person: Person) -> None:
     assert person.token
-    async with app.state.services.database.engines[0].connect() as connection:
+    async with app.state.services.database.pools[0].engine.connect() as connection:
         assert await connection.get_isolation_level() == "READ COMMITTED"
 
 
@@ -180,7 +180,7 @@ async def ask_each_engine(url: str, question: str) -> list[object]:
     database = Database(settings_of(url))
     try:
         async with AsyncExitStack() as connections:
-            opened = [await connections.enter_async_context(engine.connect()) for engine in database.engines]
+            opened = [await connections.enter_async_context(pool.engine.connect()) for pool in database.pools]
             return [(await connection.exec_driver_sql(question)).scalar_one() for connection in opened]
     finally:
         await database.close()
@@ -198,6 +198,6 @@ async def test_a_node_of_a_cluster_is_migrated_under_the_lock_of_the_cluster(nod
 @on_mysql
 @pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
 async def test_a_server_that_is_no_cluster_waits_for_nobody(app: FastAPI, engine: int) -> None:
-    async with app.state.services.database.engines[engine].connect() as connection:
+    async with app.state.services.database.pools[engine].engine.connect() as connection:
         waits = await connection.exec_driver_sql("SHOW VARIABLES LIKE 'wsrep_sync_wait'")
         assert waits.one_or_none() in {None, ("wsrep_sync_wait", "0")}

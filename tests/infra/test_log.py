@@ -619,7 +619,7 @@ async def test_an_unexpected_error_is_logged_without_what_it_quotes(broken: http
 async def test_an_unexpected_error_of_the_database_is_logged_with_its_number(
     app: FastAPI, somebody: Person, log: Log
 ) -> None:
-    engine = app.state.services.database.engines[1].sync_engine
+    engine = app.state.services.database.pools[1].engine.sync_engine
 
     def refer_to_no_column(
         _connection: object, _cursor: object, statement: str, parameters: object, *_: object

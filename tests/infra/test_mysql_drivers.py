@@ -34,7 +34,7 @@ async def connected(url: str, driver: str, *, autocommit: bool = True) -> AsyncI
         secret_key=SecretStr(GOOD_SECRET),
         _env_file=None,
     )
-    engine = make_engine(settings, None, autocommit=autocommit, size=1)
+    engine = make_engine(settings, None, autocommit=autocommit)
     try:
         async with engine.connect() as connection:
             yield connection

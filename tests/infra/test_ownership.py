@@ -97,13 +97,13 @@ UNOWNED: dict[str, Executable] = {
 @pytest.mark.parametrize("engine", [0, 1], ids=["to write", "to read"])
 @pytest.mark.parametrize("statement", UNOWNED.values(), ids=UNOWNED)
 async def test_a_statement_that_does_not_say_whose_is_refused(app: FastAPI, statement: Executable, engine: int) -> None:
-    async with app.state.services.database.engines[engine].connect() as connection:
+    async with app.state.services.database.pools[engine].engine.connect() as connection:
         with pytest.raises(UnownedStatement):
             await connection.execute(statement)
 
 
 async def test_a_refused_statement_stays_refused(app: FastAPI) -> None:
-    async with app.state.services.database.engines[1].connect() as connection:
+    async with app.state.services.database.pools[1].engine.connect() as connection:
         with pytest.raises(UnownedStatement):
             await connection.execute(select(Expense.id))
         with pytest.raises(UnownedStatement):
@@ -137,7 +137,7 @@ OWNED: dict[str, Executable] = {
 
 @pytest.mark.parametrize("statement", OWNED.values(), ids=OWNED)
 async def test_a_statement_that_says_whose_is_not(app: FastAPI, statement: Executable) -> None:
-    async with app.state.services.database.engines[1].connect() as connection:
+    async with app.state.services.database.pools[1].engine.connect() as connection:
         assert await connection.execute(statement)
 
 
@@ -195,7 +195,7 @@ UNKNOWN: dict[str, Executable] = {
 async def test_a_statement_that_does_not_find_by_the_hash_is_refused(
     app: FastAPI, statement: Executable, engine: int
 ) -> None:
-    async with app.state.services.database.engines[engine].connect() as connection:
+    async with app.state.services.database.pools[engine].engine.connect() as connection:
         with pytest.raises(UnownedStatement):
             await connection.execute(statement)
 
@@ -221,6 +221,6 @@ KNOWN: dict[str, Executable] = {
 
 @pytest.mark.parametrize("statement", KNOWN.values(), ids=KNOWN)
 async def test_a_statement_that_finds_by_the_hash_is_the_owners(app: FastAPI, statement: Executable) -> None:
-    async with app.state.services.database.engines[0].connect() as connection:
+    async with app.state.services.database.pools[0].engine.connect() as connection:
         assert await connection.execute(statement)
         await connection.rollback()

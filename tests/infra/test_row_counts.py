@@ -33,7 +33,7 @@ def end_early(app: FastAPI) -> EndEarly:
                 return f"{statement} AND 1 = 0", parameters
             return statement, parameters
 
-        engine = app.state.services.database.engines[0].sync_engine
+        engine = app.state.services.database.pools[0].engine.sync_engine
         event.listen(engine, "before_cursor_execute", touch_nothing, retval=True)
         try:
             yield ended

@@ -824,9 +824,9 @@ async def test_whoever_cannot_note_a_use_keeps_no_connection_from_others(
 
 
 async def test_a_note_of_which_nobody_knows_whether_it_was_taken_keeps_nobody_from_reading(
-    app: FastAPI, person: Person, to_read: str, monkeypatch: pytest.MonkeyPatch
+    person: Person, to_read: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Commits(app, monkeypatch).fail_with(ConnectionResetError())
+    Commits(monkeypatch).fail_with(ConnectionResetError())
     assert (await use(person, to_read)).status_code == 200
 
 
@@ -891,7 +891,7 @@ async def test_a_note_that_was_given_up_leaves_no_connection_behind(
     hold_tokens(outside, person)
     await use(hasty, to_read)
     outside.rollback()
-    assert [engine.sync_engine.pool.checkedout() for engine in hasty_app.state.services.database.engines] == [0, 0]
+    assert [pool.in_use for pool in hasty_app.state.services.database.pools] == [0, 0]
 
 
 # --- how many there may be --------------------------------------------------------------------------------------------
@@ -1329,7 +1329,7 @@ async def test_a_session_that_ends_while_it_waits_makes_no_token(
         if "FOR UPDATE" in statement:
             waits.set()
 
-    work = app.state.services.database.engines[0].sync_engine
+    work = app.state.services.database.pools[0].engine.sync_engine
     event.listen(work, "before_cursor_execute", look)
     waiting = asyncio.create_task(ask_for(person))
     with before_begin(waits.set):  # the file of SQLite has one writer; MySQL locks the row

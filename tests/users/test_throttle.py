@@ -956,8 +956,8 @@ async def test_an_attempt_is_there_for_all_to_see_before_the_hash(
 async def test_no_connection_is_held_while_hashing(
     app: FastAPI, person: Person, during_the_hash: DuringTheHash, do: Do
 ) -> None:
-    pools = [engine.sync_engine.pool for engine in app.state.services.database.engines]
-    seen = during_the_hash(lambda: tuple(pool.checkedout() for pool in pools))
+    pools = app.state.services.database.pools
+    seen = during_the_hash(lambda: tuple(pool.in_use for pool in pools))
     assert (await do(person)).is_success
 
     assert set(seen) == {(0, 0)}

@@ -186,6 +186,7 @@ def test_only_the_database_commits_and_only_the_edge_and_the_commands_ask_it_to(
     assert commits == {
         ("database.py", "connection"),
         ("database.py", "unit"),
+        ("infra/connection_pool.py", "self._find_holder()"),
         ("api/route.py", "unit"),
         ("admin/accounts.py", "unit"),
     }

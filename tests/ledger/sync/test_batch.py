@@ -586,7 +586,7 @@ async def test_an_expense_too_many_is_told_with_all_else_that_is_refused(app: Fa
 @pytest.fixture
 def without_returning(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have no INSERT … RETURNING, which MariaDB and SQLite know and MySQL does not."""
-    engines = [it.sync_engine for it in app.state.services.database.engines]
+    engines = [pool.engine.sync_engine for pool in app.state.services.database.pools]
     for engine in engines:
         monkeypatch.setattr(engine.dialect, "insert_returning", False)
         engine.clear_compiled_cache()
