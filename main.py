@@ -5,18 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import migrations
+from api.application import Application
 from api.cors import build_cors
 from api.docs_pages import mount_pages
 from api.hosts import HostMiddleware
 from api.middleware import RequestMiddleware, WebsocketMiddleware, WorkMiddleware
-from api.openapi import TITLE, make_openapi_builder, name_operation
+from api.openapi import TITLE, make_openapi_builder
 from api.peers import PeerMiddleware
-from api.problem_json import answer_problem
 from api.refusals import render_refusal
 from api.rounds import RoundMiddleware
 from api.services import Services
@@ -28,7 +26,6 @@ from infra.database_file import describe_exposed
 from infra.engines import CertificateError
 from infra.signing_keys import KeyFileError, load_signing_keys
 from migrations.errors import SchemaError
-from problems import Problem
 from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
 from users.accounts import Accounts
 from users.hashing import PasswordHasher
@@ -38,7 +35,7 @@ from users.throttle import Throttle
 
 def create_app(settings: Settings) -> FastAPI:
     """Build the application; its services are built when it starts, and closed when it stops."""
-    app = FastAPI(
+    app = Application(
         title=TITLE,
         version=VERSION,
         lifespan=log.log_lifespan(_build_lifespan(settings), SchemaError, KeyFileError, CertificateError),
@@ -46,7 +43,6 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=name_operation,
         middleware=[
             Middleware(PeerMiddleware, settings),
             Middleware(RoundMiddleware),
@@ -67,11 +63,10 @@ def create_app(settings: Settings) -> FastAPI:
         system.currencies,
         system.router,
     ):
-        app.include_router(router)
+        # Included, each of them would be matched twice for every request.
+        app.router.routes.extend(router.routes)
     mount_pages(app)
     app.openapi = make_openapi_builder(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
-    for error in (Problem, RequestValidationError, HTTPException):
-        app.add_exception_handler(error, answer_problem)
     return app
 
 

@@ -30,7 +30,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problem_json import render_problem, to_problem
+from api.problem_json import EXPECTED, answer_error, render_problem
 from api.request_log import get_log_context, log_request
 from api.root_path import ROOT_KEY, place_header, split_path
 from api.turns import RequestTurns
@@ -38,7 +38,7 @@ from config import Settings
 from infra.faults import describe_error, is_database_error
 from infra.log import logger
 from infra.request_context import start_request_context
-from problems import NotFound, Problem, Unavailable
+from problems import NotFound, Unavailable
 
 REQUEST_ID_PATTERN: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 CONTENT_POLICY: Final = (
@@ -199,11 +199,13 @@ class WorkMiddleware:
         except Exception as error:
             if started:
                 raise
-            if not isinstance(error, Problem):
+            if not isinstance(error, EXPECTED):
                 # The error's type and number; its message would repeat values.
                 cause = f" of the database: {describe_error(error)}" if is_database_error(error) else ""
                 logger.exception("unexpected error%s", cause, extra=get_log_context(scope))
-            await render_problem(Request(scope), to_problem(error))(scope, receive, watch)
+            await answer_error(Request(scope), error)(scope, receive, watch)
+            # It refers to this frame, which refers to it: both would stay until garbage is collected.
+            error.__traceback__ = None
         finally:
             turn.end()
             self._turns.note_answer(turn)

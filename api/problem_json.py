@@ -15,6 +15,8 @@ from infra.request_context import get_request_context
 from problems import InternalError, MalformedBody, MethodNotAllowed, NotFound, Problem, ValidationFailed
 from values.field_errors import FieldError, translate_errors
 
+EXPECTED: Final = (Problem, RequestValidationError, HTTPException)
+"""The exceptions that have a problem of their own; all others are a mistake of ours."""
 MEDIA_TYPE: Final = "application/problem+json"
 TOKEN_PATH: Final = "/users/token"  # noqa: S105
 PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
@@ -103,8 +105,8 @@ def document_problems(problems: Iterable[Problem], beside: Responses | None = No
     return responses
 
 
-async def answer_problem(request: Request, error: Exception) -> Response:
-    """Answer with the problem of an exception; a path that lacks only this method is answered with a 405."""
+def answer_error(request: Request, error: Exception) -> Response:
+    """Return the answer to an exception: its problem; of a path that lacks only this method, a 405."""
     problem = to_problem(error)
     if isinstance(problem, NotFound) and _is_method_missing(request):
         problem = MethodNotAllowed()

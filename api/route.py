@@ -17,14 +17,13 @@ together have one deadline.
 import asyncio
 import inspect
 import random
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPMethod, HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import Query, Request, Response, params
+from fastapi import Query, Response, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_markers
@@ -41,6 +40,7 @@ from api.dependencies import (
 )
 from api.headers import EarlyResponse
 from api.openapi import SCRIPT_SCHEME
+from api.plain_route import Handler, PlainRoute
 from api.problem_json import document_problems
 from api.request_log import get_log_context
 from api.requests import (
@@ -83,8 +83,6 @@ REPEAT_WITH_KEY: Final = (
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_TRIES: Final = {Fault.RETRY: 4, Fault.DISCONNECTED: 2}
 
-Handler = Callable[[StrictRequest], Coroutine[Any, Any, Response]]
-
 
 async def refuse_parameters(_: Annotated[NoFields, Query()]) -> None:
     """Refuse every query parameter, so that a misspelt one is not ignored."""
@@ -94,7 +92,7 @@ def _has_query(endpoint: Callable[..., Any]) -> bool:
     return any(isinstance(mark, params.Query) for mark in list_markers(endpoint))
 
 
-class LedgerRoute(APIRoute):
+class LedgerRoute(PlainRoute):
     """Runs an endpoint as one unit of work: commits before it answers, and runs it again after a lost race."""
 
     def __init__(
@@ -104,12 +102,12 @@ class LedgerRoute(APIRoute):
 
         `max_body_size` is in bytes; FastAPI's own check is not used, because it answers in plain text.
         """
-        # FastAPI's constructor calls `get_route_handler`, which needs these two.
+        # The constructor calls `get_route_handler`, which needs these two.
         self.max_body_bytes = max_body_size or MAX_BODY_BYTES
         # If an endpoint has no query, a second route refuses every parameter. Only requests with a query take it:
         # validating an empty query takes a twentieth of a request's time.
         refusing = {"dependencies": [*(options.get("dependencies") or ()), Depends(refuse_parameters)]}
-        self._with_query = None if _has_query(endpoint) else APIRoute(path, endpoint, **options | refusing)
+        self._with_query = None if _has_query(endpoint) else PlainRoute(path, endpoint, **options | refusing)
         super().__init__(path, endpoint, **options)
         self.responses = document_problems(self._list_problems(), beside=self.responses)
         if self._has_parameter(Reader):
@@ -148,15 +146,14 @@ class LedgerRoute(APIRoute):
             return LONG_DEADLINE
         return HASH_DEADLINE if self._has_parameter(AccountsDep) else WRITE_DEADLINE
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler: FastAPI's own, run as the module describes."""
+    def get_route_handler(self) -> Handler:
+        """Return the function that answers a request, as the module describes."""
         handle, media_type, deadline = super().get_route_handler(), self.media_type, self.deadline
         schema = self._find_body_schema()
         has_dry_run = self._has_parameter(BulkEditor)
         handle_query = self._with_query.get_route_handler() if self._with_query else handle
 
-        async def handle_request(request: Request) -> Response:
-            strict = StrictRequest(request.scope, request.receive)
+        async def handle_request(strict: StrictRequest) -> Response:
             if self.max_body_bytes > MAX_BODY_BYTES:
                 # A large body is read only for a caller with a valid token.
                 await _run_with_deadline(READ_DEADLINE, check_token, strict)

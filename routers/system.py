@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 import migrations
 from api.docs_pages import DOCUMENT_PATH
 from api.openapi import TITLE
+from api.plain_route import PlainRoute
 from api.root_path import get_root
 from api.route import LedgerRoute
 from api.schemas import CurrencyInfo, CurrencyList, Health, Readiness, Service
@@ -17,7 +18,7 @@ from infra.database_file import GONE, READ_ONLY, REPLACED
 from migrations import SchemaState
 from values.money import DECIMALS
 
-router = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"], route_class=PlainRoute)
 currencies = APIRouter(tags=["service"], route_class=LedgerRoute)
 
 _CURRENCIES: Final = CurrencyList(
