@@ -9,10 +9,8 @@ from starlette.middleware import Middleware
 
 import migrations
 from api.application import Application
-from api.cors import build_cors
 from api.docs_pages import mount_pages
-from api.hosts import HostMiddleware
-from api.middleware import RequestMiddleware, WebsocketMiddleware, WorkMiddleware
+from api.middleware import EdgeMiddleware
 from api.openapi import TITLE, make_openapi_builder
 from api.peers import PeerMiddleware
 from api.refusals import render_refusal
@@ -46,11 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
         middleware=[
             Middleware(PeerMiddleware, settings),
             Middleware(RoundMiddleware),
-            Middleware(WebsocketMiddleware, settings.root_path),
-            Middleware(RequestMiddleware, settings.root_path),
-            Middleware(HostMiddleware, settings),
-            build_cors(settings),
-            Middleware(WorkMiddleware, settings),
+            Middleware(EdgeMiddleware, settings),
         ],
     )
     # The most frequently used first, because routes are tried in order.

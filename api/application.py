@@ -1,7 +1,7 @@
 """FastAPI without its own layers around the routes: the service has one of its own that does what is needed.
 
     left out                        why
-    ServerErrorMiddleware           WorkMiddleware answers unexpected exceptions, with a problem
+    ServerErrorMiddleware           EdgeMiddleware answers unexpected exceptions, with a problem
     ExceptionMiddleware             and expected ones
     ExceptionTelemetryMiddleware    the log has the errors; the service has no telemetry
     AppBodyLimitMiddleware          `StrictRequest.read_body` limits bodies, with a problem

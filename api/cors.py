@@ -16,15 +16,17 @@ one that the browser has sent. Behind a proxy that changes Host, only Sec-Fetch-
 """
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Scope
 
+from api.answer_headers import Header
 from api.problem_json import render_problem
 from config import Settings
 from problems import OriginNotAllowed, ValidationFailed
@@ -60,32 +62,58 @@ _OTHER_PAGES: Final = {"same-site", "cross-site"}
 _WEB_SCHEMES: Final = {"http", "https"}
 
 
-class ProblemCorsMiddleware(CORSMiddleware):
-    """CORS that allows any request header; a refused preflight, and a refused write without one, get a problem.
+class Cors:
+    """The rules of CORS: any request header, and no credentials.
 
     Tracing tools add their own headers to every request of a page. Allowing any header is safe, because browsers send
     no credentials to this service by themselves: a page must have the token.
     """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        method = scope.get("method")
-        headers = Headers(scope=scope) if method not in {"GET", "HEAD", None} else Headers()
-        if method not in READING_METHODS and self._is_from_another_page(headers):
-            await render_problem(Request(scope), OriginNotAllowed())(scope, receive, send)
-        elif method == "OPTIONS" and {"origin", "access-control-request-method"} <= set(headers):
-            send_response = self.preflight_response(headers)
-            if send_response.status_code == HTTPStatus.OK:
-                send_response.headers["Access-Control-Allow-Headers"] = _list_allowed_headers(headers)
-            else:
-                dropped = ("content-", "access-control-allow-headers", "access-control-allow-private-network")
-                others = {name: value for name, value in send_response.headers.items() if not name.startswith(dropped)}
-                send_response = render_problem(
-                    Request(scope), ValidationFailed(errors=[self._explain_refusal(headers)], headers=others)
-                )
-            await send_response(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+    def __init__(self, settings: Settings) -> None:
+        """Take the origins of CORS_ORIGINS, by default those of localhost."""
+        # Starlette's middleware is asked for its rules only: what it would serve is never called.
+        self._rules = CORSMiddleware(
+            Response(),
+            allow_origins=settings.cors_origins,
+            allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGINS,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            # A public page may call a service in a home network: https://wicg.github.io/private-network-access/
+            allow_private_network=True,
+            expose_headers=EXPOSED_HEADERS,
+            max_age=PREFLIGHT_SECONDS,
+        )
+        self._exposed = (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode())
+        self._allows_all = "*" in settings.cors_origins
+
+    def list_headers(self, origin: str | None) -> Sequence[Header]:
+        """Return the headers of an answer to a page of this origin; `Vary: Origin` is in all answers."""
+        if origin is None:
+            return ()
+        if self._allows_all:
+            return self._exposed, (b"access-control-allow-origin", b"*")
+        allowed = self._rules.is_allowed_origin(origin)
+        return (
+            (self._exposed, (b"access-control-allow-origin", origin.encode("latin-1"))) if allowed else (self._exposed,)
+        )
+
+    def answer(self, scope: Scope, headers: Headers) -> Response | None:
+        """Return the answer to a preflight, or to a write of another page; None for all other requests."""
+        method = scope["method"]
+        if method not in READING_METHODS:
+            return render_problem(Request(scope), OriginNotAllowed()) if self._is_from_another_page(headers) else None
+        if method == "OPTIONS" and {"origin", "access-control-request-method"} <= set(headers):
+            return self._answer_preflight(scope, headers)
+        return None
+
+    def _answer_preflight(self, scope: Scope, headers: Headers) -> Response:
+        answer = self._rules.preflight_response(headers)
+        if answer.status_code == HTTPStatus.OK:
+            answer.headers["Access-Control-Allow-Headers"] = _list_allowed_headers(headers)
+            return answer
+        dropped = ("content-", "access-control-allow-headers", "access-control-allow-private-network")
+        others = {name: value for name, value in answer.headers.items() if not name.startswith(dropped)}
+        return render_problem(Request(scope), ValidationFailed(errors=[self._explain_refusal(headers)], headers=others))
 
     def _is_from_another_page(self, headers: Headers) -> bool:
         origins, sites = headers.getlist("origin"), headers.getlist("sec-fetch-site")
@@ -96,10 +124,10 @@ class ProblemCorsMiddleware(CORSMiddleware):
             return is_other
         if len(origins) > 1:
             return True
-        return not self.is_allowed_origin(origins[0]) and (is_other or not _is_own_origin(origins[0], headers))
+        return not self._rules.is_allowed_origin(origins[0]) and (is_other or not _is_own_origin(origins[0], headers))
 
     def _explain_refusal(self, headers: Headers) -> FieldError:
-        if not self.is_allowed_origin(headers["origin"]):
+        if not self._rules.is_allowed_origin(headers["origin"]):
             return FieldError(
                 {"header": "Origin"}, "not_allowed", "Pages of this origin may not call: see CORS_ORIGINS."
             )
@@ -131,18 +159,3 @@ def _list_allowed_headers(headers: Headers) -> str:
     known = {name.lower() for name in ALLOWED_HEADERS}
     others = (name for name in requested if _HEADER_NAME.fullmatch(name) and name.lower() not in known)
     return ", ".join([*ALLOWED_HEADERS, *others])
-
-
-def build_cors(settings: Settings) -> Middleware:
-    """Return the CORS middleware for the origins of CORS_ORIGINS, by default those of localhost; without cookies."""
-    return Middleware(
-        ProblemCorsMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGINS,
-        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["*"],
-        # A public page may call a service in a home network: https://wicg.github.io/private-network-access/
-        allow_private_network=True,
-        expose_headers=EXPOSED_HEADERS,
-        max_age=PREFLIGHT_SECONDS,
-    )

@@ -10,43 +10,28 @@
 /health and /ready by an address of its own choice, which cannot be rebound either. HTTP/1.0 has no Host.
 """
 
-from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Final
 
-from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
-from api.cors import build_cors
 from api.peers import PROXIED_KEY
-from api.problem_json import render_problem
 from api.request_log import POLLED_PATHS
 from config import Settings
-from problems import HostNotAllowed
 from values.hosts import MAX_HOST_LENGTH, is_address, is_loopback, matches_host, parse_host
 
 _REMEMBERED_HOSTS: Final = 256
 
 
-class HostMiddleware:
-    """Answers 421 where the header Host is no name of the service; pages that may call can read that answer."""
+class Hosts:
+    """Tells whether the header Host is a name of the service."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
+    def __init__(self, settings: Settings) -> None:
         self._names = settings.allowed_hosts
         self._is_on_loopback = is_loopback(settings.host)
-        cors = build_cors(settings)
-        self._refuse = cors.cls(_answer_refusal, *cors.args, **cors.kwargs)
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Return what serves one request, or refuses it."""
-        if scope["type"] != "http" or self._is_allowed(scope):
-            return self._app(scope, receive, send)
-        # As no preflight, because a preflight would be answered before the refusal.
-        headers = [header for header in scope["headers"] if header[0] != b"access-control-request-method"]
-        return self._refuse({**scope, "headers": headers}, receive, send)
-
-    def _is_allowed(self, scope: Scope) -> bool:
+    def are_allowed(self, scope: Scope) -> bool:
+        """Whether the Host of a request is a name of the service."""
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 or not hosts[0]:
             # Of two, a proxy and we could each take another one (RFC 9112 section 3.2).
@@ -70,7 +55,3 @@ def _is_own(sent: bytes, names: tuple[str, ...], *, is_probe: bool) -> bool:
         return False
     is_named = any(matches_host(host, name) for name in names)
     return is_named or is_loopback(host) or (is_probe and is_address(host))
-
-
-async def _answer_refusal(scope: Scope, receive: Receive, send: Send) -> None:
-    await render_problem(Request(scope), HostNotAllowed())(scope, receive, send)

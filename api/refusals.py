@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from api.middleware import COMMON_HEADERS, CONTENT_POLICY
+from api.answer_headers import COMMON_HEADERS, CONTENT_POLICY
 from api.problem_json import MEDIA_TYPE, get_title, to_members
 from infra.log import logger
 from problems import HeadTooLarge, MalformedRequest, Problem, RequestTimeout, Unavailable, UriTooLong

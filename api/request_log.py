@@ -40,5 +40,7 @@ def _find_route_template(scope: Scope) -> str | None:
         return template
     # The documentation pages are plain routes and mounts of Starlette, which only put their endpoint into the scope.
     app = scope.get("endpoint")
-    pages = (page for page in scope["app"].routes if app and app in (vars(page).get("endpoint"), vars(page).get("app")))
+    if app is None:
+        return None
+    pages = (page for page in scope["app"].routes if app in (vars(page).get("endpoint"), vars(page).get("app")))
     return next((page.path_format for page in pages), None)

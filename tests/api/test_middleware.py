@@ -12,7 +12,7 @@ from httpx import ASGITransport
 from pydantic import SecretStr
 from starlette.types import Message, Receive, Scope, Send
 
-from api.middleware import WorkMiddleware
+from api.middleware import EdgeMiddleware
 from config import Settings
 from main import create_app
 from tests.support.answers import EXPOSED, PAGE, TO_READ, words
@@ -224,7 +224,7 @@ async def test_what_nobody_expected_amid_an_answer_breaks_the_connection(setting
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        await exchange(WorkMiddleware(fail_after_start, settings), "GET", "/")
+        await exchange(EdgeMiddleware(fail_after_start, settings), "GET", "/")
 
 
 async def test_a_cancelled_request_that_has_begun_its_answer_breaks_the_connection(settings: Settings) -> None:
@@ -233,7 +233,7 @@ async def test_a_cancelled_request_that_has_begun_its_answer_breaks_the_connecti
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await exchange(WorkMiddleware(cancel_after_start, settings), "GET", "/")
+        await exchange(EdgeMiddleware(cancel_after_start, settings), "GET", "/")
 
 
 @pytest.mark.parametrize("inside", ["hunter2", "RuntimeError", "Traceback", "/srv", "SELECT", ".py"])

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 import crud
 from api import requests, turns
-from api.middleware import WorkMiddleware
+from api.middleware import EdgeMiddleware
 from api.strict_json import parse_strict_json
 from api.turns import TURN_KEY, RequestTurn, RequestTurns
 from config import Settings
@@ -40,7 +40,7 @@ class Service:
         self.may_answer = asyncio.Event()
         self.before_work: Work | None = None
         sizes = {"pool_size": 3, "queue_limit": 10} | overrides
-        self._serve = WorkMiddleware(self._work, settings.model_copy(update=sizes))
+        self._serve = EdgeMiddleware(self._work, settings.model_copy(update=sizes))
 
     async def _work(self, scope: Scope, _: Receive, send: Send) -> None:
         if self.before_work:
