@@ -2,19 +2,16 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum, auto
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from filelock import BaseFileLock, FileLock, Timeout
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, column, create_engine, inspect, make_url, select, table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -28,9 +25,14 @@ from infra.private_files import PRIVATE, create_private
 from migrations.cluster_lock import hold_cluster_lock, is_cluster
 from migrations.errors import MigrationLocked, NewerSchema, SchemaError
 
+FOLDER: Final = Path(__file__).parent
 LOCK_SECONDS: Final = 60
 ANSWER_SECONDS: Final = 5
 SYNC_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "mysql": "mysql+pymysql"}
+# Alembic's table, and how its template writes the revision of a file and the one that it is based on.
+_VERSIONS: Final = table("alembic_version", column("version_num"))
+_REVISION: Final = re.compile(r"^revision: str = [\"'](\w+)", re.MULTILINE)
+_BASED_ON: Final = re.compile(r"^down_revision: .* = [\"'](\w+)", re.MULTILINE)
 
 
 def upgrade(url: str | URL, revision: str = "head") -> None:
@@ -39,34 +41,51 @@ def upgrade(url: str | URL, revision: str = "head") -> None:
     Raises SchemaError, which says what to do, if the database is newer than this code or has several revisions at once,
     or if another process has been migrating it for a minute.
     """
-    with _lock_for_migration(make_url(url)) as config:
-        connection: Connection = config.attributes["connection"]
-        if compare_revision(read_current_revision(connection)) is SchemaState.NEWER_SCHEMA:
+    with _lock_for_migration(make_url(url)) as connection:
+        state = compare_revision(read_current_revision(connection))
+        if state is SchemaState.NEWER_SCHEMA:
             raise NewerSchema
         connection.rollback()
-        command.upgrade(config, revision)
+        if state is not SchemaState.READY:
+            _run_alembic("upgrade", connection, revision)
 
 
 def downgrade(url: str | URL, revision: str) -> None:
     """Downgrade a database to a revision; the data of newer tables and columns is lost."""
-    with _lock_for_migration(make_url(url)) as config:
-        command.downgrade(config, revision)
+    with _lock_for_migration(make_url(url)) as connection:
+        _run_alembic("downgrade", connection, revision)
+
+
+def _run_alembic(action: Literal["upgrade", "downgrade", "check"], connection: Connection, *revision: str) -> None:
+    # Imported only where something is migrated: it takes 11 MB, which a service would keep.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.attributes["connection"] = connection
+    getattr(command, action)(config, *revision)
 
 
 @cache
 def read_newest_revision() -> str | None:
-    """Return the newest schema revision of the code."""
-    return ScriptDirectory.from_config(_build_config()).get_current_head()
+    """Return the newest schema revision of the code: no other one is based on it."""
+    revisions = _read_revisions()
+    return next(iter(revisions.keys() - revisions.values()), None)
 
 
-def _is_known_revision(revision: str) -> bool:
-    scripts = ScriptDirectory.from_config(_build_config()).walk_revisions()
-    return any(script.revision == revision for script in scripts)
+@cache
+def _read_revisions() -> Mapping[str, str | None]:
+    """Return the schema revisions of the code, and the one that each is based on."""
+    texts = [file.read_text() for file in (FOLDER / "versions").glob("*.py")]
+    found = [(_REVISION.search(text), _BASED_ON.search(text)) for text in texts]
+    return {revision[1]: based_on and based_on[1] for revision, based_on in found if revision}
 
 
 def read_current_revision(connection: Connection) -> str | None:
     """Return the schema revision of a database, or None for an empty one; raise SchemaError if it has several."""
-    revisions = MigrationContext.configure(connection).get_current_heads()
+    has_table = inspect(connection).has_table(_VERSIONS.name)
+    revisions = connection.execute(select(_VERSIONS.c.version_num)).scalars().all() if has_table else []
     if len(revisions) > 1:
         raise SchemaError(
             f"The table alembic_version has {len(revisions)} rows instead of one ({', '.join(sorted(revisions))}), as"
@@ -138,7 +157,7 @@ def compare_revision(revision: str | None) -> SchemaState:
     """Compare the schema revision of a database with that of the code."""
     if revision == read_newest_revision():
         return SchemaState.READY
-    is_newer = revision is not None and not _is_known_revision(revision)
+    is_newer = revision is not None and revision not in _read_revisions()
     return SchemaState.NEWER_SCHEMA if is_newer else SchemaState.ANOTHER_SCHEMA
 
 
@@ -191,19 +210,11 @@ def _wait_longer(connection: Connection, seconds: float | None) -> None:
     driver._read_timeout = seconds  # noqa: SLF001
 
 
-def _build_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    return config
-
-
 @contextmanager
-def _lock_for_migration(url: URL) -> Iterator[Config]:
-    """Hold the migration lock of a database; yield Alembic's configuration with a connection to it."""
-    config = _build_config()
+def _lock_for_migration(url: URL) -> Iterator[Connection]:
+    """Hold the migration lock of a database; yield a connection to it."""
     with (_open_locked_file if url.get_backend_name() == "sqlite" else _open_locked_server)(url) as connection:
-        config.attributes["connection"] = connection
-        yield config
+        yield connection
 
 
 @contextmanager

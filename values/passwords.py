@@ -2,10 +2,11 @@
 
 import unicodedata
 from functools import cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, WithJsonSchema
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from values.field_errors import invalid_value
 from values.text_fields import MAX_CODE_POINTS_COMPOSED, check_characters, normalize_email
@@ -45,16 +46,33 @@ def refuse_guessable(password: str, shortest: int, *own_names: str) -> None:
     """
     if len(password) < shortest:
         raise invalid_value("too_short", f"Send at least {shortest} characters.")
-    if password.casefold() in _load_common(shortest):
+    if password.casefold() in _list_common(shortest):
         raise invalid_value("not_allowed", "This is one of the most common passwords; choose another.")
     if make_name_key(normalize_email(password)) in map(make_name_key, own_names):
         raise invalid_value("not_allowed", "The password must not be your own name or e-mail.")
 
 
+def _read_ranked() -> tuple[str, ...]:
+    """Return the passwords of zxcvbn's list that are long enough, the most common first.
+
+    The package itself is not imported: it makes tables of all its lists, which take 12 MB.
+    """
+    package = find_spec("zxcvbn")
+    folder = ((package and package.submodule_search_locations) or [""])[0]
+    spec = spec_from_file_location("frequency_lists", Path(folder) / "frequency_lists.py")
+    if spec is None or spec.loader is None:
+        raise ImportError("zxcvbn is not installed")
+    lists = module_from_spec(spec)
+    spec.loader.exec_module(lists)
+    return tuple(word for word in lists.FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
+
+
+_RANKED: Final = _read_ranked()
+
+
 @cache
-def _load_common(shortest: int) -> frozenset[str]:
-    ranked: list[str] = FREQUENCY_LISTS["passwords"]
-    return frozenset([word for word in ranked if len(word) >= shortest][:COMMON_PASSWORD_COUNT])
+def _list_common(shortest: int) -> frozenset[str]:
+    return frozenset([word for word in _RANKED if len(word) >= shortest][:COMMON_PASSWORD_COUNT])
 
 
 NewPassword = Annotated[

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from threading import Barrier
 
 import pytest
-from alembic import command
 from sqlalchemy import Connection, Engine, make_url, text
 
 import migrations
@@ -115,5 +114,5 @@ def test_one_that_was_suspended_runs_no_statement_after_another_took_over(
 
 def test_the_table_of_the_lock_is_none_of_the_schema(empty_mysql_url: str, connection: Connection) -> None:
     migrations.upgrade(empty_mysql_url)
-    with _hold(connection, 0), migrations._lock_for_migration(make_url(empty_mysql_url)) as config:
-        command.check(config)
+    with _hold(connection, 0), migrations._lock_for_migration(make_url(empty_mysql_url)) as migrating:
+        migrations._run_alembic("check", migrating)

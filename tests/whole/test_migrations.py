@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -30,7 +29,7 @@ from tests.support.settings import GOOD_SECRET
 from tests.support.whole_ledgers import fill
 
 TABLES = set(Base.metadata.tables)
-SCRIPTS = ScriptDirectory.from_config(migrations._build_config())
+SCRIPTS = ScriptDirectory(str(migrations.FOLDER))
 REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]
 
 
@@ -105,8 +104,13 @@ def test_a_second_upgrade_changes_nothing(empty_database_url: str, outside: Conn
 
 
 def test_the_migrated_database_is_what_the_models_say(database_url: str) -> None:
-    with migrations._lock_for_migration(make_url(database_url)) as config:
-        command.check(config)
+    with migrations._lock_for_migration(make_url(database_url)) as connection:
+        migrations._run_alembic("check", connection)
+
+
+def test_the_revisions_are_those_that_alembic_knows() -> None:
+    assert migrations._read_revisions() == {it.revision: it.down_revision for it in SCRIPTS.walk_revisions()}
+    assert migrations.read_newest_revision() == SCRIPTS.get_current_head()
 
 
 def test_the_revisions_are_a_line_from_one_base_to_one_head() -> None:
