@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 from sqlalchemy import URL, make_url
 
-from values.database_urls import check_database_url
+from values.database_urls import check_database_url, refuse_missing_driver
 from values.hosts import parse_host_pattern
 from values.origins import parse_origin
 from values.root_paths import check_root_path
@@ -97,8 +97,10 @@ class Settings(BaseSettings):
         env_file=_ENV_FILE, env_file_encoding=_ENCODING, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    database_url: Annotated[str, AfterValidator(check_database_url)] = "sqlite+aiosqlite:///expense_tracker.db"
-    """URL of the database: MySQL or MariaDB through aiomysql, or an embedded SQLite file."""
+    database_url: Annotated[str, AfterValidator(check_database_url), AfterValidator(refuse_missing_driver)] = (
+        "sqlite+aiosqlite:///expense_tracker.db"
+    )
+    """URL of the database: MySQL or MariaDB through aiomysql or asyncmy, or an embedded SQLite file."""
 
     secret_key: SecretStr | None = None
     """Signs access tokens and derives refresh tokens: at least 32 bytes; generated beside an embedded database."""

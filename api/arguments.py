@@ -15,7 +15,9 @@ parameters that endpoints of this service have; a route with another kind is ref
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin
+from inspect import iscoroutinefunction
+from types import UnionType
+from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
 
 from fastapi import params
 from fastapi.dependencies.models import Dependant
@@ -26,6 +28,13 @@ from starlette.responses import Response
 from api.requests import StrictRequest
 
 _MISSING: Final = object()
+_UNKNOWN_KINDS: Final = (
+    "cookie_params",
+    "http_connection_param_name",
+    "background_tasks_param_name",
+    "websocket_param_name",
+    "security_scopes_param_name",
+)
 _SEQUENCES: Final = (list, tuple, set, frozenset)
 Errors = list[dict[str, Any]]
 Values = dict[str, Any]
@@ -44,8 +53,10 @@ class _Parameter(NamedTuple):
     """Where it is read from, as errors tell it: `("query",)`, or `("path", "expense_id")`."""
     field: Any
     """FastAPI's `ModelField`."""
+    names: Collection[str] = ()
+    """Of a model: the names of its fields."""
     lists: Collection[str] = ()
-    """Of a model: the names of its fields that are lists."""
+    """Of a model: the names of those that are lists."""
 
     def validate(self, value: object, errors: Errors) -> Any:  # noqa: ANN401
         """Return the validated value; add what is wrong with it to the errors."""
@@ -64,24 +75,13 @@ class Arguments:
 
     def __init__(self, dependant: Dependant) -> None:
         """Take what FastAPI has found out about the signature; raise UnknownKind for what is not read here."""
-        for kind in (
-            "cookie_params",
-            "http_connection_param_name",
-            "background_tasks_param_name",
-            "websocket_param_name",
-        ):
-            if getattr(dependant, kind):
-                raise UnknownKind(kind)
-        if dependant.call is None or len(dependant.body_params) > 1 or len(dependant.query_params) > 1:
-            raise UnknownKind(dependant.path)
-        self._call: Callable[..., Awaitable[Any]] = dependant.call
+        _refuse_unknown_kinds(dependant)
+        self._call: Callable[..., Awaitable[Any]] = dependant.call  # type: ignore[assignment]  # an async function
         self._dependencies = [(found.name, Arguments(found)) for found in dependant.dependencies]
         self._request_name = dependant.request_param_name
         self._response_name = dependant.response_param_name
         self._path = [_Parameter(it.name, it.alias, ("path", it.alias), it) for it in dependant.path_params]
         self._headers = [_Parameter(it.name, it.alias, ("header", it.alias), it) for it in dependant.header_params]
-        if not all(_is_sequence(it.field_info.annotation) for it in dependant.header_params):
-            raise UnknownKind(dependant.path)
         self._query = _find_model(dependant.query_params, "query")
         self._body = _find_model(dependant.body_params, "body")
         self._is_form = any(isinstance(it.field_info, params.Form) for it in dependant.body_params)
@@ -89,7 +89,7 @@ class Arguments:
     async def call(self, request: StrictRequest, response: Response) -> Any:  # noqa: ANN401
         """Call the endpoint with its arguments; raise RequestValidationError with all errors."""
         errors: Errors = []
-        body = await self._read_body(request) if self._body else _MISSING
+        body = await self._read_body(request, self._body) if self._body else _MISSING
         values = await self._read(request, response, body, errors)
         if errors:
             raise RequestValidationError(errors, body=None if body is _MISSING else body)
@@ -120,11 +120,32 @@ class Arguments:
             values[self._response_name] = response
         return values
 
-    async def _read_body(self, request: StrictRequest) -> object:
+    async def _read_body(self, request: StrictRequest, body: _Parameter) -> object:
+        sent = await request.body()
         if self._is_form:
             form = _read_fields(await request.form())
-            return {name: value for name, value in form.items() if value != ""}
-        return await request.json() if await request.body() else _MISSING
+            return {name: value for name, value in form.items() if value != "" or name not in body.names}
+        return await request.json() if sent else _MISSING
+
+
+def _refuse_unknown_kinds(dependant: Dependant) -> None:
+    calls = [it.call for it in dependant.dependencies]
+    is_known = (
+        _is_async(dependant.call)
+        and all(map(_is_async, calls))
+        and len({*map(id, calls)}) == len(calls)  # FastAPI would call the same one once
+        and not any(it.body_params or it.dependencies for it in dependant.dependencies)
+        and not any(getattr(dependant, kind) for kind in _UNKNOWN_KINDS)
+        and len(dependant.body_params) <= 1
+        and len(dependant.query_params) <= 1
+        and all(_is_sequence(it.field_info.annotation) and "_" not in it.alias for it in dependant.header_params)
+    )
+    if not is_known:
+        raise UnknownKind(dependant.path)
+
+
+def _is_async(call: Callable[..., Any] | None) -> bool:
+    return iscoroutinefunction(call) or iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004  # of an object
 
 
 def _find_model(fields: Sequence[Any], place: str) -> _Parameter | None:
@@ -134,9 +155,9 @@ def _find_model(fields: Sequence[Any], place: str) -> _Parameter | None:
     annotation = field.field_info.annotation
     if not isinstance(annotation, type) or not hasattr(annotation, "model_fields"):
         raise UnknownKind(field.name)
-    described = annotation.model_fields.items()
-    lists = {info.alias or name for name, info in described if _is_sequence(info.annotation)}
-    return _Parameter(field.name, field.alias, (place,), field, lists)
+    kinds = {info.validation_alias or name: info.annotation for name, info in annotation.model_fields.items()}
+    lists = {name for name, kind in kinds.items() if _is_sequence(kind)}
+    return _Parameter(field.name, field.alias, (place,), field, kinds.keys(), lists)
 
 
 def _is_sequence(annotation: object) -> bool:
@@ -144,8 +165,9 @@ def _is_sequence(annotation: object) -> bool:
     origin = get_origin(annotation) or annotation
     if origin is Annotated:
         return _is_sequence(get_args(annotation)[0])
-    is_one = isinstance(origin, type) and issubclass(origin, _SEQUENCES)
-    return is_one or (not isinstance(origin, type) and any(map(_is_sequence, get_args(annotation))))
+    if origin in (Union, UnionType):
+        return any(map(_is_sequence, get_args(annotation)))
+    return isinstance(origin, type) and issubclass(origin, _SEQUENCES)
 
 
 def _read_fields(sent: ImmutableMultiDict[str, Any], lists: Collection[str] = ()) -> Mapping[str, Any]:

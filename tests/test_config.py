@@ -21,6 +21,7 @@ from tests.support import forks
 from tests.support.document import DOCUMENT
 from tests.support.servers import MAIN, inherited
 from tests.support.settings import GOOD_SECRET
+from values import database_urls
 from values.setting_errors import describe_setting_error
 from values.signing_secrets import SAMPLE_SECRETS
 
@@ -74,6 +75,19 @@ def test_mysql_and_mariadb_are_one_to_the_driver(name: str) -> None:
     settings = read(database_url=f"{name}://app:hunter2@db/expenses", secret_key=GOOD_SECRET)
     assert settings.url.drivername == "mysql+aiomysql"
     assert not settings.is_embedded
+
+
+@pytest.mark.parametrize("name", ["mysql+asyncmy", "mariadb+asyncmy"])
+def test_the_faster_driver_is_named(name: str) -> None:
+    settings = read(database_url=f"{name}://app:hunter2@db/expenses", secret_key=GOOD_SECRET)
+    assert settings.url.drivername == "mysql+asyncmy"
+
+
+def test_where_the_faster_driver_is_not_installed_the_other_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_urls, "find_spec", lambda _: None)
+    said = refusal(database_url="mysql+asyncmy://app:hunter2@db.example/expenses", secret_key=GOOD_SECRET)
+    assert "mysql+aiomysql://" in said
+    assert "hunter2" not in said
 
 
 def test_the_password_in_the_url_reaches_the_driver() -> None:

@@ -4,6 +4,7 @@ Pure: the database is not asked. The messages name DATABASE_URL and repeat nothi
 """
 
 import re
+from importlib.util import find_spec
 from typing import Final
 
 from sqlalchemy import make_url
@@ -55,3 +56,13 @@ def check_database_url(url: str) -> str:
             "DATABASE_URL takes user and password before the host: mysql+aiomysql://user:password@host/name"
         )
     return parsed.set(drivername=_DRIVERS[parsed.drivername]).render_as_string(hide_password=False)
+
+
+def refuse_missing_driver(url: str) -> str:
+    """Return the URL; raise ValueError if its driver is asyncmy, and that is not installed."""
+    # Of all drivers it alone has no wheel for some platforms, and is left out there.
+    if make_url(url).get_driver_name() == "asyncmy" and find_spec("asyncmy") is None:
+        raise ValueError(
+            "DATABASE_URL asks for asyncmy, which is not installed on this platform: write mysql+aiomysql://…"
+        )
+    return url
