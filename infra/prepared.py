@@ -7,7 +7,7 @@
     bind processors                                      bind processors, in the order of the placeholders
     execution context, DB-API cursor that adapts         -
       the asynchronous driver through a greenlet
-    driver: aiomysql or aiosqlite                        driver: aiomysql or aiosqlite
+    driver: aiomysql, asyncmy or aiosqlite               driver: aiomysql, asyncmy or aiosqlite
     CursorResult, Row with attributes                    plain tuples in the order of the columns
     result processors                                    result processors, if the statement has any
     errors wrapped as DBAPIError, connections            the driver's own errors; _send discards the
@@ -133,7 +133,7 @@ async def _discard_if_unusable(connection: AsyncConnection, error: BaseException
 
 
 async def run_select(driver: Any, sql: str, values: Sequence[Any]) -> Sequence[TupleRow]:  # noqa: ANN401
-    """Run a SELECT on a connection of aiomysql or aiosqlite and return its rows."""
+    """Run a SELECT on a connection of the driver and return its rows."""
     if isinstance(driver, aiosqlite.Connection):
         return list(await driver.execute_fetchall(sql, values))  # type: ignore[arg-type]
     async with driver.cursor() as cursor:
@@ -150,7 +150,7 @@ class Written(NamedTuple):
 
 
 async def run_write(driver: Any, sql: str, values: Sequence[Any]) -> Written:  # noqa: ANN401
-    """Run an INSERT or an UPDATE on a connection of aiomysql or aiosqlite."""
+    """Run an INSERT or an UPDATE on a connection of the driver."""
     if isinstance(driver, aiosqlite.Connection):
         # Not closed: that would be another step of the driver's thread, and the statement has run to its end.
         cursor = await driver.execute(sql, values)
