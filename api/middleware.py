@@ -76,12 +76,10 @@ class _Exchange:
             self.status = message["status"]
             if self.turn:
                 self.turn.end()
-            own = (
-                [place_header(header, self._root) for header in message["headers"]]
-                if self._root
-                else message["headers"]
-            )
-            message["headers"] = [*self._added.add_to(own, self.request_id), *self.cors_headers]
+            headers = message["headers"]
+            if self._root:
+                headers = [place_header(header, self._root) for header in headers]
+            message["headers"] = [*self._added.add_to(headers, self.request_id), *self.cors_headers]
         elif self._is_head:
             message = {**message, "body": b""}
         await self._send(message)
@@ -99,13 +97,8 @@ class EdgeMiddleware:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Return what serves one request, or the life of the application."""
-        if scope["type"] == "http":
-            return self._serve(scope, receive, send)
-        return (
-            self._refuse_websocket(scope, receive, send)
-            if scope["type"] == "websocket"
-            else self._app(scope, receive, send)
-        )
+        serve = {"http": self._serve, "websocket": self._refuse_websocket}.get(scope["type"], self._app)
+        return serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = _Exchange(scope, send, self._root_path)
