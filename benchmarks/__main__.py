@@ -3,9 +3,8 @@
 import argparse
 import platform
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
 from time import perf_counter
 from typing import Final
 
@@ -16,11 +15,12 @@ from benchmarks.million import Pages
 from benchmarks.scale import Answered, Scale
 from benchmarks.signins import Waits
 from benchmarks.spending import Reports
-from benchmarks.stage import Stage, open_stage
-from benchmarks.throughput import Throughput, Turns
+from benchmarks.stage import DRIVERS, Stage, open_stage
+from benchmarks.throughput_table import write_throughput_table
 from benchmarks.timing import Comparison
+from benchmarks.verdicts import judge_at_most, write_ms, write_verdict
 
-PARTS: Final = (*throughput.OPERATIONS, "signins", "timing", "million", "reports")
+PARTS: Final = (*throughput.PARTS, "signins", "timing", "million", "reports")
 # Measured only when it is asked for: it is about large ledgers, and takes minutes to fill them.
 SCALE: Final = "scale"
 # The same: it is about attackers, and opens databases of its own.
@@ -28,10 +28,6 @@ ABUSE: Final = "abuse"
 QUICK_ROWS: Final = 50_000
 QUICK_SIZES: Final = (1_000, 10_000)
 QUICK_SAMPLES: Final = 20
-# The goals by operation: at least this share of the floor's requests a second, at least so many times the textbook's.
-YARDSTICKS: Final = ("floor", "textbook")
-GOALS: Final = {"page": (0.55, 1.6), "one": (0.47, 2.0), "create": (0.36, 1.8)}
-BUSY: Final = 0.85
 LAST_TO_FIRST: Final = 1.2
 REPORT_TO_BARE: Final = 3.0
 LARGE_TO_SMALL: Final = 1.5
@@ -50,6 +46,7 @@ class Options:
     seconds: float
     parts: Sequence[str]
     quick: bool
+    drivers: Sequence[str]
     databases: Sequence[str]
     attacks: Sequence[str]
 
@@ -60,7 +57,8 @@ def read_options() -> Options:
     parser.add_argument("--rounds", type=int, default=7, help="turns that each application has (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=2, help="how long a turn lasts (default %(default)s)")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts, or {SCALE} or {ABUSE} (default %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="a rough look: 2 turns of 1 s, and less of the rest")
+    parser.add_argument("--quick", action="store_true", help="a rough look: 2 turns of 0.6 s, and less of the rest")
+    parser.add_argument("--driver", choices=DRIVERS, help="of the database (default: both)")
     parser.add_argument("--on", choices=TITLES, help=f"of {ABUSE}: one database only")
     parser.add_argument("--attack", action="append", default=[], metavar="PART", help=f"of {ABUSE}: a part of a name")
     arguments = parser.parse_args()
@@ -69,18 +67,22 @@ def read_options() -> Options:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     if not abuse.choose(arguments.attack):
         parser.error("no attack has such a name")
-    rounds, seconds = (2, 1.0) if arguments.quick else (arguments.rounds, arguments.seconds)
+    rounds, seconds = (2, 0.6) if arguments.quick else (arguments.rounds, arguments.seconds)
     databases = [arguments.on] if arguments.on else list(TITLES)
-    return Options(rounds, seconds, parts, arguments.quick, databases, arguments.attack)
+    drivers = [arguments.driver] if arguments.driver else DRIVERS
+    return Options(rounds, seconds, parts, arguments.quick, drivers, databases, arguments.attack)
 
 
 def report(options: Options, on: Stage) -> Iterator[str]:
     """Measure part by part; yield the lines of the table as soon as they are known."""
     cores = f"worker on core {on.core}, database and load on {on.others}"
     yield f"Python {platform.python_version()}, {on.version()}; {cores}"
-    operations = [part for part in throughput.OPERATIONS if part in options.parts]
-    if operations:
-        yield from write_throughput_table(*throughput.measure(on, operations, options.rounds, options.seconds))
+    operations = [operation for operation in throughput.OPERATIONS if operation.part in options.parts]
+    for driver in options.drivers if operations else ():
+        compared = throughput.measure(on, driver, operations, options.rounds, options.seconds)
+        yield from write_throughput_table(compared)
+    # The other parts measure the service, and what they measure hardly depends on the driver.
+    on = on.through(options.drivers[0])
     if "signins" in options.parts:
         yield from write_signins_table(signins.measure(on, max(1, options.rounds // 2)))
     if "timing" in options.parts:
@@ -110,41 +112,15 @@ def _show_attack(measured: abuse.Measured, row: abuse.Row) -> None:
     print(write_row(measured, row), file=sys.stderr, flush=True)
 
 
-def write_throughput_table(measured: Sequence[Throughput], differences: Sequence[str]) -> Iterator[str]:
-    """Yield requests a second with their ratio to the yardsticks, CPU time and statements per request."""
-    yield ""
-    yield _format_heading("requests a second", "of floor", "x textbook")
-    for row in measured:
-        goals = [
-            _judge_at_least(row.ratio(of), goal) for of, goal in zip(YARDSTICKS, GOALS[row.operation], strict=True)
-        ]
-        yield _format_row(row, lambda turns: f"{median(turns.rates):.0f}", *goals)
-    yield _format_heading("CPU of a request, us", "of floor", "x textbook")
-    for row in measured:
-        yield _format_row(
-            row, lambda turns: f"{median(turns.cpu):.0f}", *(f"{row.cpu_ratio(of):.2f}" for of in YARDSTICKS)
-        )
-    yield _format_heading("statements of a request")
-    for row in measured:
-        yield _format_row(row, lambda turns: f"{turns.statements:g}")
-    yield _format_heading("the worker had its core")
-    for row in measured:
-        yield _format_row(row, lambda turns: f"{median(turns.busy):.0%}")
-    if any(median(turns.busy) < BUSY for row in measured for turns in row.of.values()):
-        yield "! The core was not the worker's own: something else runs here, and requests a second say less than CPU."
-    if differences:
-        yield f"! The floor does not answer as the service does, and has to follow: {'; '.join(differences)}"
-
-
 def write_signins_table(waits: Waits) -> Iterator[str]:
     """Yield how long reads and /health take without and during sign-ins."""
-    ratio = _judge_at_most(waits.read_busy / waits.read_quiet, BUSY_TO_QUIET)
-    health = f"{_write_verdict(waits.health_busy < HEALTH_SECONDS)} < {HEALTH_SECONDS * 1e3:.0f} ms"
+    ratio = judge_at_most(waits.read_busy / waits.read_quiet, BUSY_TO_QUIET)
+    health = f"{write_verdict(waits.health_busy < HEALTH_SECONDS)} < {HEALTH_SECONDS * 1e3:.0f} ms"
     yield ""
     yield f"{f'p99 in ms, {signins.SIGN_INS} sign-ins at once':34}{'quiet':>10}{'during':>10}   ratio"
-    yield f"{'  GET /expenses?limit=50':34}{_write_ms(waits.read_quiet)}{_write_ms(waits.read_busy)}   {ratio}"
-    yield f"{'  GET /health':34}{_write_ms(waits.health_quiet)}{_write_ms(waits.health_busy)}   {health}"
-    yield f"{'  POST /users/token, the longest':34}{'':10}{_write_ms(waits.sign_in)}   {waits.answers}"
+    yield f"{'  GET /expenses?limit=50':34}{write_ms(waits.read_quiet)}{write_ms(waits.read_busy)}   {ratio}"
+    yield f"{'  GET /health':34}{write_ms(waits.health_quiet)}{write_ms(waits.health_busy)}   {health}"
+    yield f"{'  POST /users/token, the longest':34}{'':10}{write_ms(waits.sign_in)}   {waits.answers}"
 
 
 def write_timing_table(runs: Sequence[Comparison]) -> Iterator[str]:
@@ -153,8 +129,8 @@ def write_timing_table(runs: Sequence[Comparison]) -> Iterator[str]:
     yield ""
     yield f"{title:34}{'unknown':>10}{'known':>10}{'apart':>10}   p"
     for run in runs:
-        verdict = f"{_write_verdict(run.p >= ALIKE)} >= {ALIKE}" if run is runs[-1] else "once more"
-        figures = f"{_write_ms(run.unknown)}{_write_ms(run.known)}{_write_ms(run.known - run.unknown)}"
+        verdict = f"{write_verdict(run.p >= ALIKE)} >= {ALIKE}" if run is runs[-1] else "once more"
+        figures = f"{write_ms(run.unknown)}{write_ms(run.known)}{write_ms(run.known - run.unknown)}"
         yield f"{'  POST /users/token, refused':34}{figures}   {run.p:.3g} {verdict}"
 
 
@@ -163,19 +139,19 @@ def write_million_table(pages: Sequence[Pages]) -> Iterator[str]:
     yield ""
     yield f"{f'median in ms, page 1 and {pages[0].number:,}':34}{'first':>10}{'last':>10}   ratio"
     for page in pages:
-        ratio = _judge_at_most(page.last / page.first, LAST_TO_FIRST)
-        yield f"{f'  GET /expenses?sort={page.sort}':34}{_write_ms(page.first)}{_write_ms(page.last)}   {ratio}"
+        ratio = judge_at_most(page.last / page.first, LAST_TO_FIRST)
+        yield f"{f'  GET /expenses?sort={page.sort}':34}{write_ms(page.first)}{write_ms(page.last)}   {ratio}"
 
 
 def write_reports_table(reports: Reports) -> Iterator[str]:
     """Yield the times of a report and its bare SQL, and of a report on a small and a large ledger."""
     yield ""
     yield f"{f'median in ms, {spending.YEAR_ROWS:,} expenses':34}{'bare SQL':>10}{'report':>10}   ratio"
-    year = _judge_at_most(reports.year / reports.bare, REPORT_TO_BARE)
-    yield f"{'  a year by month and category':34}{_write_ms(reports.bare)}{_write_ms(reports.year)}   {year}"
+    year = judge_at_most(reports.year / reports.bare, REPORT_TO_BARE)
+    yield f"{'  a year by month and category':34}{write_ms(reports.bare)}{write_ms(reports.year)}   {year}"
     yield f"{'median in ms, a ledger of':34}{spending.SMALL:>10,}{reports.rows:>10,}   ratio"
-    month = _judge_at_most(reports.large / reports.small, LARGE_TO_SMALL)
-    yield f"{'  a month by category':34}{_write_ms(reports.small)}{_write_ms(reports.large)}   {month}"
+    month = judge_at_most(reports.large / reports.small, LARGE_TO_SMALL)
+    yield f"{'  a month by category':34}{write_ms(reports.small)}{write_ms(reports.large)}   {month}"
 
 
 def write_scale_table(measured: Scale) -> Iterator[str]:
@@ -189,36 +165,7 @@ def write_scale_table(measured: Scale) -> Iterator[str]:
 def _write_answered(answered: Answered) -> str:
     if not answered.is_fine:
         return f"{' '.join(f'{number}x{status}' for status, number in answered.statuses.items()):>10} !"
-    return _write_ms(answered.median) + ("  " if answered.median <= PATIENCE else " !")
-
-
-def _write_ms(seconds: float) -> str:
-    return f"{seconds * 1e3:10.2f}"
-
-
-def _format_heading(title: str, *ratios: str) -> str:
-    return f"{title:24}" + "".join(f"{name:>10}" for name in throughput.APPLICATIONS) + _format_ratios(ratios)
-
-
-def _format_row(measured: Throughput, write_figure: Callable[[Turns], str], *ratios: str) -> str:
-    figures = "".join(f"{write_figure(measured.of[name]):>10}" for name in throughput.APPLICATIONS)
-    return f"  {measured.operation:22}{figures}{_format_ratios(ratios)}"
-
-
-def _format_ratios(ratios: Sequence[str]) -> str:
-    return "".join(f"   {ratio:15}" for ratio in ratios)
-
-
-def _judge_at_least(ratio: float, goal: float) -> str:
-    return f"{ratio:.2f} {_write_verdict(ratio >= goal)} >= {goal:.2f}"
-
-
-def _judge_at_most(ratio: float, goal: float) -> str:
-    return f"{ratio:.2f} {_write_verdict(ratio <= goal)} <= {goal:.2f}"
-
-
-def _write_verdict(is_met: bool) -> str:  # noqa: FBT001
-    return "ok" if is_met else "NO"
+    return write_ms(answered.median) + ("  " if answered.median <= PATIENCE else " !")
 
 
 def main() -> None:

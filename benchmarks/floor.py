@@ -1,12 +1,13 @@
-"""The floor: the service's most frequent operations, written by hand with Starlette and aiomysql.
+"""The floor: the service's most frequent operations, written by hand with Starlette and the driver of DATABASE_URL.
 
 It does only the necessary work, with the same parts: the token is verified by the same library, the caller is loaded by
 the same query, the same statements run under the same lock, and the answers are the same. There is no cache, no
 validation beyond what the statements need, no OpenAPI document, no retries. Dates stay the text that the driver
-received, because parsing them would only cost time.
+received, because parsing them would only cost time. aiomysql and asyncmy are used alike, without prepared statements.
 """
 
 import base64
+import importlib
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -15,8 +16,6 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import aiomysql
-import pymysql.converters
 from jose import jwk, jwt
 from jose.exceptions import JOSEError
 from pymysql.constants import FIELD_TYPE
@@ -29,12 +28,19 @@ from values import money
 from values.texts import make_name_key, make_text_key
 
 Row = Sequence[Any]
+Cursor = Any
+"""A cursor of either driver."""
+Pool = Any
+"""A pool of either driver."""
 
+URL: Final = urlsplit(os.environ["DATABASE_URL"])
+DRIVER: Final = URL.scheme.partition("+")[2]
+CONVERTERS: Final = {"aiomysql": "pymysql.converters", "asyncmy": "asyncmy.converters"}
 KEY: Final = jwk.construct(os.environ["SECRET_KEY"], "HS256")
 CLAIMS: Final = {f"require_{claim}": True for claim in ("aud", "iat", "exp", "iss", "sub", "jti")}
 TEXT_DATES: Final = {
     kind: convert
-    for kind, convert in pymysql.converters.conversions.items()
+    for kind, convert in importlib.import_module(CONVERTERS[DRIVER]).conversions.items()
     if kind not in {FIELD_TYPE.DATE, FIELD_TYPE.DATETIME}
 }
 
@@ -87,7 +93,7 @@ def read_bearer(request: Request) -> tuple[str, int]:
     return claims["sid"], int(claims["sub"])
 
 
-async def load_caller(request: Request, cursor: aiomysql.Cursor) -> tuple[int, str]:
+async def load_caller(request: Request, cursor: Cursor) -> tuple[int, str]:
     """Return the user's id and the entity tag of lists; raise SignInFirst if the session has ended."""
     session, owner = read_bearer(request)
     await cursor.execute(CALLER, (session, owner))
@@ -178,17 +184,16 @@ async def create_expense(request: Request) -> JSONResponse:
     return JSONResponse(build_expense(row), 201, {"Location": f"/expenses/{number}", "ETag": f'"{revision + 1}"'})
 
 
-async def create_pool(*, autocommit: bool) -> aiomysql.Pool:
+async def create_pool(*, autocommit: bool) -> Pool:
     """Open a pool with the service's connection settings."""
-    url = urlsplit(os.environ["DATABASE_URL"])
-    return await aiomysql.create_pool(
+    return await importlib.import_module(DRIVER).create_pool(
         10,
         10,
-        host=url.hostname,
-        port=url.port,
-        user=url.username,
-        password=url.password,
-        db=url.path[1:],
+        host=URL.hostname,
+        port=URL.port,
+        user=URL.username,
+        password=URL.password,
+        db=URL.path[1:],
         charset="utf8mb4",
         conv=TEXT_DATES,
         autocommit=autocommit,

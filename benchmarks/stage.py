@@ -3,7 +3,8 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Final
 
 from sqlalchemy import Engine, create_engine, make_url, text
@@ -12,6 +13,8 @@ import migrations
 from benchmarks.workers import Cores, on, split_cores
 from tests.support.servers import PrivateMariaDB
 
+# asyncmy is not installed on every platform.
+DRIVERS: Final = tuple(name for name in ("aiomysql", "asyncmy") if find_spec(name))
 BUFFER_POOL: Final = 1 << 30
 # No limits (0): all load comes from 127.0.0.1, and would soon be answered with 429.
 NO_THROTTLE: Final = {
@@ -34,6 +37,12 @@ class Stage:
     """The core of the measured worker."""
     others: Cores
     """The cores of the database and the load."""
+
+    def through(self, driver: str) -> "Stage":
+        """Return the same stage, on which the servers reach the database through this driver."""
+        url = make_url(self.environment["DATABASE_URL"]).set(drivername=f"mysql+{driver}")
+        reached = {"DATABASE_URL": url.render_as_string(hide_password=False)}
+        return replace(self, environment={**self.environment, **reached})
 
     def version(self) -> str:
         """Return the version of the database."""

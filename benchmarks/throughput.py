@@ -1,9 +1,12 @@
-"""Requests a second of the most frequent operations, for the service, the floor and the textbook.
+"""Requests a second of the most frequent operations, for the service, the floor and the textbook, through one driver.
 
 One worker at a time runs on a core of its own, which the load keeps busy; the database and the load share the others.
 Each connection belongs to another user, so that no request waits for its own ledger's lock. The three applications take
 turns, so that other programs on the machine disturb all three alike. The results are medians of the rounds, and of the
 ratios of each round.
+
+With `writers`, 16 connections create expenses: once all of them for one user, whose ledger's lock they wait for, and
+once each for another user.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +23,12 @@ from benchmarks.stage import Stage
 from benchmarks.workers import Worker, on, run_worker
 
 APPLICATIONS: Final = {"service": "main:app", "floor": "benchmarks.floor:app", "textbook": "benchmarks.textbook:app"}
-OPERATIONS: Final = ("page", "one", "create")
 PEOPLE: Final = 8
+WRITERS: Final = 16
 ROWS: Final = 2_000
 COUNTED: Final = 200
+# Nobody signs in while something is measured, so the accounts may be opened quickly.
+QUICK_HASHES: Final = {"BCRYPT_ROUNDS": "4"}
 # Older than every seeded expense, so that the first page stays the same while expenses are created.
 CREATED: Final = {
     "amount": "12.50",
@@ -35,8 +40,28 @@ CREATED: Final = {
 # Fields whose values differ between two answers.
 FRESH: Final = {"id", "revision", "created_at", "updated_at", "next_cursor"}
 
+
+@dataclass(frozen=True)
+class Operation:
+    """What is requested, over how many connections and for how many users."""
+
+    title: str
+    part: str
+    """The name in the command line."""
+    request: str
+    connections: int = PEOPLE
+    people: int = PEOPLE
+
+
+OPERATIONS: Final = (
+    *(Operation(name, name, name) for name in ("page", "one", "create")),
+    Operation(f"create, {WRITERS} of 1 user", "writers", "create", WRITERS, 1),
+    Operation(f"create, {WRITERS} of {WRITERS} users", "writers", "create", WRITERS, WRITERS),
+)
+PARTS: Final = tuple(dict.fromkeys(operation.part for operation in OPERATIONS))
+
 Ask = Mapping[str, Sequence[str]]
-"""An operation's requests, one for each person."""
+"""The requests by their names, one for each person."""
 
 
 class BadAnswer(Exception):
@@ -53,6 +78,10 @@ class Turns:
     """CPU time of the worker per request, in microseconds."""
     busy: list[float] = field(default_factory=list)
     """The share of the time in which the worker used its core; well below 1, something else was the bottleneck."""
+    medians: list[float] = field(default_factory=list)
+    """The median latency, in seconds."""
+    p99: list[float] = field(default_factory=list)
+    """The 99th percentile of the latencies, in seconds."""
     statements: float = 0
     """Statements per request that the database received."""
 
@@ -61,7 +90,7 @@ class Turns:
 class Throughput:
     """The figures of one operation, by application."""
 
-    operation: str
+    operation: Operation
     of: Mapping[str, Turns]
 
     def ratio(self, yardstick: str) -> float:
@@ -75,42 +104,61 @@ class Throughput:
         return median(other / service for service, other in pairs)
 
 
-def measure(stage: Stage, operations: Sequence[str], rounds: int, seconds: float) -> tuple[list[Throughput], list[str]]:
-    """Measure these operations; return the figures, and the fields in which the floor's answers differ."""
+@dataclass(frozen=True)
+class Compared:
+    """All figures of one driver."""
+
+    driver: str
+    rows: Sequence[Throughput]
+    resident: Mapping[str, int]
+    """The memory of each application's worker after its last turn, in bytes."""
+    differences: Sequence[str]
+    """The fields in which the floor's answers differ from the service's."""
+
+
+def measure(stage: Stage, driver: str, operations: Sequence[Operation], rounds: int, seconds: float) -> Compared:
+    """Measure these operations through this driver."""
+    environment = {**stage.through(driver).environment, **QUICK_HASHES}
     with ExitStack() as stack:
         workers = {
-            name: stack.enter_context(run_worker(application, stage.environment, stage.core))
+            name: stack.enter_context(run_worker(application, environment, stage.core))
             for name, application in APPLICATIONS.items()
         }
-        requests = _write_requests(stage, _sign_up_people(stage, workers["service"]))
-        measured = [Throughput(operation, {name: Turns() for name in workers}) for operation in operations]
-        for row in measured:
+        requests = write_requests(stage, sign_up_people(stage, workers["service"], driver))
+        rows = [Throughput(operation, {name: Turns() for name in workers}) for operation in operations]
+        for row in rows:
             for name, worker in workers.items():
-                row.of[name].statements = _count_statements(stage, worker, requests[row.operation][0])
-        differences = [
-            name for operation in operations for name in _find_differences(workers, requests[operation][0], operation)
-        ]
+                row.of[name].statements = _count_statements(stage, worker, requests[row.operation.request][0])
+        asked = dict.fromkeys(operation.request for operation in operations)
+        differences = [it for name in asked for it in _find_differences(workers, requests[name][0], name)]
         with on(stage.others):
             for _ in range(rounds):
-                for row in measured:
+                for row in rows:
                     for name, worker in workers.items():
-                        _take_turn(row.of[name], worker, requests[row.operation], seconds)
-    return measured, differences
+                        _take_turn(row.of[name], worker, _spread(row.operation, requests), seconds)
+        return Compared(driver, rows, {name: it.resident_bytes for name, it in workers.items()}, differences)
 
 
-def _sign_up_people(stage: Stage, service: Worker) -> list[Person]:
-    people = [sign_up(service.url, f"person{number}") for number in range(PEOPLE)]
+def sign_up_people(stage: Stage, service: Worker, prefix: str) -> list[Person]:
+    """Sign up a person for each writer, with 2,000 expenses of two years."""
+    people = [sign_up(service.url, f"{prefix}-person{number}") for number in range(WRITERS)]
     for person in people:
         fill(stage.engine, person, ROWS)
     return people
 
 
-def _write_requests(stage: Stage, people: Sequence[Person]) -> Ask:
+def write_requests(stage: Stage, people: Sequence[Person]) -> Ask:
+    """Write the requests of these people."""
     return {
         "page": [write_get("/expenses?limit=50", person.token) for person in people],
         "one": [write_get(f"/expenses/{find_newest_expense(stage.engine, person)}", person.token) for person in people],
         "create": [write_post_json("/expenses", person.token, CREATED) for person in people],
     }
+
+
+def _spread(operation: Operation, requests: Ask) -> list[str]:
+    """Return the request of each connection."""
+    return [requests[operation.request][number % operation.people] for number in range(operation.connections)]
 
 
 def _take_turn(turns: Turns, worker: Worker, requests: Sequence[str], seconds: float) -> None:
@@ -120,6 +168,8 @@ def _take_turn(turns: Turns, worker: Worker, requests: Sequence[str], seconds: f
     turns.rates.append(outcome.rate)
     turns.cpu.append(used / outcome.total * 1e6)
     turns.busy.append(used / outcome.total * outcome.rate)
+    turns.medians.append(outcome.median)
+    turns.p99.append(outcome.p99)
 
 
 def _count_statements(stage: Stage, worker: Worker, request: str) -> float:

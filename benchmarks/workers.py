@@ -36,20 +36,30 @@ class Worker:
         self.url = f"http://127.0.0.1:{self.port}"
         address = ["--app-dir", str(ROOT), "--port", str(self.port)]
         with on(cores):
+            # Not forked, as tests do it: that process would begin with more libraries in memory than it needs.
             self._process = Process(
-                [sys.executable, "-m", "uvicorn", application, *address, *OPTIONS],
+                ["env", sys.executable, "-m", "uvicorn", application, *address, *OPTIONS],
                 Path(self._folder.name),
                 {"PATH": os.environ["PATH"], **environment},
             )
         self._process.wait_until(self._answers)
-        # A forked process has the cores of its parent, which began on those of the first worker.
-        pin(self._process.pid, cores)
 
     @property
     def cpu_seconds(self) -> float:
         """The CPU time in seconds that all threads of the worker have used so far."""
         tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    @property
+    def process_id(self) -> int:
+        """The id of the worker's process."""
+        return self._process.pid
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory that the worker has now."""
+        lines = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Rss:"))
 
     @property
     def log(self) -> str:
