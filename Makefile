@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help run test fuzz check lint types audit format migrate revision verify backup restore password users user-add \
-	user-remove invite pictures bench scale abuse faults all lock dev clean
+	user-remove invite pictures bench quick profile scale abuse faults all lock dev clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -92,15 +92,16 @@ invite: $(RUNTIME) ## make a code with which one account can be registered: make
 pictures: $(DEV) ## take the pictures of README again, with the browser Chromium
 	$(BIN)/python -m tests.support.pictures
 
-bench: $(DEV) ## compare the speed with two reference applications; `make bench scale`: large ledgers; `abuse`: attacks
-	$(BIN)/python -m benchmarks $(if $(filter scale,$(MAKECMDGOALS)),--only scale) \
-		$(if $(filter abuse,$(MAKECMDGOALS)),--only abuse) $(if $(on),--on $(on)) $(if $(attack),--attack "$(attack)")
+bench: $(DEV) ## compare the speed with two reference applications; `make bench quick`, `profile`, `scale` or `abuse`
+	$(BIN)/python -m benchmarks $(patsubst %,--only %,$(filter profile scale abuse,$(MAKECMDGOALS))) \
+		$(if $(filter quick,$(MAKECMDGOALS)),--quick) $(if $(driver),--driver $(driver)) $(if $(on),--on $(on)) \
+		$(if $(attack),--attack "$(attack)")
 
 faults: $(DEV) ## break what the service stands on while clients write: make faults, make faults all
 	$(BIN)/python -m faults $(if $(filter all,$(MAKECMDGOALS)),--all) $(if $(only),--only $(only)) $(if $(on),--on $(on)) \
 		$(if $(seed),--seed $(seed))
 
-all scale abuse: # words after `faults` and `bench`, and nothing to build by themselves
+all quick profile scale abuse: # words after `faults` and `bench`, and nothing to build by themselves
 	@test -n "$(filter faults bench,$(MAKECMDGOALS))" || $(MAKE) --no-print-directory help
 
 lock: $(BIN)/python ## compile requirements*.txt from pyproject.toml; `make lock with=--upgrade` upgrades what it may

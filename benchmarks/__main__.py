@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
-from benchmarks import abuse, million, scale, signins, spending, throughput, timing
+from benchmarks import abuse, million, profiles, scale, signins, spending, throughput, timing
 from benchmarks.abuse_table import write_abuse_table, write_row
 from benchmarks.grounds import TITLES
 from benchmarks.million import Pages
@@ -23,8 +23,13 @@ from benchmarks.verdicts import judge_at_most, write_ms, write_verdict
 PARTS: Final = (*throughput.PARTS, "signins", "timing", "million", "reports")
 # Measured only when it is asked for: it is about large ledgers, and takes minutes to fill them.
 SCALE: Final = "scale"
+# Measured only when it is asked for too: it says where the time is spent, not how much of it.
+PROFILE: Final = "profile"
 # The same: it is about attackers, and opens databases of its own.
 ABUSE: Final = "abuse"
+ASKED: Final = (PROFILE, SCALE, ABUSE)
+PROFILE_SECONDS: Final = 10
+QUICK_PROFILE_SECONDS: Final = 3
 QUICK_ROWS: Final = 50_000
 QUICK_SIZES: Final = (1_000, 10_000)
 QUICK_SAMPLES: Final = 20
@@ -56,14 +61,14 @@ def read_options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="turns that each application has (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=2, help="how long a turn lasts (default %(default)s)")
-    parser.add_argument("--only", default=",".join(PARTS), help=f"parts, or {SCALE} or {ABUSE} (default %(default)s)")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts, or {', '.join(ASKED)} (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a rough look: 2 turns of 0.6 s, and less of the rest")
     parser.add_argument("--driver", choices=DRIVERS, help="of the database (default: both)")
     parser.add_argument("--on", choices=TITLES, help=f"of {ABUSE}: one database only")
     parser.add_argument("--attack", action="append", default=[], metavar="PART", help=f"of {ABUSE}: a part of a name")
     arguments = parser.parse_args()
     parts = arguments.only.split(",")
-    if unknown := set(parts) - {*PARTS, SCALE, ABUSE}:
+    if unknown := set(parts) - {*PARTS, *ASKED}:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     if not abuse.choose(arguments.attack):
         parser.error("no attack has such a name")
@@ -81,6 +86,10 @@ def report(options: Options, on: Stage) -> Iterator[str]:
     for driver in options.drivers if operations else ():
         compared = throughput.measure(on, driver, operations, options.rounds, options.seconds)
         yield from write_throughput_table(compared)
+    for driver in options.drivers if PROFILE in options.parts else ():
+        length = QUICK_PROFILE_SECONDS if options.quick else PROFILE_SECONDS
+        for profile in profiles.measure(on, driver, ("page", "one", "create"), length):
+            yield from profiles.write_profile(profile)
     # The other parts measure the service, and what they measure hardly depends on the driver.
     on = on.through(options.drivers[0])
     if "signins" in options.parts:

@@ -1,4 +1,4 @@
-"""What `make bench` computes, and what `make bench abuse` sends; nothing is timed here.
+"""What `make bench` computes and prints, and what `make bench abuse` sends; nothing is timed here.
 
 The rank test says whether two kinds of sign-in can be told apart.
 """
@@ -13,7 +13,9 @@ from benchmarks.abuse import KINDS, Measured, Row, Seen
 from benchmarks.abuse_table import is_bad, write_abuse_table, write_answers
 from benchmarks.attacks import ATTACKS, Attack, Attacker
 from benchmarks.crowd import LOST, NUMBER, REVISION, Outcome, fill_in, read_answer, read_content_length
+from benchmarks.profiles import Profile, count_own_samples, write_profile
 from benchmarks.timing import rank_test
+from tests.support.servers import ROOT
 
 # Ages at the diagnosis of diabetes, of men and of women: the example in SciPy's documentation of mannwhitneyu.
 MEN = (19.0, 22.0, 16.0, 29.0, 24.0)
@@ -143,3 +145,27 @@ def test_the_table_ends_with_the_worst_ratio_and_the_attacks_that_did_too_much()
 
     assert worst == "  the worst: 7.5 x, sign-in during: shouting"
     assert listed == "  over 5 x or with a failure: 1 of 1: shouting"
+
+
+# --- profiles ---------------------------------------------------------------------------------------------------------
+
+STACKS = f"""\
+<module> (uvicorn/__main__.py:4);run (/venv/lib/python3.13/site-packages/uvicorn/server.py:9) 2
+<module> (main.py:1);run (/venv/lib/python3.13/site-packages/uvicorn/server.py:9);read ({ROOT}/infra/pools.py:7) 5
+_bootstrap (threading.py:1);read ({ROOT}/infra/pools.py:7) 1
+_bootstrap (threading.py:1);_worker (/usr/lib/python3.13/concurrent/futures/thread.py:69) 40
+"""
+
+
+def test_a_sample_counts_for_the_function_at_the_top_of_its_stack_unless_that_waits() -> None:
+    assert count_own_samples(STACKS) == {("read", "infra/pools.py:7"): 6, ("run", "uvicorn/server.py:9"): 2}
+
+
+def test_the_costliest_functions_are_listed_with_their_shares() -> None:
+    _, title, *lines = write_profile(Profile("page", "aiomysql", count_own_samples(STACKS)))
+
+    assert title == "own time of the service, page, aiomysql, costliest of 2 functions"
+    assert [line.split() for line in lines] == [
+        ["75.0%", "read", "infra/pools.py:7"],
+        ["25.0%", "run", "uvicorn/server.py:9"],
+    ]
