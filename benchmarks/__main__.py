@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
-from benchmarks import abuse, million, profiles, scale, signins, spending, throughput, timing
+from benchmarks import abuse, members, million, profiles, scale, second_worker, signins, spending, throughput, timing
 from benchmarks.abuse_table import write_abuse_table, write_row
 from benchmarks.grounds import TITLES
 from benchmarks.million import Pages
-from benchmarks.scale import Answered, Scale
+from benchmarks.scale_table import write_scale_table, write_workers_table
 from benchmarks.signins import Waits
 from benchmarks.spending import Reports
 from benchmarks.stage import DRIVERS, Stage, open_stage
@@ -21,7 +21,7 @@ from benchmarks.timing import Comparison
 from benchmarks.verdicts import judge_at_most, write_ms, write_verdict
 
 PARTS: Final = (*throughput.PARTS, "signins", "timing", "million", "reports")
-# Measured only when it is asked for: it is about large ledgers, and takes minutes to fill them.
+# Measured only when it is asked for: it is about growth, and takes minutes to fill large tables.
 SCALE: Final = "scale"
 # Measured only when it is asked for too: it says where the time is spent, not how much of it.
 PROFILE: Final = "profile"
@@ -32,6 +32,7 @@ PROFILE_SECONDS: Final = 10
 QUICK_PROFILE_SECONDS: Final = 3
 QUICK_ROWS: Final = 50_000
 QUICK_SIZES: Final = (1_000, 10_000)
+QUICK_USERS: Final = (100, 1_000)
 QUICK_SAMPLES: Final = 20
 LAST_TO_FIRST: Final = 1.2
 REPORT_TO_BARE: Final = 3.0
@@ -39,8 +40,6 @@ LARGE_TO_SMALL: Final = 1.5
 BUSY_TO_QUIET: Final = 3.0
 HEALTH_SECONDS: Final = 0.050
 ALIKE: Final = 0.01
-# The longest that somebody should wait for an answer, in seconds.
-PATIENCE: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,10 +87,12 @@ def report(options: Options, on: Stage) -> Iterator[str]:
         yield from write_throughput_table(compared)
     for driver in options.drivers if PROFILE in options.parts else ():
         length = QUICK_PROFILE_SECONDS if options.quick else PROFILE_SECONDS
-        for profile in profiles.measure(on, driver, ("page", "one", "create"), length):
+        for profile in profiles.measure(on, driver, throughput.SINGLE, length):
             yield from profiles.write_profile(profile)
     # The other parts measure the service, and what they measure hardly depends on the driver.
     on = on.through(options.drivers[0])
+    if set(options.parts) - {*throughput.PARTS, PROFILE, ABUSE}:
+        yield from ("", f"the service through {options.drivers[0]}")
     if "signins" in options.parts:
         yield from write_signins_table(signins.measure(on, max(1, options.rounds // 2)))
     if "timing" in options.parts:
@@ -104,8 +105,17 @@ def report(options: Options, on: Stage) -> Iterator[str]:
         rows = QUICK_ROWS if options.quick else spending.LARGE
         yield from write_reports_table(spending.measure(on, options.rounds, options.seconds, rows))
     if SCALE in options.parts:
-        for measured in scale.measure(on, QUICK_SIZES if options.quick else scale.SIZES):
-            yield from write_scale_table(measured)
+        yield from report_scale(options, on)
+
+
+def report_scale(options: Options, on: Stage) -> Iterator[str]:
+    """Measure larger ledgers, more users and a second worker; yield the lines of the tables."""
+    for measured in scale.measure(on, QUICK_SIZES if options.quick else scale.SIZES):
+        yield from write_scale_table(measured)
+    # Before the users become many, as the others do not need them.
+    rounds = min(options.rounds, 3)
+    yield from write_workers_table(second_worker.measure(on, throughput.SINGLE, rounds, options.seconds))
+    yield from write_scale_table(members.measure(on, QUICK_USERS if options.quick else members.SIZES))
 
 
 def report_abuse(options: Options) -> Iterator[str]:
@@ -161,20 +171,6 @@ def write_reports_table(reports: Reports) -> Iterator[str]:
     yield f"{'median in ms, a ledger of':34}{spending.SMALL:>10,}{reports.rows:>10,}   ratio"
     month = judge_at_most(reports.large / reports.small, LARGE_TO_SMALL)
     yield f"{'  a month by category':34}{write_ms(reports.small)}{write_ms(reports.large)}   {month}"
-
-
-def write_scale_table(measured: Scale) -> Iterator[str]:
-    """Yield how long each question takes for each size; mark what takes too long, and what was not answered."""
-    yield ""
-    yield f"{f'median in ms, {measured.database}':34}" + "".join(f"{size:>12,}" for size in measured.sizes)
-    for title, answers in measured.answers.items():
-        yield f"{f'  {title}':34}{''.join(map(_write_answered, answers))}".rstrip()
-
-
-def _write_answered(answered: Answered) -> str:
-    if not answered.is_fine:
-        return f"{' '.join(f'{number}x{status}' for status, number in answered.statuses.items()):>10} !"
-    return write_ms(answered.median) + ("  " if answered.median <= PATIENCE else " !")
 
 
 def main() -> None:

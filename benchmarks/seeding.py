@@ -22,10 +22,11 @@ NEWEST: Final = "2026-06-30"
 DAYS: Final = 730
 CHUNK: Final = 100_000
 
-# Numbers as a product of digits: MySQL lacks MariaDB's sequences, and the two limit recursion differently.
+# The numbers below CHUNK as a product of digits: MySQL lacks MariaDB's sequences, and the two limit recursion
+# differently.
 _DIGIT: Final = "(SELECT 0 AS n" + "".join(f" UNION ALL SELECT {n}" for n in range(1, 10)) + ")"
 _DIGITS: Final = ", ".join(f"{_DIGIT} AS {name}" for name in "abcde")
-_NUMBERS: Final = f"SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n AS n FROM {_DIGITS}"  # noqa: S608  # ours
+NUMBERS: Final = f"SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n AS n FROM {_DIGITS}"  # noqa: S608  # ours
 _SPOKEN: Final = "CONCAT(ELT(1 + n % {}, {}), ' ', n)".format(len(PHRASES), ", ".join(map(repr, PHRASES)))
 _CATEGORY: Final = text(
     "INSERT INTO categories (owner_id, name, name_key, revision, created_at, updated_at) "
@@ -38,7 +39,7 @@ _EXPENSES: Final = text(f"""
     SELECT :owner, category.id, 10 * (1 + (:start + n) * 7919 % 49999), 'EUR',
         DATE_SUB(:newest, INTERVAL (:start + n) * 37 % :days DAY), {_SPOKEN}, LOWER({_SPOKEN}), 1,
         DATE_ADD('{NEWEST}', INTERVAL n SECOND), DATE_ADD('{NEWEST}', INTERVAL n * 3 SECOND)
-    FROM ({_NUMBERS}) AS numbers
+    FROM ({NUMBERS}) AS numbers
     JOIN (SELECT id, ROW_NUMBER() OVER (ORDER BY id) - 1 AS place FROM categories WHERE owner_id = :owner) AS category
         ON category.place = n % {len(CATEGORIES)}
     WHERE n < :rows ORDER BY n
@@ -47,6 +48,7 @@ _LEDGER: Final = text(
     "UPDATE ledgers SET revision = 1, expense_count = expense_count + :rows, text_bytes = "
     "(SELECT SUM(LENGTH(description)) FROM expenses WHERE expenses.owner_id = :owner) WHERE owner_id = :owner"
 )
+_USER_ID: Final = text("SELECT id FROM users WHERE username_key = :name")
 _NEWEST_ID: Final = text("SELECT id FROM expenses WHERE owner_id = :owner ORDER BY spent_on DESC, id DESC LIMIT 1")
 
 
@@ -61,11 +63,38 @@ class Person:
 
 def sign_up(url: str, name: str, address: str = "127.0.0.1") -> Person:
     """Register and sign in through the service at `url`, from this address."""
+    with _open_client(url, address) as client:
+        return Person(register(client, name), name, _fetch_token(client, name))
+
+
+def sign_in(url: str, engine: Engine, name: str) -> Person:
+    """Sign in through the service at `url` with the password that all have."""
+    with _open_client(url) as client, engine.begin() as connection:
+        user_id = connection.execute(_USER_ID, {"name": name}).scalar_one()
+        return Person(int(user_id), name, _fetch_token(client, name))
+
+
+def write_sign_in(name: str) -> dict[str, str]:
+    """Return the form with which a user signs in."""
+    return {"username": name, "password": PASSWORD}
+
+
+def set_budgets(url: str, person: Person) -> None:
+    """Set a monthly budget for each category of a user."""
+    signed_in = {"Authorization": f"Bearer {person.token}"}
+    with _open_client(url) as client:
+        for name in CATEGORIES:
+            budget = {"category": name, "amount": "4000", "currency": "EUR", "period": "month"}
+            client.post("/budgets", json=budget, headers=signed_in).raise_for_status()
+
+
+def _open_client(url: str, address: str = "127.0.0.1") -> httpx.Client:
     transport = httpx.HTTPTransport(local_address=address)
-    with httpx.Client(base_url=url, trust_env=False, timeout=30, transport=transport) as client:
-        user_id = register(client, name)
-        signed_in = client.post("/users/token", data={"username": name, "password": PASSWORD}).raise_for_status()
-    return Person(user_id, name, signed_in.json()["access_token"])
+    return httpx.Client(base_url=url, trust_env=False, timeout=30, transport=transport)
+
+
+def _fetch_token(client: httpx.Client, name: str) -> str:
+    return str(client.post("/users/token", data=write_sign_in(name)).raise_for_status().json()["access_token"])
 
 
 def register(client: httpx.Client, name: str) -> int:

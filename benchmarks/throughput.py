@@ -53,8 +53,9 @@ class Operation:
     people: int = PEOPLE
 
 
+SINGLE: Final = ("page", "one", "create")
 OPERATIONS: Final = (
-    *(Operation(name, name, name) for name in ("page", "one", "create")),
+    *(Operation(name, name, name) for name in SINGLE),
     Operation(f"create, {WRITERS} of 1 user", "writers", "create", WRITERS, 1),
     Operation(f"create, {WRITERS} of {WRITERS} users", "writers", "create", WRITERS, WRITERS),
 )
@@ -127,7 +128,7 @@ def measure(stage: Stage, driver: str, operations: Sequence[Operation], rounds: 
         requests = write_requests(stage, sign_up_people(stage, workers["service"], driver))
         rows = [Throughput(operation, {name: Turns() for name in workers}) for operation in operations]
         for row in rows:
-            for name, worker in workers.items():
+            for name, worker in workers.items() if row.operation.title in SINGLE else ():
                 row.of[name].statements = _count_statements(stage, worker, requests[row.operation.request][0])
         asked = dict.fromkeys(operation.request for operation in operations)
         differences = [it for name in asked for it in _find_differences(workers, requests[name][0], name)]

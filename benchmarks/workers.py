@@ -1,9 +1,9 @@
-"""The measured servers: one uvicorn worker each, on given cores, with the CPU time that it has used."""
+"""The measured servers, on given cores, with the CPU time that they have used."""
 
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from benchmarks import ROOT
-from tests.support.servers import Process, free_port
+from tests.support.servers import MAIN, Process, free_port
 
 # As `make run` starts the service, the same for all applications; but requests are not logged, as that costs time.
 OPTIONS: Final = (
@@ -28,17 +28,16 @@ Cores = Collection[int]
 
 
 class Worker:
-    """One worker of an application, in an empty folder, so that no `.env` is read."""
+    """A server in an empty folder, so that no `.env` is read: one worker of an application, or the whole service."""
 
-    def __init__(self, application: str, environment: Mapping[str, str], cores: Cores) -> None:
+    def __init__(self, program: Sequence[str], port: int, environment: Mapping[str, str], cores: Cores) -> None:
         self._folder = TemporaryDirectory(prefix="expenses-bench-", ignore_cleanup_errors=True)
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        address = ["--app-dir", str(ROOT), "--port", str(self.port)]
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
         with on(cores):
             # Not forked, as tests do it: that process would begin with more libraries in memory than it needs.
             self._process = Process(
-                ["env", sys.executable, "-m", "uvicorn", application, *address, *OPTIONS],
+                ["env", sys.executable, *program],
                 Path(self._folder.name),
                 {"PATH": os.environ["PATH"], **environment},
             )
@@ -46,9 +45,9 @@ class Worker:
 
     @property
     def cpu_seconds(self) -> float:
-        """The CPU time in seconds that all threads of the worker have used so far."""
-        tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        """The CPU time in seconds that all threads of the server, and of the processes that it forked, have used."""
+        forked = Path(f"/proc/{self.process_id}/task/{self.process_id}/children").read_text().split()
+        return sum(read_cpu_seconds(process_id) for process_id in (self.process_id, *map(int, forked)))
 
     @property
     def process_id(self) -> int:
@@ -78,14 +77,26 @@ class Worker:
         return False
 
 
-@contextmanager
-def run_worker(application: str, environment: Mapping[str, str], cores: Cores) -> Iterator[Worker]:
+def run_worker(application: str, environment: Mapping[str, str], cores: Cores) -> AbstractContextManager[Worker]:
     """Run a worker of an application on these cores."""
-    worker = Worker(application, environment, cores)
-    try:
-        yield worker
-    finally:
-        worker.close()
+    port = free_port()
+    program = ["-m", "uvicorn", application, "--app-dir", str(ROOT), "--port", str(port), *OPTIONS]
+    return closing(Worker(program, port, environment, cores))
+
+
+def run_service(environment: Mapping[str, str], cores: Cores, workers: int) -> AbstractContextManager[Worker]:
+    """Run the service as `make run` does, with so many workers, on these cores."""
+    port = free_port()
+    return closing(Worker(MAIN, port, {**environment, "PORT": str(port), "WORKERS": str(workers)}, cores))
+
+
+def read_cpu_seconds(process_id: int) -> float:
+    """Return the CPU time in seconds that the threads of a process have used so far."""
+    spent = 0
+    for task in Path(f"/proc/{process_id}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            spent += int((task / "schedstat").read_text().split()[0])
+    return spent / 1e9
 
 
 @contextmanager
