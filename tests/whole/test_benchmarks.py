@@ -14,6 +14,11 @@ from benchmarks.abuse_table import is_bad, write_abuse_table, write_answers
 from benchmarks.attacks import ATTACKS, Attack, Attacker
 from benchmarks.crowd import LOST, NUMBER, REVISION, Outcome, fill_in, read_answer, read_content_length
 from benchmarks.profiles import Profile, count_own_samples, write_profile
+from benchmarks.questions import Answered
+from benchmarks.scale import Scale
+from benchmarks.scale_table import write_scale_table
+from benchmarks.throughput import OPERATIONS, Compared, Throughput, Turns
+from benchmarks.throughput_table import write_throughput_table
 from benchmarks.timing import rank_test
 from tests.support.servers import ROOT
 
@@ -169,3 +174,68 @@ def test_the_costliest_functions_are_listed_with_their_shares() -> None:
         ["75.0%", "read", "infra/pools.py:7"],
         ["25.0%", "run", "uvicorn/server.py:9"],
     ]
+
+
+# --- throughput -------------------------------------------------------------------------------------------------------
+
+
+def _compare(of_floor: float, busy: float = 1.0) -> list[str]:
+    """Return the table of a service that serves 1,000 pages a second, which is so much of what the floor serves."""
+    rates = {"service": 1000.0, "floor": 1000 / of_floor, "textbook": 400.0}
+    turns = {name: Turns([rate], [1e6 / rate], [busy], [0.008], [0.012], 2) for name, rate in rates.items()}
+    resident = dict.fromkeys(rates, 100 << 20)
+    return list(write_throughput_table(Compared("asyncmy", [Throughput(OPERATIONS[0], turns)], resident, [])))
+
+
+def test_the_requests_a_second_are_judged_by_the_goals_of_the_driver() -> None:
+    assert " ".join(_compare(0.61)[2].split()) == "page 1000 1639 400 0.61 ok >= 0.60 2.50 ok >= 1.60"
+    assert " ".join(_compare(0.59)[2].split()) == "page 1000 1695 400 0.59 NO >= 0.60 2.50 ok >= 1.60"
+
+
+def test_the_table_shows_latencies_and_memory_and_ends_with_what_one_core_serves() -> None:
+    lines = [line.split() for line in _compare(0.61)]
+
+    assert ["page", "8.00", "8.00", "8.00"] in lines
+    assert ["page", "12.00", "12.00", "12.00"] in lines
+    assert ["MB", "resident", "100", "100", "100"] in lines
+    assert lines[-1] == ["one", "core", "serves", "1,000", "pages,", "50,000", "rows", "a", "second"]
+
+
+def test_the_table_warns_if_a_worker_did_not_have_its_core() -> None:
+    assert _compare(0.61, busy=0.84)[-1].startswith("! A worker did not have its core all the time")
+
+
+# --- scale ------------------------------------------------------------------------------------------------------------
+
+FINE = {"200": 3}
+
+
+def _scale(*answers: Answered, reads: str = "") -> list[str]:
+    """Return the table of one question, asked at two sizes."""
+    return list(
+        write_scale_table(Scale("users", [100, 1_000], {"a page": answers}, {"a page": reads} if reads else {}))
+    )
+
+
+def test_what_a_request_costs_is_written_as_a_multiple_of_the_smallest_size() -> None:
+    lines = _scale(Answered(0.004, 0.002, FINE), Answered(0.005, 0.0025, FINE))
+
+    assert [line.split() for line in lines if "a page" in line] == [
+        ["a", "page", "2.00", "ms", "1.25"],
+        ["a", "page", "4.00", "5.00"],
+    ]
+    assert lines[-1] == "nothing costs more than 1.5 times as much at the largest size"
+
+
+def test_what_grows_is_explained_and_marked_if_it_need_not() -> None:
+    answers = Answered(0.004, 0.002, FINE), Answered(0.05, 0.025, FINE)
+
+    assert _scale(*answers, reads="all expenses")[-1] == "  12.5 times: a page: it reads all expenses"
+    assert _scale(*answers)[-1] == "! 12.5 times: a page: it need not"
+
+
+def test_an_answer_that_is_slow_or_no_success_is_marked() -> None:
+    slow, refused = Answered(5.1, 0.002, FINE), Answered(0.1, 0.002, {"503": 1})
+
+    assert [line.endswith("!") for line in _scale(Answered(0.1, 0.1, FINE), slow) if "a page" in line] == [False, True]
+    assert [line.split()[-2:] for line in _scale(slow, refused) if "a page" in line] == [["1x503", "!"]] * 2
