@@ -56,6 +56,7 @@ def _add_users(engine: Engine, model: Person, size: int) -> str:
     """Add users like the model until there are `size`; return the name of the one in the middle of the new ones."""
     with engine.begin() as connection:
         begin = int(connection.execute(_COUNT).scalar_one())
+    size = max(size, begin + 1)  # other parts may have left more users than that
     for start in range(begin, size, CHUNK):
         with engine.begin() as connection:
             _add_chunk(connection, model, start, min(CHUNK, size - start))
