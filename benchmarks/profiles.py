@@ -92,4 +92,4 @@ def write_profile(profile: Profile) -> Iterator[str]:
     yield ""
     yield f"own time of the service, {profile.operation}, {profile.driver}, costliest of {len(profile.own)} functions"
     for (name, file), number in profile.own.most_common(SHOWN):
-        yield f"  {number / total:6.1%}  {name:40} {file}"
+        yield f"  {number / total:6.1%}  {name:48} {file}"

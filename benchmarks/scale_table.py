@@ -12,6 +12,7 @@ from benchmarks.verdicts import write_ms
 PATIENCE: Final = 5.0
 # What costs so many times as much at the largest size has grown; less is the noise of the machine.
 GROWN: Final = 1.5
+BUSY: Final = 0.85
 
 
 def write_scale_table(measured: Scale) -> Iterator[str]:
@@ -58,6 +59,8 @@ def write_workers_table(shared: Shared) -> Iterator[str]:
         ratio = served[two].rate / served[one].rate
         used = " -> ".join(f"{served[number].cores:.2f}" for number in WORKERS)
         yield f"{f'  {name}':34}{served[one].rate:12.0f}{served[two].rate:12.0f}{ratio:12.2f}{used:>20}"
+    if any(served[two].cores < BUSY * min(shared.cores, two) for served in shared.of.values()):
+        yield "! Two workers did not get their cores: something else runs here, and the ratios say little."
     yield f"  of {shared.cores} cores, which the database and the load use too: a second worker adds what they leave"
 
 

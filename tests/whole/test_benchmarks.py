@@ -16,7 +16,8 @@ from benchmarks.crowd import LOST, NUMBER, REVISION, Outcome, fill_in, read_answ
 from benchmarks.profiles import Profile, count_own_samples, write_profile
 from benchmarks.questions import Answered
 from benchmarks.scale import Scale
-from benchmarks.scale_table import write_scale_table
+from benchmarks.scale_table import write_scale_table, write_workers_table
+from benchmarks.second_worker import Served, Shared
 from benchmarks.throughput import OPERATIONS, Compared, Throughput, Turns
 from benchmarks.throughput_table import write_throughput_table
 from benchmarks.timing import rank_test
@@ -239,3 +240,12 @@ def test_an_answer_that_is_slow_or_no_success_is_marked() -> None:
 
     assert [line.endswith("!") for line in _scale(Answered(0.1, 0.1, FINE), slow) if "a page" in line] == [False, True]
     assert [line.split()[-2:] for line in _scale(slow, refused) if "a page" in line] == [["1x503", "!"]] * 2
+
+
+def test_a_second_worker_is_measured_against_the_first_and_not_where_cores_are_missing() -> None:
+    first, second, held_up = Served(1000, 1.2), Served(1400, 1.9), Served(900, 1.1)
+    _, _, row, *_ = write_workers_table(Shared(2, {"page": {1: first, 2: second}}))
+    *_, warning, _ = write_workers_table(Shared(2, {"page": {1: first, 2: held_up}}))
+
+    assert row.split() == ["page", "1000", "1400", "1.40", "1.20", "->", "1.90"]
+    assert warning.startswith("! Two workers did not get their cores")
