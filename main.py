@@ -13,6 +13,7 @@ from api.docs_pages import mount_pages
 from api.middleware import EdgeMiddleware
 from api.openapi import TITLE, make_openapi_builder
 from api.peers import PeerMiddleware
+from api.plain_route import PlainRoute
 from api.refusals import render_refusal
 from api.rounds import RoundMiddleware
 from api.services import Services
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(EdgeMiddleware, settings),
         ],
     )
+    app.router.route_class = PlainRoute
     # The most frequently used first, because routes are tried in order.
     for router in (
         expenses.router,

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum, auto
@@ -61,7 +62,8 @@ def _run_alembic(action: Literal["upgrade", "downgrade", "check"], connection: C
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
-    config = Config()
+    # Its default is the stream that was there when it was imported.
+    config = Config(stdout=sys.stdout)
     config.set_main_option("script_location", str(FOLDER))
     config.attributes["connection"] = connection
     getattr(command, action)(config, *revision)

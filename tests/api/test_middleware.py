@@ -256,6 +256,7 @@ async def test_what_nobody_expected_is_logged_with_that_id(
 
     errors = [record for record in caplog.records if record.levelname == "ERROR"]
     assert [vars(record)["request_id"] for record in errors] == ["nightly-7"]
+    assert [record.exc_info[0] for record in errors if record.exc_info] == [RuntimeError]
 
 
 async def test_a_page_can_read_what_nobody_expected(broken: httpx.AsyncClient) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import SecretStr
 from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
@@ -591,8 +591,8 @@ async def broken(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a service with an address that breaks while it holds what was sent."""
     app = create_app(Settings(secret_key=SecretStr("a secret of at least 32 characters"), _env_file=None))
 
-    async def breaks(q: str) -> None:
-        await asyncio.gather(asyncio.to_thread(fail, q))
+    async def breaks(request: Request) -> None:
+        await asyncio.gather(asyncio.to_thread(fail, request.query_params["q"]))
 
     app.add_api_route("/broken", breaks)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
