@@ -240,10 +240,12 @@ class UnitOfWork:
         async def finish() -> None:
             with suppress(Exception):
                 await committing
-            if connection is not None:
-                await self._end(connection)
-            if turn is not None:
-                turn.release()
+            try:
+                if connection is not None:
+                    await self._end(connection)
+            finally:
+                if turn is not None:
+                    turn.release()
 
         finishing = asyncio.create_task(finish())
         _FINISHING.add(finishing)

@@ -48,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(EdgeMiddleware, settings),
         ],
     )
+    # FastAPI's own route asks for a layer that Application leaves out.
     app.router.route_class = PlainRoute
     # The most frequently used first, because routes are tried in order.
     for router in (

@@ -10,8 +10,8 @@ parameters that endpoints of this service have; a route with another kind is ref
     Annotated[SomeQuery, Query()]         the query, as a model; a field that is a list takes every value of its name
     SomeBody                              the JSON body, as a model
     Annotated[SomeForm, Form()]           the form, as a model; an empty field counts as missing, as in FastAPI
-    a list                                all headers of one name; of a dependency alone
-    a dependency                          an async function, which takes the request or headers
+    a list                                all headers of one name
+    a dependency                          an async function, which has no dependency and no body of its own
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -40,8 +40,8 @@ Errors = list[dict[str, Any]]
 Values = dict[str, Any]
 
 
-class UnknownKind(TypeError):
-    """An endpoint has a parameter of a kind that this module does not read."""
+class UnsupportedEndpoint(TypeError):
+    """An endpoint has a parameter, or an answer, of a kind that is not served here."""
 
 
 class _Parameter(NamedTuple):
@@ -74,7 +74,7 @@ class Arguments:
     """The arguments of one endpoint, or of one dependency."""
 
     def __init__(self, dependant: Dependant) -> None:
-        """Take what FastAPI has found out about the signature; raise UnknownKind for what is not read here."""
+        """Take what FastAPI has found out about the signature; raise UnsupportedEndpoint for what is not read here."""
         _refuse_unknown_kinds(dependant)
         self._call: Callable[..., Awaitable[Any]] = dependant.call  # type: ignore[assignment]  # an async function
         self._dependencies = [(found.name, Arguments(found)) for found in dependant.dependencies]
@@ -130,6 +130,8 @@ class Arguments:
 
 def _refuse_unknown_kinds(dependant: Dependant) -> None:
     calls = [it.call for it in dependant.dependencies]
+    # A header is named as it is sent: FastAPI would also write - for _.
+    headers = [_is_sequence(it.field_info.annotation) and "_" not in it.alias for it in dependant.header_params]
     is_known = (
         _is_async(dependant.call)
         and all(map(_is_async, calls))
@@ -138,10 +140,10 @@ def _refuse_unknown_kinds(dependant: Dependant) -> None:
         and not any(getattr(dependant, kind) for kind in _UNKNOWN_KINDS)
         and len(dependant.body_params) <= 1
         and len(dependant.query_params) <= 1
-        and all(_is_sequence(it.field_info.annotation) and "_" not in it.alias for it in dependant.header_params)
+        and all(headers)
     )
     if not is_known:
-        raise UnknownKind(dependant.path)
+        raise UnsupportedEndpoint(dependant.path)
 
 
 def _is_async(call: Callable[..., Any] | None) -> bool:
@@ -154,7 +156,7 @@ def _find_model(fields: Sequence[Any], place: str) -> _Parameter | None:
     (field,) = fields
     annotation = field.field_info.annotation
     if not isinstance(annotation, type) or not hasattr(annotation, "model_fields"):
-        raise UnknownKind(field.name)
+        raise UnsupportedEndpoint(field.name)
     kinds = {info.validation_alias or name: info.annotation for name, info in annotation.model_fields.items()}
     lists = {name for name, kind in kinds.items() if _is_sequence(kind)}
     return _Parameter(field.name, field.alias, (place,), field, kinds.keys(), lists)

@@ -164,8 +164,11 @@ class EdgeMiddleware:
             await send({**message, "type": f"websocket.{message['type']}"})
 
         exchange = _Exchange({**scope, "type": "http", "method": "GET"}, send_denial, self._root_path)
-        await render_problem(Request(exchange.scope), NotFound(NO_WEBSOCKETS))(exchange.scope, receive, exchange.send)
-        log_request(exchange.scope, exchange.status, 0)
+        refusal = render_problem(Request(exchange.scope), NotFound(NO_WEBSOCKETS))
+        try:
+            await refusal(exchange.scope, receive, exchange.send)
+        finally:
+            log_request(exchange.scope, exchange.status, 0)
 
 
 def _choose_request_id(sent: bytes) -> bytes:

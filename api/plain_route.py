@@ -13,9 +13,9 @@
 The document is FastAPI's own: it is built from the same attributes of the route.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -23,11 +23,20 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from api.arguments import Arguments
+from api.arguments import Arguments, UnsupportedEndpoint
 from api.openapi import name_operation
 from api.requests import JSON_TYPE, StrictRequest
 
 Handler = Callable[[Any], Coroutine[Any, Any, Response]]
+
+# FastAPI's options of an answer that are not read here, and their defaults.
+_UNREAD_OPTIONS: Final[Mapping[str, Any]] = {
+    "response_model_include": None,
+    "response_model_exclude": None,
+    "response_model_by_alias": True,
+    "response_model_exclude_defaults": False,
+    "response_model_exclude_none": False,
+}
 
 
 class Answer(Response):
@@ -54,10 +63,18 @@ class PlainRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Take FastAPI's options of a route."""
         super().__init__(path, endpoint, **options | {"generate_unique_id_function": name_operation})
-        self._respond = self.get_route_handler()
+        answers_nothing = self.response_field is None and self.status_code != HTTPStatus.NO_CONTENT
+        unread = [name for name, default in _UNREAD_OPTIONS.items() if options.get(name, default) != default]
+        if answers_nothing or unread:
+            raise UnsupportedEndpoint(f"{path}: {unread or 'an endpoint returns a schema, or its status is 204'}")
 
     def get_route_handler(self) -> Handler:
-        """Return the function that answers a request."""
+        """Return the function that answers a request; the constructor of FastAPI's route calls this once."""
+        self.respond = self.build_responder()
+        return self.respond
+
+    def build_responder(self) -> Handler:
+        """Build the function that answers a request."""
         arguments, field = Arguments(self.dependant), self.response_field
         status = self.status_code or HTTPStatus.OK
         exclude_unset = self.response_model_exclude_unset
@@ -85,5 +102,5 @@ class PlainRoute(APIRoute):
         """Answer one request; raise HTTPException if the path has no such method."""
         if scope["method"] not in (self.methods or ()):
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
-        response = await self._respond(StrictRequest(scope, receive))
+        response = await self.respond(StrictRequest(scope, receive))
         await response(scope, receive, send)

@@ -34,24 +34,7 @@ FORM_EXPECTED: Final = f"Send a form, with the header Content-Type: {FORM_TYPE}:
 Conclusion = Callable[[Response], Awaitable[None]]
 
 
-class _RepeatsAsList:
-    """Returns a repeated parameter as a list, which validation refuses if one value is expected."""
-
-    def get(self, key: str, default: object = None) -> object:
-        """Return the value, or the list of values if there are several."""
-        values = self.getlist(key)  # type: ignore[attr-defined]  # of the multidict that this is mixed into
-        return values if len(values) > 1 else values[0] if values else default
-
-
-class StrictQuery(_RepeatsAsList, QueryParams):  # type: ignore[misc]  # `get` can return a list
-    """A query whose repeated parameters are lists."""
-
-
-NO_QUERY: Final = StrictQuery()
-
-
-class StrictForm(_RepeatsAsList, FormData):  # type: ignore[misc]  # as above
-    """A form whose repeated fields are lists."""
+NO_QUERY: Final = QueryParams()
 
 
 class NoFields(RequestModel):
@@ -107,7 +90,7 @@ class StrictRequest(Request):
     @property
     def is_dry_run(self) -> bool:
         """Whether the query says `dry_run=true`, to an operation that knows it."""
-        return self.query_params.get("dry_run") == "true"
+        return self.query_params.getlist("dry_run") == ["true"]
 
     async def read_body(self, media_type: str | None, most: int = MAX_BODY_BYTES) -> None:
         """Read the body; raise a problem if it is longer than `most` bytes, malformed or of another media type.
@@ -115,7 +98,7 @@ class StrictRequest(Request):
         With None as media type it must contain no fields: they would be ignored, and more rows deleted than meant.
         """
         self.turn.give_away()
-        # Starlette's `body()` and `json()`, which FastAPI calls, return `_body` and `_json` if these are set.
+        # Starlette's `body()` and `json()`, which `Arguments` calls, return `_body` and `_json` if these are set.
         self._body = await self._read_bytes(most)
         # A batch stays bytes while another one of the client is under way: parsed, it takes several times as much.
         await (self.turn.take_batch() if most > MAX_BODY_BYTES else self.turn.take())
@@ -144,7 +127,7 @@ class StrictRequest(Request):
 
     async def form(self, **_: Any) -> FormData:  # type: ignore[override]
         """Return the form; unlike in Starlette's, non-ASCII letters may be unescaped UTF-8."""
-        return StrictForm([*parse_pairs(self._body)])
+        return FormData([*parse_pairs(self._body)])
 
     def compute_fingerprint(self) -> str:
         """Return the SHA-256 of method, path, query and body: equal only for a repeated request."""
@@ -196,14 +179,14 @@ def parse_pairs(encoded: bytes) -> list[tuple[str, str]]:
     )
 
 
-def parse_query(encoded: bytes) -> StrictQuery:
+def parse_query(encoded: bytes) -> QueryParams:
     """Parse a query; raise ValidationFailed if it has more than 1,100 parameters, or more than 100 different ones.
 
     They are counted first, because parsing and reporting each of many takes time.
     """
     if not encoded:
         return NO_QUERY
-    query = None if encoded.count(b"&") >= MAX_PARAMETERS else StrictQuery(parse_pairs(encoded))
+    query = None if encoded.count(b"&") >= MAX_PARAMETERS else QueryParams(parse_pairs(encoded))
     if query is None or len(query) > MAX_MEMBERS:
         detail = f"Send at most {MAX_PARAMETERS:,} parameters, and at most {MAX_MEMBERS} different ones."
         raise ValidationFailed(errors=[parameter_error("", "too_long", detail)])

@@ -146,12 +146,12 @@ class LedgerRoute(PlainRoute):
             return LONG_DEADLINE
         return HASH_DEADLINE if self._has_parameter(AccountsDep) else WRITE_DEADLINE
 
-    def get_route_handler(self) -> Handler:
-        """Return the function that answers a request, as the module describes."""
-        handle, media_type, deadline = super().get_route_handler(), self.media_type, self.deadline
+    def build_responder(self) -> Handler:
+        """Build the function that answers a request, as the module describes."""
+        handle, media_type, deadline = super().build_responder(), self.media_type, self.deadline
         schema = self._find_body_schema()
         has_dry_run = self._has_parameter(BulkEditor)
-        handle_query = self._with_query.get_route_handler() if self._with_query else handle
+        handle_query = self._with_query.respond if self._with_query else handle
 
         async def handle_request(strict: StrictRequest) -> Response:
             if self.max_body_bytes > MAX_BODY_BYTES:
@@ -167,7 +167,7 @@ class LedgerRoute(PlainRoute):
                     seconds, handle_query if strict.scope["query_string"] else handle, strict
                 )
             except RequestValidationError as error:
-                # FastAPI's frame, to which the traceback refers, refers to the error.
+                # The frame of `Arguments.call`, to which the traceback refers, refers to the errors.
                 raise self._explain(error.with_traceback(None), strict) from None
             finally:
                 # It refers to the request, which so would be kept, with its body, until garbage is collected.

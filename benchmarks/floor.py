@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from infra.mysql_drivers import load_converters
 from values import money
 from values.texts import make_name_key, make_text_key
 
@@ -35,12 +36,11 @@ Pool = Any
 
 URL: Final = urlsplit(os.environ["DATABASE_URL"])
 DRIVER: Final = URL.scheme.partition("+")[2]
-CONVERTERS: Final = {"aiomysql": "pymysql.converters", "asyncmy": "asyncmy.converters"}
 KEY: Final = jwk.construct(os.environ["SECRET_KEY"], "HS256")
 CLAIMS: Final = {f"require_{claim}": True for claim in ("aud", "iat", "exp", "iss", "sub", "jti")}
 TEXT_DATES: Final = {
     kind: convert
-    for kind, convert in importlib.import_module(CONVERTERS[DRIVER]).conversions.items()
+    for kind, convert in load_converters(DRIVER).items()
     if kind not in {FIELD_TYPE.DATE, FIELD_TYPE.DATETIME}
 }
 

@@ -17,7 +17,7 @@ from typing import Final
 from benchmarks import ROOT
 from benchmarks.load import Plan, Requests, run
 from benchmarks.stage import Stage
-from benchmarks.throughput import PEOPLE, QUICK_HASHES, sign_up_people, write_requests
+from benchmarks.throughput import PEOPLE, QUICK_HASHES, BadAnswer, sign_up_people, write_requests
 from benchmarks.workers import Worker, on, run_worker
 
 SAMPLER: Final = Path(sys.executable).with_name("py-spy")
@@ -64,11 +64,12 @@ def _sample(service: Worker, requests: Sequence[str], seconds: int) -> str:
         stacks = Path(folder, "stacks")
         how = ["--format", "raw", "--function", "--full-filenames", "--rate", str(PER_SECOND)]
         what = ["--pid", str(service.process_id), "--duration", str(seconds), "--output", str(stacks)]
-        sampler = subprocess.Popen(
-            [str(SAMPLER), "record", *how, *what], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        run(Plan(service.port, seconds + STARTING_SECONDS, {"": Requests([[text] for text in requests])}))
-        said, _ = sampler.communicate(timeout=WRITING_SECONDS)
+        command = [str(SAMPLER), "record", *how, *what]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as sampler:
+            outcome = run(Plan(service.port, seconds + STARTING_SECONDS, {"": Requests([[text] for text in requests])}))
+            said, _ = sampler.communicate(timeout=WRITING_SECONDS)
+        if not all(status.startswith("2") for status in outcome[""].statuses):
+            raise BadAnswer(outcome[""].statuses)
         if sampler.returncode or not stacks.exists():
             raise NoSamples(said)
         return stacks.read_text()

@@ -3,15 +3,16 @@
     acquire()    wait for one of `size` places, in the order of arrival, at most `timeout` seconds: then PoolTimeout
                  take the connection that was used last; ping it first if it has rested for 5 seconds
                  or open one, through the engine: its listeners set the session up (infra/engines.py)
-    use          `driver`      for prepared statements (infra/prepared.py), and for COMMIT and ROLLBACK
+    use          `driver`      for prepared statements (infra/prepared.py)
                  `sqlalchemy`  for all others
+                 `begin`, `commit`, `roll_back`: by whichever of the two believes in the transaction
     release()    keep it open for the next request, or close it if it is in doubt
 
 A connection is in doubt after an error that may have left an answer unread (`invalidate`). If it was lost, or its
 server takes no writes any more, so are all that were opened before: a server that was restarted has ended them all.
 
-SQLAlchemy's own pool does the same, in 60 us for each request instead of 5 (decision 45). It is left out: each engine
-has a NullPool, which opens a connection when it is asked for one.
+SQLAlchemy's own pool does the same, at several times the cost (decision 45). It is left out: each engine has a
+NullPool, which opens a connection when it is asked for one.
 """
 
 import asyncio
@@ -172,7 +173,8 @@ class ConnectionPool:
         try:
             await connection.ping()
         except BaseException as error:
-            await connection.invalidate(error)
+            # Without the error: the others are pinged too before they are used.
+            await connection.invalidate()
             if not isinstance(error, Exception):
                 raise
             return False
@@ -184,7 +186,7 @@ class ConnectionPool:
             return PooledConnection(await self.engine.connect(), generation, self._file)
 
     def _note_loss(self, _: object, __: object, error: BaseException | None) -> None:
-        # uvloop's RuntimeError is that of a closed transport: for no other is a connection invalidated.
+        # A RuntimeError is nearly always uvloop's, of a closed transport.
         if error is not None and (
             isinstance(error, RuntimeError)
             or classify_fault(error) is Fault.DISCONNECTED

@@ -17,10 +17,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from config import Settings
 from infra.database_file import DatabaseFile
-from infra.faults import is_connection_spoilt
+from infra.faults import Fault, classify_fault, is_connection_spoilt, is_database_error
 from infra.lost_connections import translate_closed_transport
 from infra.mysql_drivers import load_converters
-from infra.ownership import refuse_unowned_once
+from infra.ownership import UnownedStatement, refuse_unowned_once
 
 # Deadlines of requests in seconds: reads, writes, writes that hash a password, for which they may have to wait ten
 # seconds more, and those that change all rows of a ledger.
@@ -59,7 +59,7 @@ def make_engine(settings: Settings, file: DatabaseFile | None, *, autocommit: bo
         **options,
     )
     event.listen(engine.sync_engine, "before_cursor_execute", refuse_unowned_once)
-    event.listen(engine.sync_engine, "handle_error", discard_if_spoilt)
+    event.listen(engine.sync_engine, "handle_error", discard_if_in_doubt)
     if file is not None:
         _listen_on_sqlite(engine, file)
     else:
@@ -70,9 +70,15 @@ def make_engine(settings: Settings, file: DatabaseFile | None, *, autocommit: bo
     return engine
 
 
-def discard_if_spoilt(context: ExceptionContext) -> None:
-    """Let SQLAlchemy discard the connection, and all that are older, after an error that it would keep it for."""
-    if is_connection_spoilt(context.original_exception):
+def discard_if_in_doubt(context: ExceptionContext) -> None:
+    """Let SQLAlchemy discard the connection after an error that it would keep it for.
+
+    An error that is not the database's may have left the rest of an answer unread, which the next statement would get.
+    """
+    error = context.original_exception
+    was_sent = not isinstance(error, UnownedStatement)
+    is_lost = not is_database_error(error) or classify_fault(error) is Fault.DISCONNECTED
+    if is_connection_spoilt(error) or (was_sent and is_lost):
         context.is_disconnect = True
 
 
@@ -89,7 +95,7 @@ def _build_mysql_arguments(url: URL, seconds: int) -> dict[str, Any]:
     settings = [
         f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",
         "time_zone = '+00:00'",
-        "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+        "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION'",
     ]
     # The server stops a statement that runs longer than any request on this engine may take. MariaDB executes the first
     # comment, MySQL the second, which limits only SELECT.

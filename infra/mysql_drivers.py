@@ -15,9 +15,8 @@ from typing import Any, Final
 
 import pymysql.err
 
-ASYNCMY: Final = "asyncmy"
 _ASYNCMY_ERRORS: Final = "asyncmy.errors"
-_CONVERTERS: Final = {"aiomysql": "pymysql.converters", ASYNCMY: "asyncmy.converters"}
+_CONVERTERS: Final = {"aiomysql": "pymysql.converters", "asyncmy": "asyncmy.converters"}
 
 
 def load_converters(driver: str) -> dict[Any, Any]:

@@ -71,15 +71,18 @@ def _run_alembic(action: Literal["upgrade", "downgrade", "check"], connection: C
 
 @cache
 def read_newest_revision() -> str | None:
-    """Return the newest schema revision of the code: no other one is based on it."""
+    """Return the newest schema revision of the code: no other one is based on it; raise SchemaError if two are."""
     revisions = _read_revisions()
-    return next(iter(revisions.keys() - revisions.values()), None)
+    newest = revisions.keys() - revisions.values()
+    if len(newest) > 1:
+        raise SchemaError(f"The folder of migrations has {len(newest)} newest revisions: {', '.join(sorted(newest))}.")
+    return next(iter(newest), None)
 
 
 @cache
 def _read_revisions() -> Mapping[str, str | None]:
     """Return the schema revisions of the code, and the one that each is based on."""
-    texts = [file.read_text() for file in (FOLDER / "versions").glob("*.py")]
+    texts = [file.read_text(encoding="utf-8") for file in (FOLDER / "versions").glob("*.py")]
     found = [(_REVISION.search(text), _BASED_ON.search(text)) for text in texts]
     return {revision[1]: based_on and based_on[1] for revision, based_on in found if revision}
 

@@ -141,9 +141,11 @@ async def at_work(app: FastAPI) -> AsyncIterator[AsyncConnection]:
     """A connection of the pool for transactions, as the next request finds it."""
     pool = app.state.services.database.pools[0]
     connection = await pool.acquire()
-    yield connection.sqlalchemy
-    await connection.commit()
-    await pool.release(connection)
+    try:
+        yield connection.sqlalchemy
+        await connection.commit()
+    finally:
+        await pool.release(connection)
 
 
 def create(person: Person, **fields: object) -> Coroutine[Any, Any, httpx.Response]:

@@ -128,7 +128,7 @@ class SignIn(RequestModel):
     # An error about an unknown field would show its name, which may be the rest of a password with an unescaped `&`, or
     # a JSON body.
 
-    # Here `minLength` is for the document only: FastAPI treats an empty field of a form as missing.
+    # Here `minLength` is for the document only: an empty field of a form counts as missing.
     username: Annotated[
         str,
         Field(

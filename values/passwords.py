@@ -2,8 +2,9 @@
 
 import unicodedata
 from functools import cache
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import find_spec
 from pathlib import Path
+from runpy import run_path
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -58,13 +59,10 @@ def _read_ranked() -> tuple[str, ...]:
     The package itself is not imported: it makes tables of all its lists, which take 12 MB.
     """
     package = find_spec("zxcvbn")
-    folder = ((package and package.submodule_search_locations) or [""])[0]
-    spec = spec_from_file_location("frequency_lists", Path(folder) / "frequency_lists.py")
-    if spec is None or spec.loader is None:
+    if package is None or package.origin is None:
         raise ImportError("zxcvbn is not installed")
-    lists = module_from_spec(spec)
-    spec.loader.exec_module(lists)
-    return tuple(word for word in lists.FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
+    lists = run_path(str(Path(package.origin).with_name("frequency_lists.py")))
+    return tuple(word for word in lists["FREQUENCY_LISTS"]["passwords"] if len(word) >= MIN_LENGTH)
 
 
 _RANKED: Final = _read_ranked()

@@ -9,7 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Cookie, Depends, FastAPI, Form, 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.arguments import UnknownKind
+from api.arguments import UnsupportedEndpoint
 from api.plain_route import PlainRoute
 
 pytestmark = pytest.mark.wire
@@ -57,8 +57,7 @@ async def sign_in(form: Annotated[SignedIn, Form()]) -> dict[str, str]:
     return form.model_dump()
 
 
-async def sign_out() -> None:
-    return None
+async def sign_out() -> None: ...
 
 
 def serve(route_class: type[APIRoute]) -> FastAPI:
@@ -130,6 +129,13 @@ async def with_the_same_twice(
 ) -> None: ...
 
 
+async def with_an_answer_of_its_own() -> Response:
+    return Response()
+
+
+async def with_nothing_to_answer() -> None: ...
+
+
 async def with_a_single_query(limit: int) -> None: ...
 
 
@@ -148,8 +154,15 @@ async def with_a_single_header(if_match: Annotated[str, Header()]) -> None: ...
         with_yield,
         with_the_same_twice,
         without_async,
+        with_an_answer_of_its_own,
+        with_nothing_to_answer,
     ],
 )
-def test_a_parameter_that_is_not_read_here_is_refused_when_the_route_is_made(endpoint: Callable[..., Any]) -> None:
-    with pytest.raises(UnknownKind):
+def test_what_is_not_served_here_is_refused_when_the_route_is_made(endpoint: Callable[..., Any]) -> None:
+    with pytest.raises(UnsupportedEndpoint):
         PlainRoute("/expenses", endpoint, methods=["POST"])
+
+
+def test_an_option_that_is_not_read_here_is_refused_when_the_route_is_made() -> None:
+    with pytest.raises(UnsupportedEndpoint, match="exclude_none"):
+        PlainRoute("/expenses/{expense_id}", read_one, methods=["GET"], response_model_exclude_none=True)

@@ -33,8 +33,8 @@ async def broken() -> AsyncIterator[httpx.AsyncClient]:
     async def breaks() -> None:
         raise RuntimeError("hunter2 in /srv/app/secrets.py: SELECT password_hash FROM users")
 
-    app.add_api_route("/broken", breaks, methods=["GET", "POST"])
-    app.add_api_route("/users/broken", breaks)
+    app.add_api_route("/broken", breaks, methods=["GET", "POST"], status_code=204)
+    app.add_api_route("/users/broken", breaks, status_code=204)
     async with httpx.AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
         yield client
 

@@ -1,12 +1,13 @@
 """What the pool promises: it is bounded and fair, and no connection that is in doubt is used again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import importlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, bindparam, event, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -16,7 +17,10 @@ from infra.connection_pool import ConnectionPool, PooledConnection
 from infra.database_file import DatabaseFile
 from infra.faults import Fault, classify_fault
 from infra.pools import make_pool
+from infra.prepared import Prepared
+from models import Tombstone
 from tests.support.databases import on_mysql, on_sqlite
+from tests.support.people import Person
 from tests.support.settings import GOOD_SECRET
 
 Make = Callable[..., ConnectionPool]
@@ -182,6 +186,55 @@ async def test_a_connection_that_rested_is_pinged_and_replaced_if_it_is_gone(
 
 
 @on_mysql
+async def test_a_ping_that_fails_costs_no_other_connection(
+    make: Make, outside: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make()
+    first, second = await pool.acquire(), await pool.acquire()
+    await pool.release(second)
+    await pool.release(first)
+    await kill(outside, first)
+    monkeypatch.setattr(connection_pool, "PING_AFTER_SECONDS", -1)
+    assert await pool.acquire() is second
+    await pool.release(second)
+
+
+@on_mysql
+async def test_a_value_that_cannot_be_read_puts_its_connection_in_doubt(make: Make) -> None:
+    """Otherwise the next request would read what is left of this answer, which is somebody else's."""
+    pool = make(size=1)
+    first = await pool.acquire()
+    await first.sqlalchemy.exec_driver_sql("SET SESSION sql_mode = ''")
+    with pytest.raises(ValueError, match="year"):
+        await ask(first, "SELECT CAST(0 AS DATE)")
+    await pool.release(first)
+    second = await pool.acquire()
+    assert second is not first
+    assert await ask(second, "SELECT 'mine'") == "mine"
+    await pool.release(second)
+
+
+@on_mysql
+async def test_an_answer_out_of_order_puts_its_connection_in_doubt(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = make(size=1)
+    first = await pool.acquire()
+    errors = importlib.import_module("asyncmy.errors" if "asyncmy" in type(first.driver).__module__ else "pymysql.err")
+
+    async def complain(*_: object, **__: object) -> None:
+        raise errors.InternalError("Packet sequence number wrong - got 7 expected 1")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(first.driver), "_read_query_result", complain)
+        with pytest.raises(DBAPIError):
+            await ask(first, "SELECT 'theirs'")
+    await pool.release(first)
+    second = await pool.acquire()
+    assert second is not first
+    assert await ask(second, "SELECT 'mine'") == "mine"
+    await pool.release(second)
+
+
+@on_mysql
 async def test_a_connection_that_was_just_used_is_not_pinged(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = make()
     first = await pool.acquire()
@@ -213,19 +266,39 @@ async def test_no_connection_is_used_while_another_file_is_in_its_place(make: Ma
 # --- transactions -----------------------------------------------------------------------------------------------------
 
 
-async def test_what_was_not_committed_is_rolled_back_however_it_was_written(make: Make) -> None:
-    pool = make(size=1, autocommit=False)
+STONE = insert(Tombstone).inline()
+STONES = select(func.count()).select_from(Tombstone).where(Tombstone.owner_id == bindparam("owner"))
+
+
+async def write_by_the_driver(connection: PooledConnection, row: dict[str, object]) -> None:
+    await Prepared(STONE, row.keys()).write(connection.sqlalchemy, row)
+
+
+async def write_by_sqlalchemy(connection: PooledConnection, row: dict[str, object]) -> None:
+    await connection.sqlalchemy.execute(STONE, row)
+
+
+@pytest.mark.parametrize("write", [write_by_the_driver, write_by_sqlalchemy])
+@pytest.mark.parametrize(("end", "kept"), [(PooledConnection.commit, 1), (PooledConnection.roll_back, 0)])
+async def test_a_transaction_ends_as_it_is_told_however_it_was_written(
+    make: Make,
+    person: Person,
+    write: Callable[[PooledConnection, dict[str, object]], Awaitable[None]],
+    end: Callable[[PooledConnection], Awaitable[None]],
+    kept: int,
+) -> None:
+    pool, row = make(size=1, autocommit=False), {"owner_id": person.user["id"], "kind": "expense", "row_id": 1}
     connection = await pool.acquire()
     await connection.begin()
-    await ask(connection, "SELECT 1")
-    assert connection.sqlalchemy.in_transaction()
-    await connection.roll_back()
+    await write(connection, row | {"revision": 1})
+    await end(connection)
+    await pool.release(connection)
     assert not connection.sqlalchemy.in_transaction()
-    await connection.begin()
-    await connection.commit()
-    await pool.release(connection)
-    assert await pool.acquire() is connection
-    await pool.release(connection)
+    reading = make(size=1)
+    again = await reading.acquire()
+    found = (await again.sqlalchemy.execute(STONES, {"owner": person.user["id"]})).scalar_one()
+    await reading.release(again)
+    assert found == kept
 
 
 async def test_a_read_leaves_no_transaction_behind(make: Make) -> None:

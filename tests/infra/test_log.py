@@ -594,7 +594,7 @@ async def broken(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async def breaks(request: Request) -> None:
         await asyncio.gather(asyncio.to_thread(fail, request.query_params["q"]))
 
-    app.add_api_route("/broken", breaks)
+    app.add_api_route("/broken", breaks, status_code=204)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
         yield client
 
