@@ -46,7 +46,7 @@ async def test_units_of_work_read_what_is_committed(app: FastAPI, person: Person
     [
         ("innodb_lock_wait_timeout", 5),
         ("time_zone", "+00:00"),
-        ("sql_mode", "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"),
+        ("sql_mode", "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,NO_ENGINE_SUBSTITUTION"),
         ("character_set_connection", "utf8mb4"),
     ],
 )
