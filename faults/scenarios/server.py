@@ -133,10 +133,20 @@ async def too_many_connections(run: Run) -> None:
         await in_thread(lambda: _take_all(server, held))
         await asyncio.sleep(STRAIN)
     finally:
-        for connection in held:
-            connection.close()
-        await in_thread(lambda: server.server.execute(f"SET GLOBAL max_connections = {allowed}"))
+        await in_thread(lambda: _give_back(server, held, allowed))
     run.journal.end_fault()
+
+
+def _give_back(server: Server, held: list[Connection], allowed: object) -> None:
+    """Allow as many connections as before, and close those that were taken."""
+    allow = f"SET GLOBAL max_connections = {allowed}"
+    # A new connection could be refused: the service takes each that becomes free.
+    if held:
+        held[0].exec_driver_sql(allow)
+    else:
+        server.server.execute(allow)
+    for connection in held:
+        connection.close()
 
 
 def _take_all(server: Server, held: list[Connection]) -> None:
