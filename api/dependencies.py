@@ -146,7 +146,7 @@ RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_parse_row_id
 class ExpenseIdConvertor(StringConvertor):
     """The last part of an expense's path: anything but batch, restore and trash."""
 
-    regex = "(?!(?:batch|restore|trash)$)[^/]+"
+    regex = r"(?!(?:batch|restore|trash)\Z)[^/]+"
 
 
 EXPENSE_ID: Final = "expense"

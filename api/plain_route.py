@@ -90,7 +90,7 @@ class PlainRoute(APIRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether this route serves the path and the method, and what it adds to the scope."""
-        match = self.path_regex.match(scope["path"])
+        match = self.path_regex.fullmatch(scope["path"])
         if match is None or scope["type"] != "http":
             return Match.NONE, {}
         convertors = self.param_convertors

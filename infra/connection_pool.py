@@ -6,7 +6,7 @@
     use          `driver`      for prepared statements (infra/prepared.py)
                  `sqlalchemy`  for all others
                  `begin`, `commit`, `roll_back`: by whichever of the two believes in the transaction
-    release()    keep it open for the next request, or close it if it is in doubt
+    release()    keep it open for the next request, or let it be closed if it is in doubt
 
 A connection is in doubt after an error that may have left an answer unread (`invalidate`). If it was lost, or its
 server takes no writes any more, so are all that were opened before: a server that was restarted has ended them all.
@@ -32,6 +32,7 @@ from infra.faults import Fault, classify_fault, is_connection_spoilt
 from infra.lost_connections import name_loss_while_connecting
 
 PING_AFTER_SECONDS: Final = 5
+PING_SECONDS: Final = 1
 
 
 class PooledConnection:
@@ -109,6 +110,7 @@ class ConnectionPool:
         self._timeout = timeout
         self._file = file
         self._idle: list[PooledConnection] = []
+        self._closing: set[asyncio.Task[None]] = set()
         self._generation = 0
         self._is_closed = False
         event.listen(engine.sync_engine, "invalidate", self._note_loss)
@@ -127,17 +129,26 @@ class ConnectionPool:
         return connection
 
     async def release(self, connection: PooledConnection) -> None:
-        """Take a connection back, which has no transaction; one that is in doubt is closed."""
+        """Take a connection back, which has no transaction; one that is in doubt is closed, and not waited for."""
         self.in_use -= 1
         try:
             if connection.sqlalchemy.in_transaction():
                 # In autocommit this ends what only SQLAlchemy knows of; nothing is sent.
                 await connection.roll_back()
+        finally:
             if connection.is_usable and connection.generation == self._generation and not self._is_closed:
                 connection.idle_since = time.monotonic()
                 self._idle.append(connection)
+                self._places.release()
             else:
-                await connection.close()
+                # Nobody waits for it: what was committed must not be answered with 503 at a deadline.
+                closing = asyncio.create_task(self._close(connection))
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
+
+    async def _close(self, connection: PooledConnection) -> None:
+        try:
+            await connection.close()
         finally:
             self._places.release()
 
@@ -146,6 +157,7 @@ class ConnectionPool:
         self._is_closed = True
         while self._idle:
             await self._idle.pop().close()
+        await asyncio.gather(*self._closing, return_exceptions=True)
         await self.engine.dispose()
 
     async def _wait_for_place(self) -> None:
@@ -171,10 +183,14 @@ class ConnectionPool:
         if time.monotonic() - connection.idle_since <= PING_AFTER_SECONDS:
             return True
         try:
-            await connection.ping()
+            async with asyncio.timeout(PING_SECONDS):
+                await connection.ping()
         except BaseException as error:
             # Without the error: the others are pinged too before they are used.
             await connection.invalidate()
+            if isinstance(error, TimeoutError):
+                # Something between has forgotten the connection without a word, and so the others that rested.
+                self._generation += 1
             if not isinstance(error, Exception):
                 raise
             return False

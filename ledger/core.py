@@ -172,8 +172,13 @@ class Ledger:
         The ledger can run no other statement until the end.
         """
         connection = await self._unit.connection()
-        async with connection.stream(statement, {"owner": self.owner.id, **parameters}) as result:
-            yield _pause_between(result.partitions(SLICE_SIZE))
+        try:
+            async with connection.stream(statement, {"owner": self.owner.id, **parameters}) as result:
+                yield _pause_between(result.partitions(SLICE_SIZE))
+        except BaseException:
+            # The rows that nobody has read would be sent to whoever has the connection next.
+            await connection.invalidate()
+            raise
 
     async def fetch_in_slices(self, statement: Executable, **parameters: object) -> list[Row[Any]]:
         """Return all rows of a long SELECT; other requests are served while they are read."""

@@ -312,6 +312,12 @@ async def test_a_hostile_path_leads_nowhere(somebody: Person, path: str) -> None
     assert hostile.status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/expenses/trash%0A", "/expenses%0A", "/users/me%0A", "/budgets/status%0A"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_path_with_a_line_break_at_its_end_is_another(somebody: Person, method: str, path: str) -> None:
+    assert (await somebody.request(method, path)).status_code == 404
+
+
 @pytest.mark.wire
 @pytest.mark.parametrize(
     "header",

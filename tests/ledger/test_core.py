@@ -250,6 +250,26 @@ async def test_a_long_answer_comes_in_slices_and_others_get_their_turn_in_betwee
     assert turns == ["AB", "another's", "CD", "another's", "E", "another's"]
 
 
+async def test_a_long_answer_that_is_not_read_to_its_end_is_sent_to_nobody_else(
+    app: FastAPI, caller: Caller, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "SLICE_SIZE", 2)
+    await asyncio.gather(*(create_category(person, name) for name in "ABCDE"))
+    names = select(Category.name).where(Category.owner_id == bindparam("owner")).order_by(Category.name)
+
+    async def give_up_after_a_slice(ledger: Ledger) -> None:
+        async with ledger.stream(names) as slices:
+            async for _ in slices:
+                raise TimeoutError
+
+    async with app.state.services.database.new_unit() as unit:
+        connection = await unit.connection()
+        with pytest.raises(TimeoutError):
+            await give_up_after_a_slice(Ledger(caller, unit, trash_days=30))
+
+        assert connection.invalidated
+
+
 # --- caps -------------------------------------------------------------------------------------------------------------
 
 
