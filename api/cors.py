@@ -90,12 +90,10 @@ class Cors:
         """Return the headers of an answer to a page of this origin; `Vary: Origin` is in all answers."""
         if origin is None:
             return ()
-        if self._allows_all:
-            return self._exposed, (b"access-control-allow-origin", b"*")
-        allowed = self._rules.is_allowed_origin(origin)
-        return (
-            (self._exposed, (b"access-control-allow-origin", origin.encode("latin-1"))) if allowed else (self._exposed,)
-        )
+        if not self._rules.is_allowed_origin(origin):
+            return (self._exposed,)
+        allowed = b"*" if self._allows_all else origin.encode("latin-1")
+        return self._exposed, (b"access-control-allow-origin", allowed)
 
     def answer(self, scope: Scope, headers: Headers) -> Response | None:
         """Return the answer to a preflight, or to a write of another page; None for all other requests."""
