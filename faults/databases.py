@@ -158,8 +158,12 @@ class Server(Database):
 
     def kill_connections(self) -> None:
         """Kill each of the service's connections."""
-        with self._administer() as administrator:
-            self._kill(administrator, "CONNECTION", self._list_connections(administrator))
+        with self.administer() as administrator:
+            self.kill_connections_by(administrator)
+
+    def kill_connections_by(self, administrator: Connection) -> None:
+        """Kill each of the service's connections, by a connection that is open: a new one could be refused."""
+        self._kill(administrator, "CONNECTION", self._list_connections(administrator))
 
     def kill_statements(self, seconds: float) -> None:
         """Kill whatever the service's connections are executing, every few milliseconds, for so many seconds.
@@ -167,14 +171,15 @@ class Server(Database):
         A connection that executes nothing does not notice. Asking which do would take longer than most statements.
         """
         end = time.monotonic() + seconds
-        with self._administer() as administrator:
+        with self.administer() as administrator:
             while time.monotonic() < end:
                 connections = self._list_connections(administrator)
                 for _ in range(KILLS_PER_LISTING):
                     self._kill(administrator, "QUERY", connections)
                     time.sleep(BETWEEN_KILLS)
 
-    def _administer(self) -> Connection:
+    def administer(self) -> Connection:
+        """Open a connection of a user who may do everything."""
         return make_plain_engine(self._admin_url, isolation_level="AUTOCOMMIT").connect()
 
     def _list_connections(self, administrator: Connection) -> Sequence[int]:

@@ -83,6 +83,13 @@ def test_the_faster_driver_is_named(name: str) -> None:
     assert settings.url.drivername == "mysql+asyncmy"
 
 
+@pytest.mark.parametrize("name", ["mysql+asyncmi", "mysql+pymysql", "mariadb+mysqldb", "sqlite+pysqlite"])
+def test_a_driver_that_is_misspelt_is_told_with_those_that_there_are(name: str) -> None:
+    said = refusal(database_url=f"{name}://app:hunter2@db.example/expenses", secret_key=GOOD_SECRET)
+    assert "sqlite+aiosqlite://…, mysql+aiomysql://…, mysql+asyncmy://…" in said
+    assert not any(word in said for word in (name, "hunter2", "db.example"))
+
+
 def test_where_the_faster_driver_is_not_installed_the_other_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_urls, "find_spec", lambda _: None)
     said = refusal(database_url="mysql+asyncmy://app:hunter2@db.example/expenses", secret_key=GOOD_SECRET)

@@ -20,6 +20,7 @@ _DRIVERS: Final = {
     "mariadb+aiomysql": "mysql+aiomysql",
     "mariadb+asyncmy": "mysql+asyncmy",
 }
+_CHOICES: Final = [f"{name}://…" for name in dict.fromkeys(_DRIVERS.values())]
 _DATABASE_NAME: Final = re.compile("[^@/#?]+")
 _TLS_PARAMETERS: Final = {"ssl_ca", "ssl_cert", "ssl_key"}
 _UNREADABLE_URL: Final = (
@@ -38,6 +39,8 @@ def check_database_url(url: str) -> str:
     except ValueError:
         # After an unescaped @, what follows the next : is read as the port; or the port itself is no number.
         raise ValueError(_UNREADABLE_URL) from None
+    if parsed.drivername not in _DRIVERS and parsed.drivername.partition("+")[0] in _DRIVERS:
+        raise ValueError(f"DATABASE_URL names a driver that there is not; take one of {', '.join(_CHOICES)}")
     if parsed.drivername not in _DRIVERS:
         raise ValueError("DATABASE_URL names another database; use mysql+aiomysql://… or sqlite+aiosqlite:///file")
     if not parsed.database or parsed.database == ":memory:":

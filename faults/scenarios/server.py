@@ -127,32 +127,23 @@ async def too_many_connections(run: Run) -> None:
     """Others take all the connections that the server allows."""
     server = _server(run)
     allowed = await in_thread(lambda: server.ask("SELECT @@max_connections"))
+    administrator = await in_thread(server.administer)
     held: list[Connection] = []
     try:
-        await in_thread(lambda: server.server.execute(f"SET GLOBAL max_connections = {FEW_CONNECTIONS}"))
-        await in_thread(lambda: _take_all(server, held))
+        await in_thread(lambda: _take_all(server, administrator, held))
         await asyncio.sleep(STRAIN)
     finally:
-        await in_thread(lambda: _give_back(server, held, allowed))
+        await in_thread(lambda: administrator.exec_driver_sql(f"SET GLOBAL max_connections = {allowed}"))
+        for connection in (*held, administrator):
+            connection.close()
     run.journal.end_fault()
 
 
-def _give_back(server: Server, held: list[Connection], allowed: object) -> None:
-    """Allow as many connections as before, and close those that were taken."""
-    allow = f"SET GLOBAL max_connections = {allowed}"
-    # A new connection could be refused: the service takes each that becomes free.
-    if held:
-        held[0].exec_driver_sql(allow)
-    else:
-        server.server.execute(allow)
-    for connection in held:
-        connection.close()
-
-
-def _take_all(server: Server, held: list[Connection]) -> None:
-    """Kill the service's connections and open others, until the server refuses one."""
+def _take_all(server: Server, administrator: Connection, held: list[Connection]) -> None:
+    """Allow few connections, kill the service's and open others, until the server refuses one."""
     engine = make_plain_engine(server.urls[0])
-    server.kill_connections()
+    administrator.exec_driver_sql(f"SET GLOBAL max_connections = {FEW_CONNECTIONS}")
+    server.kill_connections_by(administrator)
     with suppress(OperationalError):
         while len(held) < FEW_CONNECTIONS:
             held.append(engine.connect())
