@@ -1,4 +1,4 @@
-"""FastAPI without its own layers around the routes: the service has one of its own that does what is needed.
+"""FastAPI without its layers around the routes; `EdgeMiddleware` (api/middleware.py) does what is needed of them.
 
     left out                        why
     ServerErrorMiddleware           EdgeMiddleware answers unexpected exceptions, with a problem

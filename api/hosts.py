@@ -30,7 +30,7 @@ class Hosts:
         self._names = settings.allowed_hosts
         self._is_on_loopback = is_loopback(settings.host)
 
-    def are_allowed(self, scope: Scope) -> bool:
+    def is_allowed(self, scope: Scope) -> bool:
         """Whether the Host of a request is a name of the service."""
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 or not hosts[0]:

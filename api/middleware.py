@@ -116,7 +116,7 @@ class EdgeMiddleware:
     def _refuse(self, exchange: _Exchange, headers: Headers) -> ASGIApp | None:
         """Return the answer to a request that no route may see, or to a preflight; None for all others."""
         scope, origin = exchange.scope, headers.get("origin")
-        if not self._hosts.are_allowed(scope):
+        if not self._hosts.is_allowed(scope):
             exchange.cors_headers = self._cors.list_headers(origin)
             return render_problem(Request(scope), HostNotAllowed())
         answer = self._cors.answer(scope, headers)

@@ -42,6 +42,7 @@ class PooledConnection:
         self.sqlalchemy = sqlalchemy
         self.driver: Any = sqlalchemy.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
         self.generation = generation
+        """How many connections the pool had lost when this one was opened."""
         self.idle_since = time.monotonic()
         self._file = file
 
@@ -136,7 +137,8 @@ class ConnectionPool:
                 # In autocommit this ends what only SQLAlchemy knows of; nothing is sent.
                 await connection.roll_back()
         finally:
-            if connection.is_usable and connection.generation == self._generation and not self._is_closed:
+            is_doubtful = not connection.is_usable or connection.generation < self._generation
+            if not is_doubtful and not self._is_closed:
                 connection.idle_since = time.monotonic()
                 self._idle.append(connection)
                 self._places.release()

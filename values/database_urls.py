@@ -1,6 +1,7 @@
 """The URL of the database, as an operator writes it: checked, and with the driver that the service uses.
 
-Pure: the database is not asked. The messages name DATABASE_URL and repeat nothing of its value.
+The database is not asked, only whether its driver is installed. The messages name DATABASE_URL and repeat nothing of
+its value.
 """
 
 import re
