@@ -187,7 +187,7 @@ class Settings(BaseSettings):
     """Deleted expenses that the trash of an account holds; a deletion beyond it is refused; 0: no limit."""
 
     text_bytes: int = Field(default=128 * 2**20, ge=0)
-    """Bytes (UTF-8) of an account's descriptions and external ids, those in the trash included; 0: no limit."""
+    """Bytes of an account's payees, descriptions, tags and external ids, those in the trash included; 0: no limit."""
 
     remembered_bytes: int = Field(default=64 * 2**20, ge=0)
     """Bytes of an account's remembered answers; beyond it an Idempotency-Key is answered with 429; 0: no limit."""

@@ -1,6 +1,7 @@
 """Create, read, change and delete users and expenses; the route class commits."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
@@ -9,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from database import Base, UnitOfWork, get_inserted_id, now
 from infra.prepared import Prepared
 from infra.row_counts import execute_exactly
-from ledger.categories import find_or_create_category
 from ledger.core import Ledger
 from ledger.editing import Precondition, refuse_changed_row
 from ledger.expenses import trash
-from ledger.expenses.pages import PageRequest, load_page
+from ledger.expenses.filter_ids import FilterIds
+from ledger.expenses.filters import read_filtered
+from ledger.expenses.pages import PageRequest, load_page, load_totals
 from ledger.expenses.plan import load_plan
+from ledger.expenses.references import refer
 from ledger.expenses.rows import (
     build_expense,
     build_expense_from_columns,
@@ -23,7 +26,8 @@ from ledger.expenses.rows import (
     get_column,
     select_expenses,
 )
-from models import Expense, LedgerState, TrashedExpense, User
+from ledger.quotas import EXPENSE_TEXTS
+from models import Category, Expense, LedgerState, TrashedExpense, User
 from problems import AlreadyExists, InvalidToken, NotFound
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate, ExpenseList, ExpenseReplace, ExpenseUpdate, UserCreate
@@ -59,6 +63,7 @@ _BY_NAME_OR_EMAIL: Final = select(User.id, User.username_key, User.email_key).wh
     or_(User.username_key == bindparam("username_key"), User.email_key == bindparam("email_key"))
 )
 _LOCK_LEDGER: Final = select(LedgerState.revision).where(LedgerState.mine()).with_for_update()
+_PART_CHILDREN: Final = update(Category).where(Category.mine()).values(parent_id=None)
 # Foreign keys do not cascade, so referring tables come first.
 _OWNED_TABLES: Final = [table for table in reversed(Base.metadata.sorted_tables) if "owner_id" in table.columns]
 
@@ -141,6 +146,8 @@ async def delete_user(connection: AsyncConnection, user_id: int) -> None:
     If the database ends one of the statements early, the foreign keys of the rows that are left refuse a later one.
     """
     await connection.execute(_LOCK_LEDGER, {"owner": user_id})
+    # MySQL checks each row as it is deleted: a parent could not be deleted before its children.
+    await connection.execute(_PART_CHILDREN, {"owner": user_id})
     for table in _OWNED_TABLES:
         await connection.execute(delete(table).where(table.c.owner_id == bindparam("owner")), {"owner": user_id})
     await execute_exactly(connection, 1, delete(User).where(User.id == user_id))
@@ -188,13 +195,22 @@ _COUNT: Final = select(func.count()).select_from(Expense).where(Expense.mine())
 
 async def list_expenses(ledger: Ledger, request: PageRequest) -> ExpenseList:
     """Return one page of the matching expenses, with the cursor of the next page."""
-    limit, clauses = request.query.limit, list(request.query.clauses(request.span))
-    rows = await load_page(ledger, request, clauses)
+    return await read_filtered(ledger, request.query, partial(_list_expenses, ledger, request))
+
+
+async def _list_expenses(ledger: Ledger, request: PageRequest, ids: FilterIds) -> ExpenseList:
+    limit = request.query.limit
+    clauses = list(request.query.clauses(request.span, ids))
+    rows = await load_page(ledger, request, ids, clauses)
     page = ExpenseList(items=[build_expense(row) for row in rows[:limit]], next_cursor=None)
     if len(rows) > limit:
         last = rows[limit - 1]
         page.next_cursor = request.write_cursor(get_column(last, request.sort_column), get_column(last, "id"))
-    if request.query.with_count:
+    if request.query.with_totals:
+        page.totals = await load_totals(ledger, clauses)
+        if request.query.with_count:
+            page.count = sum(total.count for total in page.totals)
+    elif request.query.with_count:
         page.count = (await ledger.execute(_COUNT.where(*clauses))).scalar_one()
     return page
 
@@ -213,10 +229,10 @@ async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAn
         return existing, False
     columns = build_new_columns(ledger, data)
     count_texts(ledger, columns)
-    category_id, category = await find_or_create_category(ledger, data.category)
-    columns |= {"category_id": category_id, "revision": ledger.take_revision(expenses=1)}
-    expense_id = await ledger.write_prepared(_INSERT, **columns)
-    return build_expense_from_columns(columns | {"id": expense_id, "category": category}), True
+    columns |= await refer(ledger, data.category, data.payee, data.tags or ())
+    columns["revision"] = ledger.take_revision(expenses=1)
+    columns["id"] = await ledger.write_prepared(_INSERT, **columns)
+    return build_expense_from_columns(columns), True
 
 
 async def replace_expense(
@@ -247,7 +263,7 @@ async def _find_by_external_id(ledger: Ledger, external_id: str) -> ExpenseAnswe
         trashed = build_expense(row)
         if trashed.deleted_at is None or trashed.deleted_at >= ledger.trash_start:
             return trashed
-        await trash.delete_expired(ledger, {trashed.id: measure(trashed.description, trashed.external_id)})
+        await trash.delete_expired(ledger, {trashed.id: measure(*(getattr(trashed, name) for name in EXPENSE_TEXTS))})
     return None
 
 
@@ -259,6 +275,6 @@ async def _change_fields(
     if row is None:
         raise NotFound
     refuse_changed_row(row["revision"], condition, revision)
-    changed = plan.change(row, sent)
+    plan.change(row, sent)
     await plan.write()
-    return build_expense_from_columns(changed)
+    return build_expense_from_columns(row)

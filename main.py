@@ -25,7 +25,20 @@ from infra.database_file import describe_exposed
 from infra.engines import CertificateError
 from infra.signing_keys import KeyFileError, load_signing_keys
 from migrations.errors import SchemaError
-from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
+from routers import (
+    budgets,
+    categories,
+    changes,
+    expenses,
+    payees,
+    reports,
+    sessions,
+    system,
+    tags,
+    tokens,
+    trash,
+    users,
+)
 from users.accounts import Accounts
 from users.hashing import PasswordHasher
 from users.sessions import Sessions
@@ -54,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (
         expenses.router,
         expenses.bulk_router,
-        *(noun.router for noun in (categories, reports, budgets, trash, changes)),
+        *(noun.router for noun in (categories, tags, payees, reports, budgets, trash, changes)),
         users.registration,
         *(noun.router for noun in (sessions, tokens, users)),
         system.currencies,

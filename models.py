@@ -3,7 +3,11 @@
     users --- ledgers              the lock row: revision, and how much the ledger holds
           |-- sessions ---- refresh_tokens
           |-- personal_tokens, familiar_networks
-          |-- categories -- expenses, trash, budgets      by (owner_id, category_id)
+          |-- categories -- categories                    a parent, by (owner_id, parent_id)
+          |              `- expenses, trash, budgets      by (owner_id, category_id)
+          |-- payees ------ expenses, trash               by (owner_id, payee_id)
+          |-- tag_sets ---- expenses, trash               by (owner_id, tag_set_id)
+          |-- tags                 whose ids and names a tag set has
           |-- tombstones           deletions, for clients with a copy
           `-- remembered_answers   for an Idempotency-Key
     invites                        codes for registering
@@ -37,7 +41,15 @@ from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 from database import Base, now
 from infra.column_types import BigId, UtcDateTime
 from infra.ownership import UNARY_PLUS
-from values.texts import DESCRIPTION_LENGTH, EMAIL_LENGTH, EXTERNAL_ID_LENGTH, KEY_GROWTH, NAME_LENGTH
+from values.texts import (
+    DESCRIPTION_LENGTH,
+    EMAIL_LENGTH,
+    EXTERNAL_ID_LENGTH,
+    KEY_GROWTH,
+    MAX_TAGS,
+    NAME_LENGTH,
+    PAYEE_LENGTH,
+)
 
 # Binary collation everywhere; for case-insensitive search and uniqueness there is a normalized key column.
 TABLE_ARGS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
@@ -45,9 +57,13 @@ TABLE_ARGS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql
 NUMBERED_TABLE_ARGS = TABLE_ARGS | {"sqlite_autoincrement": True}
 
 MAX_CATEGORIES = 1_000
+MAX_TAG_NAMES = 1_000
+MAX_TAG_SETS = 10_000
 MAX_BUDGETS = 1_000
 IDEMPOTENCY_KEY_LENGTH = 255
 SHA256_HEX_LENGTH = 64
+# The digits of the largest id.
+ID_LENGTH = 19
 USER_AGENT_LENGTH = 255
 # The longest form of an address: IPv6 with an IPv4 address at its end.
 ADDRESS_LENGTH = 45
@@ -60,6 +76,7 @@ Thousandths = Annotated[int, mapped_column(BigInteger)]
 """An amount in thousandths of its currency's unit, whatever the currency."""
 Name = Annotated[str, mapped_column(String(NAME_LENGTH))]
 NameKey = Annotated[str, mapped_column(String(NAME_LENGTH * KEY_GROWTH))]
+PayeeKey = Annotated[str, mapped_column(String(PAYEE_LENGTH * KEY_GROWTH))]
 
 
 class Identified:
@@ -116,7 +133,7 @@ class LedgerState(Owned, Base):
     expense_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """The number of expenses that are not deleted; counting up to 1,000,000 before each insert would be slow."""
     text_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    """The bytes (UTF-8) of the descriptions and external ids of expenses, those in the trash included."""
+    """The bytes (UTF-8) of the texts of expenses, those in the trash included, and of payees and tag sets."""
     trash_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """The number of rows in the trash, the expired ones included."""
     answer_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
@@ -211,26 +228,77 @@ class Category(Identified, Owned, Timestamped, Base):
 
     __tablename__ = "categories"
     __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "parent_id"], ["categories.owner_id", "categories.id"]),
         UniqueConstraint("owner_id", "name_key"),
         UniqueConstraint("owner_id", "id"),
+        Index(None, "owner_id", "parent_id"),
         Index(None, "owner_id", "revision", "id"),
         NUMBERED_TABLE_ARGS,
     )
 
     name: Mapped[Name]
     name_key: Mapped[NameKey]
+    parent_id: Mapped[int | None] = mapped_column(BigId)
+    """The category that this one is a part of, which has no parent itself."""
     color: Mapped[str | None] = mapped_column(String(7))
     archived: Mapped[bool] = mapped_column(server_default=text("0"))
     revision: Mapped[Revision]
+
+
+class Payee(Identified, Owned, Base):
+    """Who was paid, whatever the case of the name; each expense has the name as it was written."""
+
+    __tablename__ = "payees"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "name_key"),
+        UniqueConstraint("owner_id", "id"),
+        # Has all that a search reads.
+        Index(None, "owner_id", "search_key"),
+        NUMBERED_TABLE_ARGS,
+    )
+
+    name_key: Mapped[PayeeKey]
+    search_key: Mapped[PayeeKey]
+
+
+class Tag(Identified, Owned, Timestamped, Base):
+    """A tag of expenses."""
+
+    __tablename__ = "tags"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "name_key"),
+        Index(None, "owner_id", "revision", "id"),
+        NUMBERED_TABLE_ARGS,
+    )
+
+    name: Mapped[Name]
+    name_key: Mapped[NameKey]
+    revision: Mapped[Revision]
+
+
+class TagSet(Identified, Owned, Base):
+    """The tags that some expenses have together; `ledger.tags.sets` says how it is written."""
+
+    __tablename__ = "tag_sets"
+    __table_args__ = (UniqueConstraint("owner_id", "tag_ids"), UniqueConstraint("owner_id", "id"), NUMBERED_TABLE_ARGS)
+
+    tag_ids: Mapped[str] = mapped_column(String(MAX_TAGS * (ID_LENGTH + 1) + 1))
+    """The ids of the tags in ascending order, each between slashes: /3/17/."""
+    names: Mapped[str] = mapped_column(String(MAX_TAGS * (NAME_LENGTH + 1)))
+    """The names of the tags in the order in which they are shown, a line for each."""
 
 
 class ExpenseColumns(Identified, Owned, Timestamped):
     """The columns of an expense, live or in the trash."""
 
     category_id: Mapped[int | None] = mapped_column(BigId)
+    payee_id: Mapped[int | None] = mapped_column(BigId)
+    tag_set_id: Mapped[int | None] = mapped_column(BigId)
     amount: Mapped[Thousandths]
     currency: Mapped[CurrencyCode]
     spent_on: Mapped[date] = mapped_column(Date)
+    payee: Mapped[str | None] = mapped_column(String(PAYEE_LENGTH))
+    payee_key: Mapped[PayeeKey | None]
     description: Mapped[str | None] = mapped_column(String(DESCRIPTION_LENGTH))
     description_key: Mapped[str | None] = mapped_column(String(DESCRIPTION_LENGTH * KEY_GROWTH))
     external_id: Mapped[str | None] = mapped_column(String(EXTERNAL_ID_LENGTH))
@@ -247,19 +315,32 @@ class ExpenseColumns(Identified, Owned, Timestamped):
         return and_(owner == bindparam("owner"), cls.id.in_(bindparam("ids", expanding=True)))
 
 
+def _refer_to_owned_rows() -> list[ForeignKeyConstraint]:
+    # Ownership in the database: an expense cannot refer to another user's category, payee or tags.
+    return [
+        ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
+        ForeignKeyConstraint(["owner_id", "payee_id"], ["payees.owner_id", "payees.id"]),
+        ForeignKeyConstraint(["owner_id", "tag_set_id"], ["tag_sets.owner_id", "tag_sets.id"]),
+    ]
+
+
 class Expense(ExpenseColumns, Base):
     """An expense that is not deleted; each sort order of lists has an index, owner first and id last."""
 
     __tablename__ = "expenses"
     __table_args__ = (
-        # Ownership in the database: an expense cannot refer to another user's category.
-        ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
+        *_refer_to_owned_rows(),
         UniqueConstraint("owner_id", "external_id"),
         Index(None, "owner_id", "spent_on", "id"),
-        # Has all columns of a report, in the order in which it groups.
-        Index(None, "owner_id", "spent_on", "category_id", "currency", "amount"),
+        # Has all columns of a report; the first of them are in the order in which most reports group.
+        Index(
+            "ix_expenses_for_reports",
+            *("owner_id", "spent_on", "category_id", "currency", "amount", "payee_id", "tag_set_id"),
+        ),
         Index(None, "owner_id", "amount", "id"),
         Index(None, "owner_id", "category_id", "spent_on", "id"),
+        Index(None, "owner_id", "payee_id", "spent_on", "id"),
+        Index(None, "owner_id", "tag_set_id", "spent_on", "id"),
         Index(None, "owner_id", "revision", "id"),
         NUMBERED_TABLE_ARGS,
     )
@@ -270,9 +351,11 @@ class TrashedExpense(ExpenseColumns, Base):
 
     __tablename__ = "trash"
     __table_args__ = (
-        ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
+        *_refer_to_owned_rows(),
         UniqueConstraint("owner_id", "external_id"),
         Index(None, "owner_id", "category_id"),
+        Index(None, "owner_id", "payee_id"),
+        Index(None, "owner_id", "tag_set_id"),
         Index(None, "owner_id", "deleted_at", "id"),
         Index(None, "owner_id", "revision", "id"),
         TABLE_ARGS,
@@ -303,7 +386,7 @@ class Budget(Identified, Owned, Timestamped, Base):
 
 
 class Tombstone(Owned, Base):
-    """The deletion of an expense, category or budget, for clients that keep a copy."""
+    """The deletion of an expense, category, tag or budget, for clients that keep a copy."""
 
     __tablename__ = "tombstones"
     __table_args__ = (Index(None, "owner_id", "revision", "row_id"), TABLE_ARGS)

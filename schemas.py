@@ -6,7 +6,7 @@ Each noun has a family of them: X is the answer, XCreate a POST, XReplace a PUT,
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -26,6 +26,7 @@ from values.fields import (
     Omittable,
     RevisionNumber,
     Timezone,
+    TotalText,
 )
 from values.passwords import EnteredPassword, NewPassword
 from values.shapes import (
@@ -46,9 +47,12 @@ from values.text_fields import (
     InviteCode,
     NullableLine,
     NullableText,
+    PayeeName,
+    Tags,
     UniqueName,
     Username,
 )
+from values.texts import MAX_TAGS
 
 # --- Users ------------------------------------------------------------------------------------------------------------
 
@@ -137,22 +141,33 @@ class AccountDeletion(RequestModel):
 # --- Categories -------------------------------------------------------------------------------------------------------
 
 
+ParentField = Annotated[
+    NullableLine[CategoryName],
+    Field(
+        description="Name of the category that this one is a part of, which is created if it does not exist; empty "
+        "means null. There is one level: a parent has no parent itself."
+    ),
+]
+
+
 class CategoryCreate(RequestModel):
     """A new category."""
 
     name: UniqueName
+    parent: ParentField = None
     color: NullableLine[Color] = None
 
-    model_config = with_example(name="Travel", color="#2a9d8f")
+    model_config = with_example(name="Museums", parent="Travel", color="#2a9d8f")
 
 
 class CategoryUpdate(WithReadOnlyFields):
-    """The fields of a category to change; its expenses and budgets show a new name too."""
+    """The fields of a category to change; its expenses, budgets and children show a new name too."""
 
     expense_count: IgnoredField = None
     last_used: IgnoredField = None
 
     name: Omittable[UniqueName] = None
+    parent: ParentField = None
     color: NullableLine[Color] = None
     archived: Omittable[Archived] = None
 
@@ -166,6 +181,7 @@ class Category(ResponseModel):
 
     id: int
     name: str
+    parent: str | None = Field(description="Name of the category that this one is a part of, or null.")
     color: str | None
     archived: Archived
     revision: RevisionNumber
@@ -175,6 +191,7 @@ class Category(ResponseModel):
     model_config = with_example(
         id=3,
         name="Groceries",
+        parent="Food",
         color="#2a9d8f",
         archived=False,
         revision=12,
@@ -208,10 +225,11 @@ class CategoryQuery(RequestModel):
 
 
 class CategoryDeleteQuery(RequestModel):
-    """Where a deleted category's expenses and budgets go."""
+    """What becomes of the expenses, budgets and children of a deleted category."""
 
     move_to: Omittable[CategoryName] = Field(
-        default=None, description="Name of the category that gets its expenses and budgets."
+        default=None,
+        description="Name of the category that gets its expenses and budgets, and its children if it has no parent.",
     )
     uncategorized: BooleanParameter = Field(
         default=False, description="Leave its expenses without a category, and delete its budgets."
@@ -238,7 +256,13 @@ class _ExpenseFields(WithAmount):
     category: NullableLine[CategoryName] = Field(
         default=None, description="Name of the category, which is created if it does not exist; empty means null."
     )
+    payee: NullableLine[PayeeName] = Field(default=None, description="Who was paid; empty means null.")
     description: NullableText[Description] = Field(default=None, description="Empty means null.")
+    tags: Omittable[Tags] = Field(
+        default=None,
+        description=f"Up to {MAX_TAGS} names; a tag that does not exist is created. Names that differ only in case are "
+        "the same.",
+    )
 
 
 class ExpenseCreate(_ExpenseFields):
@@ -247,7 +271,13 @@ class ExpenseCreate(_ExpenseFields):
     date: Omittable[Day] = None
 
     model_config = with_example(
-        amount="12.50", currency="EUR", date="2026-11-22", category="Groceries", description="Apples and bread"
+        amount="12.50",
+        currency="EUR",
+        date="2026-11-22",
+        category="Groceries",
+        payee="Market hall",
+        description="Apples and bread",
+        tags=["shared"],
     )
 
     @classmethod
@@ -264,17 +294,25 @@ class _WithReadOnlyExpenseFields(WithReadOnlyFields):
 
 
 class ExpenseReplace(_WithReadOnlyExpenseFields, _ExpenseFields):
-    """A whole expense; fields that are left out become null."""
+    """A whole expense; fields that are left out become null, and `tags` empty."""
 
     currency: Currency
     amount: Amount
     date: Day
 
-    model_config = with_example(amount="13.00", currency="EUR", date="2026-11-22", category="Groceries")
+    model_config = with_example(
+        amount="13.00",
+        currency="EUR",
+        date="2026-11-22",
+        category="Groceries",
+        payee="Market hall",
+        description="Apples, bread and cheese",
+        tags=["shared"],
+    )
 
 
 class ExpenseUpdate(_WithReadOnlyExpenseFields, _ExpenseFields):
-    """The fields to change; null clears `category`, `description` and `external_id`."""
+    """The fields to change; null clears `category`, `payee`, `description` and `external_id`, and `[]` the tags."""
 
     amount: Omittable[Amount] = None  # type: ignore[assignment]  # here it may be left out
     date: Omittable[Day] = None
@@ -293,7 +331,9 @@ class Expense:
         currency="EUR",
         date="2026-11-22",
         category="Groceries",
+        payee="Market hall",
         description="Apples and bread",
+        tags=["shared"],
         external_id=None,
         revision=31,
         created_at="2026-11-22T13:23:00Z",
@@ -306,12 +346,22 @@ class Expense:
     currency: CurrencyCode
     date: date
     category: str | None
+    payee: str | None
     description: str | None
+    tags: Annotated[list[str], Field(description="Names of its tags, sorted by name.")]
     external_id: str | None
     revision: RevisionNumber
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
+
+
+class ListTotal(ResponseModel):
+    """What the expenses of a list add up to in one currency."""
+
+    currency: CurrencyCode
+    total: TotalText
+    count: int
 
 
 class ExpenseList(ResponseModel):
@@ -321,6 +371,11 @@ class ExpenseList(ResponseModel):
     next_cursor: str | None
     count: int | SkipJsonSchema[None] = Field(
         default=None, description="Number of all expenses that match; only with `with_count=true`."
+    )
+    totals: list[ListTotal] | SkipJsonSchema[None] = Field(
+        default=None,
+        description="Sums of all expenses that match, a row for each currency that occurs, your own first; only with "
+        "`with_totals=true`.",
     )
 
     model_config = OMITS_DEFAULTS

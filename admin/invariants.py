@@ -22,18 +22,22 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from database import Base
-from ledger.quotas import ANSWER_BYTES, measure_texts
+from ledger.editing import KINDS
+from ledger.quotas import ANSWER_BYTES, measure_column, measure_texts
 from models import (
     Budget,
     Category,
     Expense,
     LedgerState,
+    Payee,
     RefreshToken,
     RememberedAnswer,
     Session,
+    Tag,
+    TagSet,
     Tombstone,
     TrashedExpense,
     User,
@@ -41,7 +45,6 @@ from models import (
 from values.money import DECIMALS, MAX_DECIMALS, MAX_WHOLE_DIGITS, SCALE
 
 _AMOUNT_LIMIT: Final = SCALE * 10**MAX_WHOLE_DIGITS
-_DELETABLE: Final = {"expense": Expense, "category": Category, "budget": Budget}
 _OWNER: Final = "owner"
 
 
@@ -145,6 +148,30 @@ def _have_one_budget_for_all_spending() -> Invariant:
     return Invariant("not_unique", "{} budgets for all spending have one currency and period.", violations)
 
 
+def _have_one_level() -> Invariant:
+    parent = aliased(Category)
+    violations = (
+        select(Category.owner_id, func.count())
+        .join(parent, parent.id == Category.parent_id)
+        .where(parent.parent_id.is_not(None))
+        .group_by(Category.owner_id)
+    )
+    return Invariant("second_level", "{} categories have a parent that has a parent.", violations)
+
+
+def _know_payees(name: str) -> Invariant:
+    table = Base.metadata.tables[name]
+    violations = _count_rows(table, table.c.payee.is_(None) != table.c.payee_id.is_(None))
+    return Invariant("no_payee", f"{{}} rows of {name} have the name of a payee alone, or its id.", violations)
+
+
+def _name_tags() -> Invariant:
+    table = Base.metadata.tables["tag_sets"]
+    names = func.length(table.c.names) - func.length(func.replace(table.c.names, "\n", "")) + 1
+    ids = func.length(table.c.tag_ids) - func.length(func.replace(table.c.tag_ids, "/", "")) - 1
+    return Invariant("no_names", "{} sets of tags have not as many names as tags.", _count_rows(table, names != ids))
+
+
 def _refer(table: Table) -> Iterator[Invariant]:
     """Return for each foreign key that what it refers to is there."""
     for key in table.foreign_key_constraints:
@@ -198,17 +225,24 @@ def _list_invariants() -> Iterator[Invariant]:
     tables = Base.metadata.sorted_tables
     yield _count(LedgerState.expense_count, "expenses", (Expense, func.count()))
     yield _count(LedgerState.trash_count, "expenses in the trash", (TrashedExpense, func.count()))
-    texts = [(table, func.sum(measure_texts(table))) for table in (Expense, TrashedExpense)]
+    texts: list[tuple[Any, ColumnElement[int]]] = [
+        *((table, func.sum(measure_texts(table))) for table in (Expense, TrashedExpense)),
+        (Payee, func.sum(measure_column(Payee.name_key))),
+        (TagSet, func.sum(measure_column(TagSet.names))),
+    ]
     yield _count(LedgerState.text_bytes, "bytes of texts", *texts)
     answers = RememberedAnswer, func.sum(ANSWER_BYTES)
     yield _count(LedgerState.answer_bytes, "bytes of remembered answers", answers)
-    yield from map(_bound_revisions, (Expense, TrashedExpense, Category, Budget, Tombstone))
+    yield from map(_bound_revisions, (Expense, TrashedExpense, Category, Tag, Budget, Tombstone))
     yield _keep_live_and_trash_apart()
-    yield from (_keep_live_and_deleted_apart(*kind) for kind in _DELETABLE.items())
+    yield from (_keep_live_and_deleted_apart(*kind) for kind in ((kind, table) for table, kind in KINDS.items()))
     yield _note_deletions()
     yield _have_ledgers()
     yield _own_sessions()
     yield _have_one_budget_for_all_spending()
+    yield _have_one_level()
+    yield from map(_know_payees, ("expenses", "trash"))
+    yield _name_tags()
     for table in tables:
         yield from _refer(table)
         yield from _be_unique(table)

@@ -30,7 +30,7 @@ _LARGEST: Final = (
 
 @dataclass(frozen=True)
 class LargeAccount:
-    """What an account keeps; the bytes are those of descriptions and external ids, and of remembered answers."""
+    """What an account keeps; the bytes are those of texts, and of remembered answers."""
 
     username: str
     expenses: int

@@ -29,15 +29,17 @@ from api.schemas import Problem
 from ledger import idempotency
 from ledger.budgets import schemas as budget_schemas
 from ledger.expenses import schemas as expense_schemas
+from ledger.payees import schemas as payee_schemas
 from ledger.reports import schemas as report_schemas
 from ledger.sync import schemas as sync_schemas
+from ledger.tags import schemas as tag_schemas
 from users import schemas as user_schemas
 from values.etags import IF_NONE_MATCH
 from values.fields import IGNORED, LARGEST_ID
 
 TITLE: Final = "Expense Tracker"
 INTRODUCTION: Final = """\
-Accounts, categories, expenses, reports and budgets, exact to the last decimal.
+Accounts, categories, tags, expenses, reports and budgets, exact to the last decimal.
 
 1. Make an account with `POST /users/register`.
 2. In `/docs`, press **Authorize** and sign in with your user name and password, leaving the other fields as they are.
@@ -50,7 +52,7 @@ whose `errors` name each field that is wrong. Unknown fields and query parameter
 DELETE of many rows: if a misspelt filter were ignored, more rows would match. A slash at the end of a path is ignored,
 except in a DELETE without an id before it (`DELETE /expenses/`), which is a 404. A row's `ETag` is its `revision` in
 quotes: send it as `If-Match`, and you do not overwrite a change that you have not read. With an `Idempotency-Key` a
-write of expenses, categories or budgets can be repeated safely; operations under `/users` ignore it.
+write of expenses, categories, tags or budgets can be repeated safely; operations under `/users` ignore it.
 
 Any request may be answered with 500 or 503, the last three codes of the table; with 421 if it is sent to a name that is
 not the service's; and with 400 `malformed_request`, 408, 414 or 431 if its head is broken, late or too large. A write
@@ -77,7 +79,9 @@ TAGS: Final = [
     {"name": "bulk", "description": "Many expenses in one request."},
     {"name": "trash", "description": "List deleted expenses, restore them, or delete them for good."},
     {"name": "categories", "description": "The names by which you group expenses."},
-    {"name": "reports", "description": "Spending by currency, category and time."},
+    {"name": "tags", "description": "Words on expenses, any number of them."},
+    {"name": "payees", "description": "Who was paid, for autocompletion."},
+    {"name": "reports", "description": "Spending by currency, category, payee, tag and time."},
     {"name": "budgets", "description": "Limits for your spending, and how much of each is used."},
     {
         "name": "changes",
@@ -87,7 +91,7 @@ TAGS: Final = [
 ]
 METHOD_ORDER: Final = ("post", "get", "put", "patch", "delete")
 # The schemas of answers that consist of one row, and so have an ETag.
-ROW_SCHEMAS: Final = {"Expense", "Category", "Budget"}
+ROW_SCHEMAS: Final = {"Expense", "Category", "Tag", "Budget"}
 SIGN_IN_SCHEME: Final = "SignIn"
 # The security scheme of personal access tokens; FastAPI adds the one of the sign-in.
 SCRIPT_SCHEME: Final = "PersonalToken"
@@ -105,8 +109,10 @@ SCHEMA_MODULES: Final = (
     schemas,
     budget_schemas,
     expense_schemas,
+    payee_schemas,
     report_schemas,
     sync_schemas,
+    tag_schemas,
     user_schemas,
 )
 # FastAPI sorts the keys of an example and drops those that are null, so the examples are set again.

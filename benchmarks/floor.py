@@ -50,9 +50,11 @@ CALLER: Final = (
     "WHERE sessions.sid = %s AND sessions.owner_id = %s"
 )
 EXPENSES: Final = (
-    "SELECT expenses.id, expenses.amount, expenses.currency, expenses.spent_on, categories.name, expenses.description, "
-    "expenses.external_id, expenses.revision, expenses.created_at, expenses.updated_at FROM expenses "
+    "SELECT expenses.id, expenses.amount, expenses.currency, expenses.spent_on, categories.name, expenses.payee, "
+    "expenses.description, tag_sets.names, expenses.external_id, expenses.revision, expenses.created_at, "
+    "expenses.updated_at FROM expenses "
     "LEFT JOIN categories ON categories.owner_id = expenses.owner_id AND categories.id = expenses.category_id "
+    "LEFT JOIN tag_sets ON tag_sets.owner_id = expenses.owner_id AND tag_sets.id = expenses.tag_set_id "
     "WHERE expenses.owner_id = %s"
 )
 PAGE: Final = f"{EXPENSES} ORDER BY expenses.spent_on DESC, expenses.id DESC LIMIT %s"
@@ -61,14 +63,18 @@ LOCK: Final = (
     "SELECT revision, expense_count, text_bytes, trash_count, answer_bytes, swept_on FROM ledgers WHERE owner_id = %s "
     "FOR UPDATE"
 )
-CATEGORY: Final = "SELECT id, name FROM categories WHERE owner_id = %s AND name_key = %s"
+CATEGORY_AND_PAYEE: Final = (
+    "SELECT id, name FROM categories WHERE owner_id = %s AND name_key = %s "
+    "UNION ALL SELECT id, NULL FROM payees WHERE owner_id = %s AND name_key = %s"
+)
 ADVANCE: Final = (
     "UPDATE ledgers SET revision = %s, expense_count = %s, text_bytes = %s, trash_count = %s, answer_bytes = %s, "
     "swept_on = %s WHERE owner_id = %s"
 )
 INSERT: Final = (
-    "INSERT INTO expenses (owner_id, category_id, amount, currency, spent_on, description, description_key, "
-    "external_id, revision, created_at, updated_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    "INSERT INTO expenses (owner_id, category_id, payee_id, tag_set_id, amount, currency, spent_on, payee, payee_key, "
+    "description, description_key, external_id, revision, created_at, updated_at) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 
 
@@ -106,14 +112,17 @@ async def load_caller(request: Request, cursor: Cursor) -> tuple[int, str]:
 
 def build_expense(row: Row) -> dict[str, Any]:
     """Return the JSON of an expense."""
-    number, amount, currency, spent_on, category, description, external_id, revision, created_at, updated_at = row
+    number, amount, currency, spent_on, category, payee, description, tags, external_id, revision, *instants = row
+    created_at, updated_at = instants
     return {
         "id": number,
         "amount": money.write_amount(amount, currency),
         "currency": currency,
         "date": spent_on,
         "category": category,
+        "payee": payee,
         "description": description,
+        "tags": tags.split("\n") if tags else [],
         "external_id": external_id,
         "revision": revision,
         "created_at": f"{created_at.replace(' ', 'T')}Z",
@@ -156,20 +165,25 @@ async def create_expense(request: Request) -> JSONResponse:
     currency = data["currency"]
     amount = money.to_thousandths(money.parse_amount(data["amount"]), currency)
     spent_on = date.fromisoformat(data["date"]).isoformat()
-    description = data["description"]
+    payee, description = data["payee"], data["description"]
     instant = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
     async with request.app.state.writes.acquire() as connection, connection.cursor() as cursor:
         owner, _ = await load_caller(request, cursor)
         await cursor.execute(LOCK, (owner,))
         revision, count, text_bytes, *rest = await cursor.fetchone()
-        await cursor.execute(CATEGORY, (owner, make_name_key(data["category"])))
-        category_id, category = await cursor.fetchone()
-        text_bytes += len(description.encode())
+        keys = (owner, make_name_key(data["category"]), owner, make_name_key(payee))
+        await cursor.execute(CATEGORY_AND_PAYEE, keys)
+        (category_id, category), (payee_id, _) = await cursor.fetchall()
+        text_bytes += len(payee.encode()) + len(description.encode())
         await cursor.execute(ADVANCE, (revision + 1, count + 1, text_bytes, *rest, owner))
         values = (
+            payee_id,
+            None,
             amount,
             currency,
             spent_on,
+            payee,
+            make_text_key(payee),
             description,
             make_text_key(description),
             None,
@@ -180,7 +194,8 @@ async def create_expense(request: Request) -> JSONResponse:
         await cursor.execute(INSERT, (owner, category_id, *values))
         number = cursor.lastrowid
         await connection.commit()
-    row = (number, amount, currency, spent_on, category, description, None, revision + 1, instant, instant)
+    texts = (category, payee, description, None)
+    row = (number, amount, currency, spent_on, *texts, None, revision + 1, instant, instant)
     return JSONResponse(build_expense(row), 201, {"Location": f"/expenses/{number}", "ETag": f'"{revision + 1}"'})
 
 

@@ -13,7 +13,9 @@ from benchmarks.workers import Worker, read_cpu_seconds
 ALL_YEARS: Final = {"from": "2016-07-01", "to": NEWEST, "group_by": ["month", "category"]}
 ONE_YEAR: Final = {**ALL_YEARS, "from": "2025-07-01"}
 ONE_MONTH: Final = {"period": "2026-05", "group_by": "category"}
-# Nothing is found, so every description is looked at.
+BY_PAYEE: Final = {**ONE_MONTH, "group_by": "payee"}
+BY_TAG: Final = {**ONE_MONTH, "group_by": "tag"}
+# Nothing is found, so every payee and description is looked at.
 NOWHERE: Final = {"q": "zeppelin"}
 EXPENSE: Final = {"amount": "12.50", "currency": "EUR", "date": NEWEST, "category": CATEGORIES[0]}
 SIGN_IN: Final = "a sign-in, with a hash of cost 4"
@@ -61,10 +63,15 @@ QUESTIONS: Final = (
     Question("a page of the list", "/expenses", {"limit": 50}),
     Question("one expense", "/expenses/{expense}", {}),
     Question("a new expense", "/expenses", {}, body=EXPENSE),
+    Question("a page of one payee", "/expenses", {"limit": 50, "payee": "payee 7"}),
+    Question("the payees used most", "/payees", {}, reads="the newest 10,000 expenses"),
+    Question("payees with two letters", "/payees", {"q": "99"}, reads="the newest 10,000 expenses, all payees' names"),
     Question("a page of the changes", "/changes", {"since": 0}),
     Question(SIGN_IN, "/users/token", {}),
     Question("the status of ten budgets", "/budgets/status", {"on": NEWEST}, reads="all expenses of the month"),
     Question("a month by category", "/reports/spending", ONE_MONTH, reads="all expenses of the month"),
+    Question("a month by payee", "/reports/spending", BY_PAYEE, reads="all expenses of the month, its payees"),
+    Question("a month by tag", "/reports/spending", BY_TAG, reads="all expenses of the month"),
     Question("a year by month, category", "/reports/spending", ONE_YEAR, reads="all expenses of the year"),
     Question("ten years by month, category", "/reports/spending", ALL_YEARS, reads="all expenses of the ten years"),
     Question("  and five of these at once", "/reports/spending", ALL_YEARS, 5, reads="all expenses of the ten years"),

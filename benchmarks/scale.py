@@ -20,14 +20,17 @@ from benchmarks.stage import Stage
 from benchmarks.throughput import QUICK_HASHES
 from benchmarks.workers import Worker, on, read_cpu_seconds, run_worker
 from infra.engines import make_blocking_engine
-from models import Budget, Category, Expense, LedgerState, Session, User
+from models import Budget, Category, Expense, LedgerState, Payee, Session, Tag, TagSet, User
 
 # What an account that reads and writes expenses needs.
-TABLES: Final = (User, LedgerState, Session, Category, Budget, Expense)
+TABLES: Final = (User, LedgerState, Session, Category, Payee, Tag, TagSet, Budget, Expense)
 # The last one is almost the most that a ledger may hold.
 SIZES: Final = (1_000, 10_000, 100_000, 990_000)
 # Ten years; no multiple of the ten categories, so that each of them is spent on every day.
 DAYS: Final = 3_651
+MOST_PAYEES: Final = 20_000
+# Expenses of each payee.
+USES: Final = 10
 CHUNK: Final = 10_000
 # After a million inserts the database tidies up for a while, which is no cost of the requests that follow.
 LONGEST_REST: Final = 60
@@ -76,7 +79,7 @@ def rest(stage: Stage) -> None:
 def _settle(stage: Stage, service: Worker, size: int) -> Asker:
     """Sign up a person with ten categories, a budget for each of them, and expenses in ten years."""
     person = sign_up(service.url, f"household-of-{size}")
-    fill(stage.engine, person, size, DAYS)
+    fill(stage.engine, person, size, DAYS, min(MOST_PAYEES, size // USES))
     set_budgets(service.url, person)
     return Asker(person, find_newest_expense(stage.engine, person))
 

@@ -2,10 +2,15 @@
 
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import httpx
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, insert, text
+
+from database import get_inserted_id
+from ledger.tags.sets import write_ids, write_names
+from models import Owned, Tag, TagSet
 
 PASSWORD: Final = secrets.token_urlsafe(12)
 CATEGORIES: Final = ("Groceries", "Rent", "Transport", "Café", "Health", "Clothes", "Books", "Gifts", "Travel", "Fun")
@@ -18,8 +23,11 @@ PHRASES: Final = (
     "Train to the sea and back",
     "Dinner for four, to be split",
 )
+PAYEES: Final = 100
+TAGS: Final = ("shared", "travel")
 NEWEST: Final = "2026-06-30"
 DAYS: Final = 730
+_WHEN: Final[dict[str, Any]] = dict.fromkeys(("created_at", "updated_at"), datetime(2026, 6, 30, tzinfo=UTC))
 CHUNK: Final = 100_000
 
 # The numbers below CHUNK as a product of digits: MySQL lacks MariaDB's sequences, and the two limit recursion
@@ -27,17 +35,30 @@ CHUNK: Final = 100_000
 _DIGIT: Final = "(SELECT 0 AS n" + "".join(f" UNION ALL SELECT {n}" for n in range(1, 10)) + ")"
 _DIGITS: Final = ", ".join(f"{_DIGIT} AS {name}" for name in "abcde")
 NUMBERS: Final = f"SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n AS n FROM {_DIGITS}"  # noqa: S608  # ours
+_PAYEE: Final = "(:start + n) * 7 % :payees"
 _SPOKEN: Final = "CONCAT(ELT(1 + n % {}, {}), ' ', n)".format(len(PHRASES), ", ".join(map(repr, PHRASES)))
 _CATEGORY: Final = text(
     "INSERT INTO categories (owner_id, name, name_key, revision, created_at, updated_at) "
     "VALUES (:owner, :name, :key, 1, UTC_TIMESTAMP(), UTC_TIMESTAMP())"
 )
+_PAYEES: Final = text(f"""
+    INSERT INTO payees (owner_id, name_key, search_key)
+    SELECT :owner, CONCAT('payee ', n), CONCAT('payee ', n) FROM ({NUMBERS}) AS numbers WHERE n < :payees ORDER BY n
+""")  # noqa: S608  # of our own numbers
+# Payees get ids that follow each other; the set of one tag is older than that of two.
+_REFERENCES: Final = text(
+    "SELECT MIN(payees.id) AS first_payee, COUNT(*) AS payees, "
+    "(SELECT MIN(id) FROM tag_sets WHERE owner_id = :owner) AS one_tag, "
+    "(SELECT MAX(id) FROM tag_sets WHERE owner_id = :owner) AS two_tags FROM payees WHERE owner_id = :owner"
+)
 # Days and amounts are spread by factors that have no common divisor with their ranges.
 _EXPENSES: Final = text(f"""
-    INSERT INTO expenses (owner_id, category_id, amount, currency, spent_on, description, description_key, revision,
-        created_at, updated_at)
-    SELECT :owner, category.id, 10 * (1 + (:start + n) * 7919 % 49999), 'EUR',
-        DATE_SUB(:newest, INTERVAL (:start + n) * 37 % :days DAY), {_SPOKEN}, LOWER({_SPOKEN}), 1,
+    INSERT INTO expenses (owner_id, category_id, payee_id, tag_set_id, amount, currency, spent_on, payee, payee_key,
+        description, description_key, revision, created_at, updated_at)
+    SELECT :owner, category.id, :first_payee + {_PAYEE}, ELT(1 + n % 4, :one_tag, :two_tags),
+        10 * (1 + (:start + n) * 7919 % 49999), 'EUR',
+        DATE_SUB(:newest, INTERVAL (:start + n) * 37 % :days DAY), CONCAT('Payee ', {_PAYEE}),
+        CONCAT('payee ', {_PAYEE}), {_SPOKEN}, LOWER({_SPOKEN}), 1,
         DATE_ADD('{NEWEST}', INTERVAL n SECOND), DATE_ADD('{NEWEST}', INTERVAL n * 3 SECOND)
     FROM ({NUMBERS}) AS numbers
     JOIN (SELECT id, ROW_NUMBER() OVER (ORDER BY id) - 1 AS place FROM categories WHERE owner_id = :owner) AS category
@@ -46,7 +67,9 @@ _EXPENSES: Final = text(f"""
 """)  # noqa: S608  # of our own numbers and words
 _LEDGER: Final = text(
     "UPDATE ledgers SET revision = 1, expense_count = expense_count + :rows, text_bytes = "
-    "(SELECT SUM(LENGTH(description)) FROM expenses WHERE expenses.owner_id = :owner) WHERE owner_id = :owner"
+    "(SELECT SUM(LENGTH(payee) + LENGTH(description)) FROM expenses WHERE expenses.owner_id = :owner) "
+    "+ (SELECT SUM(LENGTH(name_key)) FROM payees WHERE payees.owner_id = :owner) "
+    "+ (SELECT SUM(LENGTH(names)) FROM tag_sets WHERE tag_sets.owner_id = :owner) WHERE owner_id = :owner"
 )
 _USER_ID: Final = text("SELECT id FROM users WHERE username_key = :name")
 _NEWEST_ID: Final = text("SELECT id FROM expenses WHERE owner_id = :owner ORDER BY spent_on DESC, id DESC LIMIT 1")
@@ -103,16 +126,30 @@ def register(client: httpx.Client, name: str) -> int:
     return int(client.post("/users/register", json=account).raise_for_status().json()["id"])
 
 
-def fill(engine: Engine, person: Person, rows: int, days: int = DAYS) -> None:
-    """Create ten categories and `rows` expenses of the newest `days`, each with a category and a description."""
+def fill(engine: Engine, person: Person, rows: int, days: int = DAYS, payees: int = PAYEES) -> None:
+    """Create ten categories, payees, two tags and `rows` expenses of the newest `days`.
+
+    Each expense has a category, a payee and a description, and every other one has one tag or two.
+    """
     with engine.begin() as connection:
         for name in CATEGORIES:
             connection.execute(_CATEGORY, {"owner": person.id, "name": name, "key": name.casefold()})
+        connection.execute(_PAYEES, {"owner": person.id, "payees": payees})
+        tags = [_add(connection, Tag, person, name=name, name_key=name, revision=1, **_WHEN) for name in TAGS]
+        for some in (tags[:1], tags):
+            names = write_names(TAGS[: len(some)])
+            _add(connection, TagSet, person, tag_ids=write_ids(some), names=names)
     spend(engine, person, rows, NEWEST, days)
 
 
+def _add(connection: Connection, table: type[Owned], person: Person, **columns: object) -> int:
+    return get_inserted_id(connection.execute(insert(table), {"owner_id": person.id, **columns}))
+
+
 def spend(engine: Engine, person: Person, rows: int, newest: str, days: int) -> None:
-    """Create `rows` more expenses for a user who has the categories, in the `days` up to `newest`."""
+    """Create `rows` more expenses for a user whose ledger `fill` has filled, in the `days` up to `newest`."""
+    with engine.begin() as connection:
+        references = connection.execute(_REFERENCES, {"owner": person.id}).mappings().one()
     for start in range(0, rows, CHUNK):
         with engine.begin() as connection:
             chunk = {
@@ -121,6 +158,7 @@ def spend(engine: Engine, person: Person, rows: int, newest: str, days: int) -> 
                 "rows": min(CHUNK, rows - start),
                 "newest": newest,
                 "days": days,
+                **references,
             }
             connection.execute(_EXPENSES, chunk)
     with engine.begin() as connection:

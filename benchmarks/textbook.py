@@ -77,6 +77,27 @@ class Category(Base):
     updated_at: Mapped[dt.datetime]
 
 
+class Payee(Base):
+    """Who was paid."""
+
+    __tablename__ = "payees"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    name_key: Mapped[str] = mapped_column(String(300))
+    search_key: Mapped[str] = mapped_column(String(300))
+
+
+class TagSet(Base):
+    """The tags that some expenses have together."""
+
+    __tablename__ = "tag_sets"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    names: Mapped[str] = mapped_column(String(1020))
+
+
 class Expense(Base):
     """An expense."""
 
@@ -85,9 +106,13 @@ class Expense(Base):
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     category_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"))
+    payee_id: Mapped[int | None] = mapped_column(ForeignKey("payees.id"))
+    tag_set_id: Mapped[int | None] = mapped_column(ForeignKey("tag_sets.id"))
     thousandths: Mapped[int] = mapped_column("amount", BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     spent_on: Mapped[dt.date]
+    payee: Mapped[str | None] = mapped_column(String(100))
+    payee_key: Mapped[str | None] = mapped_column(String(300))
     description: Mapped[str | None] = mapped_column(String(500))
     description_key: Mapped[str | None] = mapped_column(String(1500))
     external_id: Mapped[str | None] = mapped_column(String(64))
@@ -95,6 +120,7 @@ class Expense(Base):
     created_at: Mapped[dt.datetime]
     updated_at: Mapped[dt.datetime]
     category: Mapped[Category | None] = relationship(lazy="joined")
+    tag_set: Mapped[TagSet | None] = relationship(lazy="joined")
 
     @property
     def amount(self) -> Decimal:
@@ -105,6 +131,11 @@ class Expense(Base):
     def category_name(self) -> str | None:
         """The category's name."""
         return self.category.name if self.category else None
+
+    @property
+    def tags(self) -> list[str]:
+        """The names of the tags."""
+        return self.tag_set.names.split("\n") if self.tag_set else []
 
 
 # --- schemas.py -------------------------------------------------------------------------------------------------------
@@ -117,6 +148,7 @@ class ExpenseCreate(BaseModel):
     currency: str
     date: dt.date
     category: str | None = None
+    payee: str | None = None
     description: str | None = None
     external_id: str | None = None
 
@@ -131,7 +163,9 @@ class ExpenseRead(BaseModel):
     currency: str
     date: dt.date = Field(validation_alias="spent_on")
     category: str | None = Field(validation_alias="category_name")
+    payee: str | None
     description: str | None
+    tags: list[str]
     external_id: str | None
     revision: int
     created_at: dt.datetime
@@ -203,6 +237,17 @@ async def get_or_create_category(db: AsyncSession, owner_id: int, name: str) -> 
     return category
 
 
+async def get_or_create_payee(db: AsyncSession, owner_id: int, name: str) -> Payee:
+    """Return the payee of this name."""
+    query = select(Payee).where(Payee.owner_id == owner_id, Payee.name_key == name.casefold())
+    payee = (await db.execute(query)).scalar_one_or_none()
+    if payee is None:
+        payee = Payee(owner_id=owner_id, name_key=name.casefold(), search_key=name.casefold())
+        db.add(payee)
+        await db.flush()
+    return payee
+
+
 async def add_expense(db: AsyncSession, owner_id: int, data: ExpenseCreate) -> Expense:
     """Record an expense."""
     instant = _utcnow()
@@ -212,6 +257,9 @@ async def add_expense(db: AsyncSession, owner_id: int, data: ExpenseCreate) -> E
         thousandths=int(data.amount.scaleb(3)),
         currency=data.currency,
         spent_on=data.date,
+        payee=data.payee,
+        payee_key=data.payee and data.payee.casefold(),
+        payee_id=(await get_or_create_payee(db, owner_id, data.payee)).id if data.payee else None,
         description=data.description,
         description_key=data.description and data.description.casefold(),
         external_id=data.external_id,

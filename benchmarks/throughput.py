@@ -35,6 +35,7 @@ CREATED: Final = {
     "currency": "EUR",
     "date": "2020-02-02",
     "category": "Groceries",
+    "payee": "Payee 1",
     "description": "Apples and bread from the market",
 }
 # Fields whose values differ between two answers.

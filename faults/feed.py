@@ -6,7 +6,7 @@ from faults.client import Account
 from faults.journal import Outcome
 
 PAGE: Final = 200
-KINDS: Final = {"expenses": "expense", "categories": "category", "budgets": "budget"}
+KINDS: Final = {"expenses": "expense", "categories": "category", "tags": "tag", "budgets": "budget"}
 
 Row = dict[str, Any]
 

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
-from sqlalchemy import Dialect, Insert, Select, Update
+from sqlalchemy import CompoundSelect, Dialect, Insert, Select, Update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra.faults import Fault, classify_fault, is_connection_spoilt
@@ -40,7 +40,9 @@ class Prepared:
     """
 
     def __init__(
-        self, statement: Select[*tuple[Any, ...]] | Insert | Update, columns: Collection[str] | None = None
+        self,
+        statement: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]] | Insert | Update,
+        columns: Collection[str] | None = None,
     ) -> None:
         """Take a statement with named bind parameters; those of an INSERT are named by `columns`."""
         self._statement = statement
@@ -78,7 +80,7 @@ class _Compiled:
 
     def __init__(
         self,
-        statement: Select[*tuple[Any, ...]] | Insert | Update,
+        statement: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]] | Insert | Update,
         dialect: Dialect,
         columns: Collection[str] | None,
     ) -> None:
@@ -91,7 +93,7 @@ class _Compiled:
         ]
         # Parameters that the dialect adds, such as SQLite's OFFSET for a LIMIT.
         self._constants: Final = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-        selected = statement.selected_columns if isinstance(statement, Select) else ()
+        selected = statement.selected_columns if isinstance(statement, Select | CompoundSelect) else ()
         processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in selected]
         self._processors: Final = list(enumerate(processors)) if any(processors) else []
 

@@ -1,4 +1,4 @@
-"""The Ledger: the only access to one user's expenses, categories and budgets.
+"""The Ledger: the only access to one user's expenses, categories, tags and budgets.
 
 Its lock is one row of `ledgers`, which has the ledger's revision and counts what the ledger holds:
 
@@ -67,8 +67,11 @@ _STORE: Final = Prepared(
 )
 
 
+_REVISION: Final = Prepared(select(LedgerState.revision).where(LedgerState.mine()))
+
+
 class Ledger:
-    """Runs statements on one user's expenses, categories and budgets.
+    """Runs statements on one user's expenses, categories, tags and budgets.
 
     Each statement gets the parameter `owner`; the engine refuses one that does not name it (infra.ownership). Writes
     need `lock` first, and raise RuntimeError without it.
@@ -90,6 +93,10 @@ class Ledger:
     def new_row_instants(self) -> dict[str, datetime]:
         """`created_at` and `updated_at` of a new row: when the request began."""
         return {"created_at": self.instant, "updated_at": self.instant}
+
+    def stamp_change(self) -> dict[str, Any]:
+        """Take the transaction's revision; return the columns of a changed row that say so."""
+        return {"revision": self.take_revision(), "updated_at": self.instant}
 
     @property
     def today(self) -> date:
@@ -126,6 +133,16 @@ class Ledger:
             raise InvalidToken
         self._locked = self._lock_row = _LockRow(*row)
         self._next_revision = self._locked.revision + 1
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether `lock` was called, so that nobody else changes the ledger."""
+        return self._lock_row is not None
+
+    async def read_revision(self) -> int:
+        """Return the revision that a ledger has now that is not locked."""
+        row = await self.fetch_one_prepared(_REVISION)
+        return int(row[0]) if row else 0
 
     async def fetch_all_prepared(self, prepared: Prepared, **parameters: object) -> list[TupleRow]:
         """Return the rows of a prepared SELECT."""
@@ -263,8 +280,8 @@ class Ledger:
         most = self.quotas.text_bytes
         if more > 0 and most and self._get_lock_row().text_bytes + more > most:
             detail = (
-                f"The descriptions and external ids of an account take at most {write_size(most)}, those in the trash "
-                "included: shorten some, or delete expenses and empty the trash."
+                f"The payees, descriptions, tags and external ids of an account take at most {write_size(most)}, those "
+                "in the trash included: shorten some, or delete expenses and empty the trash."
             )
             raise TooMany(detail, errors=[field_error(pointer, "not_allowed", detail)])
         self.count(text_bytes=more)

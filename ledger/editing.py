@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, delete, insert, literal, select
 
 from ledger.core import Ledger
-from models import Budget, Category, Expense, Tombstone
+from models import Budget, Category, Expense, Tag, Tombstone
 from problems import PreconditionFailed, ValidationFailed
 from values import money
 from values.etags import IF_MATCH, IF_NONE_MATCH, is_match, write_row_etag
@@ -71,16 +71,21 @@ def build_money_columns(row: Mapping[str, Any], fields: Mapping[str, Any]) -> di
         raise ValidationFailed(errors=[currency_error]) from None
 
 
-KINDS: Final[Mapping[type[Expense | Category | Budget], str]] = {
+KINDS: Final[Mapping[type[Expense | Category | Tag | Budget], str]] = {
     Expense: "expense",
     Category: "category",
+    Tag: "tag",
     Budget: "budget",
 }
 """The name of a table's rows in the feed of changes."""
 
 
 async def delete_rows(
-    ledger: Ledger, count: int, table: type[Expense | Category | Budget], *which: ColumnElement[bool], **parameters: Any
+    ledger: Ledger,
+    count: int,
+    table: type[Expense | Category | Tag | Budget],
+    *which: ColumnElement[bool],
+    **parameters: Any,
 ) -> None:
     """Delete the rows that meet the conditions, `count` rows of the owner, and leave a tombstone for each."""
     revision = ledger.take_revision()

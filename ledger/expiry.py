@@ -1,15 +1,18 @@
-"""Expiry: the first writes of a day delete the ledger's expired rows of the trash and of stored answers."""
+"""Expiry: the first writes of a day delete the ledger's expired rows of the trash and of stored answers.
+
+They also delete the payees and tag sets that no expense has any more.
+"""
 
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from sqlalchemy import ColumnElement, delete, func, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import func, select
 
 from ledger.core import Ledger
 from ledger.idempotency import KEY_HEADER, KEY_LIFETIME
-from ledger.quotas import ANSWER_BYTES, measure_texts
-from models import RememberedAnswer, TrashedExpense
+from ledger.quotas import ANSWER_BYTES, measure_column, measure_texts
+from ledger.unused import delete_some, delete_unreferenced
+from models import Payee, RememberedAnswer, TagSet, TrashedExpense
 from problems import TooManyRequests
 from values.field_errors import header_error
 from values.sizes import write_size
@@ -17,26 +20,22 @@ from values.sizes import write_size
 # The rest is left to the next writers of the day, so that none waits for a million rows or a gigabyte.
 MAX_EXPENSES_SWEPT: Final = 1_000
 MAX_ANSWERS_SWEPT: Final = 50
+MAX_NAMES_SWEPT: Final = 1_000
 
 # Answered by the index on (owner_id, created_at).
 _OLDEST: Final = select(func.min(RememberedAnswer.created_at)).where(RememberedAnswer.mine())
 
 
-class _Deleted(NamedTuple):
-    """How many rows were deleted, and the bytes for which they were counted."""
-
-    rows: int
-    size: int
-
-
 async def sweep(ledger: Ledger) -> None:
-    """Delete expired rows; no revision is taken, because they were invisible already."""
+    """Delete expired rows, and payees and tag sets without expenses; nobody saw them, so no revision is taken."""
     expired = TrashedExpense.mine(), TrashedExpense.deleted_at < ledger.trash_start
     size = measure_texts(TrashedExpense)
-    expenses = await _delete_some(ledger, MAX_EXPENSES_SWEPT, TrashedExpense.id, size, *expired)
+    expenses = await delete_some(ledger, MAX_EXPENSES_SWEPT, TrashedExpense.id, size, *expired)
     ledger.count(trashed=-expenses.rows, text_bytes=-expenses.size)
     answers = await _forget_some(ledger)
-    if expenses.rows < MAX_EXPENSES_SWEPT and answers < MAX_ANSWERS_SWEPT:
+    payees = await delete_unreferenced(ledger, MAX_NAMES_SWEPT, Payee.id, measure_column(Payee.name_key), "payee_id")
+    tag_sets = await delete_unreferenced(ledger, MAX_NAMES_SWEPT, TagSet.id, measure_column(TagSet.names), "tag_set_id")
+    if expenses.rows < MAX_EXPENSES_SWEPT and answers < MAX_ANSWERS_SWEPT and max(payees, tag_sets) < MAX_NAMES_SWEPT:
         ledger.record_sweep()
 
 
@@ -63,21 +62,6 @@ def answer_quota_problem(ledger: Ledger, oldest: datetime) -> TooManyRequests:
 async def _forget_some(ledger: Ledger) -> int:
     """Delete up to 50 expired answers; return how many."""
     expired = RememberedAnswer.mine(), RememberedAnswer.created_at < ledger.instant - KEY_LIFETIME
-    answers = await _delete_some(ledger, MAX_ANSWERS_SWEPT, RememberedAnswer.key, ANSWER_BYTES, *expired)
+    answers = await delete_some(ledger, MAX_ANSWERS_SWEPT, RememberedAnswer.key, ANSWER_BYTES, *expired)
     ledger.count(answer_bytes=-answers.size)
     return answers.rows
-
-
-async def _delete_some(
-    ledger: Ledger,
-    most: int,
-    key: InstrumentedAttribute[Any],
-    size: ColumnElement[int],
-    *where: ColumnElement[bool],
-) -> _Deleted:
-    """Delete up to `most` rows that meet the conditions."""
-    found = await ledger.fetch_all(select(key, size.label("size")).where(*where).limit(most))
-    sizes: dict[Any, int] = {row[0]: row.size for row in found}
-    if sizes:
-        await ledger.execute_exactly(len(sizes), delete(key.class_).where(*where, key.in_(sizes)))
-    return _Deleted(len(sizes), sum(sizes.values()))

@@ -1,18 +1,19 @@
 """Quotas: how much an account may keep, and how it is measured, in Python and in SQL alike.
 
-The measures are those of `ledgers.text_bytes` and `ledgers.answer_bytes`. The search key of a description is left out:
-it is made of the description, about as long, and at most three times as many characters.
+The measures are those of `ledgers.text_bytes` and `ledgers.answer_bytes`. The search keys of texts are left out: each
+is made of its text, about as long, and has at most three times as many characters.
 """
 
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, LargeBinary, cast, func
+from sqlalchemy import ColumnElement, LargeBinary, cast, func, literal
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models import Expense, RememberedAnswer, TrashedExpense
 from values.sizes import measure
 
+EXPENSE_TEXTS: Final = ("payee", "description", "external_id")
 # Roughly what the other columns of a stored answer take, and its place in the indexes.
 ANSWER_ROW_BYTES: Final = 200
 
@@ -22,7 +23,7 @@ class Quotas:
     """How much an account may keep; 0: no limit."""
 
     text_bytes: int = 0
-    """Bytes of descriptions and external ids, those in the trash included."""
+    """Bytes of payees, descriptions, tags and external ids, those in the trash included."""
     trash_rows: int = 0
     """Expenses in the trash."""
     remembered_bytes: int = 0
@@ -44,7 +45,7 @@ def measure_column(column: InstrumentedAttribute[Any]) -> ColumnElement[int]:
 
 def measure_texts(table: type[Expense | TrashedExpense]) -> ColumnElement[int]:
     """Return the SQL for the bytes of an expense's texts."""
-    return measure_column(table.description) + measure_column(table.external_id)
+    return sum((measure_column(getattr(table, name)) for name in EXPENSE_TEXTS), literal(0))
 
 
 ANSWER_BYTES: Final = ANSWER_ROW_BYTES + measure_column(RememberedAnswer.key) + measure_column(RememberedAnswer.body)

@@ -9,7 +9,8 @@ from api.dependencies import BulkWriter, PreconditionDep, Reader, RowId, Writer
 from api.headers import answer_304_if_current, write_ledger_etag
 from api.problem_json import document_problems
 from api.route import LedgerRoute
-from ledger import categories
+from ledger.categories import categories
+from ledger.categories.merging import delete_category as delete_or_merge
 from problems import CategoryInUse, NotFound, TooMany
 from schemas import Category, CategoryCreate, CategoryDeleteQuery, CategoryList, CategoryQuery, CategoryUpdate
 from values.etags import write_row_etag
@@ -49,11 +50,13 @@ async def read_category(ledger: Reader, request: Request, response: Response, ca
     return category
 
 
-@router.patch("/{category_id}", summary="Change a category", responses=document_problems([NotFound(), NAME_TAKEN]))
+@router.patch(
+    "/{category_id}", summary="Change a category", responses=document_problems([NotFound(), NAME_TAKEN, TooMany()])
+)
 async def change_category(
     ledger: BulkWriter, response: Response, category_id: RowId, change: CategoryUpdate, condition: PreconditionDep
 ) -> Category:
-    """Change the fields you send; expenses and budgets show a new name too. What you read can be sent back."""
+    """Change the fields you send; what refers to the category shows a new name too. What you read can be sent back."""
     category = await categories.change_category(ledger, category_id, change, condition)
     response.headers["ETag"] = write_row_etag(category.revision)
     return category
@@ -71,6 +74,8 @@ async def delete_category(
     """Delete a category; if it has expenses or budgets, send `move_to` or `uncategorized` to say what becomes of them.
 
     With `move_to` expenses and budgets move to that category; if it has a budget of the same currency and period
-    already, this one stays as it is, and the other is deleted. With `uncategorized` all its budgets are deleted.
+    already, this one stays as it is, and the other is deleted. With `uncategorized` all its budgets are deleted. The
+    category's children go along to `move_to` if that has no parent; otherwise, also if it is one of them, they have no
+    parent any more.
     """
-    await categories.delete_category(ledger, category_id, query, condition)
+    await delete_or_merge(ledger, category_id, query, condition)

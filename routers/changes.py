@@ -18,7 +18,7 @@ router = APIRouter(prefix="/changes", tags=["changes"], route_class=LedgerRoute)
 async def read_changes(
     ledger: Reader, request: Request, response: Response, query: Annotated[ChangesQuery, Query()]
 ) -> Changes:
-    """Return all expenses, categories and budgets that changed after revision `since`, and what was deleted.
+    """Return all expenses, categories, tags and budgets that changed after revision `since`, and what was deleted.
 
     Send each `next_cursor` as `cursor` until it is null, then keep `revision` as the `since` of your next call. If you
     start with `since=0`, your copy becomes equal to the server's data. Changes made while you read the pages come

@@ -50,7 +50,7 @@ async def list_expenses(
 ) -> ExpenseList:
     """Return a page of your expenses, the newest first; `next_cursor` leads to the next page.
 
-    An expense must match all filters; a `category` that you do not have matches nothing.
+    An expense must match all filters; a `category`, `payee` or `tag` that you do not have matches nothing.
     """
     page_request = pages.build_page_request(ledger, query)
     is_of_today = query.depends_on_today and query.cursor is None
@@ -68,7 +68,7 @@ async def list_expenses(
     | {HTTPStatus.OK.value: {"model": Expense, "description": "An expense with this `external_id` exists already."}},
 )
 async def create_expense(ledger: Writer, response: Response, data: ExpenseCreate) -> Expense:
-    """Record an expense; a negative amount is a refund, and a category that does not exist is created.
+    """Record an expense; a negative amount is a refund, and a category or tag that does not exist is created.
 
     If an expense with this `external_id` exists, in the trash too, nothing changes and the answer is 200 with that
     expense: so a script may send all its expenses every night.
@@ -130,8 +130,9 @@ async def change_expenses_together(ledger: BulkWriter, operations: Batch) -> Bat
     """Do up to 1,000 operations one after the other: all of them, or none.
 
     Each operation sees the changes of those before it. A create whose `external_id` exists changes nothing and returns
-    that expense (`existing`); its fields may differ from yours, and it may be deleted: see its `deleted_at`. Deleting
-    an expense that is deleted already is no error (`gone`). If any operation fails, none is done; the problem has the
+    that expense (`existing`); its fields may differ from yours, and it may be deleted: see its `deleted_at`. With
+    `"existing": "update"` it gives that expense the fields that are sent (`updated`), unless it is deleted. Deleting an
+    expense that is deleted already is no error (`gone`). If any operation fails, none is done; the problem has the
     errors of those that fail, the first 100 of them, with pointers like `/operations/3/data/amount`, and the status of
     the first. After a 412 read `GET /changes`, adapt your operations, and send them with another Idempotency-Key. Sent
     again with its key, a batch whose answer is longer than 16 KiB gets the same results again, with the expenses as
@@ -146,7 +147,7 @@ async def change_expenses_together(ledger: BulkWriter, operations: Batch) -> Bat
 async def change_matching_expenses(
     ledger: BulkEditor, query: Annotated[BulkQuery, Query()], change: ExpenseChange, condition: BulkPreconditionDep
 ) -> BulkChange:
-    """Give all expenses that match another category or description; `dry_run=true` only counts them.
+    """Change category, payee, description or tags of all expenses that match; `dry_run=true` only counts them.
 
     At least one filter is required. Expenses that have these values already are not changed.
     """

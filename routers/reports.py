@@ -1,4 +1,4 @@
-"""Reports: spending by currency, category and time."""
+"""Reports: spending by currency, category, payee, tag and time."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
 async def report_spending(
     ledger: Reader, request: Request, response: Response, query: Annotated[SpendingQuery, Query()]
 ) -> SpendingReport:
-    """Add up your expenses per currency, in all and by category, time or both; it has all filters of the list.
+    """Add up your expenses per currency, in all and by category, payee, tag or time; it has all filters of the list.
 
     Without dates the report is about your current month. `from` without `to` ends today, or on the date of the last
     matching expense if that is later; `to` without `from` begins on the date of the first one. For a month that is not

@@ -23,9 +23,10 @@ router = APIRouter(prefix="/users/me/tokens", tags=["tokens"], route_class=Ledge
 async def create_token(unit: UnitOfWorkDep, caller: SignedInCaller, data: PersonalTokenCreate) -> PersonalTokenSecret:
     """Create a token for a script, which sends it as `Authorization: Bearer <token>`; only this answer contains it.
 
-    The scope `read` allows every GET of expenses, categories, reports, budgets and changes, and `GET /users/me`;
-    `write` also allows every change of expenses, categories and budgets. No other operation under `/users` accepts a
-    personal access token. An account has at most 100 of them; expired ones are deleted when a new one is created.
+    The scope `read` allows every GET of expenses, categories, tags, payees, reports, budgets and changes, and
+    `GET /users/me`; `write` also allows every change of expenses, categories, tags and budgets. No other operation
+    under `/users` accepts a personal access token. An account has at most 100 of them; expired ones are deleted when a
+    new one is created.
     """
     return await personal_tokens.create_token(unit, caller, data)
 

@@ -51,7 +51,10 @@ async def restore_expenses(ledger: BulkWriter, deletion: Deletion) -> BulkChange
     "/{expense_id}/restore", summary="Restore an expense", responses=document_problems([NotFound(), TooMany()])
 )
 async def restore_expense(ledger: Writer, response: Response, expense_id: RowId) -> Expense:
-    """Restore an expense from the trash, with its old id and fields; one that is not deleted is not changed."""
+    """Restore an expense from the trash under its old id; one that is not deleted is not changed.
+
+    Its category and tags are what has become of them meanwhile, if they were renamed, merged or deleted.
+    """
     expense = await trash.restore_expense(ledger, expense_id)
     response.headers["ETag"] = write_row_etag(expense.revision)
     return expense

@@ -25,7 +25,9 @@ async def test_an_expense_is_recorded_as_it_was_sent(person: Person) -> None:
         currency="GBP",
         date="2026-11-20",
         category="Groceries",
+        payee="Market hall",
         description="Apples",
+        tags=["shared", "Élan"],
         external_id="bank-1",
     )
 
@@ -35,7 +37,9 @@ async def test_an_expense_is_recorded_as_it_was_sent(person: Person) -> None:
         "currency": "GBP",
         "date": "2026-11-20",
         "category": "Groceries",
+        "payee": "Market hall",
         "description": "Apples",
+        "tags": ["Élan", "shared"],
         "external_id": "bank-1",
         "revision": 1,
         "created_at": "2026-11-22T12:00:00Z",

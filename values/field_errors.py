@@ -87,6 +87,7 @@ _MESSAGES: Final[Mapping[str, tuple[FieldErrorCode, str]]] = {
     "string_too_long": ("too_long", "Send at most {max_length} characters."),
     "too_short": ("too_short", "Send at least {min_length} of these."),
     "too_long": ("too_long", "Send at most {max_length} of these."),
+    "list_type": ("wrong_type", "Send a list."),
     "bool_type": ("wrong_type", "Send true or false."),
     "int_type": ("wrong_type", "Send a whole number."),
     "greater_than_equal": ("out_of_range", "Send at least {ge}."),

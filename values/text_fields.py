@@ -6,9 +6,17 @@ from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, JsonValue, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, InitErrorDetails
 
 from values.combining_marks import MAX_MARKS_IN_A_ROW, has_too_many_marks
 from values.field_errors import invalid_value
@@ -18,9 +26,12 @@ from values.texts import (
     EXTERNAL_ID_LENGTH,
     INVITE_LENGTH,
     KEY_GROWTH,
+    MAX_TAGS,
     MIN_USERNAME_LENGTH,
     NAME_LENGTH,
+    PAYEE_LENGTH,
     make_name_key,
+    make_payee_key,
     make_text_key,
 )
 
@@ -66,10 +77,10 @@ def check_characters(value: str) -> str:
     return value
 
 
-def make_text_validator(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
+def make_text_validator(shortest: int, longest: int, *keys: Callable[[str], str]) -> Callable[[str], str]:
     """Make the validator of a text of several lines: it trims, applies NFC, and checks the length.
 
-    CRLF and CR become a newline. If `key` is given, it makes the search key of the text, whose length is checked too.
+    CRLF and CR become a newline. `keys` make the keys of the text, whose lengths are checked too.
     """
 
     def validate(value: str) -> str:
@@ -81,16 +92,16 @@ def make_text_validator(shortest: int, longest: int, key: Callable[[str], str] |
             raise invalid_value("malformed", "Leave out control characters.")
         _check_length(trimmed, shortest, longest)
         # A few characters become up to 18 in the key; the key of a text of them would not fit its column.
-        if key and len(key(trimmed)) > longest * KEY_GROWTH:
+        if any(len(make_key(trimmed)) > longest * KEY_GROWTH for make_key in keys):
             raise invalid_value("too_long", "Send fewer characters: some of these stand for many letters each.")
         return trimmed
 
     return validate
 
 
-def make_line_validator(shortest: int, longest: int, key: Callable[[str], str] | None = None) -> Callable[[str], str]:
+def make_line_validator(shortest: int, longest: int, *keys: Callable[[str], str]) -> Callable[[str], str]:
     """Make the validator of a text of one line: it refuses line ends too, also before and after the text."""
-    validate_text = make_text_validator(shortest, longest, key)
+    validate_text = make_text_validator(shortest, longest, *keys)
 
     def validate(value: str) -> str:
         _refuse_line_ends(value)
@@ -168,6 +179,20 @@ def _check_email(value: str) -> str:
     return email
 
 
+def _refuse_repeated_names(names: list[str]) -> list[str]:
+    keys = [make_name_key(name) for name in names]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            raise invalid_element(index, "not_allowed", "This name is there already, perhaps in another case.")
+    return names
+
+
+def invalid_element(index: int, code: str, detail: str) -> ValidationError:
+    """Return the exception with which a validator of a list reports the field error of one of its elements."""
+    error = InitErrorDetails(type=invalid_value(code, detail), loc=(index,), input=None)
+    return ValidationError.from_exception_data("list", [error], hide_input=True)
+
+
 def _empty_to_null(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() and not _CONTROLS.search(value) else value
 
@@ -194,12 +219,11 @@ class NullableTextSchema:
 Email = Annotated[
     str, AfterValidator(_check_email), WithJsonSchema({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH})
 ]
-_CATEGORY_NAME = AfterValidator(make_line_validator(1, NAME_LENGTH, make_name_key))
-CategoryName = Annotated[
-    str,
-    _CATEGORY_NAME,
-    Field(json_schema_extra=make_line_schema(NAME_LENGTH)),
-]
+_NAME = AfterValidator(make_line_validator(1, NAME_LENGTH, make_name_key))
+CategoryName = Annotated[str, _NAME, Field(json_schema_extra=make_line_schema(NAME_LENGTH))]
+TagName = CategoryName
+Tags = Annotated[list[TagName], Field(max_length=MAX_TAGS), AfterValidator(_refuse_repeated_names)]
+"""The tags of an expense."""
 TokenName = Annotated[
     str,
     AfterValidator(make_line_validator(1, NAME_LENGTH)),
@@ -210,12 +234,17 @@ TokenName = Annotated[
 ]
 UniqueName = Annotated[
     str,
-    _CATEGORY_NAME,
+    _NAME,
     Field(
         description="Unique in your account. Names that differ only in case or in the form of letters are equal "
         "(Unicode NFKC: ² is 2); names that differ in accents are not.",
         json_schema_extra=make_line_schema(NAME_LENGTH),
     ),
+]
+PayeeName = Annotated[
+    str,
+    AfterValidator(make_line_validator(1, PAYEE_LENGTH, make_name_key, make_payee_key)),
+    Field(json_schema_extra=make_line_schema(PAYEE_LENGTH)),
 ]
 Description = Annotated[
     str,

@@ -8,13 +8,14 @@ from sqlalchemy import bindparam, func, select, update
 from database import get_inserted_id
 from ledger.budgets.schemas import Budget as BudgetAnswer
 from ledger.budgets.schemas import BudgetCreate, BudgetUpdate
-from ledger.categories import find_or_create_category
+from ledger.categories.names import find_or_create_category
 from ledger.core import Ledger
 from ledger.editing import Precondition, build_money_columns, convert_amount, delete_rows, refuse_changed_row
 from models import MAX_BUDGETS, Budget, Category
 from problems import AlreadyExists, NotFound, TooMany
 from values import money
 from values.field_errors import field_error
+from values.texts import make_sort_key
 
 _THIS: Final = Budget.id == bindparam("row_id")
 SELECT_BUDGETS: Final = (
@@ -32,8 +33,6 @@ SELECT_BUDGETS: Final = (
     .outerjoin(Category, (Category.owner_id == Budget.owner_id) & (Category.id == Budget.category_id))
     .where(Budget.mine())
 )
-# Both databases sort nulls first: budgets for all spending. There are at most 1,000, so there are no pages.
-_ALL: Final = SELECT_BUDGETS.order_by(Category.name_key, Budget.currency, Budget.id)
 _ONE: Final = SELECT_BUDGETS.where(_THIS)
 _COUNT: Final = select(func.count()).select_from(Budget).where(Budget.mine())
 _SELECT_SAME_KIND: Final = select(Budget.id).where(
@@ -93,7 +92,7 @@ async def change_budget(ledger: Ledger, budget_id: int, change: BudgetUpdate, co
     if changed.keys() - {"amount"}:
         kind = {name: (row | values)[name] for name in ("category_id", "currency", "period")}
         await _refuse_same_kind(ledger, kind, {name.removesuffix("_id") for name in changed})
-    changed |= {"revision": ledger.take_revision(), "updated_at": ledger.instant}
+    changed |= ledger.stamp_change()
     await ledger.execute_exactly(1, update(Budget).where(Budget.mine(), _THIS).values(changed), row_id=budget_id)
     return await read_budget(ledger, budget_id)
 
@@ -105,8 +104,13 @@ async def delete_budget(ledger: Ledger, budget_id: int, condition: Precondition)
 
 
 async def load_budgets(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return the columns of all budgets, in the order of the list."""
-    return [row._asdict() for row in await ledger.fetch_all(_ALL)]
+    """Return the columns of all budgets, in the order of the list; there are at most 1,000, so there are no pages."""
+    return sorted((row._asdict() for row in await ledger.fetch_all(SELECT_BUDGETS)), key=_rank)
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the sort key of a budget: those for all spending come first."""
+    return make_sort_key(row["category"] or ""), row["currency"], row["id"]
 
 
 async def _load_budget(ledger: Ledger, budget_id: int) -> dict[str, Any]:

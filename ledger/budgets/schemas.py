@@ -36,7 +36,10 @@ PeriodField = Annotated[
 ]
 CategoryField = Annotated[
     NullableLine[CategoryName],
-    Field(description="A category's name; the category is created if there is none. Null or empty: all spending."),
+    Field(
+        description="A category's name, which means its children too; the category is created if there is none. Null "
+        "or empty: all spending."
+    ),
 ]
 
 
@@ -140,8 +143,9 @@ class BudgetStatus(ResponseModel):
     on: date
     items: list[BudgetState]
     unbudgeted: list[Unbudgeted] = Field(
-        description="Spending in your month that contains the day, without a category or in categories that have no "
-        "budget in that currency; a budget for all spending does not count. One row per currency, your own first."
+        description="Spending in your month that contains the day, without a category, or in a category that has no "
+        "budget in that currency, and whose parent has none either; a budget for all spending does not count. One row "
+        "per currency, your own first."
     )
 
     model_config = with_example(

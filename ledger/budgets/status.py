@@ -20,7 +20,7 @@ from ledger.budgets.budgets import build_budget, load_budgets
 from ledger.budgets.schemas import BudgetState, BudgetStateName, BudgetStatus, Unbudgeted
 from ledger.core import Ledger
 from ledger.reports.schemas import Days
-from ledger.reports.totals import select_spending
+from ledger.reports.totals import CATEGORY_ID, PARENT_ID, select_spending
 from models import Expense
 from values import money
 from values.spans import CALENDAR_UNITS, ONE_DAY, Span
@@ -40,7 +40,10 @@ async def read_status(ledger: Ledger, on: date) -> BudgetStatus:
     windows = {period: CALENDAR_UNITS[period].find(on, ledger.owner.month_start_day) for period in sorted(periods)}
     parts = [part for period, window in windows.items() for part in _split_window(period, window, on)]
     rows = await ledger.fetch_all(
-        select_spending([[Expense.spent_on.between(one.span.first, one.span.last)] for one in parts], by_category=True)
+        select_spending(
+            [[Expense.spent_on.between(one.span.first, one.span.last)] for one in parts],
+            {"category_id": CATEGORY_ID, "parent_id": PARENT_ID},
+        )
     )
     tally = _tally_rows(parts, rows)
     month = [row for row in rows if parts[row.part].period == "month"]
@@ -69,7 +72,8 @@ def _tally_rows(parts: Sequence[WindowPart], rows: Iterable[Row[Any]]) -> SpentT
     tally: SpentTally = Counter()
     for row in rows:
         period, is_later, _ = parts[row.part]
-        for category_id in {row.category_id, None}:
+        # It counts for its category, for that one's parent, and for all spending.
+        for category_id in {row.category_id, row.parent_id, None}:
             tally[period, is_later, category_id, row.currency] += row.total
     return tally
 
@@ -78,7 +82,7 @@ def _build_unbudgeted(budgets: Sequence[Mapping[str, Any]], month: Iterable[Row[
     budgeted = {(row["category_id"], row["currency"]) for row in budgets if row["category_id"] is not None}
     totals: Counter[str] = Counter()
     for row in month:
-        if (row.category_id, row.currency) not in budgeted:
+        if budgeted.isdisjoint({(row.category_id, row.currency), (row.parent_id, row.currency)}):
             totals[row.currency] += row.total
     return [
         Unbudgeted(currency=currency, total=money.write_amount(totals[currency], currency))

@@ -1,31 +1,39 @@
 """The filters of expenses, the same for lists, reports and bulk changes."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, literal, or_, select, union_all
 
-from models import MAX_CATEGORIES, Category, Expense
+from ledger.core import Ledger
+from ledger.expenses.filter_ids import (
+    MOST_SET_IDS,
+    FilterIds,
+    Ids,
+    select_categories,
+    select_payees,
+    select_tag_sets,
+)
+from models import MAX_CATEGORIES, Expense
 from problems import ValidationFailed
 from values import days, periods
 from values.field_errors import ParseError, invalid_value, parameter_error
 from values.fields import CURRENCY_DESCRIPTION, AmountBound, BooleanParameter, Currency, Day, Omittable, make_validator
+from values.search import MAX_WORDS, SearchWords, split_words
 from values.shapes import PageQuery, RequestModel
 from values.spans import Span
-from values.text_fields import (
-    NON_BLANK_TEXT_PATTERN,
-    CategoryName,
-    make_line_schema,
-    make_line_validator,
-    make_text_validator,
-)
-from values.texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, make_name_key, make_text_key
+from values.text_fields import CategoryName, PayeeName, TagName, make_line_schema, make_line_validator
+from values.texts import EXTERNAL_ID_LENGTH, MAX_TAGS
 
+T = TypeVar("T")
+
+READS: Final = 2
+"""How often a read is run before tag sets are found by a subquery."""
 SAMPLE_DAY = date(2026, 1, 1)
 MAX_START_DAY = 28
-MAX_WORDS = 10
+MAX_PAYEES = 1_000
 
 
 def _check_period(value: str) -> str:
@@ -48,28 +56,8 @@ ExternalIdFilter = Annotated[
 ]
 
 
-def _split_words(text: str) -> list[str]:
-    """Return the keys of the words of a text, each once."""
-    return list(dict.fromkeys(make_text_key(text).split()))
-
-
-def _check_words(value: str) -> str:
-    # Each word is looked for in every description.
-    if len(_split_words(value)) > MAX_WORDS:
-        raise invalid_value("too_long", f"Send at most {MAX_WORDS} different words.")
-    return value
-
-
-SearchWords = Annotated[
-    str,
-    AfterValidator(make_text_validator(1, DESCRIPTION_LENGTH)),
-    AfterValidator(_check_words),
-    Field(json_schema_extra={"pattern": NON_BLANK_TEXT_PATTERN, "minLength": 1, "maxLength": DESCRIPTION_LENGTH}),
-]
-
-
 class ExpenseFilter(RequestModel):
-    """Filters of expenses: all must match; several categories, and `uncategorized`, are alternatives."""
+    """Filters of expenses: all must match; categories and `uncategorized` are alternatives, and so are payees."""
 
     from_: Omittable[Day] = Field(default=None, alias="from", description="The first day, inclusive.")
     to: Omittable[Day] = Field(default=None, description="The last day, inclusive.")
@@ -86,20 +74,47 @@ class ExpenseFilter(RequestModel):
         max_length=MAX_CATEGORIES,
         # One error names the parameter; those of the other 999 names would only take time.
         fail_fast=True,
-        description="A category's name; can be sent several times. An unknown name matches nothing.",
+        description="A category's name, which means its children too; can be sent several times. An unknown name "
+        "matches nothing.",
+    )
+    children: BooleanParameter = Field(
+        default=True, description="`false`: only the expenses of each `category` itself, not those of its children."
     )
     uncategorized: BooleanParameter = Field(
         default=False, description="Expenses without a category, in addition to those of `category`."
     )
+    payee: list[PayeeName] = Field(
+        default=[],
+        max_length=MAX_PAYEES,
+        fail_fast=True,
+        description="Who was paid, in any case; can be sent several times.",
+    )
+    without_payee: BooleanParameter = Field(
+        default=False, description="Expenses without a payee, in addition to those of `payee`."
+    )
+    tag: list[TagName] = Field(
+        default=[],
+        max_length=MAX_TAGS,
+        fail_fast=True,
+        description="A tag's name; sent several times, an expense must have all of these tags.",
+    )
+    untagged: BooleanParameter = Field(default=False, description="Expenses without a tag; not together with `tag`.")
     currency: Omittable[Currency] = Field(default=None, description=CURRENCY_DESCRIPTION)
     min_amount: Omittable[AmountBound] = Field(default=None, description="At least this number, whatever the currency.")
     max_amount: Omittable[AmountBound] = Field(default=None, description="At most this number, whatever the currency.")
     external_id: Omittable[ExternalIdFilter] = Field(default=None, description="The expense with this `external_id`.")
     q: Omittable[SearchWords] = Field(
         default=None,
-        description="Words that the description contains anywhere, in any case; all must occur. At most "
-        f"{MAX_WORDS} different ones.",
+        description="Words that the description or the payee contains anywhere, without regard to case or accents; "
+        f"all must occur. At most {MAX_WORDS} different ones.",
     )
+
+    @field_validator("untagged")
+    @classmethod
+    def _check_untagged(cls, untagged: bool, info: ValidationInfo) -> bool:  # noqa: FBT001
+        if untagged and info.data.get("tag"):
+            raise invalid_value("not_allowed", "Send either `tag` or `untagged`: no expense matches both.")
+        return untagged
 
     @field_validator("to")
     @classmethod
@@ -140,12 +155,21 @@ class ExpenseFilter(RequestModel):
         """Whether the filter means other days tomorrow."""
         return self.period is not None and periods.is_relative(self.period)
 
-    def clauses(self, span: Span | None) -> Iterator[ColumnElement[bool]]:
-        """Yield the conditions for a SELECT, UPDATE or DELETE of expenses that binds the parameter `owner`."""
+    @property
+    def has_selective_filter(self) -> bool:
+        """Whether there is a filter that an index of its own answers: category, payee, tag or external id."""
+        # Not `untagged`: most expenses are, so that the index of the sort order finds them sooner.
+        names = self.category or self.payee or self.tag
+        return bool(names or self.uncategorized or self.without_payee or self.external_id)
+
+    def clauses(self, span: Span | None, ids: FilterIds) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions for a SELECT, UPDATE or DELETE of expenses that binds the parameter `owner`.
+
+        `ids` are those of `find_filter_ids`.
+        """
         if span is not None:
             yield Expense.spent_on.between(span.first, span.last)
-        if self.category or self.uncategorized:
-            yield or_(*self._build_category_clauses())
+        yield from ids.clauses()
         if self.currency is not None:
             yield Expense.currency == self.currency
         if self.min_amount is not None:
@@ -154,23 +178,54 @@ class ExpenseFilter(RequestModel):
             yield Expense.amount <= self.max_amount
         if self.external_id is not None:
             yield Expense.external_id == self.external_id
-        for word in _split_words(self.q or ""):
-            yield func.instr(Expense.description_key, word) > 0
+        for word in split_words(self.q or ""):
+            yield or_(func.instr(Expense.description_key, word) > 0, func.instr(Expense.payee_key, word) > 0)
 
-    def _build_category_clauses(self) -> Iterator[ColumnElement[bool]]:
-        owned = select(Category.id).where(Category.mine())
-        if len(self.category) == 1:
-            # One value, not IN: so the index on (owner_id, category_id, spent_on, id) also gives the order by date.
-            yield (
-                Expense.category_id
-                == owned.where(Category.name_key == make_name_key(self.category[0])).scalar_subquery()
-            )
-        elif self.category:
-            yield Expense.category_id.in_(
-                owned.where(Category.name_key.in_([make_name_key(name) for name in self.category]))
-            )
-        if self.uncategorized:
-            yield Expense.category_id.is_(None)
+
+async def read_filtered(ledger: Ledger, query: ExpenseFilter, read: Callable[[FilterIds], Awaitable[T]]) -> T:
+    """Run a read, or a bulk change under the lock, with the ids that the filter names.
+
+    Between two statements of a reader a change of tags may give every expense another tag set. So if the ledger has
+    another revision after the read, it is run again, and at last with a subquery instead of the ids of tag sets, which
+    sees one moment.
+    """
+    if ledger.is_locked or not query.tag:
+        return await read(await find_filter_ids(ledger, query))
+    before = ledger.revision
+    for _ in range(READS):
+        result = await read(await find_filter_ids(ledger, query))
+        after = await ledger.read_revision()
+        if after == before:
+            return result
+        before = after
+    return await read(await find_filter_ids(ledger, query, most_sets=0))
+
+
+async def find_filter_ids(ledger: Ledger, query: ExpenseFilter, most_sets: int = MOST_SET_IDS) -> FilterIds:
+    """Return the ids of the categories with their children, the payees and the tag sets that the filter names."""
+    tag_sets = select_tag_sets(query.tag)
+    asked = {
+        "category": select_categories(query.category, with_children=query.children) if query.category else None,
+        "payee": select_payees(query.payee) if query.payee else None,
+        "tag_set": tag_sets.limit(most_sets + 1) if query.tag else None,
+    }
+    parts = [it.add_columns(literal(kind).label("kind")).subquery() for kind, it in asked.items() if it is not None]
+    found: dict[str, list[int | None]] = {kind: [] for kind in asked}
+    if parts:
+        for row in await ledger.fetch_all(union_all(*(select(part) for part in parts))):
+            found[row.kind].append(row.id)
+    is_long = len(found["tag_set"]) > most_sets
+    return FilterIds(
+        tag_sets if is_long else _join_ids(found["tag_set"], is_asked=bool(query.tag), or_without=query.untagged),
+        _join_ids(found["payee"], is_asked=bool(query.payee), or_without=query.without_payee),
+        _join_ids(found["category"], is_asked=bool(query.category), or_without=query.uncategorized),
+    )
+
+
+def _join_ids(found: Sequence[int | None], *, is_asked: bool, or_without: bool) -> Ids | None:
+    if not (is_asked or or_without):
+        return None
+    return (*found, None) if or_without else tuple(found)
 
 
 class ExpenseQuery(PageQuery, ExpenseFilter):
@@ -179,6 +234,7 @@ class ExpenseQuery(PageQuery, ExpenseFilter):
     sort: Literal["-date", "date", "-amount", "amount"] = Field(
         default="-date", description="`-` sorts in descending order; amounts are compared as numbers."
     )
+    with_totals: BooleanParameter = Field(default=False, description="Also add up all expenses that match.")
 
     def has_better_index(self, *, deep: bool) -> bool:
         """Whether another index than the sort order's may have fewer rows to read.
@@ -189,11 +245,11 @@ class ExpenseQuery(PageQuery, ExpenseFilter):
         by_day = self.period is not None or self.from_ is not None or self.to is not None
         by_amount = self.min_amount is not None or self.max_amount is not None
         by_another = by_amount if self.sort in {"date", "-date"} else by_day
-        return bool(self.category or self.uncategorized or self.external_id is not None or (by_another and not deep))
+        return self.has_selective_filter or (by_another and not deep)
 
     def dump_filters(self) -> dict[str, Any]:
         """Return the filters and the sort order, to which a cursor is bound."""
-        return self.model_dump(exclude={"limit", "cursor", "with_count"})
+        return self.model_dump(exclude={"limit", "cursor", "with_count", "with_totals"})
 
 
 class BulkQuery(ExpenseFilter):

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Select, func, select, union_all
 
+from infra.column_types import exact_sum
 from infra.prepared import Prepared, TupleRow
 from ledger.core import Ledger
+from ledger.expenses.filter_ids import FilterIds, match_ids
 from ledger.expenses.filters import ExpenseQuery
 from ledger.expenses.rows import select_expenses
 from ledger.pages import (
@@ -20,8 +22,14 @@ from ledger.pages import (
     parse_cursor,
 )
 from models import Expense
+from schemas import ListTotal
+from values import money
 from values.spans import Span
 
+MOST_MERGED: Final = 50
+"""Ids of which the first expenses are merged; each has up to a page of them."""
+MOST_IDS_MERGED: Final = 2_500
+"""Ids in such a statement."""
 _EXPENSES: Final = select_expenses(Expense)
 
 # MySQL is told the index of the sort order, because deep in a ledger its optimizer prefers to read and sort all rows.
@@ -50,6 +58,12 @@ _HINTED_PAGES: Final = {
     (sort, is_next): statement.with_hint(Expense, _INDEX_HINTS[sort.removeprefix("-")], "mysql")
     for (sort, is_next), statement in _PAGES.items()
 }
+# Answered by the index of reports, unless a filter needs another column.
+_TOTALS: Final = (
+    select(Expense.currency, exact_sum(Expense.amount).label("total"), func.count().label("number"))
+    .where(Expense.mine())
+    .group_by(Expense.currency)
+)
 _UNFILTERED_PAGES: Final = {kind: Prepared(statement) for kind, statement in _HINTED_PAGES.items()}
 
 
@@ -80,7 +94,9 @@ def build_page_request(ledger: Ledger, query: ExpenseQuery) -> PageRequest:
     return PageRequest(query, cursor, cursor.span)
 
 
-async def load_page(ledger: Ledger, asked: PageRequest, clauses: Sequence[ColumnElement[bool]]) -> Sequence[TupleRow]:
+async def load_page(
+    ledger: Ledger, asked: PageRequest, ids: FilterIds, clauses: Sequence[ColumnElement[bool]]
+) -> Sequence[TupleRow]:
     """Return the rows of a page, and one more if there is another page."""
     query, cursor = asked.query, asked.cursor
     parameters: dict[str, Any] = {"limit": query.limit + 1}
@@ -89,5 +105,54 @@ async def load_page(ledger: Ledger, asked: PageRequest, clauses: Sequence[Column
     kind = query.sort, cursor is not None
     if not clauses:
         return await ledger.fetch_all_prepared(_UNFILTERED_PAGES[kind], **parameters)
+    merged = _merge_alternatives(asked, ids)
+    if merged is not None:
+        return [tuple(row) for row in await ledger.fetch_all(merged, **parameters)]
     pages = _PAGES if query.has_better_index(deep=cursor is not None) else _HINTED_PAGES
     return [tuple(row) for row in await ledger.fetch_all(pages[kind].where(*clauses), **parameters)]
+
+
+def _merge_alternatives(asked: PageRequest, ids: FilterIds) -> Select[*tuple[Any, ...]] | None:
+    """Return the SELECT of a page by day that merges the first rows of each id of one column.
+
+    For each id the index of the column has its expenses in the order of days, whether the id is frequent or rare. None
+    if no column has 2 to 50 ids, or if another filter is answered by one id: then the database finds its way itself.
+    """
+    alternatives = ids.list_alternatives()
+    merged = [(column, values) for column, values in alternatives if 1 < len(values) <= MOST_MERGED]
+    has_one_id = asked.query.external_id is not None or any(len(values) == 1 for _, values in alternatives)
+    if asked.sort_column != "spent_on" or has_one_id or not merged:
+        return None
+    column, values = merged[0]
+    # Each part repeats the other ids. A statement of 100,000 takes megabytes, which SQLite's driver keeps for later.
+    if len(values) * sum(len(others) for _, others in alternatives) > MOST_IDS_MERGED:
+        return None
+    is_descending = asked.query.sort.startswith("-")
+    order = [it.desc() if is_descending else it.asc() for it in (Expense.spent_on, Expense.id)]
+    others = list(asked.query.clauses(asked.span, ids.without(column)))
+    after = [_AFTER_CURSOR[asked.query.sort]] if asked.cursor else []
+    hint = f"FORCE INDEX (ix_expenses_owner_id_{column.key}_spent_on_id)"
+    firsts = [
+        select(Expense.id, Expense.spent_on)
+        .with_hint(Expense, hint, "mysql")
+        .where(Expense.mine(), match_ids(column, (value,)), *others, *after)
+        .order_by(*order)
+        .limit(PAGE_SIZE)
+        .subquery()
+        for value in values
+    ]
+    found = union_all(*(select(first) for first in firsts)).subquery()
+    return _EXPENSES.join(found, found.c.id == Expense.id).order_by(*order).limit(PAGE_SIZE)
+
+
+async def load_totals(ledger: Ledger, clauses: Sequence[ColumnElement[bool]]) -> list[ListTotal]:
+    """Return what all matching expenses add up to, in each currency that occurs."""
+    totals = {row.currency: row for row in await ledger.fetch_all(_TOTALS.where(*clauses))}
+    return [
+        ListTotal(
+            currency=currency,
+            total=money.write_amount(totals[currency].total, currency),
+            count=totals[currency].number,
+        )
+        for currency in money.sort_own_first(totals, ledger.owner.currency)
+    ]

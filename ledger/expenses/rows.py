@@ -3,7 +3,9 @@
     field           column
     date            spent_on
     category        category_id; the name is selected from categories
+    payee           payee, payee_key for searching, and payee_id
     description     description, and description_key for searching
+    tags            tag_set_id; the names are selected from tag_sets
     every other     the column of the same name
 
 The fields of `schemas.Expense` are the only list of them, in the order in which they are selected. CONTRIBUTING.md says
@@ -18,25 +20,30 @@ from sqlalchemy import Select, select
 
 from ledger.core import Ledger
 from ledger.editing import convert_amount
-from models import Category, Expense, TrashedExpense
+from ledger.quotas import EXPENSE_TEXTS
+from ledger.tags.sets import split_names
+from models import Category, Expense, TagSet, TrashedExpense
 from problems import AlreadyExists
 from schemas import Expense as ExpenseAnswer
 from schemas import ExpenseCreate
 from values import money
 from values.field_errors import field_error
 from values.sizes import measure
-from values.texts import make_text_key
+from values.texts import make_payee_key, make_text_key
 
+BY_PRIMARY_KEY: Final = "FORCE INDEX (PRIMARY)"
 _COLUMN_NAMES: Final = {"date": "spent_on"}
-_TEXTS: Final = ("description", "external_id")
+SEARCHED_TEXTS: Final = {"payee": make_payee_key, "description": make_text_key}
+"""The texts in which `q` looks, and what makes their keys, which are in columns of their own."""
 # `deleted_at`, which only the trash has, is selected last.
 _COLUMNS: Final = [
     _COLUMN_NAMES.get(field.name, field.name) for field in fields(ExpenseAnswer) if field.name != "deleted_at"
 ]
 _AMOUNT: Final = _COLUMNS.index("amount")
 _CURRENCY: Final = _COLUMNS.index("currency")
+_TAGS: Final = _COLUMNS.index("tags")
 # `build_columns` leaves these out: their columns depend on other rows, or on each other.
-_RESOLVED_FIELDS: Final = frozenset({"amount", "currency", "category", "external_id"})
+_RESOLVED_FIELDS: Final = frozenset({"amount", "currency", "category", "tags", "external_id"})
 
 
 def select_expenses(table: type[Expense | TrashedExpense], *more: Any, by_id: bool = False) -> Select[*tuple[Any, ...]]:
@@ -44,10 +51,16 @@ def select_expenses(table: type[Expense | TrashedExpense], *more: Any, by_id: bo
 
     With `by_id`, of those that have one of `:ids`.
     """
-    columns = [Category.name.label(name) if name == "category" else getattr(table, name) for name in _COLUMNS]
+    joined = {"category": Category.name.label("category"), "tags": TagSet.names.label("tags")}
+    columns = [joined[name] if name in joined else getattr(table, name) for name in _COLUMNS]
+    # MySQL must be told to look names up by their ids: where most owners have few categories and tag sets, its
+    # optimizer would read all of the owner's for each expense.
     return (
         select(*columns, *more)
         .outerjoin(Category, (Category.owner_id == table.owner_id) & (Category.id == table.category_id))
+        .outerjoin(TagSet, (TagSet.owner_id == table.owner_id) & (TagSet.id == table.tag_set_id))
+        .with_hint(Category, BY_PRIMARY_KEY, "mysql")
+        .with_hint(TagSet, BY_PRIMARY_KEY, "mysql")
         .where(table.mine_by_id() if by_id else table.mine())
     )
 
@@ -61,16 +74,17 @@ def build_expense(row: Sequence[Any]) -> ExpenseAnswer:
     """Build the answer from a row of `select_expenses`, whose `more` is nothing or `deleted_at`."""
     values = list(row)
     values[_AMOUNT] = money.write_amount(values[_AMOUNT], values[_CURRENCY])
+    values[_TAGS] = split_names(values[_TAGS])
     return ExpenseAnswer(*values)
 
 
 def build_expense_from_columns(columns: Mapping[str, Any]) -> ExpenseAnswer:
-    """Build the answer from columns by name; `category` is the name of the category."""
+    """Build the answer from columns by name; `category` and `tags` are the names of the category and of the tag set."""
     return build_expense([*(columns[name] for name in _COLUMNS), columns.get("deleted_at")])
 
 
 def build_new_columns(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
-    """Return the columns of a new expense, except its category and revision."""
+    """Return the columns of a new expense, except its revision and the ids of what it refers to."""
     currency = data.currency or ledger.owner.currency
     sent = {name: getattr(data, name) for name in type(data).model_fields}
     return {
@@ -83,22 +97,25 @@ def build_new_columns(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
 
 
 def build_columns(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of the sent fields, except amount, currency, category and external id."""
+    """Return the columns of the sent fields, except amount, currency, category, tags and external id."""
     columns = {_COLUMN_NAMES.get(name, name): value for name, value in sent.items() if name not in _RESOLVED_FIELDS}
-    if "description" in columns:
-        columns["description_key"] = columns["description"] and make_text_key(columns["description"])
-    return columns
+    keys = {
+        f"{name}_key": columns[name] and make_key(columns[name])
+        for name, make_key in SEARCHED_TEXTS.items()
+        if name in columns
+    }
+    return columns | keys
 
 
 def measure_row(columns: Mapping[str, Any]) -> int:
     """Return the bytes of an expense's texts, which `ledger.quotas.measure_texts` returns in SQL."""
-    return measure(*(columns[name] for name in _TEXTS))
+    return measure(*(columns[name] for name in EXPENSE_TEXTS))
 
 
 def count_texts(ledger: Ledger, columns: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> None:
     """Count the texts of a new or changed expense; beyond the quota raise TooMany for the field that grows most."""
-    growth = {name: measure(columns[name]) - (measure(before[name]) if before else 0) for name in _TEXTS}
-    ledger.add_text(sum(growth.values()), f"/{max(_TEXTS, key=lambda name: growth[name])}")
+    growth = {name: measure(columns[name]) - (measure(before[name]) if before else 0) for name in EXPENSE_TEXTS}
+    ledger.add_text(sum(growth.values()), f"/{max(EXPENSE_TEXTS, key=lambda name: growth[name])}")
 
 
 def external_id_taken_problem(existing_id: int | None, *, is_deleted: bool = False) -> AlreadyExists:

@@ -2,11 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from values.fields import LARGEST_ID
+from values.fields import LARGEST_ID, Omittable
 from values.shapes import RequestModel, ResponseModel, with_example
-from values.text_fields import CategoryName, Description, NullableLine, NullableText
+from values.text_fields import (
+    CategoryName,
+    Description,
+    NullableLine,
+    NullableText,
+    PayeeName,
+    Tags,
+    invalid_element,
+)
+from values.texts import make_name_key
 
 
 class ExpenseChange(RequestModel):
@@ -15,9 +24,23 @@ class ExpenseChange(RequestModel):
     category: NullableLine[CategoryName] = Field(
         default=None, description="The category is created if there is none; empty is null."
     )
+    payee: NullableLine[PayeeName] = Field(default=None, description="Empty is null.")
     description: NullableText[Description] = Field(default=None, description="Empty is null.")
+    add_tags: Omittable[Tags] = Field(
+        default=None, description="Tags that the expenses get; those that do not exist are created."
+    )
+    remove_tags: Omittable[Tags] = Field(default=None, description="Tags that the expenses lose, if they have them.")
 
-    model_config = with_example(category="Groceries")
+    model_config = with_example(category="Groceries", add_tags=["shared"])
+
+    @field_validator("remove_tags")
+    @classmethod
+    def _refuse_added_tags(cls, removed: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        added = {make_name_key(name) for name in info.data.get("add_tags") or ()}
+        for index, name in enumerate(removed or ()):
+            if make_name_key(name) in added:
+                raise invalid_element(index, "not_allowed", "This tag is to be added as well: send it once.")
+        return removed
 
 
 class BulkChange(ResponseModel):

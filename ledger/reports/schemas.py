@@ -1,7 +1,7 @@
 """Schemas of reports."""
 
 from datetime import date
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Final, Literal, NotRequired, get_args
 
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -13,7 +13,10 @@ from values.fields import AmountText, CurrencyCode, Omittable, TotalText
 from values.periods import Comparison
 from values.shapes import OMITS_DEFAULTS, ResponseModel, with_example
 
-Dimension = Literal["category", "day", "week", "month", "quarter", "year", "weekday"]
+NameDimension = Literal["category", "parent", "payee", "tag"]
+TimeDimension = Literal["day", "week", "month", "quarter", "year", "weekday"]
+Dimension = Literal[NameDimension, TimeDimension]
+NAME_DIMENSIONS: Final = frozenset(get_args(NameDimension))
 
 
 class Days(ResponseModel):
@@ -44,6 +47,13 @@ class _Bucket(TypedDict):
     category: NotRequired[
         Annotated[str | None, Field(description="Null: without a category. Absent unless grouped by category.")]
     ]
+    parent: NotRequired[
+        Annotated[str | None, Field(description="The parent of the category, or the category itself if it has none.")]
+    ]
+    payee: NotRequired[
+        Annotated[str | None, Field(description="Whatever the case: as in the last expense of all. Null: without one.")]
+    ]
+    tag: NotRequired[Annotated[str | None, Field(description="Null: without any tag.")]]
 
 
 class Figures(TypedDict):
@@ -89,10 +99,16 @@ class SpendingReport(ResponseModel):
     period: Days
     compared_to: Days | SkipJsonSchema[None] = Field(default=None, description="Only with `compare`.")
     group_by: list[Dimension]
+    overlapping: bool | SkipJsonSchema[None] = Field(
+        default=None,
+        description="`true` if grouped by tag: an expense with two tags is in two groups, which add up to more than "
+        "the totals. Otherwise absent.",
+    )
     totals: list[SpendingTotal] = Field(description="One row per currency; your own is always present and comes first.")
     groups: list[SpendingGroup] = Field(
         description="One row per bucket and currency, in the order of `group_by`; empty without it. Buckets of time "
-        "cover the whole span, with zeros, for each currency and category that occurs in it or in the compared span. "
+        "cover the whole span, with zeros, for each currency and category, parent or tag that occurs in it or in the "
+        "compared span; with `payee` there are only buckets in which the payee occurs. "
         "Those at its ends contain only their days inside the span. With `compare`, a bucket is compared with the one "
         "at the same position of the other span, whatever their lengths, and a weekday with the same weekday; further "
         "buckets of the other span count only in `totals`."
@@ -166,12 +182,13 @@ class SpendingQuery(ExpenseFilter):
         max_length=2,
         json_schema_extra={
             "uniqueItems": True,
-            "contains": {"not": {"const": "category"}},
+            "contains": {"enum": [*get_args(TimeDimension)]},
             "minContains": 0,
             "maxContains": 1,
         },
-        description="None, one or two: `category`, and one of `day`, `week`, `month`, `quarter`, `year`, `weekday`. "
-        "Send two as `group_by=month&group_by=category`.",
+        description="None, one or two of `category`, `parent` (a category counts for its parent), `payee`, `tag`, "
+        "`day`, `week`, `month`, `quarter`, `year`, `weekday`; at most one of them a time. Send two as "
+        "`group_by=month&group_by=category`.",
     )
     compare: Omittable[Comparison] = Field(
         default=None,
@@ -186,7 +203,7 @@ class SpendingQuery(ExpenseFilter):
     def _check_group_by(cls, group_by: list[str]) -> list[str]:
         if len(set(group_by)) < len(group_by):
             raise invalid_value("not_allowed", "Group by each of these once.", of_several=True)
-        if len(times := set(group_by) - {"category"}) > 1:
+        if len(times := set(group_by) - NAME_DIMENSIONS) > 1:
             raise invalid_value(
                 "not_allowed", f"Group by only one unit of time: {' or '.join(sorted(times))}.", of_several=True
             )
@@ -195,17 +212,17 @@ class SpendingQuery(ExpenseFilter):
     @property
     def time_unit(self) -> str | None:
         """The unit of time in `group_by`, or None."""
-        return next((name for name in self.group_by if name != "category"), None)
+        return next((name for name in self.group_by if name not in NAME_DIMENSIONS), None)
+
+    @property
+    def names(self) -> list[str]:
+        """What `group_by` has beside a unit of time."""
+        return [name for name in self.group_by if name in NAME_DIMENSIONS]
 
     @property
     def depends_on_today(self) -> bool:
         """Whether the report may mean other days tomorrow: this month does, and an open end may."""
         return super().depends_on_today or self.has_open_end or (self.from_ is None and self.period is None)
-
-    @property
-    def has_better_index(self) -> bool:
-        """Whether the index of categories or that of external ids may have fewer rows to read than that of days."""
-        return bool(self.category or self.uncategorized or self.external_id)
 
     @property
     def has_open_end(self) -> bool:

@@ -1,30 +1,46 @@
 """The spending report: the database sums expenses by day, and these sums are folded into buckets.
 
     query    resolve_report_span -> one span, or two with `compare`
-    SQL      select_spending: a row per span, day, category and currency        (at most 500,000)
+    SQL      select_spending: a row per span, day, names and currency           (at most 500,000)
+             names: what is grouped by beside the time, such as a category and a tag set
     fold     add each row to its bucket: day -> number of the bucket            (values.spans.BucketedSpan)
-    answer   build_report: a row per bucket, category and currency, with zeros  (at most 10,000)
+             a tag set counts for each of its tags
+    answer   build_report: a row per bucket, names and currency, with zeros     (at most 10,000)
              compared with the bucket of the same number in the other span
 
 Amounts of different currencies are never added up.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 from typing import Any, Final
 
 from sqlalchemy import Row, select
 
 from infra.slices import iterate_in_slices
 from ledger.core import Ledger
-from ledger.reports.schemas import Days, Figures, SpendingGroup, SpendingQuery, SpendingReport, SpendingTotal
-from ledger.reports.totals import select_spending
+from ledger.expenses.filter_ids import FilterIds
+from ledger.expenses.filters import read_filtered
+from ledger.payees.names import load_latest
+from ledger.reports.schemas import (
+    NAME_DIMENSIONS,
+    Days,
+    Figures,
+    SpendingGroup,
+    SpendingQuery,
+    SpendingReport,
+    SpendingTotal,
+)
+from ledger.reports.totals import CATEGORY, PARENT, PAYEE, TAGS, select_spending
+from ledger.tags.sets import split_names
 from models import Expense
 from problems import TooMany
 from values import money, periods
 from values.field_errors import parameter_error
 from values.spans import BucketedSpan, Span
-from values.texts import make_name_key
+from values.texts import make_sort_key
 
 MAX_ROWS: Final = 10_000
 # Rows of the aggregate: many more would reach the deadline, and a 503 would be repeated in vain.
@@ -51,8 +67,11 @@ class SpendingSum:
         self.most = most if self.most is None else max(self.most, most)
 
 
-BucketKey = tuple[int, str | None, str]
-"""The number of a bucket of time, a category's name or None, and a currency."""
+Names = tuple[Any, ...]
+"""A category's name, a tag's name, a payee's id and so on, in the order of `group_by`; None: without one."""
+BucketKey = tuple[int, Names, str]
+"""The number of a bucket of time, names, and a currency."""
+GROUPINGS: Final = {"category": CATEGORY, "parent": PARENT, "payee": PAYEE, "tag": TAGS}
 ZERO: Final = SpendingSum()
 
 
@@ -74,7 +93,7 @@ def too_many_rows_problem() -> TooMany:
 def too_many_sums_problem() -> TooMany:
     """Return the problem of a report that needs more than MAX_SUMS rows of the aggregate."""
     detail = (
-        f"This needs more than {MAX_SUMS:,} sums by day, category and currency: ask for a shorter span or filter more."
+        f"This needs more than {MAX_SUMS:,} sums by day, group and currency: ask for a shorter span or filter more."
     )
     return TooMany(detail, errors=[parameter_error("group_by", "out_of_range", detail)])
 
@@ -87,18 +106,20 @@ def resolve_report_span(ledger: Ledger, query: SpendingQuery) -> Span:
 
 async def read_spending(ledger: Ledger, query: SpendingQuery, requested: Span) -> SpendingReport:
     """Report what was spent; raise TooMany if the answer or the aggregate would have too many rows."""
+    return await read_filtered(ledger, query, partial(_read_spending, ledger, query, requested))
+
+
+async def _read_spending(ledger: Ledger, query: SpendingQuery, requested: Span, ids: FilterIds) -> SpendingReport:
     start_day = ledger.owner.month_start_day
-    span = await _narrow_open_end(ledger, query, requested)
+    span = await _narrow_open_end(ledger, query, requested, ids)
     spans = (
         [span, periods.find_compared_span(span, query.compare, query.period, start_day)] if query.compare else [span]
     )
-    by_category = "category" in query.group_by
     aggregate = select_spending(
-        [query.clauses(each) for each in spans],
+        [query.clauses(each, ids) for each in spans],
+        {name: GROUPINGS[name] for name in query.names},
         by_day=query.time_unit is not None,
-        by_category=by_category,
-        with_names=by_category,
-        has_better_index=query.has_better_index,
+        has_better_index=query.has_selective_filter,
     )
     # Stop naming buckets one past the limit: that is enough to refuse the report.
     sides = [ReportSpan(BucketedSpan(each, query.time_unit, start_day, most=MAX_ROWS + 1)) for each in spans]
@@ -108,28 +129,77 @@ async def read_spending(ledger: Ledger, query: SpendingQuery, requested: Span) -
             count += len(rows)
             if count > MAX_SUMS:
                 raise too_many_sums_problem()
-            fold(rows, sides)
+            fold(rows, sides, query.names)
+            # An expense of many tags has as many keys. With so many the answer would have too many rows.
+            if any(len(side.sums) > 2 * MAX_ROWS for side in sides):
+                raise too_many_rows_problem()
+    if "payee" in query.names:
+        sides = await _spell_payees(ledger, query.names.index("payee"), sides)
     return await build_report(query.group_by, sides, ledger.owner.currency)
 
 
-async def _narrow_open_end(ledger: Ledger, query: SpendingQuery, span: Span) -> Span:
+async def _narrow_open_end(ledger: Ledger, query: SpendingQuery, span: Span, ids: FilterIds) -> Span:
     """Return the days of the report: it begins at the first expense, or ends at the last or today, where left open."""
     if not query.has_open_end:
         return span
     is_start_open = query.from_ is None
-    row = await ledger.fetch_one((_FIRST_DAY if is_start_open else _LAST_DAY).where(*query.clauses(span)))
+    row = await ledger.fetch_one((_FIRST_DAY if is_start_open else _LAST_DAY).where(*query.clauses(span, ids)))
     if is_start_open:
         return Span(row[0] if row else span.last, span.last)
     return Span(span.first, max(span.first, ledger.today, *(row or ())))
 
 
-def fold(rows: Iterable[Row[Any]], sides: Sequence[ReportSpan]) -> None:
-    """Add rows of the aggregate to the buckets and totals of their side."""
+def fold(rows: Iterable[Row[Any]], sides: Sequence[ReportSpan], dimensions: Sequence[str]) -> None:
+    """Add rows of the aggregate, which have a column for each dimension, to the buckets and totals of their side."""
     for row in rows:
-        part, day, _, category, currency, *values = tuple(row)
+        part, day, *shown, currency, total, count, least, most = tuple(row)
         side = sides[part]
-        side.sums.setdefault((side.division.find_bucket(day), category, currency), SpendingSum()).add(*values)
-        side.totals.setdefault(currency, SpendingSum()).add(*values)
+        number = side.division.find_bucket(day)
+        for names in _list_names(dimensions, shown):
+            side.sums.setdefault((number, names, currency), SpendingSum()).add(total, count, least, most)
+        side.totals.setdefault(currency, SpendingSum()).add(total, count, least, most)
+
+
+def _list_names(dimensions: Sequence[str], shown: Sequence[Any]) -> Iterable[Names]:
+    """Return the groups to which a row of the aggregate belongs: one, or one for each tag of its set."""
+    if "tag" not in dimensions:
+        return (tuple(shown),)
+    choices = [
+        split_names(value) or [None] if dimension == "tag" else [value]
+        for dimension, value in zip(dimensions, shown, strict=True)
+    ]
+    return product(*choices)
+
+
+async def _spell_payees(ledger: Ledger, place: int, sides: Sequence[ReportSpan]) -> list[ReportSpan]:
+    """Return the sides with the names of payees, as they were written last, instead of their ids at this place."""
+    if len(_list_occurring(sides)) > MAX_ROWS:
+        raise too_many_rows_problem()
+    payee_ids = {names[place] for side in sides for _, names, _ in side.sums}
+    latest = await load_latest(ledger, payee_ids - {None})
+
+    def spell(names: Names) -> Names:
+        payee = names[place]
+        return (*names[:place], payee and latest[payee].name, *names[place + 1 :])
+
+    return [
+        replace(
+            side,
+            sums={
+                (number, spell(names), currency): held
+                for (number, names, currency), held in side.sums.items()
+                # Without those of which every expense was deleted since the sums were read.
+                if names[place] is None or names[place] in latest
+            },
+        )
+        for side in sides
+    ]
+
+
+def _list_occurring(sides: Sequence[ReportSpan]) -> set[BucketKey]:
+    """Return the keys of the buckets in which something occurs, without those that only the other span has."""
+    buckets = sides[0].division.names
+    return {key for side in sides for key in side.sums if key[0] in buckets}
 
 
 async def build_report(group_by: Sequence[str], sides: Sequence[ReportSpan], own: str) -> SpendingReport:
@@ -141,6 +211,8 @@ async def build_report(group_by: Sequence[str], sides: Sequence[ReportSpan], own
         "totals": [_build_total(currency, sides) for currency in currencies],
         "groups": [group async for group in iterate_in_slices(_build_groups(group_by, sides, currencies))],
     }
+    if "tag" in group_by:
+        report["overlapping"] = True
     if len(sides) > 1:
         report["compared_to"] = _build_days(sides[1])
     # Not validated, which would take a third of the time of a large report.
@@ -158,39 +230,62 @@ def _build_groups(
 ) -> Iterator[SpendingGroup]:
     if not group_by:
         return
-    names = sides[0].division.names
-    series = {(category, currency) for side in sides for _, category, currency in side.sums}
-    if len(series) * len(names) > MAX_ROWS:
-        raise too_many_rows_problem()
-    for key in _list_keys(names, series, currencies, by_category_first=group_by[0] == "category"):
-        number, category, currency = key
+    buckets = sides[0].division.names
+    for key in _list_keys(group_by, sides, currencies):
+        number, names, currency = key
         sums = [side.sums.get(key, ZERO) for side in sides]
-        bucket = {name: category if name == "category" else names[number] for name in group_by}
+        remaining = iter(names)
+        bucket = {name: next(remaining) if name in NAME_DIMENSIONS else buckets[number] for name in group_by}
         share = _compute_percent(sums[0].total, sides[0].totals.get(currency, ZERO).total)
         group: Any = {**bucket, **_build_figures(currency, *sums), "share_percent": share}
         yield group
 
 
-def _list_keys(
-    numbers: Iterable[int],
-    series: Collection[tuple[str | None, str]],
-    currencies: Sequence[str],
-    *,
-    by_category_first: bool,
+def _list_keys(group_by: Sequence[str], sides: Sequence[ReportSpan], currencies: Sequence[str]) -> Iterable[BucketKey]:
+    """Return the keys of all rows in their order; raise TooMany past MAX_ROWS.
+
+    Without a name comes last, and the currencies of a bucket are sorted as in the totals.
+    """
+    # An account may have 20,000 payees: a row for each of them in every bucket would be too many.
+    list_keys = _sort_occurring if "payee" in group_by else _list_filled
+    return list_keys(group_by, sides, currencies)
+
+
+def _list_filled(
+    group_by: Sequence[str], sides: Sequence[ReportSpan], currencies: Sequence[str]
 ) -> Iterator[BucketKey]:
-    """Yield the keys of all rows in their order: no category last, and the currencies of a bucket as in the totals."""
-    categories = sorted(
-        {category for category, _ in series}, key=lambda name: (name is None, make_name_key(name or ""))
-    )
-    used = {
-        category: [currency for currency in currencies if (category, currency) in series] for category in categories
-    }
+    """Return the keys of every bucket for all names and currencies that occur anywhere."""
+    buckets = sides[0].division.names
+    series = {(names, currency) for side in sides for _, names, currency in side.sums}
+    if len(series) * len(buckets) > MAX_ROWS:
+        raise too_many_rows_problem()
+    ranked = sorted({names for names, _ in series}, key=_rank_names)
+    used = {names: [currency for currency in currencies if (names, currency) in series] for names in ranked}
     pairs = (
-        ((number, category) for category in categories for number in numbers)
-        if by_category_first
-        else ((number, category) for number in numbers for category in categories)
+        ((number, names) for names in ranked for number in buckets)
+        if group_by[0] in NAME_DIMENSIONS
+        else ((number, names) for number in buckets for names in ranked)
     )
-    return ((number, category, currency) for number, category in pairs for currency in used[category])
+    return ((number, names, currency) for number, names in pairs for currency in used[names])
+
+
+def _sort_occurring(group_by: Sequence[str], sides: Sequence[ReportSpan], currencies: Sequence[str]) -> list[BucketKey]:
+    """Return the keys of the buckets in which something occurs."""
+    keys = _list_occurring(sides)
+    ranked = sorted({names for _, names, _ in keys}, key=_rank_names)
+    name_ranks = {names: rank for rank, names in enumerate(ranked)}
+    currency_ranks = {currency: rank for rank, currency in enumerate(currencies)}
+
+    def rank_key(key: BucketKey) -> tuple[int, int, int]:
+        number, names, currency = key
+        ranks = (number, name_ranks[names], currency_ranks[currency])
+        return (ranks[1], ranks[0], ranks[2]) if group_by[0] in NAME_DIMENSIONS else ranks
+
+    return sorted(keys, key=rank_key)
+
+
+def _rank_names(names: Names) -> list[tuple[bool, tuple[str, str]]]:
+    return [(name is None, make_sort_key(name or "")) for name in names]
 
 
 def _build_figures(currency: str, current: SpendingSum, previous: SpendingSum | None = None) -> Figures:

@@ -1,7 +1,7 @@
 """Batches: up to 1,000 operations on expenses, in order, all of them or none.
 
-    1. load     the expenses, external ids and categories that the operations name, and which of these expenses were
-                deleted before: a few statements for every 250 operations
+    1. load     the expenses, external ids, categories and tags that the operations name, and which of these expenses
+                were deleted before: a few statements for every 250 operations
     2. check    each operation changes the rows of the plan in memory, so that the next one sees what it did;
                 a Problem is collected, and the next operation is checked
     3. any problem?  -- yes --> one problem with the errors of the refused operations, the first 100 of them, and the
@@ -15,15 +15,16 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final, Literal
 
 from sqlalchemy import select
 
 from infra.slices import iterate_in_slices
-from ledger.categories import too_many_categories_problem
+from ledger.categories.names import too_many_categories_problem
 from ledger.core import Ledger
 from ledger.editing import REVISION_CHANGED, Precondition, refuse_changed_row
-from ledger.expenses.plan import Columns, ExpensePlan, load_plan
+from ledger.expenses.plan import ExpensePlan, load_plan
+from ledger.expenses.references import Columns
 from ledger.expenses.rows import build_expense_from_columns, external_id_taken_problem
 from ledger.sync.schemas import (
     ENDED,
@@ -38,13 +39,23 @@ from ledger.sync.schemas import (
     UpdateOperation,
 )
 from models import Tombstone
-from problems import NotFound, PreconditionFailed, Problem, ValidationFailed
+from problems import NotFound, PreconditionFailed, Problem, TooMany, ValidationFailed
 from schemas import ExpenseCreate
 from values.field_errors import MAX_FIELD_ERRORS, field_error, translate_errors
 
 MAX_ERRORS_PER_OPERATION: Final = 20
 _SELECT_DELETED: Final = select(Tombstone.row_id).where(Tombstone.mine(), Tombstone.kind == "expense")
 NOTHING_DONE_DETAIL: Final = "Nothing of the batch was done: correct or leave out the operations that `errors` names."
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What an operation did: its status, and the expense as it left it."""
+
+    status: OperationStatus
+    row: Columns
+    """The row of the plan, which has its id when it is written, and which later operations may change."""
+    after: Columns
 
 
 @dataclass(slots=True)
@@ -54,8 +65,13 @@ class _Run:
     plan: ExpensePlan
     deleted_before: AbstractSet[int]
     """The ids that operations name and that were deleted before the batch."""
+    of_existing: Literal["keep", "update"]
+    """What becomes of an expense whose `external_id` a create has, unless the operation says it itself."""
     seen: set[int] = field(default_factory=set)
-    results: list[tuple[OperationStatus, Columns]] = field(default_factory=list)
+    """The ids that operations have changed."""
+    seen_by_external_id: set[int] = field(default_factory=set)
+    """Those of them that an operation has found by their `external_id`; another one may do so again."""
+    results: list[_Result] = field(default_factory=list)
 
     def check(self, operation: Operation) -> None:
         """Plan one operation and keep its result, or raise a Problem with pointers into the operation."""
@@ -63,8 +79,7 @@ class _Run:
             raise self._explain(operation)
         if isinstance(operation, CreateOperation):
             with _prefix_problem("/data"):
-                row, is_new = self.plan.create(operation.data)
-            self.results.append(("created" if is_new else "existing", row))
+                self._create(operation)
             return
         self._refuse_repeated_id(operation.id)
         if isinstance(operation, UpdateOperation):
@@ -79,18 +94,41 @@ class _Run:
         errors += [replace(it, location={"pointer": f"/data{it.location['pointer']}"}) for it in unfit]
         return ValidationFailed(errors=errors[:MAX_ERRORS_PER_OPERATION])
 
+    def _create(self, operation: CreateOperation) -> None:
+        external_id = operation.data.external_id
+        existing = None if external_id is None else self.plan.by_external_id.get(external_id)
+        if existing is None:
+            self._keep_result("created", self.plan.create(operation.data))
+        elif (operation.existing or self.of_existing) == "keep" or existing.get("deleted_at") is not None:
+            self._keep_result("existing", existing)
+        else:
+            self._note_found(existing["id"])
+            is_changed = self.plan.change(existing, operation.data.dump_sent())
+            self._keep_result("updated" if is_changed else "existing", existing)
+
+    def _note_found(self, expense_id: int | None) -> None:
+        """Refuse an expense that was changed by its id; several creates may change it by its `external_id`."""
+        if expense_id is not None and expense_id not in self.seen_by_external_id:
+            self._refuse_repeated_id(expense_id, "/external_id")
+            self.seen_by_external_id.add(expense_id)
+
     def _update(self, operation: UpdateOperation) -> None:
         row = self._find_row(operation)
         with _prefix_problem("/data"):
             refuse_changed_row(row["revision"], Precondition(), operation.data.revision)
-            self.results.append(("updated", self.plan.change(row, operation.data.dump_sent())))
+            self.plan.change(row, operation.data.dump_sent())
+        self._keep_result("updated", row)
 
     def _delete(self, operation: DeleteOperation) -> None:
         if operation.id in self.deleted_before:
-            self.results.append(("gone", {"id": operation.id}))
+            self._keep_result("gone", {"id": operation.id})
             return
-        self.plan.delete(self._find_row(operation))
-        self.results.append(("deleted", {"id": operation.id}))
+        row = self._find_row(operation)
+        self.plan.delete(row)
+        self._keep_result("deleted", row)
+
+    def _keep_result(self, status: OperationStatus, row: Columns) -> None:
+        self.results.append(_Result(status, row, dict(row)))
 
     def _find_row(self, operation: UpdateOperation | DeleteOperation) -> Columns:
         row = self.plan.rows.get(operation.id)
@@ -99,21 +137,26 @@ class _Run:
         refuse_changed_row(row["revision"], Precondition(), operation.revision)
         return row
 
-    def _refuse_repeated_id(self, expense_id: int) -> None:
+    def _refuse_repeated_id(self, expense_id: int, pointer: str = "/id") -> None:
         if expense_id in self.seen:
-            detail = "An id may occur only once in a batch: put all its changes into one operation."
-            raise ValidationFailed(errors=[field_error("/id", "not_allowed", detail)])
+            detail = "An expense may be changed only once in a batch: put all its changes into one operation."
+            raise ValidationFailed(errors=[field_error(pointer, "not_allowed", detail)])
         self.seen.add(expense_id)
 
 
 async def run_batch(ledger: Ledger, batch: Batch) -> BatchResult:
     """Do all operations, or raise one problem with the errors of the refused ones, and the status of the first."""
-    run = await _load_run(ledger, batch.operations)
+    run = await _load_run(ledger, batch)
     problems = await _check_all(run, batch.operations)
     if problems:
         raise combine_problems(problems)
-    await run.plan.write()
-    results = [_build_result(status, row) async for status, row in iterate_in_slices(run.results)]
+    try:
+        await run.plan.write()
+    except TooMany as problem:
+        # The payees and tag sets to create are counted for all operations together, so none of them is to blame.
+        errors = [replace(it, location={"pointer": "/operations"}) for it in problem.errors]
+        raise replace(problem, errors=errors) from None
+    results = [_build_result(result) async for result in iterate_in_slices(run.results)]
     return BatchResult(revision=ledger.revision, results=results)
 
 
@@ -174,11 +217,12 @@ def _prefix_problem(prefix: str) -> Iterator[None]:
         raise prefix_pointers(problem, prefix) from None
 
 
-async def _load_run(ledger: Ledger, operations: Sequence[Operation]) -> _Run:
+async def _load_run(ledger: Ledger, batch: Batch) -> _Run:
+    operations = batch.operations
     ids = {it.id for it in operations if isinstance(it, UpdateOperation | DeleteOperation)}
     bodies = [it.data.dump_sent() for it in operations if isinstance(it, CreateOperation | UpdateOperation)]
     plan = await load_plan(ledger, ids, bodies)
-    return _Run(plan, await _load_deleted(ledger, ids - plan.rows.keys()))
+    return _Run(plan, await _load_deleted(ledger, ids - plan.rows.keys()), batch.existing or "keep")
 
 
 async def _load_deleted(ledger: Ledger, ids: AbstractSet[int]) -> set[int]:
@@ -187,6 +231,7 @@ async def _load_deleted(ledger: Ledger, ids: AbstractSet[int]) -> set[int]:
     return {row.row_id for row in rows}
 
 
-def _build_result(status: OperationStatus, row: dict[str, Any]) -> OperationResult:
-    expense = None if status in ENDED else build_expense_from_columns(row)
-    return OperationResult(status=status, id=row["id"], expense=expense)
+def _build_result(result: _Result) -> OperationResult:
+    row_id = result.row["id"]
+    expense = None if result.status in ENDED else build_expense_from_columns(result.after | {"id": row_id})
+    return OperationResult(status=result.status, id=row_id, expense=expense)

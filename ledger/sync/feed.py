@@ -3,13 +3,13 @@
 Changes are sorted by revision, within a revision by kind, within a kind by id. A Position is a place in this order, and
 a page begins after one. The kinds, in order, with the indexes of FEED_STATEMENTS:
 
-    revision 31   0 budgets   1 categories   2 expenses   3 tombstones (of budgets, categories, expenses)
+    revision 31   0 budgets   1 categories   2 tags   3 expenses   4 tombstones (of all these)
     revision 32   0 budgets   …
 
-    first page    Position(since, 4, LARGEST_ID): after everything of revision `since`
-    next pages    the position of the last row of the page before, such as Position(31, 2, 7): after expense 7;
-                  tombstones are still to come, budgets and categories of revision 31 are not
-    cursor        ["changes", since, revision of the ledger at the first page, *position]
+    first page    Position(since, 5, LARGEST_ID): after everything of revision `since`
+    next pages    the position of the last row of the page before, such as Position(31, 3, 7): after expense 7;
+                  tombstones are still to come, budgets, categories and tags of revision 31 are not
+    cursor        ["changes-2", since, revision of the ledger at the first page, *position]
 
 All pages end at the revision that the ledger had at the first page. Pages, and the statements of one page, may read at
 different moments: a row that changes moves to a later revision, so the next call with the new `since` returns it, and
@@ -23,9 +23,10 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, Row, Select, bindparam, select
 
 from infra.slices import iterate_in_slices
-from ledger import categories
 from ledger.budgets import budgets
+from ledger.categories import categories
 from ledger.core import Ledger
+from ledger.editing import KINDS
 from ledger.expenses.rows import build_expense, select_expenses
 from ledger.pages import (
     CURSOR_ROW_ID,
@@ -39,7 +40,8 @@ from ledger.pages import (
     malformed_cursor_problem,
 )
 from ledger.sync.schemas import Changes, ChangesQuery, Deleted
-from models import Budget, Category, Expense, Tombstone
+from ledger.tags import tags
+from models import Budget, Category, Expense, Tag, Tombstone
 from problems import ResyncRequired
 from values.field_errors import parameter_error
 from values.fields import LARGEST_ID
@@ -57,7 +59,7 @@ _AFTER_TOMBSTONE: Final = (Tombstone.revision >= CURSOR_VALUE) & (
 
 
 def _select_changed(
-    rows: Select[*tuple[Any, ...]], table: type[Budget | Category | Expense]
+    rows: Select[*tuple[Any, ...]], table: type[Budget | Category | Tag | Expense]
 ) -> Select[*tuple[Any, ...]]:
     # MySQL needs the hint to use this index: without it, it reads all rows of the owner.
     index = f"FORCE INDEX (ix_{table.__tablename__}_owner_id_revision_id)"
@@ -71,6 +73,7 @@ def _select_changed(
 FEED_STATEMENTS: Final[Sequence[Select[*tuple[Any, ...]]]] = (
     _select_changed(budgets.SELECT_BUDGETS, Budget),
     _select_changed(categories.SELECT_CATEGORIES, Category),
+    _select_changed(tags.SELECT_TAGS, Tag),
     _select_changed(select_expenses(Expense), Expense),
     select(Tombstone.row_id.label("id"), Tombstone.revision, Tombstone.kind)
     .with_hint(Tombstone, "FORCE INDEX (ix_tombstones_owner_id_revision_row_id)", "mysql")
@@ -78,9 +81,11 @@ FEED_STATEMENTS: Final[Sequence[Select[*tuple[Any, ...]]]] = (
     .order_by(Tombstone.revision, Tombstone.row_id, Tombstone.kind)
     .limit(PAGE_SIZE),
 )
-BUDGETS, CATEGORIES, EXPENSES, TOMBSTONES = range(len(FEED_STATEMENTS))
+BUDGETS, CATEGORIES, TAGS, EXPENSES, TOMBSTONES = range(len(FEED_STATEMENTS))
 AFTER_ALL_KINDS: Final = "~"
-TOMBSTONE_KINDS: Final = ("", "budget", "category", "expense")
+TOMBSTONE_KINDS: Final = ("", *sorted(KINDS.values()))
+# Another number when FEED_STATEMENTS change, whose indexes a cursor has.
+CURSOR_NAME: Final = "changes-2"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -114,7 +119,7 @@ class FeedRange:
 
     def encode_cursor(self, position: Position) -> str:
         """Return the cursor of the page that begins after a position."""
-        return encode_parts("changes", self.since, self.revision, *_list_parts(position))
+        return encode_parts(CURSOR_NAME, self.since, self.revision, *_list_parts(position))
 
 
 def build_range(ledger: Ledger, query: ChangesQuery) -> FeedRange:
@@ -135,6 +140,7 @@ async def read_changes(ledger: Ledger, feed_range: FeedRange, limit: int) -> Cha
         next_cursor=feed_range.encode_cursor(page[-1][0]) if len(changes) > limit else None,
         expenses=[build_expense(tuple(row)) async for row in iterate_in_slices(found[EXPENSES])],
         categories=[categories.build_category(row) for row in found[CATEGORIES]],
+        tags=[tags.build_tag(row) for row in found[TAGS]],
         budgets=[budgets.build_budget(row._asdict()) for row in found[BUDGETS]],
         deleted=[
             Deleted(kind=row.kind, id=row.id, revision=row.revision)
@@ -187,6 +193,6 @@ def _parse_range(query: ChangesQuery, revision: int) -> FeedRange:
         raise malformed_cursor_problem() from None
     if tombstone_kind not in TOMBSTONE_KINDS or not 0 <= feed_range.since <= feed_range.revision:
         raise malformed_cursor_problem()
-    if name != "changes" or query.since not in {None, feed_range.since}:
+    if name != CURSOR_NAME or query.since not in {None, feed_range.since}:
         raise foreign_cursor_problem()
     return feed_range

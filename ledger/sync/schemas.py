@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, WrapV
 
 from infra.slices import iterate_in_slices
 from ledger.budgets.schemas import Budget
+from ledger.tags.schemas import Tag
 from schemas import Category, Expense, ExpenseCreate, ExpenseUpdate
 from values.fields import (
     LARGEST_ID,
@@ -29,10 +30,20 @@ ExpenseIdField = Annotated[int, Field(ge=1, le=LARGEST_ID, description="The expe
 ExpectedRevision = Annotated[int, Field(description="If sent, it must equal the expense's, else 412.")]
 
 
+OfExisting = Annotated[
+    Literal["keep", "update"],
+    Field(
+        description="What becomes of an expense that has the `external_id` of a create: `keep` (the default) leaves it "
+        "as it is; `update` gives it the fields that are sent, and leaves the others. One in the trash stays deleted."
+    ),
+]
+
+
 class CreateOperation(RequestModel):
     """Record an expense, as `POST /expenses` does."""
 
     op: Literal["create"]
+    existing: Omittable[OfExisting] = None
     data: ExpenseCreate
 
     model_config = with_example(op="create", data={"amount": "12.50", "category": "Groceries"})
@@ -104,6 +115,9 @@ class Batch(WithManyItems):
     operations: Annotated[list[Operation], Field(min_length=1, max_length=MAX_OPERATIONS)] = Field(
         description="Each sees the effects of those before it; an `id` may occur once."
     )
+    existing: Omittable[OfExisting] = Field(
+        default=None, description="`existing` of all operations that do not have it."
+    )
 
     model_config = with_example(
         operations=[
@@ -128,7 +142,10 @@ ENDED: Final = frozenset[OperationStatus]({"deleted", "gone"})
 
 
 class OperationResult(ResponseModel):
-    """The result of an operation: `existing`, an expense has this `external_id`; `gone`, it was deleted before."""
+    """The result of an operation.
+
+    `existing`: an expense has this `external_id`, and was not changed; `gone`: it was deleted before.
+    """
 
     status: OperationStatus
     id: int
@@ -159,7 +176,9 @@ class BatchResult(ResponseModel):
                     "currency": "EUR",
                     "date": "2026-11-22",
                     "category": "Groceries",
+                    "payee": None,
                     "description": None,
+                    "tags": [],
                     "external_id": None,
                     "revision": 32,
                     "created_at": "2026-11-22T13:23:00Z",
@@ -195,7 +214,7 @@ class ChangesQuery(RequestModel):
 class Deleted(ResponseModel):
     """A deleted row."""
 
-    kind: Literal["expense", "category", "budget"]
+    kind: Literal["expense", "category", "tag", "budget"]
     id: int
     revision: RevisionNumber
 
@@ -207,6 +226,7 @@ class Changes(ResponseModel):
     next_cursor: str | None
     expenses: list[Expense]
     categories: list[Category]
+    tags: list[Tag]
     budgets: list[Budget]
     deleted: list[Deleted]
 
@@ -215,6 +235,7 @@ class Changes(ResponseModel):
         next_cursor=None,
         expenses=[],
         categories=[],
+        tags=[],
         budgets=[],
         deleted=[{"kind": "expense", "id": 9, "revision": 32}],
     )

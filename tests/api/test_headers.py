@@ -163,6 +163,7 @@ async def test_after_a_change_every_answer_comes_with_another_tag(person: Person
     tags = {path: await tag_of(person, at(path)) for path in READS}
     await person.patch(at("/expenses/{expense_id}"), json={"amount": "13.00"})
     await person.patch(at("/categories/{category_id}"), json={"color": "#2a9d8f"})
+    await person.patch(at("/tags/{tag_id}"), json={"name": "with others"})
     await person.patch(at("/budgets/{budget_id}"), json={"amount": "220.00"})
     answers = {path: await get(person, at(path), tag) for path, tag in tags.items()}
     seen = {path: (it.status_code, it.headers["ETag"] == tags[path]) for path, it in answers.items()}

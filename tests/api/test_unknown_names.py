@@ -10,8 +10,8 @@ from tests.support.people import Person
 pytestmark = pytest.mark.wire
 
 ALL_FILTERS = (
-    "from, to, period, category, uncategorized, currency, min_amount, max_amount, external_id, q, limit, cursor, "
-    "with_count, sort"
+    "from, to, period, category, children, uncategorized, payee, without_payee, tag, untagged, currency, min_amount, "
+    "max_amount, external_id, q, limit, cursor, with_count, sort, with_totals"
 )
 
 
@@ -76,7 +76,7 @@ def test_a_name_that_is_like_none_is_told_all_of_them() -> None:
     assert describe_unknown_parameter("x" * 64, {"limit": False, "sort": False}).endswith("there are: limit, sort.")
 
 
-SENT = "currency, external_id, amount, category, description, date"
+SENT = "currency, external_id, amount, category, payee, description, tags, date"
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ SENT = "currency, external_id, amount, category, description, date"
     [
         ("POST", "/expenses", {"categry": "Food"}, "did you mean category?"),
         ("POST", "/expenses", {"Amount": "1"}, "did you mean amount?"),
-        ("POST", "/expenses", {"payee_name": "Shop"}, f"there are: {SENT}."),
+        ("POST", "/expenses", {"shop_name": "Shop"}, f"there are: {SENT}."),
         (
             "PATCH",
             "/expenses/7",
             {"expense_number": 7},
-            "there are: currency, external_id, amount, category, description, revision, date.",
+            "there are: currency, external_id, amount, category, payee, description, tags, revision, date.",
         ),
         ("POST", "/expenses/batch", {"operation": []}, "did you mean operations?"),
         ("POST", "/users/register", {"user_name": "ada"}, "did you mean username?"),

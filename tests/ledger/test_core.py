@@ -14,7 +14,8 @@ from sqlalchemy import Connection, bindparam, delete, select, text
 from auth import Caller
 from config import Settings
 from database import Base
-from ledger import categories, core
+from ledger import core
+from ledger.categories import names as category_names
 from ledger.core import Ledger
 from main import create_app
 from models import Category, Tombstone
@@ -314,7 +315,7 @@ async def test_another_users_ledger_is_not_full(
 async def test_too_many_categories_are_refused(
     app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(categories, "MAX_CATEGORIES", 2)
+    monkeypatch.setattr(category_names, "MAX_CATEGORIES", 2)
     await create_category(person, "Groceries")
     await create_category(person, "Rent")
     answer = await person.post(path, json=body)
@@ -524,15 +525,20 @@ A_BUDGET: dict[str, object] = {"amount": "200.00", "period": "month"}
 Cost = tuple[str, str, dict[str, object] | None, int, int]
 # No code of the ledger asks which database it has: MySQL is tried with every kind of write and the longest reads.
 COSTS_ON_BOTH: list[Cost] = [
-    ("GET", "/expenses?category=Groceries&q=apples", None, 200, 2),
+    ("GET", "/expenses?category=Groceries&q=apples", None, 200, 3),
+    ("GET", "/expenses?payee=market hall&category=rent", None, 200, 3),
+    ("GET", "/expenses?payee=market hall&tag=shared&category=rent", None, 200, 4),
     ("POST", "/expenses", AN_EXPENSE | {"category": "Travel"}, 201, 8),
     ("POST", "/expenses", AN_EXPENSE | {"external_id": "new"}, 201, 7),
+    ("POST", "/expenses", AN_EXPENSE | {"category": "groceries", "payee": "MARKET HALL"}, 201, 6),
+    ("POST", "/expenses", AN_EXPENSE | {"category": "groceries", "payee": "Market hall", "tags": ["shared"]}, 201, 8),
+    ("PATCH", "/tags/{tag}", {"name": "with others"}, 200, 12),
     ("PATCH", "/expenses/{expense}", {"amount": "13.00"}, 200, 6),
     ("DELETE", "/expenses/{expense}", None, 204, 8),
-    ("PATCH", "/categories/{category}", {"name": "Food"}, 200, 10),
-    ("DELETE", "/categories/{category}?move_to=Rent", None, 204, 11),
+    ("PATCH", "/categories/{category}", {"name": "Food"}, 200, 11),
+    ("DELETE", "/categories/{category}?move_to=Rent", None, 204, 12),
     ("POST", "/budgets", A_BUDGET | {"category": "groceries"}, 201, 9),
-    ("GET", "/changes", None, 200, 5),
+    ("GET", "/changes", None, 200, 6),
     ("POST", "/expenses/{trashed}/restore", None, 200, 10),
     ("POST", "/expenses/restore", {"revision": 4}, 200, 8),
     ("DELETE", "/expenses/trash", None, 204, 6),
@@ -544,6 +550,12 @@ COSTS_ON_SQLITE: list[Cost] = [
     ("GET", "/users/me", None, 200, 2),
     ("GET", "/expenses", None, 200, 2),
     ("GET", "/expenses?with_count=true", None, 200, 3),
+    ("GET", "/expenses?with_count=true&with_totals=true", None, 200, 3),
+    ("POST", "/expenses", AN_EXPENSE | {"payee": "Another"}, 201, 7),
+    ("GET", "/tags", None, 200, 2),
+    ("GET", "/tags?with_usage=true", None, 200, 3),
+    ("GET", "/payees?q=hall", None, 200, 5),
+    ("GET", "/payees?limit=1", None, 200, 3),
     ("GET", "/expenses/{expense}", None, 200, 2),
     ("GET", "/expenses/9223372036854775807", None, 404, 2),
     ("GET", "/categories", None, 200, 2),
@@ -556,7 +568,7 @@ COSTS_ON_SQLITE: list[Cost] = [
     ("PATCH", "/expenses/{expense}", {"amount": "1.00"}, 200, 4),
     ("POST", "/categories", {"name": "Travel"}, 201, 8),
     ("PATCH", "/categories/{category}", {"color": "#2a9d8f"}, 200, 7),
-    ("DELETE", "/categories/{category}?uncategorized=true", None, 204, 10),
+    ("DELETE", "/categories/{category}?uncategorized=true", None, 204, 11),
     ("GET", "/budgets", None, 200, 2),
     ("GET", "/budgets/status", None, 200, 3),
     ("POST", "/budgets", A_BUDGET, 201, 8),
@@ -581,10 +593,13 @@ async def test_a_request_asks_the_database_no_more_than_it_must(
 ) -> None:
     async with filling(person) as rows:
         ids = {
-            "expense": await rows.spend(1, 1_000, "Groceries", external_id="known", description="Apples"),
+            "expense": await rows.spend(
+                1, 1_000, "Groceries", "Market hall", ["shared"], external_id="known", description="Apples"
+            ),
             "category": await rows.categorize(1, "Groceries"),
             "trashed": await rows.spend(3, 1_000),
             "budget": await rows.budget(5, 200_000, "month", currency="JPY"),
+            "tag": rows.tags["shared"],
         }
         await rows.categorize(2, "Rent")
         await rows.discard(4, ids["trashed"])

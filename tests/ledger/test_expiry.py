@@ -351,7 +351,7 @@ async def test_only_the_first_write_of_a_day_sweeps(
     with statements() as third:
         await touch(person, expense)
 
-    assert [len(sweeping(it)) for it in (first, second, third)] == [3, 0, 3]
+    assert [len(sweeping(it)) for it in (first, second, third)] == [5, 0, 5]
 
 
 @try_cases(
@@ -427,7 +427,7 @@ async def test_what_is_left_to_the_next_write_is_swept_the_same_day(
         await touch(person, live)
 
     assert (swept_first, await swept_on(app, person)) == ("2026-11-22", "2026-12-23")
-    assert (len(sweeping(second)), sweeping(third)) == (3, [])
+    assert (len(sweeping(second)), sweeping(third)) == (5, [])
 
 
 async def test_nobody_sweeps_for_another(

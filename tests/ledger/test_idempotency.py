@@ -82,6 +82,8 @@ WRITES = {
     "create_category": Write("POST", "/categories", '{"name": "Travel"}'),
     "change_category": Write("PATCH", "/categories/{category}", '{"name": "Food"}'),
     "delete_category": Write("DELETE", "/categories/{category}?uncategorized=true"),
+    "change_tag": Write("PATCH", "/tags/{tag}", '{"name": "with others"}'),
+    "delete_tag": Write("DELETE", "/tags/{tag}"),
     "create_budget": Write("POST", "/budgets", '{"amount": "200.00", "period": "month"}'),
     "change_budget": Write("PATCH", "/budgets/{budget}", '{"amount": "250.00"}'),
     "delete_budget": Write("DELETE", "/budgets/{budget}"),
@@ -92,11 +94,12 @@ async def fill(person: Person) -> dict[str, int]:
     """Give somebody a row of every kind, and return their ids."""
     async with filling(person) as rows:
         ids = {
-            "expense": await rows.spend(1, category="Groceries"),
+            "expense": await rows.spend(1, category="Groceries", tags=["shared"]),
             "deleted": await rows.spend(2),
             "other": await rows.spend(4, category="Rent"),
             "budget": await rows.budget(5, 200_000, "month", "Groceries"),
             "category": await rows.categorize(1, "Groceries"),
+            "tag": rows.tags["shared"],
         }
         await rows.discard(3, ids["deleted"])
     return ids

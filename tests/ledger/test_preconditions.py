@@ -40,11 +40,13 @@ UPDATES = [
     Change("PUT", "/expenses/{expense_id}", WHOLE),
     Change("PATCH", "/expenses/{expense_id}", {"amount": "13.00"}),
     Change("PATCH", "/categories/{category_id}", {"name": "Food"}),
+    Change("PATCH", "/tags/{tag_id}", {"name": "with others"}),
     Change("PATCH", "/budgets/{budget_id}", {"amount": "220.00"}),
 ]
 DELETIONS = [
     Change("DELETE", "/expenses/{expense_id}"),
     Change("DELETE", "/categories/{category_id}?uncategorized=true"),
+    Change("DELETE", "/tags/{tag_id}"),
     Change("DELETE", "/budgets/{budget_id}"),
 ]
 OF_MANY = [
@@ -186,7 +188,8 @@ async def test_no_condition_finds_a_row_that_is_not_there_or_a_strangers(
     conditions: list[Headers] = [{"If-Match": tag}, {"If-Match": "*"}, {"If-Match": '"another"'}]
 
     def nowhere(path: str) -> str:
-        return path.format(expense_id=LARGEST_ID, category_id=LARGEST_ID, budget_id=LARGEST_ID)
+        kinds = ("expense", "category", "tag", "budget")
+        return path.format_map({f"{kind}_id": LARGEST_ID for kind in kinds})
 
     answers = [
         await change.made(who, where, it) for who, where in ((person, nowhere), (stranger, at)) for it in conditions

@@ -388,3 +388,15 @@ async def test_a_counter_that_is_wrong_is_noticed_here(person: Person, outside: 
 
     assert miscounted(outside, person) == ["text_bytes"]
     assert outside.execute(select(func.count()).where(TrashedExpense.owner_id == owner["owner"])).scalar_one() == 1
+
+
+async def test_at_the_quota_a_tag_can_be_taken_off_and_none_put_on(person: Person, set_quotas: SetQuotas) -> None:
+    expense = await spend(person, tags=["ab", "cd"])
+    other = await spend(person, tags=["ab", "ef"])
+    set_quotas(text_bytes=10)
+    taken_off = await person.patch(f"/expenses/{expense['id']}", json={"tags": ["ab"]})
+    in_bulk = await person.patch("/expenses", params={"tag": "ef"}, json={"remove_tags": ["ab"]})
+    put_on = await person.patch(f"/expenses/{other['id']}", json={"tags": ["ef", "cd"]})
+
+    assert (taken_off.json()["tags"], in_bulk.status_code) == (["ab"], 200)
+    assert too_many(put_on) == ["/tags"]

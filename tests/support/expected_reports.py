@@ -1,21 +1,24 @@
 """Computes spending reports a second time, in the simplest way, to compare them with the service's."""
 
 import calendar
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from functools import cache
+from itertools import product
 from typing import Any, Final
 
-from fastapi import FastAPI
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import insert
 
 from database import now
-from models import Category, Expense
+from models import Expense
 from tests.support.people import Person
+from tests.support.rows import filling
 
 DECIMALS: Final = {"EUR": 2, "JPY": 0, "KWD": 3, "USD": 2}
+UNITS: Final = ("day", "week", "month", "quarter", "year", "weekday")
 UNITS_OF: Final = {"EUR": 10, "JPY": 1000, "KWD": 1}
 """The smallest unit of each currency in thousandths."""
 
@@ -28,42 +31,63 @@ class Recorded:
     amount: int
     currency: str
     category: str | None
+    payee: str | None = None
+    tags: tuple[str, ...] = ()
 
 
-async def record(app: FastAPI, person: Person, expenses: Sequence[Recorded]) -> None:
-    """Insert expenses into the database; by the API each would take a request."""
-    owner = person.user["id"]
-    instants = {"created_at": now(), "updated_at": now(), "revision": 1, "owner_id": owner}
-    async with app.state.services.database.new_unit() as unit:
-        connection = await unit.begin(owner)
-        names = sorted({expense.category for expense in expenses if expense.category})
-        for name in names:
-            await connection.execute(insert(Category), {"name": name, "name_key": name.casefold(), **instants})
-        mine = select(Category.name, Category.id).where(Category.owner_id == bindparam("owner"))
-        ids = {row.name: row.id for row in await connection.execute(mine, {"owner": owner})}
-        rows = [
+async def record(person: Person, expenses: Sequence[Recorded], parents: Mapping[str, str] | None = None) -> None:
+    """Insert expenses into the database; by the API each would take a request. `parents`: by the names of children."""
+    parents = parents or {}
+    stamp = {"created_at": now(), "updated_at": now(), "revision": 1}
+    async with filling(person) as rows:
+        for name in sorted({it.category for it in expenses if it.category}):
+            parent_id = await rows.categorize(1, parents[name]) if name in parents else None
+            await rows.categorize(1, name, parent_id)
+        ids = [
             {
-                "amount": expense.amount,
-                "currency": expense.currency,
-                "spent_on": expense.day,
-                "category_id": ids.get(expense.category),
-                **instants,
+                "category_id": it.category and rows.categories[it.category],
+                "payee_id": it.payee and await rows.pay(it.payee),
+                "tag_set_id": await rows.tag(1, it.tags),
             }
-            for expense in expenses
+            for it in expenses
         ]
-        if rows:
-            await connection.execute(insert(Expense), rows)
-        await unit.commit()
+        columns = [
+            {
+                "amount": it.amount,
+                "currency": it.currency,
+                "spent_on": it.day,
+                "payee": it.payee,
+                "owner_id": rows.owner,
+            }
+            for it in expenses
+        ]
+        if expenses:
+            values = [stamp | column | found for column, found in zip(columns, ids, strict=True)]
+            await rows.connection.execute(insert(Expense), values)
+
+
+def without_accents(name: str | None) -> str:
+    """Return a name as lists sort it: in lower case, without the accents of its letters."""
+    return "".join(it for it in unicodedata.normalize("NFD", (name or "").casefold()) if not unicodedata.combining(it))
 
 
 class Pencil:
     """Computes a report day by day and with Decimal, without any code of the service's reports."""
 
-    def __init__(self, expenses: Sequence[Recorded], group_by: Sequence[str], start_day: int) -> None:
+    def __init__(
+        self,
+        expenses: Sequence[Recorded],
+        group_by: Sequence[str],
+        start_day: int,
+        parents: Mapping[str, str] | None = None,
+    ) -> None:
         self.expenses = expenses
         self.group_by = group_by
         self.start_day = start_day
-        self.unit = next((name for name in group_by if name != "category"), None)
+        self.parents = parents or {}
+        self.unit = next((name for name in group_by if name in UNITS), None)
+        self.names = [name for name in group_by if name not in UNITS]
+        self.spelt = {it.payee.casefold(): it.payee for it in sorted(expenses, key=lambda it: it.day) if it.payee}
         # Each group asks for them, and there may be 600 days.
         self.buckets = cache(self._name_buckets)
 
@@ -101,38 +125,58 @@ class Pencil:
         spans = [now, before] if before else [now]
         everything = [it for days in spans for it in self.between(*days)]
         currencies = sorted({own} | {it.currency for it in everything}, key=lambda it: (it != own, it))
-        series = {(it.category if "category" in self.group_by else None, it.currency) for it in everything}
+        series = {(labels, it.currency) for it in everything for labels in self.labels(it)}
         rows = [
-            (place, currencies.index(currency), self.group(spans, place, name, category, currency))
+            (place, currencies.index(currency), self.group(spans, place, name, labels, currency))
             for place, name in enumerate(self.buckets(*now))
-            for category, currency in series
+            for labels, currency in series
+            if "payee" not in self.names or any(self.side(days, place, name, labels, currency) for days in spans)
         ]
         return {
             "group_by": list(self.group_by),
+            **({"overlapping": True} if "tag" in self.group_by else {}),
             "totals": [self.total(spans, currency) for currency in currencies],
             "groups": [row for *_, row in sorted(rows, key=self.order)] if self.group_by else [],
         }
 
+    def labels(self, expense: Recorded) -> list[tuple[str | None, ...]]:
+        """Return the groups of an expense, apart from the time: with several tags it is in several."""
+        payee = expense.payee and self.spelt[expense.payee.casefold()]
+        category = expense.category
+        found: dict[str, Sequence[str | None]] = {
+            "category": [category],
+            "parent": [self.parents.get(category, category) if category else None],
+            "payee": [payee],
+            "tag": expense.tags or [None],
+        }
+        return list(product(*(found[name] for name in self.names)))
+
+    def side(
+        self, days: tuple[date, date], place: int, name: object, labels: tuple[str | None, ...], currency: str
+    ) -> list[Recorded]:
+        """Return the expenses of a bucket and a group in one currency."""
+        return [it for it in self.at(days, place, name) if it.currency == currency and labels in self.labels(it)]
+
     def order(self, row: tuple[int, int, dict[str, Any]]) -> list[object]:
-        """Return the sort key: the order of `group_by`, no category after all others, then the own currency first."""
+        """Return the sort key: the order of `group_by`, no name after all others, then the own currency first."""
         place, currency, shown = row
-        category = shown.get("category")
-        named = (category is None, (category or "").casefold())
-        return [*(named if dimension == "category" else place for dimension in self.group_by), currency]
+        ranks = [
+            place if name in UNITS else (shown[name] is None, without_accents(shown[name]), str(shown[name]).casefold())
+            for name in self.group_by
+        ]
+        return [*ranks, currency]
 
     def group(
-        self, spans: Sequence[tuple[date, date]], place: int, name: object, category: str | None, currency: str
+        self,
+        spans: Sequence[tuple[date, date]],
+        place: int,
+        name: object,
+        labels: tuple[str | None, ...],
+        currency: str,
     ) -> dict[str, Any]:
-        sides = [
-            [
-                it
-                for it in self.at(days, place, name)
-                if it.currency == currency and ("category" not in self.group_by or it.category == category)
-            ]
-            for days in spans
-        ]
+        sides = [self.side(days, place, name, labels, currency) for days in spans]
         of_all = sum(it.amount for it in self.between(*spans[0]) if it.currency == currency)
-        shown = {"category": category, self.unit: name}
+        shown: dict[str | None, object] = {self.unit: name, **dict(zip(self.names, labels, strict=True))}
         return {
             **{dimension: shown[dimension] for dimension in self.group_by},
             "currency": currency,

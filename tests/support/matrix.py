@@ -257,7 +257,8 @@ async def ledger_of(person: Person, after: int = 0) -> OwnedRows:
         budget_id = await rows.budget(after + 1, 200_000, "week", own)
         trashed_id = await rows.spend(after + 2, 3_000)
         # One change for both, so that the revision of the expense is also that of a deletion.
-        expense_id = await rows.spend(after + 3, category=own, external_id=own, description=own)
+        texts: dict[str, Any] = {"category": own, "payee": own, "tags": [own], "external_id": own, "description": own}
+        expense_id = await rows.spend(after + 3, **texts)
         await rows.discard(after + 3, trashed_id)
         session = await sessions.open(rows.connection, owner_id, build_client("127.0.0.1", None))
         this = {"owner": owner_id, "hash": hash_token(session.refresh_token)}
@@ -267,6 +268,7 @@ async def ledger_of(person: Person, after: int = 0) -> OwnedRows:
     ids = {
         "expense_id": expense_id,
         "category_id": rows.categories[own],
+        "tag_id": rows.tags[own],
         "budget_id": budget_id,
         "session_id": session_id,
         "token_id": get_inserted_id(token),

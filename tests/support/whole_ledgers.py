@@ -10,9 +10,12 @@ from models import (
     Category,
     Expense,
     LedgerState,
+    Payee,
     RefreshToken,
     RememberedAnswer,
     Session,
+    Tag,
+    TagSet,
     Tombstone,
     TrashedExpense,
     User,
@@ -63,13 +66,21 @@ def _insert_user(connection: Connection, owner: int, name: str, currency: str) -
 
 def _insert_account(connection: Connection, owner: int, name: str, currency: str) -> None:
     _insert_user(connection, owner, name, currency)
-    # Each expense has the texts "Apples" and "bank-" with a digit.
-    held = {"expense_count": 2, "trash_count": 1, "text_bytes": 3 * 12, "answer_bytes": 200 + len("once" + "Äpfel") + 1}
+    # Each expense has the texts "Market", "Apples" and "bank-" with a digit; then there are a payee and a tag set.
+    texts = len("market" + "shared")
+    held = {"expense_count": 2, "trash_count": 1, "text_bytes": 3 * 18 + texts}
+    held |= {"answer_bytes": 200 + len("once" + "Äpfel") + 1}
     if owner == BO:
-        held = {"expense_count": 1, "trash_count": 0, "text_bytes": 12, "answer_bytes": 0}
+        held = {"expense_count": 1, "trash_count": 0, "text_bytes": 18 + texts, "answer_bytes": 0}
     connection.execute(insert(LedgerState), {"owner_id": owner, "revision": 5} | held)
     category = {"id": owner, "owner_id": owner, "name": "Food", "name_key": "food", "archived": False, "revision": 1}
     connection.execute(insert(Category), category | _STAMPS | {"color": None})
+    child = {"id": 10 + owner, "name": "Bread", "name_key": "bread", "parent_id": owner}
+    connection.execute(insert(Category), category | child | _STAMPS | {"color": None})
+    same = {"id": owner, "owner_id": owner}
+    connection.execute(insert(Payee), same | {"name_key": "market", "search_key": "market"})
+    connection.execute(insert(Tag), same | _STAMPS | {"name": "shared", "name_key": "shared", "revision": 1})
+    connection.execute(insert(TagSet), same | {"tag_ids": f"/{owner}/", "names": "shared"})
     budget = {"id": owner, "owner_id": owner, "category_id": None, "amount": 100_000, "currency": currency}
     connection.execute(insert(Budget), budget | _STAMPS | {"period": "month", "revision": 2})
     session = {"id": owner, "owner_id": owner, "sid": f"{owner:032}", "created_at": THEN, "expires_at": THEN}
@@ -84,5 +95,6 @@ def _insert_expense(connection: Connection, row_id: int, owner: int, amount: int
 
 def _write_expense(row_id: int, owner: int, amount: int, currency: str) -> dict[str, Any]:
     texts = {"description": "Apples", "description_key": "apples", "external_id": f"bank-{row_id}"}
+    names = {"payee": "Market", "payee_key": "market", "payee_id": owner, "tag_set_id": owner}
     row = {"id": row_id, "owner_id": owner, "category_id": owner, "amount": amount, "currency": currency}
-    return row | texts | _STAMPS | {"spent_on": date(2026, 11, 22), "revision": 3}
+    return row | texts | names | _STAMPS | {"spent_on": date(2026, 11, 22), "revision": 3}

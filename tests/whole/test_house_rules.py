@@ -43,7 +43,10 @@ MAY_IMPORT: Final = {
     "commands": USERS | {"admin"},
 }
 # Inside the ledger, a folder imports from those before it.
-FOLDERS: Final = ["ledger", "ledger.expenses", "ledger.reports", "ledger.budgets", "ledger.sync"]
+FOLDERS: Final = [
+    *("ledger", "ledger.categories", "ledger.payees", "ledger.tags"),
+    *("ledger.expenses", "ledger.reports", "ledger.budgets", "ledger.sync"),
+]
 CRUD_LINES: Final = 300
 ROUTER_LINES: Final = 200
 BINARY: Final = {".png", ".ico"}

@@ -80,13 +80,68 @@ def test_what_ledgers_keep_is_counted_when_the_counters_come(empty_database_url:
     counters = text(
         "SELECT owner_id, expense_count, text_bytes, trash_count, answer_bytes FROM ledgers ORDER BY owner_id"
     )
-    counted = outside.execute(counters).all()
-    outside.rollback()
     migrations.downgrade(empty_database_url, str(before))
     migrations.upgrade(empty_database_url)
 
-    assert outside.execute(counters).all() == counted
-    assert [tuple(row) for row in counted] == [(1, 2, 36, 1, 210), (2, 1, 12, 0, 0)]
+    # The payees and tags are gone with the older schema.
+    assert [tuple(row) for row in outside.execute(counters)] == [(1, 2, 36, 1, 210), (2, 1, 12, 0, 0)]
+
+
+BEFORE_PAYEES = SCRIPTS.get_revision("e4a1c7305b98").down_revision
+KEYS = text("SELECT description_key FROM expenses UNION ALL SELECT description_key FROM trash")
+
+
+def describe(connection: Connection, description: str, key: str) -> None:
+    for table in ("expenses", "trash"):
+        changed = text(f"UPDATE {table} SET description = :text, description_key = :key")  # noqa: S608  # of our own names
+        connection.execute(changed, {"text": description, "key": key})
+    connection.commit()
+
+
+def test_the_keys_of_texts_lose_their_accents_and_get_them_back(empty_database_url: str, outside: Connection) -> None:
+    migrations.upgrade(empty_database_url)
+    fill(empty_database_url)
+    migrations.downgrade(empty_database_url, str(BEFORE_PAYEES))
+    describe(outside, "Café in Łódź", "café in łódź")
+    migrations.upgrade(empty_database_url)
+    newer = set(outside.execute(KEYS).scalars())
+    outside.rollback()
+    migrations.downgrade(empty_database_url, str(BEFORE_PAYEES))
+
+    assert newer == {"cafe in lodz"}
+    assert set(outside.execute(KEYS).scalars()) == {"café in łódź"}
+
+
+def test_the_feed_of_an_older_schema_has_no_deleted_tags(empty_database_url: str, outside: Connection) -> None:
+    migrations.upgrade(empty_database_url)
+    fill(empty_database_url)
+    outside.execute(text("INSERT INTO tombstones VALUES (1, 'tag', 9, 5)"))
+    outside.commit()
+    migrations.downgrade(empty_database_url, str(BEFORE_PAYEES))
+    counted = text("SELECT owner_id, text_bytes FROM ledgers ORDER BY owner_id")
+
+    assert set(outside.execute(text("SELECT kind FROM tombstones")).scalars()) == {"expense"}
+    assert [tuple(row) for row in outside.execute(counted)] == [(1, 36), (2, 12)]
+
+
+def test_ids_are_not_used_again_after_a_table_was_copied(empty_database_url: str, outside: Connection) -> None:
+    migrations.upgrade(empty_database_url)
+    fill(empty_database_url)
+    migrations.downgrade(empty_database_url, str(BEFORE_PAYEES))
+    outside.execute(text("UPDATE expenses SET id = 70 WHERE id = 3"))
+    outside.execute(text(COPY_OF_AN_EXPENSE))
+    outside.execute(text("DELETE FROM expenses WHERE id > 2"))
+    outside.commit()
+    migrations.upgrade(empty_database_url)
+    outside.execute(text(COPY_OF_AN_EXPENSE))
+
+    assert outside.execute(text("SELECT MAX(id) FROM expenses")).scalar_one() == 72
+
+
+COPY_OF_AN_EXPENSE = """
+    INSERT INTO expenses (owner_id, amount, currency, spent_on, revision, created_at, updated_at)
+    SELECT owner_id, amount, currency, spent_on, revision, created_at, updated_at FROM expenses WHERE id = 1
+"""
 
 
 def test_a_second_upgrade_changes_nothing(empty_database_url: str, outside: Connection) -> None:

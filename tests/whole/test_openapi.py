@@ -13,7 +13,20 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from api.problem_codes import ADVICE
 from problems import Problem
-from routers import budgets, categories, changes, expenses, reports, sessions, system, tokens, trash, users
+from routers import (
+    budgets,
+    categories,
+    changes,
+    expenses,
+    payees,
+    reports,
+    sessions,
+    system,
+    tags,
+    tokens,
+    trash,
+    users,
+)
 from tests.support.document import DOCUMENT, OPERATIONS_BY_ID, SCHEMAS, Node
 from tests.support.people import Person
 from tests.support.schemathesis_hooks import is_unsayable
@@ -76,7 +89,10 @@ def test_every_operation_has_a_summary_and_a_description() -> None:
 
 
 def test_an_operation_is_named_after_its_function() -> None:
-    modules = (users, sessions, tokens, categories, expenses, trash, reports, budgets, changes, system)
+    modules = (
+        *(users, sessions, tokens, categories, tags, payees),
+        *(expenses, trash, reports, budgets, changes, system),
+    )
 
     assert [
         name for name in OPERATIONS_BY_ID if not any(callable(getattr(module, name, None)) for module in modules)
@@ -94,7 +110,7 @@ def _list_operations(*tags: str) -> list[str]:
 def test_the_tags_come_in_the_order_in_which_people_meet_them() -> None:
     assert [tag["name"] for tag in DOCUMENT["tags"]] == [
         *("sessions", "tokens", "users", "expenses", "bulk", "trash"),
-        *("categories", "reports", "budgets", "changes", "service"),
+        *("categories", "tags", "payees", "reports", "budgets", "changes", "service"),
     ]
 
 
@@ -200,7 +216,7 @@ def test_the_fields_that_are_required_come_first() -> None:
 
 
 def test_the_fields_of_a_body_come_in_the_order_of_its_example() -> None:
-    fields = ["amount", "currency", "date", "category", "description", "external_id"]
+    fields = ["amount", "currency", "date", "category", "payee", "description", "tags", "external_id"]
 
     assert [*SCHEMAS["ExpenseCreate"]["properties"]] == fields
 
@@ -444,6 +460,17 @@ async def ask_again(person: Person, *rows: str) -> None:
         await person.get(path, headers={"If-None-Match": "*"})
 
 
+async def label(person: Person) -> None:
+    await person.get("/payees", params={"q": "お"})
+    await person.get("/reports/spending", params={"group_by": ["tag", "payee"]})
+    await person.get("/tags", params={"with_usage": "true"})
+    tag, other = (await person.get("/tags")).json()["items"]
+    await person.get(f"/tags/{tag['id']}")
+    await person.get(f"/tags/{tag['id']}", headers={"If-None-Match": "*"})
+    await person.patch(f"/tags/{tag['id']}", json={"name": "trip"})
+    await person.delete(f"/tags/{other['id']}")
+
+
 async def test_every_answer_of_success_is_as_documented(person: Person, auditor: Auditor) -> None:
     password = {"current_password": person.password}
     await person.get("/")
@@ -456,17 +483,19 @@ async def test_every_answer_of_success_is_as_documented(person: Person, auditor:
     await person.get("/users/me")
     await come_and_go(person)
     await person.patch("/users/me", json={"currency": "JPY", "timezone": "Asia/Tokyo"})
-    expense = await person.post("/expenses", json={"amount": 1250, "category": "Food", "external_id": "receipt-1"})
+    whole = {"amount": 1250, "category": "Food", "payee": "お店", "tags": ["旅", "shared"], "external_id": "receipt-1"}
+    expense = await person.post("/expenses", json=whole)
     at = expense.headers["location"]
     await person.post("/expenses", json={"amount": 1250, "external_id": "receipt-1"})
     await person.post("/expenses", json={"amount": "-3.5", "currency": "KWD", "date": "1900-01-01"})
     await person.get(at)
-    await person.get("/expenses", params={"limit": 1, "with_count": "true"})
+    await person.get("/expenses", params={"limit": 1, "with_count": "true", "with_totals": "true"})
     await person.get("/expenses", params={"category": "food", "period": "last-3-months", "q": "tea"})
     await person.put(at, json=expense.json() | {"description": "茶 🍵"}, headers={"If-Match": '"1"'})
     await person.patch(at, json={"category": None})
+    await label(person)
     await keep_in_step(person)
-    category = await person.post("/categories", json={"name": "Rent", "color": "#2A9D8F"})
+    category = await person.post("/categories", json={"name": "Rent", "parent": "Flat", "color": "#2A9D8F"})
     await person.get("/categories")
     await person.get("/categories", params={"with_usage": "true"})
     await person.get(category.headers["location"])

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, insert, text, update
 
 import migrations
 from config import Settings
-from database import Base, now
+from database import Base, get_inserted_id, now
+from ledger.tags.sets import write_ids
 from main import create_app
-from models import Category, LedgerState
+from models import Category, LedgerState, Tag, TagSet
 from tests.support.people import Person, make_transport
 from tests.support.plans import Plan, explain
 from tests.support.servers import DRIVER, MySQL, make_plain_engine
@@ -23,11 +24,14 @@ PAGE = 50
 BY_DATE = "ix_expenses_owner_id_spent_on_id"
 BY_AMOUNT = "ix_expenses_owner_id_amount_id"
 BY_CATEGORY = "ix_expenses_owner_id_category_id_spent_on_id"
-BY_REPORT = "ix_expenses_owner_id_spent_on_category_id_currency_amount"
+BY_REPORT = "ix_expenses_for_reports"
+BY_PAYEE = "ix_expenses_owner_id_payee_id_spent_on_id"
+BY_TAGS = "ix_expenses_owner_id_tag_set_id_spent_on_id"
 BY_EXTERNAL_ID = "uq_expenses_owner_id_external_id"
 BY_REVISION = {
     "expenses": "ix_expenses_owner_id_revision_id",
     "categories": "ix_categories_owner_id_revision_id",
+    "tags": "ix_tags_owner_id_revision_id",
     "budgets": "ix_budgets_owner_id_revision_id",
     "tombstones": "ix_tombstones_owner_id_revision_row_id",
     "trash": "ix_trash_owner_id_revision_id",
@@ -58,6 +62,19 @@ class Planner:
         return explain(self._connection, statement)
 
 
+# A hundred payees; one expense in four has a tag, and one in a hundred has two.
+FILL_PAYEES = text("""
+    INSERT INTO payees (owner_id, name_key, search_key)
+    SELECT a.owner_id, CONCAT('p', a.revision + 20 * b.revision), CONCAT('p', a.revision + 20 * b.revision)
+    FROM categories a JOIN categories b USING (owner_id) WHERE owner_id = :owner AND b.revision < 5
+""")
+REFER = text("""
+    UPDATE expenses JOIN payees
+        ON payees.owner_id = expenses.owner_id AND name_key = CONCAT('p', expenses.revision % 100)
+    SET payee_id = payees.id, payee = name_key, payee_key = name_key, tag_set_id = CASE
+        WHEN expenses.revision % 100 = 0 THEN :two_tags WHEN expenses.revision % 4 = 0 THEN :one_tag END
+    WHERE expenses.owner_id = :owner
+""")
 # Four years of spending, with some days and many amounts in common. The server makes the rows itself, which is faster
 # than sending them: `at` counts them, as a number whose four digits are categories.
 FILL = text("""
@@ -78,6 +95,8 @@ FILL = text("""
 
 def fill(connection: Connection, owner_id: int, number: int) -> None:
     instants = {"created_at": now(), "updated_at": now()}
+    owned = {"owner_id": owner_id}
+    mine = owned | {"revision": number}
     connection.execute(
         insert(Category),
         [
@@ -86,6 +105,16 @@ def fill(connection: Connection, owner_id: int, number: int) -> None:
         ],
     )
     connection.execute(FILL, {"owner": owner_id, "number": number, "now": now()})
+    connection.execute(FILL_PAYEES, {"owner": owner_id})
+    tags = [
+        get_inserted_id(connection.execute(insert(Tag), {"name": it, "name_key": it, **mine, **instants}))
+        for it in ("often", "rare")
+    ]
+    one_tag, two_tags = (
+        get_inserted_id(connection.execute(insert(TagSet), {"tag_ids": write_ids(it), "names": "often", **owned}))
+        for it in (tags[:1], tags)
+    )
+    connection.execute(REFER, {"owner": owner_id, "one_tag": one_tag, "two_tags": two_tags})
     connection.execute(
         update(LedgerState).where(LedgerState.owner_id == owner_id).values(revision=number, expense_count=number)
     )
@@ -147,8 +176,8 @@ async def deep(planner: Planner) -> dict[str, str]:
 
 
 ORDERS = {"-date": BY_DATE, "date": BY_DATE, "-amount": BY_AMOUNT, "amount": BY_AMOUNT}
-# A row of a page is looked at in its index and read, and its category is read.
-READS_A_ROW = 3
+# A row of a page is looked at in its index and read, and so are its category and its tags.
+READS_A_ROW = 4
 SLACK = 20
 
 
@@ -205,6 +234,26 @@ async def test_a_category_in_the_order_of_dates_is_read_from_its_index(
     assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
 
 
+@pytest.mark.parametrize("sort", ["-date", "date"])
+async def test_a_payee_in_the_order_of_dates_is_read_from_its_index(planner: Planner, sort: str) -> None:
+    plan = await planner.plan(f"/expenses?payee=P17&sort={sort}&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_PAYEE
+    assert plan.rows_read <= READS_A_ROW * (PAGE + 1) + SLACK
+
+
+async def test_a_rare_tag_is_read_from_the_index_of_tags(planner: Planner) -> None:
+    plan = await planner.plan(f"/expenses?tag=rare&limit={PAGE}")
+    assert plan.indexes["expenses"] == BY_TAGS
+    assert plan.rows_read <= READS_A_ROW * MINE / 100 + 2 * SLACK
+
+
+@pytest.mark.parametrize(("path", "index"), [("/tags", BY_TAGS), ("/categories", BY_CATEGORY)])
+async def test_use_is_counted_by_an_index_alone(planner: Planner, path: str, index: str) -> None:
+    plan = await planner.plan(f"{path}?with_usage=true")
+    assert plan.indexes["expenses"] == index
+    assert "expenses" in plan.covered
+
+
 async def test_what_has_no_category_is_read_from_the_index_of_categories(planner: Planner) -> None:
     plan = await planner.plan(f"/expenses?uncategorized=true&limit={PAGE}")
     assert plan.indexes["expenses"] == BY_CATEGORY
@@ -255,7 +304,7 @@ async def test_an_external_id_is_looked_up(planner: Planner) -> None:
 async def test_one_expense_is_looked_up(planner: Planner) -> None:
     (expense,) = (await planner.person.get("/expenses", params={"category": "c3", "limit": 1})).json()["items"]
     plan = await planner.plan(f"/expenses/{expense['id']}")
-    assert plan.indexes == {"expenses": "PRIMARY", "categories": "PRIMARY"}
+    assert plan.indexes == {"expenses": "PRIMARY", "categories": "PRIMARY", "tag_sets": "PRIMARY"}
     assert plan.rows_read <= SLACK
 
 
@@ -279,6 +328,8 @@ async def test_the_use_of_categories_is_read_from_their_index_alone(planner: Pla
     [
         ("group_by=day", 1),
         ("group_by=month&group_by=category", 1),
+        ("group_by=month&group_by=tag", 1),
+        ("group_by=parent", 1),
         ("group_by=category&compare=last-year", 2),
         ("", 1),
         ("currency=EUR&min_amount=1&group_by=week", 1),
@@ -291,6 +342,23 @@ async def test_a_report_reads_its_span_of_the_index_that_covers_it(planner: Plan
     assert "expenses" in plan.covered
     # A row of the index is read once, and once more its sum where the groups lie in another order than the index.
     assert plan.rows_read <= 2.5 * spans * in_span + SLACK
+
+
+async def test_a_report_by_payee_reads_the_same_index_and_then_each_payees_last_expense(planner: Planner) -> None:
+    last = await planner.plan("/reports/spending?period=2024&group_by=payee")
+    sums = planner.explain(next(sent for sent in planner.sent if "GROUP BY" in sent))
+    assert sums.indexes["expenses"] == BY_REPORT
+    assert "expenses" in sums.covered
+    assert last.rows_read <= 5 * 100 + SLACK
+
+
+async def test_payees_are_counted_by_an_index_alone(planner: Planner) -> None:
+    await planner.person.get("/payees")
+    planner.sent.clear()
+    await planner.person.get("/payees?q=7")
+    sums = planner.explain(next(sent for sent in planner.sent if "GROUP BY" in sent))
+    assert sums.indexes["expenses"] == BY_REPORT
+    assert "expenses" in sums.covered
 
 
 async def test_a_report_by_day_and_category_groups_as_the_index_lies(planner: Planner) -> None:
@@ -310,7 +378,8 @@ async def test_the_status_of_budgets_reads_its_windows_alone(planner: Planner) -
     await planner.person.post("/budgets", json={"amount": "5.00", "period": "month", "category": "c3"})
     plan = await planner.plan("/budgets/status?on=2024-06-15")
     assert plan.indexes["expenses"] == BY_REPORT
-    assert plan.rows_read <= 2 * MINE / 48 + 100
+    # With each sum comes its category, for the parent of it.
+    assert plan.rows_read <= 3 * MINE / 48 + 100
 
 
 async def test_whether_a_category_is_in_use_reads_one_row(planner: Planner) -> None:

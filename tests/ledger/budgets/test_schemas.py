@@ -19,4 +19,14 @@ def test_what_was_not_asked_for_is_not_there() -> None:
 def test_optional_fields_of_a_row_are_not_nullable_save_where_null_says_something() -> None:
     fields = SpendingReport.model_json_schema(mode="serialization")["$defs"]["SpendingGroup"]["properties"]
     nullable = {name for name, field in fields.items() if {"type": "null"} in field.get("anyOf", [])}
-    assert nullable == {"category", "average", "min", "max", "share_percent", "change_percent"}
+    assert nullable == {
+        "category",
+        "parent",
+        "payee",
+        "tag",
+        "average",
+        "min",
+        "max",
+        "share_percent",
+        "change_percent",
+    }

@@ -18,6 +18,7 @@ from api import turns
 from config import Settings
 from ledger.core import Ledger
 from ledger.sync import feed
+from ledger.sync.feed import CURSOR_NAME
 from models import Budget, Category
 from tests.support.databases import on_mysql, try_cases
 from tests.support.expenses import change, spend
@@ -31,8 +32,8 @@ from tests.support.settings import sharing
 from tests.support.statements import Statements
 from values.fields import LARGEST_ID
 
-KINDS = {"budget": "budgets", "category": "categories", "expense": "expenses"}
-NOTHING: dict[str, list[object]] = {"expenses": [], "categories": [], "budgets": [], "deleted": []}
+KINDS = {"budget": "budgets", "category": "categories", "tag": "tags", "expense": "expenses"}
+NOTHING: dict[str, list[object]] = {"expenses": [], "categories": [], "tags": [], "budgets": [], "deleted": []}
 
 Fields = dict[str, Any]
 Key = tuple[str, int]
@@ -307,7 +308,7 @@ async def test_two_rows_of_one_id_that_went_together_are_told_on_two_pages(app: 
     ]
 
 
-async def test_a_page_costs_five_statements_whatever_it_has(person: Person, statements: Statements) -> None:
+async def test_a_page_costs_six_statements_whatever_it_has(person: Person, statements: Statements) -> None:
     with statements() as of_nothing:
         await read(person)
     await furnish(person)
@@ -315,7 +316,7 @@ async def test_a_page_costs_five_statements_whatever_it_has(person: Person, stat
         page = await read(person, limit=1)
     with statements() as of_the_rest:
         await read(person, cursor=page["next_cursor"])
-    assert (len(of_nothing), len(of_one), len(of_the_rest)) == (5, 5, 5)
+    assert (len(of_nothing), len(of_one), len(of_the_rest)) == (6, 6, 6)
 
 
 # --- What happens meanwhile -------------------------------------------------------------------------------------------
@@ -401,7 +402,7 @@ async def test_a_cursor_leads_on_without_its_since(reader: Person) -> None:
     assert await read(reader, cursor=cursor) == await read(reader, since=2, cursor=cursor)
 
 
-GOOD = ("changes", 0, 8, 1, 2, 1, "")
+GOOD = (CURSOR_NAME, 0, 8, 1, 2, 1, "")
 FORGED_PARTS = [
     *((at, part) for at in range(1, 6) for part in (None, "1", 1.0, True, 2**63)),
     *((6, part) for part in (None, 1, ["expense"], "trash", "\x00", "\ud800", "🍎", "' OR 1=1 --")),
@@ -428,7 +429,7 @@ forgeries = (
     | st.binary(max_size=150).map(encode_base64url)
     | st.lists(any_values, max_size=8).map(lambda it: forged(*it))
     | st.tuples(numbers, numbers, numbers, st.integers(-1, 5), numbers, any_text | any_values).map(
-        lambda it: forged("changes", *it)
+        lambda it: forged(CURSOR_NAME, *it)
     )
 )
 
