@@ -222,7 +222,11 @@ Email = Annotated[
 _NAME = AfterValidator(make_line_validator(1, NAME_LENGTH, make_name_key))
 CategoryName = Annotated[str, _NAME, Field(json_schema_extra=make_line_schema(NAME_LENGTH))]
 TagName = CategoryName
-Tags = Annotated[list[TagName], Field(max_length=MAX_TAGS), AfterValidator(_refuse_repeated_names)]
+Tags = Annotated[
+    list[TagName],
+    Field(max_length=MAX_TAGS, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_refuse_repeated_names),
+]
 """The tags of an expense."""
 TokenName = Annotated[
     str,

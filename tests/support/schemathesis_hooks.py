@@ -35,16 +35,25 @@ ENTRIES: Final = (
     # that one parameter excludes another, or is not less than it
     ("period", r"Give either a period, or from and to\."),
     ("uncategorized", r"Give either move_to or uncategorized\."),
+    ("untagged", r"Send either `tag` or `untagged`: .*"),
     ("to", r"This is before `from`\."),
     ("max_amount", r"This is below `min_amount`\."),
     # which cursors were handed out, and for which query
     ("cursor", r"This is not a valid cursor; .*|This cursor belongs to .*"),
     # which rows there are, and at which revision; in a batch beside what else is wrong with it
-    ("move_to", r"You have no category of this name\."),
+    ("move_to", r"You have no (category|tag) of this name\."),
+    # how the categories hang together
+    ("parent", r"A category cannot be its own parent\.|This category has a parent .*|The category has children, .*"),
     ("id", r"You have no such expense\.|This expense is deleted: .*"),
     ("revision", r"The row has another revision now\."),
     # that of many operations no two have the same id
-    ("id", r"An id may occur only once in a batch: .*"),
+    ("id|external_id", r"An expense may be changed only once in a batch: .*"),
+    # that names which differ only in case or form are the same; the last part of the pointer is a number
+    (r"\d+", r"This name is there already, .*|This tag is to be added as well: .*"),
+    # how many tags the expenses have that a filter finds
+    ("add_tags", r"An expense that matches would have more than 20 tags; .*"),
+    # that something is left of a text without its accents
+    ("q", r"Send a letter too: .*"),
     # the names of the IANA database, which gets new ones several times a year
     ("timezone", r"Send an IANA time zone name, .*"),
     # that 12.0 is no whole number: to JSON Schema it is one
@@ -57,7 +66,7 @@ ENTRIES: Final = (
     ("password|new_password", r"This is one of the most common passwords; .*|The password must not be your own .*"),
     ("password|new_password", r"Send at (least 8|most 128) characters\."),
     # how long a name is with its case folded
-    ("name|category|move_to", r"Send fewer characters: .*"),
+    (r"name|category|parent|payee|tag|move_to|\d+", r"Send fewer characters: .*"),
     # what the rules of domain names (RFC 5891) leave of `format: email`
     ("email", r"This is not an e-mail address\."),
 )
