@@ -96,8 +96,9 @@ class References:
             self.payees |= await payee_names.create_payees(self.ledger, missing)
         wanted = {self._find_tag_ids(row["tags"]) for row in rows if row.get("tags")}
         names = {tag.id: tag.name for tag in self.tags.values()}
-        pointer = "/tags" if self.are_tags_added else None
-        self.tag_sets = await sets.find_or_create_sets(self.ledger, wanted, names, pointer)
+        self.tag_sets = await sets.find_or_create_sets(
+            self.ledger, wanted, names, "/tags", are_tags_added=self.are_tags_added
+        )
 
     def resolve(self, columns: Columns) -> Columns:
         """Return the columns to write: without the id, and with ids instead of the names of category and tags."""

@@ -56,8 +56,10 @@ class Retagging:
         wanted = {
             set_id: frozenset(ids[key] for key in has) async for set_id, has in iterate_in_slices(planned.items())
         }
-        pointer = ADD_TAGS if self.added else None
-        found = await sets.find_or_create_sets(ledger, set(filter(None, wanted.values())), names, pointer)
+        pointer = ADD_TAGS if self.added else "/remove_tags"
+        found = await sets.find_or_create_sets(
+            ledger, set(filter(None, wanted.values())), names, pointer, are_tags_added=bool(self.added)
+        )
         return {set_id: found[tags] if tags else None for set_id, tags in wanted.items()}
 
 

@@ -65,30 +65,35 @@ async def load_names(ledger: Ledger, set_ids: Iterable[int]) -> dict[int, list[s
 
 
 async def find_or_create_sets(
-    ledger: Ledger, wanted: Collection[frozenset[int]], names: Mapping[int, str], pointer: str | None
+    ledger: Ledger,
+    wanted: Collection[frozenset[int]],
+    names: Mapping[int, str],
+    pointer: str,
+    *,
+    are_tags_added: bool,
 ) -> dict[frozenset[int], int]:
     """Return the ids of the sets with just these tags; `names` has the name of each tag.
 
-    Raises TooMany, with the `pointer` of the field that adds tags, if there is no room for the names of new sets, or if
-    the account would have more than 10,000 sets. With None tags are only taken off: then the names always have room,
+    Raises TooMany, with the `pointer` of the field that changes tags, if the account would have more than 10,000 sets,
+    or if there is no room for the names of new ones. Where tags are only taken off, the names always have room,
     although the set that is left may be a new one.
     """
     found = await find_sets(ledger, wanted)
     missing = [tags for tags in wanted if tags not in found]
     if not missing:
         return found
-    if await _make_room(ledger, len(missing), pointer or "/tags"):
+    if await _make_room(ledger, len(missing), pointer):
         # Some of those that were found may be deleted now.
-        return await find_or_create_sets(ledger, wanted, names, pointer)
+        return await find_or_create_sets(ledger, wanted, names, pointer, are_tags_added=are_tags_added)
     rows = [
         {"tag_ids": write_ids(tags), "names": write_names(names[tag] for tag in tags)}
         async for tags in iterate_in_slices(missing)
     ]
     size = sum(measure(row["names"]) for row in rows)
-    if pointer is None:
-        ledger.count(text_bytes=size)
-    else:
+    if are_tags_added:
         ledger.add_text(size, pointer)
+    else:
+        ledger.count(text_bytes=size)
     await ledger.insert_all(TagSet, rows)
     return found | await find_sets(ledger, missing)
 

@@ -880,7 +880,11 @@ async def test_more_different_sets_than_an_account_may_have_are_refused(
     monkeypatch.setattr("ledger.tags.sets.MAX_TAG_SETS", 2)
     answer = await person.post("/expenses", json={"amount": "1.00", "tags": ["a", "b"]})
     in_bulk = await person.patch("/expenses", params={"tag": "a"}, json={"add_tags": ["b"]})
+    monkeypatch.setattr("ledger.tags.sets.MAX_TAG_SETS", 3)
+    await spend(person, tags=["c", "d"])
+    taken_off = await person.patch("/expenses", params={"tag": "c"}, json={"remove_tags": ["c"]})
 
+    assert (taken_off.status_code, blamed(taken_off)) == (422, {"/remove_tags": "not_allowed"})
     assert (answer.status_code, answer.json()["code"], blamed(answer)) == (422, "too_many", {"/tags": "not_allowed"})
     assert (in_bulk.status_code, blamed(in_bulk)) == (422, {"/add_tags": "not_allowed"})
     assert await read(person, kept) == kept
