@@ -17,7 +17,7 @@ from ledger.expenses.filter_ids import FilterIds
 from ledger.expenses.filters import read_filtered
 from ledger.expenses.pages import PageRequest, load_page, load_totals
 from ledger.expenses.plan import load_plan
-from ledger.expenses.references import refer
+from ledger.expenses.references import find_or_create_references
 from ledger.expenses.rows import (
     build_expense,
     build_expense_from_columns,
@@ -27,6 +27,7 @@ from ledger.expenses.rows import (
     select_expenses,
 )
 from ledger.quotas import EXPENSE_TEXTS
+from ledger.unused import refuse_outgrown_quota
 from models import Category, Expense, LedgerState, TrashedExpense, User
 from problems import AlreadyExists, InvalidToken, NotFound
 from schemas import Expense as ExpenseAnswer
@@ -63,7 +64,7 @@ _BY_NAME_OR_EMAIL: Final = select(User.id, User.username_key, User.email_key).wh
     or_(User.username_key == bindparam("username_key"), User.email_key == bindparam("email_key"))
 )
 _LOCK_LEDGER: Final = select(LedgerState.revision).where(LedgerState.mine()).with_for_update()
-_PART_CHILDREN: Final = update(Category).where(Category.mine()).values(parent_id=None)
+_DETACH_CHILDREN: Final = update(Category).where(Category.mine()).values(parent_id=None)
 # Foreign keys do not cascade, so referring tables come first.
 _OWNED_TABLES: Final = [table for table in reversed(Base.metadata.sorted_tables) if "owner_id" in table.columns]
 
@@ -147,7 +148,7 @@ async def delete_user(connection: AsyncConnection, user_id: int) -> None:
     """
     await connection.execute(_LOCK_LEDGER, {"owner": user_id})
     # MySQL checks each row as it is deleted: a parent could not be deleted before its children.
-    await connection.execute(_PART_CHILDREN, {"owner": user_id})
+    await connection.execute(_DETACH_CHILDREN, {"owner": user_id})
     for table in _OWNED_TABLES:
         await connection.execute(delete(table).where(table.c.owner_id == bindparam("owner")), {"owner": user_id})
     await execute_exactly(connection, 1, delete(User).where(User.id == user_id))
@@ -229,9 +230,10 @@ async def create_expense(ledger: Ledger, data: ExpenseCreate) -> tuple[ExpenseAn
         return existing, False
     columns = build_new_columns(ledger, data)
     count_texts(ledger, columns)
-    columns |= await refer(ledger, data.category, data.payee, data.tags or ())
+    columns |= await find_or_create_references(ledger, data.category, data.payee, data.tags or ())
     columns["revision"] = ledger.take_revision(expenses=1)
     columns["id"] = await ledger.write_prepared(_INSERT, **columns)
+    await refuse_outgrown_quota(ledger)
     return build_expense_from_columns(columns), True
 
 

@@ -46,7 +46,7 @@ from values.texts import (
     EMAIL_LENGTH,
     EXTERNAL_ID_LENGTH,
     KEY_GROWTH,
-    MAX_TAGS,
+    MAX_TAGS_OF_EXPENSE,
     NAME_LENGTH,
     PAYEE_LENGTH,
 )
@@ -57,7 +57,7 @@ TABLE_ARGS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql
 NUMBERED_TABLE_ARGS = TABLE_ARGS | {"sqlite_autoincrement": True}
 
 MAX_CATEGORIES = 1_000
-MAX_TAG_NAMES = 1_000
+MAX_TAGS = 1_000
 MAX_TAG_SETS = 10_000
 MAX_BUDGETS = 1_000
 IDEMPOTENCY_KEY_LENGTH = 255
@@ -282,9 +282,9 @@ class TagSet(Identified, Owned, Base):
     __tablename__ = "tag_sets"
     __table_args__ = (UniqueConstraint("owner_id", "tag_ids"), UniqueConstraint("owner_id", "id"), NUMBERED_TABLE_ARGS)
 
-    tag_ids: Mapped[str] = mapped_column(String(MAX_TAGS * (ID_LENGTH + 1) + 1))
+    tag_ids: Mapped[str] = mapped_column(String(MAX_TAGS_OF_EXPENSE * (ID_LENGTH + 1) + 1))
     """The ids of the tags in ascending order, each between slashes: /3/17/."""
-    names: Mapped[str] = mapped_column(String(MAX_TAGS * (NAME_LENGTH + 1)))
+    names: Mapped[str] = mapped_column(String(MAX_TAGS_OF_EXPENSE * (NAME_LENGTH + 1)))
     """The names of the tags in the order in which they are shown, a line for each."""
 
 

@@ -52,7 +52,7 @@ from values.text_fields import (
     UniqueName,
     Username,
 )
-from values.texts import MAX_TAGS
+from values.texts import MAX_TAGS_OF_EXPENSE
 
 # --- Users ------------------------------------------------------------------------------------------------------------
 
@@ -260,8 +260,8 @@ class _ExpenseFields(WithAmount):
     description: NullableText[Description] = Field(default=None, description="Empty means null.")
     tags: Omittable[Tags] = Field(
         default=None,
-        description=f"Up to {MAX_TAGS} names; a tag that does not exist is created. Names that differ only in case are "
-        "the same.",
+        description=f"Up to {MAX_TAGS_OF_EXPENSE} names; a tag that does not exist is created. Names that differ "
+        "only in case are the same.",
     )
 
 

@@ -27,6 +27,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from database import Base
 from ledger.editing import KINDS
 from ledger.quotas import ANSWER_BYTES, measure_column, measure_texts
+from ledger.tags.sets import has_tag
 from models import (
     Budget,
     Category,
@@ -166,10 +167,16 @@ def _know_payees(name: str) -> Invariant:
 
 
 def _name_tags() -> Invariant:
-    table = Base.metadata.tables["tag_sets"]
-    names = func.length(table.c.names) - func.length(func.replace(table.c.names, "\n", "")) + 1
-    ids = func.length(table.c.tag_ids) - func.length(func.replace(table.c.tag_ids, "/", "")) - 1
-    return Invariant("no_names", "{} sets of tags have not as many names as tags.", _count_rows(table, names != ids))
+    newline = literal("\n")
+    names = func.length(TagSet.names) - func.length(func.replace(TagSet.names, "\n", "")) + 1
+    ids = func.length(TagSet.tag_ids) - func.length(func.replace(TagSet.tag_ids, "/", "")) - 1
+    has_name = func.instr(newline + TagSet.names + newline, newline + Tag.name + newline) > 0
+    tags = select(func.count()).where(Tag.owner_id == TagSet.owner_id, has_tag(Tag.id), has_name)
+    known = tags.correlate(TagSet).scalar_subquery()
+    violations = select(TagSet.owner_id, func.count()).where(or_(names != ids, known != ids)).group_by(TagSet.owner_id)
+    return Invariant(
+        "wrong_tags", "{} sets of tags have tags that do not exist, or other names than these.", violations
+    )
 
 
 def _refer(table: Table) -> Iterator[Invariant]:
@@ -235,7 +242,7 @@ def _list_invariants() -> Iterator[Invariant]:
     yield _count(LedgerState.answer_bytes, "bytes of remembered answers", answers)
     yield from map(_bound_revisions, (Expense, TrashedExpense, Category, Tag, Budget, Tombstone))
     yield _keep_live_and_trash_apart()
-    yield from (_keep_live_and_deleted_apart(*kind) for kind in ((kind, table) for table, kind in KINDS.items()))
+    yield from (_keep_live_and_deleted_apart(kind, table) for table, kind in KINDS.items())
     yield _note_deletions()
     yield _have_ledgers()
     yield _own_sessions()

@@ -79,7 +79,7 @@ TAGS: Final = [
     {"name": "bulk", "description": "Many expenses in one request."},
     {"name": "trash", "description": "List deleted expenses, restore them, or delete them for good."},
     {"name": "categories", "description": "The names by which you group expenses."},
-    {"name": "tags", "description": "Words on expenses, any number of them."},
+    {"name": "tags", "description": "Words that you put on expenses, up to 20 on each."},
     {"name": "payees", "description": "Who was paid, for autocompletion."},
     {"name": "reports", "description": "Spending by currency, category, payee, tag and time."},
     {"name": "budgets", "description": "Limits for your spending, and how much of each is used."},

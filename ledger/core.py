@@ -31,12 +31,10 @@ from database import UnitOfWork, now
 from infra.prepared import Prepared, TupleRow
 from infra.row_counts import execute_exactly
 from infra.slices import batched
-from ledger.quotas import NO_QUOTAS, Quotas
+from ledger.quotas import NO_QUOTAS, Quotas, too_many_texts_problem
 from models import LedgerState, Owned
 from problems import InvalidToken, TooMany
 from values import days
-from values.field_errors import field_error
-from values.sizes import write_size
 
 MAX_EXPENSES: Final = 1_000_000
 CHUNK_SIZE: Final = 2_000
@@ -118,6 +116,14 @@ class Ledger:
     def is_sweep_due(self) -> bool:
         """Whether expired rows were not yet deleted today (UTC); False before `lock`."""
         return self._lock_row is not None and self._lock_row.swept_on < self.instant.date()
+
+    @property
+    def has_outgrown_quota(self) -> bool:
+        """Whether the texts take more than they may, and more than before this transaction; False before `lock`."""
+        most = self.quotas.text_bytes
+        if not most or self._locked is None:
+            return False
+        return self._get_lock_row().text_bytes > max(most, self._locked.text_bytes)
 
     @property
     def is_answer_quota_reached(self) -> bool:
@@ -279,12 +285,12 @@ class Ledger:
         """
         most = self.quotas.text_bytes
         if more > 0 and most and self._get_lock_row().text_bytes + more > most:
-            detail = (
-                f"The payees, descriptions, tags and external ids of an account take at most {write_size(most)}, those "
-                "in the trash included: shorten some, or delete expenses and empty the trash."
-            )
-            raise TooMany(detail, errors=[field_error(pointer, "not_allowed", detail)])
+            raise too_many_texts_problem(most, pointer)
         self.count(text_bytes=more)
+
+    def request_sweep(self) -> None:
+        """Have this write delete what nothing needs any more, even if that was done today."""
+        self._lock_row = self._get_lock_row()._replace(swept_on=days.EARLIEST)
 
     def record_sweep(self) -> None:
         """Note that expired rows were deleted today (UTC)."""

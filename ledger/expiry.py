@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 
 from ledger.core import Ledger
 from ledger.idempotency import KEY_HEADER, KEY_LIFETIME
-from ledger.quotas import ANSWER_BYTES, measure_column, measure_texts
-from ledger.unused import delete_some, delete_unreferenced
-from models import Payee, RememberedAnswer, TagSet, TrashedExpense
+from ledger.quotas import ANSWER_BYTES, measure_texts
+from ledger.unused import delete_some, delete_unused_names
+from models import RememberedAnswer, TrashedExpense
 from problems import TooManyRequests
 from values.field_errors import header_error
 from values.sizes import write_size
@@ -20,7 +20,6 @@ from values.sizes import write_size
 # The rest is left to the next writers of the day, so that none waits for a million rows or a gigabyte.
 MAX_EXPENSES_SWEPT: Final = 1_000
 MAX_ANSWERS_SWEPT: Final = 50
-MAX_NAMES_SWEPT: Final = 1_000
 
 # Answered by the index on (owner_id, created_at).
 _OLDEST: Final = select(func.min(RememberedAnswer.created_at)).where(RememberedAnswer.mine())
@@ -33,9 +32,8 @@ async def sweep(ledger: Ledger) -> None:
     expenses = await delete_some(ledger, MAX_EXPENSES_SWEPT, TrashedExpense.id, size, *expired)
     ledger.count(trashed=-expenses.rows, text_bytes=-expenses.size)
     answers = await _forget_some(ledger)
-    payees = await delete_unreferenced(ledger, MAX_NAMES_SWEPT, Payee.id, measure_column(Payee.name_key), "payee_id")
-    tag_sets = await delete_unreferenced(ledger, MAX_NAMES_SWEPT, TagSet.id, measure_column(TagSet.names), "tag_set_id")
-    if expenses.rows < MAX_EXPENSES_SWEPT and answers < MAX_ANSWERS_SWEPT and max(payees, tag_sets) < MAX_NAMES_SWEPT:
+    are_names_deleted = await delete_unused_names(ledger)
+    if expenses.rows < MAX_EXPENSES_SWEPT and answers < MAX_ANSWERS_SWEPT and are_names_deleted:
         ledger.record_sweep()
 
 

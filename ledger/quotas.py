@@ -11,7 +11,9 @@ from sqlalchemy import ColumnElement, LargeBinary, cast, func, literal
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models import Expense, RememberedAnswer, TrashedExpense
-from values.sizes import measure
+from problems import TooMany
+from values.field_errors import field_error
+from values.sizes import measure, write_size
 
 EXPENSE_TEXTS: Final = ("payee", "description", "external_id")
 # Roughly what the other columns of a stored answer take, and its place in the indexes.
@@ -31,6 +33,15 @@ class Quotas:
 
 
 NO_QUOTAS: Final = Quotas()
+
+
+def too_many_texts_problem(most: int, pointer: str) -> TooMany:
+    """Return the problem of texts that would take more than `most` bytes; `pointer` is the field of the new text."""
+    detail = (
+        f"The payees, descriptions, tags and external ids of an account take at most {write_size(most)}, those in the "
+        "trash included: shorten some, or delete expenses and empty the trash."
+    )
+    return TooMany(detail, errors=[field_error(pointer, "not_allowed", detail)])
 
 
 def measure_answer(key: str, body: str) -> int:

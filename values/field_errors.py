@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 FieldErrorCode = Literal[
     "required",
@@ -70,6 +70,12 @@ def header_error(name: str, code: str, detail: str) -> FieldError:
 def invalid_value(code: str, detail: str, *, of_several: bool = False) -> PydanticCustomError:
     """Return the exception with which a validator reports a field error; `of_several`: the value may be a list."""
     return PydanticCustomError(code, "{detail}", {"detail": detail, "of_several": of_several})
+
+
+def invalid_element(index: int, code: str, detail: str) -> ValidationError:
+    """Return the exception with which a validator of a list reports the field error of one of its elements."""
+    error = InitErrorDetails(type=invalid_value(code, detail), loc=(index,), input=None)
+    return ValidationError.from_exception_data("list", [error], hide_input=True)
 
 
 def to_field_error(pointer: str, error: PydanticCustomError) -> FieldError:

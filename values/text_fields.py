@@ -12,21 +12,20 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     JsonValue,
-    ValidationError,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails
+from pydantic_core import CoreSchema
 
 from values.combining_marks import MAX_MARKS_IN_A_ROW, has_too_many_marks
-from values.field_errors import invalid_value
+from values.field_errors import invalid_element, invalid_value
 from values.texts import (
     DESCRIPTION_LENGTH,
     EMAIL_LENGTH,
     EXTERNAL_ID_LENGTH,
     INVITE_LENGTH,
     KEY_GROWTH,
-    MAX_TAGS,
+    MAX_TAGS_OF_EXPENSE,
     MIN_USERNAME_LENGTH,
     NAME_LENGTH,
     PAYEE_LENGTH,
@@ -187,12 +186,6 @@ def _refuse_repeated_names(names: list[str]) -> list[str]:
     return names
 
 
-def invalid_element(index: int, code: str, detail: str) -> ValidationError:
-    """Return the exception with which a validator of a list reports the field error of one of its elements."""
-    error = InitErrorDetails(type=invalid_value(code, detail), loc=(index,), input=None)
-    return ValidationError.from_exception_data("list", [error], hide_input=True)
-
-
 def _empty_to_null(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() and not _CONTROLS.search(value) else value
 
@@ -224,7 +217,7 @@ CategoryName = Annotated[str, _NAME, Field(json_schema_extra=make_line_schema(NA
 TagName = CategoryName
 Tags = Annotated[
     list[TagName],
-    Field(max_length=MAX_TAGS, json_schema_extra={"uniqueItems": True}),
+    Field(max_length=MAX_TAGS_OF_EXPENSE, json_schema_extra={"uniqueItems": True}),
     AfterValidator(_refuse_repeated_names),
 ]
 """The tags of an expense."""

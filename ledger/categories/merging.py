@@ -1,9 +1,11 @@
 """Deletion of a category: what becomes of its expenses, budgets and children.
 
-query                expenses, also in the trash   budgets                        children
-move_to=NAME         move to NAME                  move, unless NAME has such     go along if NAME has no parent
-uncategorized=true   lose their category           are deleted                    stand on their own
-neither              refused if it has any         refused if it has any          stand on their own
+query                expenses                budgets                      expenses in the trash   children
+move_to=NAME         move to NAME            move, unless NAME has such   move to NAME            go along (1)
+uncategorized=true   lose their category     are deleted                  lose their category     stand on their own
+neither              refused if it has any   refused if it has any        lose their category     stand on their own
+
+(1) if NAME has no parent; else they stand on their own.
 """
 
 from collections.abc import Mapping

@@ -14,10 +14,10 @@ from values.field_errors import field_error
 from values.texts import make_name_key
 
 # Answered by the unique index on (owner_id, name_key).
-SELECT_BY_NAME: Final = select(Category.id, Category.name, Category.parent_id).where(
+_SELECT_BY_NAME: Final = select(Category.id, Category.name, Category.parent_id).where(
     Category.mine(), Category.name_key == bindparam("key")
 )
-_BY_NAME: Final = Prepared(SELECT_BY_NAME)
+_BY_NAME: Final = Prepared(_SELECT_BY_NAME)
 _SELECT_NAMES: Final = select(Category.id, Category.name, Category.name_key).where(Category.mine())
 _COUNT: Final = select(func.count()).select_from(Category).where(Category.mine())
 

@@ -22,12 +22,13 @@ from ledger.editing import Precondition, refuse_changed_row
 from ledger.expenses import trash
 from ledger.expenses.filter_ids import FilterIds
 from ledger.expenses.filters import BulkQuery, read_filtered
-from ledger.expenses.retagging import Keys, Retagging, load_retagging
+from ledger.expenses.retagging import Retagging, TagKeys, load_retagging
 from ledger.expenses.rows import SEARCHED_TEXTS, build_columns
 from ledger.expenses.schemas import BulkChange, ExpenseChange
 from ledger.payees.names import find_or_create_payee
 from ledger.quotas import measure_column
 from ledger.tags.sets import SETS_PER_STATEMENT
+from ledger.unused import refuse_outgrown_quota
 from models import Expense
 from problems import FilterRequired
 from values.sizes import measure
@@ -100,6 +101,7 @@ async def _change_matching(
         await _update(ledger, differing, unaffected, values)
     if edit.retagging and planned:
         await _update_retagged(ledger, retagged, await edit.retagging.create_sets(planned), matching, values)
+    await refuse_outgrown_quota(ledger)
     return BulkChange(matched=matched, revision=ledger.revision)
 
 
@@ -170,7 +172,7 @@ async def _create_references(ledger: Ledger, edit: _Edit) -> dict[str, Any]:
     return ids
 
 
-def _has_none_of(planned: Mapping[int | None, Keys]) -> ColumnElement[bool]:
+def _has_none_of(planned: Mapping[int | None, TagKeys]) -> ColumnElement[bool]:
     """Return the condition that an expense has none of these tag sets."""
     other_set = Expense.tag_set_id.not_in([set_id for set_id in planned if set_id is not None])
     without = Expense.tag_set_id.is_(None)

@@ -21,7 +21,7 @@ from values.texts import make_name_key
 Ids = tuple[int | None, ...]
 """Alternatives; None stands for expenses without one."""
 Column = InstrumentedAttribute[int | None]
-MOST_SET_IDS: Final = 1_000
+MAX_SET_IDS: Final = 1_000
 """If more tag sets have a tag, their ids are not read: a subquery finds them."""
 
 
@@ -29,7 +29,7 @@ class FilterIds(NamedTuple):
     """The ids that each column may have; None: any."""
 
     tag_set_id: Ids | Select[int] | None = None
-    """The statement that finds the ids, if they are more than MOST_SET_IDS."""
+    """The statement that finds the ids, if they are more than MAX_SET_IDS."""
     payee_id: Ids | None = None
     category_id: Ids | None = None
 

@@ -5,11 +5,11 @@ from datetime import date
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
-from sqlalchemy import ColumnElement, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, union_all
 
 from ledger.core import Ledger
 from ledger.expenses.filter_ids import (
-    MOST_SET_IDS,
+    MAX_SET_IDS,
     FilterIds,
     Ids,
     select_categories,
@@ -25,7 +25,7 @@ from values.search import MAX_WORDS, SearchWords, split_words
 from values.shapes import PageQuery, RequestModel
 from values.spans import Span
 from values.text_fields import CategoryName, PayeeName, TagName, make_line_schema, make_line_validator
-from values.texts import EXTERNAL_ID_LENGTH, MAX_TAGS
+from values.texts import EXTERNAL_ID_LENGTH, MAX_TAGS_OF_EXPENSE, make_payee_key
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ READS: Final = 2
 """How often a read is run before tag sets are found by a subquery."""
 SAMPLE_DAY = date(2026, 1, 1)
 MAX_START_DAY = 28
-MAX_PAYEES = 1_000
+MAX_PAYEES: Final = 1_000
 
 
 def _check_period(value: str) -> str:
@@ -94,7 +94,7 @@ class ExpenseFilter(RequestModel):
     )
     tag: list[TagName] = Field(
         default=[],
-        max_length=MAX_TAGS,
+        max_length=MAX_TAGS_OF_EXPENSE,
         fail_fast=True,
         description="A tag's name; sent several times, an expense must have all of these tags.",
     )
@@ -185,7 +185,16 @@ class ExpenseFilter(RequestModel):
         if self.external_id is not None:
             yield Expense.external_id == self.external_id
         for word in split_words(self.q or ""):
-            yield or_(func.instr(Expense.description_key, word) > 0, func.instr(Expense.payee_key, word) > 0)
+            yield _contains(word)
+
+
+def _contains(word: str) -> ColumnElement[bool]:
+    """Return the condition that the description or the payee of an expense has a word of `q`."""
+    # In the key of a payee some letters are others: an acute accent that stands alone divides a word there.
+    in_payee = make_payee_key(word).split() or [word]
+    return or_(
+        func.instr(Expense.description_key, word) > 0, and_(*(func.instr(Expense.payee_key, it) > 0 for it in in_payee))
+    )
 
 
 async def read_filtered(ledger: Ledger, query: ExpenseFilter, read: Callable[[FilterIds], Awaitable[T]]) -> T:
@@ -204,11 +213,15 @@ async def read_filtered(ledger: Ledger, query: ExpenseFilter, read: Callable[[Fi
         if after == before:
             return result
         before = after
-    return await read(await find_filter_ids(ledger, query, most_sets=0))
+    return await read(await find_filter_ids(ledger, query, sets_by_subquery=True))
 
 
-async def find_filter_ids(ledger: Ledger, query: ExpenseFilter, most_sets: int = MOST_SET_IDS) -> FilterIds:
-    """Return the ids of the categories with their children, the payees and the tag sets that the filter names."""
+async def find_filter_ids(ledger: Ledger, query: ExpenseFilter, *, sets_by_subquery: bool = False) -> FilterIds:
+    """Return the ids of the categories with their children, the payees and the tag sets that the filter names.
+
+    If there are more than 1,000 tag sets, or with `sets_by_subquery`, a subquery finds these.
+    """
+    most_sets = 0 if sets_by_subquery else MAX_SET_IDS
     if not query.has_reference:
         # Most lists: making the statements below would take a tenth of the time of a page.
         return FilterIds()

@@ -26,10 +26,10 @@ from schemas import ListTotal
 from values import money
 from values.spans import Span
 
-MOST_MERGED: Final = 50
-"""Ids of which the first expenses are merged; each has up to a page of them."""
-MOST_IDS_MERGED: Final = 2_500
-"""Ids in such a statement."""
+MAX_MERGED_IDS: Final = 50
+"""A page is merged from the first expenses of at most so many ids."""
+MAX_IDS_IN_MERGE: Final = 2_500
+"""Ids in such a statement, of which each part repeats those of the other filters."""
 _EXPENSES: Final = select_expenses(Expense)
 
 # MySQL is told the index of the sort order, because deep in a ledger its optimizer prefers to read and sort all rows.
@@ -58,7 +58,7 @@ _HINTED_PAGES: Final = {
     (sort, is_next): statement.with_hint(Expense, _INDEX_HINTS[sort.removeprefix("-")], "mysql")
     for (sort, is_next), statement in _PAGES.items()
 }
-# Answered by the index of reports, unless a filter needs another column.
+# Answered by the index of reports alone, unless a filter needs another column, or an index finds fewer rows.
 _TOTALS: Final = (
     select(Expense.currency, exact_sum(Expense.amount).label("total"), func.count().label("number"))
     .where(Expense.mine())
@@ -116,16 +116,17 @@ def _merge_alternatives(asked: PageRequest, ids: FilterIds) -> Select[*tuple[Any
     """Return the SELECT of a page by day that merges the first rows of each id of one column.
 
     For each id the index of the column has its expenses in the order of days, whether the id is frequent or rare. None
-    if no column has 2 to 50 ids, or if another filter is answered by one id: then the database finds its way itself.
+    if the list is sorted by amount, if no column has 2 to 50 ids, if another filter is answered by one id, or if the
+    statement would have more than 2,500 ids: then the database finds its way itself.
     """
     alternatives = ids.list_alternatives()
-    merged = [(column, values) for column, values in alternatives if 1 < len(values) <= MOST_MERGED]
+    merged = [(column, values) for column, values in alternatives if 1 < len(values) <= MAX_MERGED_IDS]
     has_one_id = asked.query.external_id is not None or any(len(values) == 1 for _, values in alternatives)
     if asked.sort_column != "spent_on" or has_one_id or not merged:
         return None
     column, values = merged[0]
     # Each part repeats the other ids. A statement of 100,000 takes megabytes, which SQLite's driver keeps for later.
-    if len(values) * sum(len(others) for _, others in alternatives) > MOST_IDS_MERGED:
+    if len(values) * sum(len(others) for _, others in alternatives) > MAX_IDS_IN_MERGE:
         return None
     is_descending = asked.query.sort.startswith("-")
     order = [it.desc() if is_descending else it.asc() for it in (Expense.spent_on, Expense.id)]

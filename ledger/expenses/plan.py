@@ -28,6 +28,7 @@ from ledger.expenses.rows import (
     measure_row,
     select_expenses,
 )
+from ledger.unused import refuse_outgrown_quota
 from models import Expense, TrashedExpense
 from schemas import ExpenseCreate
 
@@ -68,8 +69,8 @@ class ExpensePlan:
         self.ledger.refuse_too_many(len(self.created) + 1 - len(self.deleted))
         row = build_new_columns(self.ledger, data) | {"id": None, "revision": self._planned_revision}
         row |= {
-            "category": self.references.name_category(data.category),
-            "tags": self.references.name_tags(data.tags or ()),
+            "category": self.references.plan_category(data.category),
+            "tags": self.references.plan_tags(data.tags or ()),
         }
         count_texts(self.ledger, row)
         self.created.append(row)
@@ -83,9 +84,9 @@ class ExpensePlan:
         if "external_id" in sent:
             values["external_id"] = self._check_external_id(row, sent["external_id"])
         if "category" in sent:
-            values["category"] = self.references.name_category(sent["category"])
+            values["category"] = self.references.plan_category(sent["category"])
         if "tags" in sent:
-            values["tags"] = self.references.name_tags(sent["tags"] or (), before=row["tags"])
+            values["tags"] = self.references.plan_tags(sent["tags"] or (), before=row["tags"])
         changed = {name: value for name, value in values.items() if name in row and value != row[name]}
         if not changed:
             return False
@@ -122,6 +123,7 @@ class ExpensePlan:
             new_ids = [row.id for row in rows if row.id not in self.changed]
             for row, expense_id in zip(self.created, new_ids, strict=True):
                 row["id"] = expense_id
+        await refuse_outgrown_quota(self.ledger)
 
     def _move_external_id(self, row: Columns, changed: Columns) -> None:
         if "external_id" in changed:

@@ -62,7 +62,7 @@ class References:
     are_tags_added: bool = False
     """Whether an expense gets a tag that it did not have."""
 
-    def name_category(self, name: str | None) -> str | None:
+    def plan_category(self, name: str | None) -> str | None:
         """Return the stored name of the category; plan to create it if there is none."""
         if name is None:
             return None
@@ -73,7 +73,7 @@ class References:
             raise category_names.too_many_categories_problem("/category")
         return self.new_categories.setdefault(key, name)
 
-    def name_tags(self, names: Iterable[str], pointer: str = "/tags", before: str | None = None) -> str | None:
+    def plan_tags(self, names: Iterable[str], pointer: str = "/tags", before: str | None = None) -> str | None:
         """Return the stored names of tags as the text of their set; plan to create those that do not exist.
 
         `before` is the text of the set that the expense has. Raises TooMany if the account would have more than 1,000
@@ -137,7 +137,9 @@ async def load_references(ledger: Ledger, bodies: Collection[Mapping[str, Any]])
     return References(ledger, categories, remaining, tags, remaining_tags)
 
 
-async def refer(ledger: Ledger, category: str | None, payee: str | None, tags: Collection[str]) -> Columns:
+async def find_or_create_references(
+    ledger: Ledger, category: str | None, payee: str | None, tags: Collection[str]
+) -> Columns:
     """Return the columns by which one new expense refers to these, and the names as they are shown.
 
     Without tags, and where the category and the payee exist, that is one statement.
@@ -146,7 +148,7 @@ async def refer(ledger: Ledger, category: str | None, payee: str | None, tags: C
     if not tags:
         return columns | {"tag_set_id": None, "tags": None}
     references = await load_references(ledger, [{"tags": tags}])
-    shown = {"tags": references.name_tags(tags)}
+    shown = {"tags": references.plan_tags(tags)}
     await references.create_missing([shown])
     return columns | shown | references.resolve(shown)
 

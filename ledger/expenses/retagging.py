@@ -12,9 +12,9 @@ from ledger.tags import sets
 from ledger.tags.names import load_tags
 from problems import ValidationFailed
 from values.field_errors import field_error
-from values.texts import MAX_TAGS, make_name_key
+from values.texts import MAX_TAGS_OF_EXPENSE, make_name_key
 
-Keys = frozenset[str]
+TagKeys = frozenset[str]
 """The tags of a set, by the keys of their names: those that are yet to be made have no id."""
 ADD_TAGS: Final = "/add_tags"
 
@@ -26,10 +26,10 @@ class Retagging:
     references: References
     names: Sequence[str]
     """The names of the tags to add."""
-    added: Keys
-    removed: Keys
+    added: TagKeys
+    removed: TagKeys
 
-    async def plan(self, set_ids: Collection[int | None]) -> dict[int | None, Keys]:
+    async def plan(self, set_ids: Collection[int | None]) -> dict[int | None, TagKeys]:
         """Return what each of these sets (None: no tags) becomes, without those that stay as they are.
 
         Raises ValidationFailed if one would have more than 20 tags.
@@ -42,14 +42,14 @@ class Retagging:
             async for set_id in iterate_in_slices(set_ids)
         }
         after = {set_id: (had | self.added) - self.removed for set_id, had in before.items()}
-        if any(len(has) > MAX_TAGS for has in after.values()):
+        if any(len(has) > MAX_TAGS_OF_EXPENSE for has in after.values()):
             raise overfull_expense_problem()
         return {set_id: has for set_id, has in after.items() if has != before[set_id]}
 
-    async def create_sets(self, planned: Mapping[int | None, Keys]) -> dict[int | None, int | None]:
+    async def create_sets(self, planned: Mapping[int | None, TagKeys]) -> dict[int | None, int | None]:
         """Return the id of the set that each becomes, or None for no tags; create tags and sets that are missing."""
         ledger = self.references.ledger
-        self.references.name_tags(self.names, ADD_TAGS)
+        self.references.plan_tags(self.names, ADD_TAGS)
         await self.references.create_missing([])
         names = await load_tags(ledger)
         ids = {make_name_key(name): tag for tag, name in names.items()}
@@ -74,5 +74,5 @@ async def load_retagging(ledger: Ledger, change: ExpenseChange) -> Retagging | N
 
 def overfull_expense_problem() -> ValidationFailed:
     """Return the problem of a bulk change after which an expense would have more than 20 tags."""
-    detail = f"An expense that matches would have more than {MAX_TAGS} tags; nothing was changed."
+    detail = f"An expense that matches would have more than {MAX_TAGS_OF_EXPENSE} tags; nothing was changed."
     return ValidationFailed(errors=[field_error(ADD_TAGS, "too_long", detail)])

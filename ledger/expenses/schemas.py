@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from values.field_errors import invalid_element
 from values.fields import LARGEST_ID, Omittable
 from values.shapes import RequestModel, ResponseModel, with_example
 from values.text_fields import (
@@ -13,7 +14,6 @@ from values.text_fields import (
     NullableText,
     PayeeName,
     Tags,
-    invalid_element,
 )
 from values.texts import make_name_key
 

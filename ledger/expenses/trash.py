@@ -154,5 +154,7 @@ async def empty_trash(ledger: Ledger, condition: Precondition) -> None:
     if counted.stored:
         await ledger.execute_exactly(counted.stored, delete(TrashedExpense).where(TrashedExpense.mine()))
         ledger.count(text_bytes=-int(counted.bytes), trashed=-counted.stored)
+        # Payees and tags that only these had make room too.
+        ledger.request_sweep()
     if counted.visible:
         ledger.take_revision()

@@ -1,7 +1,8 @@
 """Payees by their names: find them, and create those that are used for the first time.
 
 An expense has the name as it was written, and the id of its payee, which is the same whatever the case. So expenses are
-filtered and grouped by a number. A payee that no expense has any more is deleted by the daily sweep.
+filtered and grouped by a number. A payee that no expense has any more is deleted by the daily sweep, or when its room
+is needed: whoever creates payees calls `ledger.unused.refuse_outgrown_quota` when the expenses are written.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,10 +15,10 @@ from database import get_inserted_id
 from ledger.core import Ledger
 from models import Category, Expense, Payee
 from values.sizes import measure
-from values.texts import make_name_key, make_text_key
+from values.texts import make_name_key, make_payee_key
 
 # Answered by the unique index on (owner_id, name_key).
-SELECT_BY_NAME: Final = select(Payee.id).where(Payee.mine(), Payee.name_key == bindparam("payee_key"))
+_SELECT_BY_NAME: Final = select(Payee.id).where(Payee.mine(), Payee.name_key == bindparam("payee_key"))
 _SELECT_KEYS: Final = select(Payee.id, Payee.name_key).where(Payee.mine())
 _LATER: Final = aliased(Expense)
 # Of each payee the last expense, by day and then by id: one look into the index on (owner_id, payee_id, spent_on, id).
@@ -29,7 +30,7 @@ _LATEST_ID: Final = (
     .correlate(Payee)
     .scalar_subquery()
 )
-SELECT_LATEST: Final = (
+_SELECT_LATEST: Final = (
     select(Payee.id.label("payee_id"), Expense.payee.label("name"), Expense.spent_on, Category.name.label("category"))
     .select_from(Payee)
     .join(Expense, (Expense.owner_id == Payee.owner_id) & (Expense.id == _LATEST_ID))
@@ -47,8 +48,7 @@ async def find_payees(ledger: Ledger, keys: Collection[str]) -> dict[str, int]:
 
 async def create_payees(ledger: Ledger, keys: Collection[str]) -> dict[str, int]:
     """Create payees, and return them like find_payees."""
-    for key in keys:
-        ledger.add_text(measure(key), "/payee")
+    ledger.count(text_bytes=measure(*keys))
     await ledger.insert_all(Payee, [_build_columns(key) for key in keys])
     return await find_payees(ledger, keys)
 
@@ -56,20 +56,23 @@ async def create_payees(ledger: Ledger, keys: Collection[str]) -> dict[str, int]
 async def find_or_create_payee(ledger: Ledger, name: str) -> int:
     """Return the id of the payee of this name, creating it if there is none."""
     key = make_name_key(name)
-    row = await ledger.fetch_one(SELECT_BY_NAME, payee_key=key)
+    row = await ledger.fetch_one(_SELECT_BY_NAME, payee_key=key)
     return int(row[0]) if row else await insert_payee(ledger, key)
 
 
 async def insert_payee(ledger: Ledger, key: str) -> int:
     """Create the payee whose name has this key, and return its id."""
-    ledger.add_text(measure(key), "/payee")
+    ledger.count(text_bytes=measure(key))
     return get_inserted_id(await ledger.insert(Payee, **_build_columns(key)))
 
 
 async def load_latest(ledger: Ledger, payee_ids: Iterable[int]) -> dict[int, Row[Any]]:
-    """Return by payee the row of SELECT_LATEST; a payee whose expenses were deleted meanwhile has none."""
-    return {row.payee_id: row for row in await ledger.fetch_in(SELECT_LATEST, Payee.id, payee_ids)}
+    """Return the last expense of each payee: how the name was written there, and its day and category.
+
+    A payee whose expenses were deleted meanwhile has none.
+    """
+    return {row.payee_id: row for row in await ledger.fetch_in(_SELECT_LATEST, Payee.id, payee_ids)}
 
 
 def _build_columns(key: str) -> dict[str, str]:
-    return {"name_key": key, "search_key": make_text_key(key)}
+    return {"name_key": key, "search_key": make_payee_key(key)}

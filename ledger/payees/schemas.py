@@ -9,7 +9,7 @@ from values.fields import Omittable, WholeNumber
 from values.search import SearchWords
 from values.shapes import RequestModel, ResponseModel, with_example
 
-NEWEST: Final = 10_000
+COUNTED_EXPENSES: Final = 10_000
 """Expenses in which the uses of payees are counted."""
 
 
@@ -27,7 +27,7 @@ class Payee(ResponseModel):
     """Who was paid, spelt as in the last of the expenses."""
 
     name: str
-    count: int = Field(description=f"Number of its expenses, among the newest {NEWEST:,} of your ledger.")
+    count: int = Field(description=f"Number of its expenses, among the newest {COUNTED_EXPENSES:,} of your ledger.")
     last_used: date = Field(description="Date of its last expense.")
     last_category: str | None = Field(description="Category of its last expense.")
 

@@ -14,37 +14,37 @@ from sqlalchemy import Row, Select, bindparam, case, exists, func, select
 
 from ledger.core import Ledger
 from ledger.payees.names import load_latest
-from ledger.payees.schemas import NEWEST, PayeeQuery
+from ledger.payees.schemas import COUNTED_EXPENSES, PayeeQuery
 from ledger.payees.schemas import Payee as PayeeAnswer
 from models import Expense, Payee
 from values.search import MAX_WORDS, split_words
 from values.texts import make_name_key
 
 YEAR: Final = timedelta(days=365)
-MOST_IDS: Final = 1_000
+MAX_IDS: Final = 1_000
 """If the words occur in more names, their ids are not read: a subquery finds them."""
 
-_NEWEST: Final = (
+_COUNTED: Final = (
     select(Expense.payee_id, Expense.spent_on)
     .where(Expense.mine())
     .order_by(Expense.spent_on.desc())
-    .limit(NEWEST)
+    .limit(COUNTED_EXPENSES)
     .with_hint(Expense, "FORCE INDEX (ix_expenses_for_reports)", "mysql")
     .subquery()
 )
 _USED: Final = func.count().label("uses")
-_RECENTLY: Final = func.count(case((_NEWEST.c.spent_on > bindparam("year_ago"), 1)))
+_RECENTLY: Final = func.count(case((_COUNTED.c.spent_on > bindparam("year_ago"), 1)))
 _MOST_USED: Final = (
-    select(_NEWEST.c.payee_id, _USED)
-    .where(_NEWEST.c.payee_id.is_not(None))
-    .group_by(_NEWEST.c.payee_id)
-    .order_by(_RECENTLY.desc(), _USED.desc(), func.max(_NEWEST.c.spent_on).desc(), _NEWEST.c.payee_id.desc())
+    select(_COUNTED.c.payee_id, _USED)
+    .where(_COUNTED.c.payee_id.is_not(None))
+    .group_by(_COUNTED.c.payee_id)
+    .order_by(_RECENTLY.desc(), _USED.desc(), func.max(_COUNTED.c.spent_on).desc(), _COUNTED.c.payee_id.desc())
     .limit(bindparam("limit"))
 )
 _OTHERS: Final = (
     select(Payee.id)
     .where(Payee.mine(), exists().where(Expense.mine(), Expense.payee_id == Payee.id))
-    .order_by(Payee.search_key)
+    .order_by(Payee.search_key, Payee.id)
     .limit(bindparam("limit"))
 )
 
@@ -72,15 +72,15 @@ async def _find_matching(ledger: Ledger, words: Sequence[str]) -> Sequence[int] 
     if not words:
         return []
     matching = select(Payee.id).where(Payee.mine(), *(func.instr(Payee.search_key, word) > 0 for word in words))
-    found = [row.id for row in await ledger.fetch_all(matching.limit(MOST_IDS + 1))]
-    return matching if len(found) > MOST_IDS else found
+    found = [row.id for row in await ledger.fetch_all(matching.limit(MAX_IDS + 1))]
+    return matching if len(found) > MAX_IDS else found
 
 
 async def _load_uses(ledger: Ledger, matching: Sequence[int] | Select[int] | None, **parameters: Any) -> dict[int, int]:
     """Return the number of uses of the matching payees that are used most, in the order of the answer."""
     statement: Select[Any] = _MOST_USED
     if matching is not None:
-        statement = statement.where(_NEWEST.c.payee_id.in_(matching))
+        statement = statement.where(_COUNTED.c.payee_id.in_(matching))
     return {row.payee_id: row.uses for row in await ledger.fetch_all(statement, **parameters)}
 
 

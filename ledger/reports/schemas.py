@@ -51,7 +51,12 @@ class _Bucket(TypedDict):
         Annotated[str | None, Field(description="The parent of the category, or the category itself if it has none.")]
     ]
     payee: NotRequired[
-        Annotated[str | None, Field(description="Whatever the case: as in the last expense of all. Null: without one.")]
+        Annotated[
+            str | None,
+            Field(
+                description="Spelt as in its last expense; payees that differ only in case are one. Null: without one."
+            ),
+        ]
     ]
     tag: NotRequired[Annotated[str | None, Field(description="Null: without any tag.")]]
 

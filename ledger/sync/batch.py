@@ -65,7 +65,7 @@ class _Run:
     plan: ExpensePlan
     deleted_before: AbstractSet[int]
     """The ids that operations name and that were deleted before the batch."""
-    of_existing: Literal["keep", "update"]
+    existing: Literal["keep", "update"]
     """What becomes of an expense whose `external_id` a create has, unless the operation says it itself."""
     seen: set[int] = field(default_factory=set)
     """The ids that operations have changed."""
@@ -99,7 +99,7 @@ class _Run:
         existing = None if external_id is None else self.plan.by_external_id.get(external_id)
         if existing is None:
             self._keep_result("created", self.plan.create(operation.data))
-        elif (operation.existing or self.of_existing) == "keep" or existing.get("deleted_at") is not None:
+        elif (operation.existing or self.existing) == "keep" or existing.get("deleted_at") is not None:
             self._keep_result("existing", existing)
         else:
             self._note_found(existing["id"])

@@ -30,7 +30,7 @@ ExpenseIdField = Annotated[int, Field(ge=1, le=LARGEST_ID, description="The expe
 ExpectedRevision = Annotated[int, Field(description="If sent, it must equal the expense's, else 412.")]
 
 
-OfExisting = Annotated[
+ExistingPolicy = Annotated[
     Literal["keep", "update"],
     Field(
         description="What becomes of an expense that has the `external_id` of a create: `keep` (the default) leaves it "
@@ -43,7 +43,7 @@ class CreateOperation(RequestModel):
     """Record an expense, as `POST /expenses` does."""
 
     op: Literal["create"]
-    existing: Omittable[OfExisting] = None
+    existing: Omittable[ExistingPolicy] = None
     data: ExpenseCreate
 
     model_config = with_example(op="create", data={"amount": "12.50", "category": "Groceries"})
@@ -113,9 +113,10 @@ class Batch(WithManyItems):
     """Operations that are done in order, all or none."""
 
     operations: Annotated[list[Operation], Field(min_length=1, max_length=MAX_OPERATIONS)] = Field(
-        description="Each sees the effects of those before it; an `id` may occur once."
+        description="Each sees the effects of those before it. An expense may be changed by one of them; only creates "
+        "with the same `external_id` may change it several times."
     )
-    existing: Omittable[OfExisting] = Field(
+    existing: Omittable[ExistingPolicy] = Field(
         default=None, description="`existing` of all operations that do not have it."
     )
 

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, func, select
 
 from infra.prepared import Prepared
 from ledger.core import Ledger
-from models import MAX_TAG_NAMES, Tag
+from models import MAX_TAGS, Tag
 from problems import TooMany
 from values.field_errors import field_error
 from values.texts import make_name_key
@@ -52,10 +52,10 @@ async def create_tags(ledger: Ledger, names: Sequence[str]) -> dict[str, KnownTa
 
 async def count_remaining(ledger: Ledger) -> int:
     """Return how many more tags the account can hold."""
-    return MAX_TAG_NAMES - int((await ledger.execute(_COUNT)).scalar_one())
+    return MAX_TAGS - int((await ledger.execute(_COUNT)).scalar_one())
 
 
 def too_many_tags_problem(pointer: str) -> TooMany:
     """Return the problem of too many tags; `pointer` is the field that names the new one."""
-    detail = f"An account holds at most {MAX_TAG_NAMES:,} tags."
+    detail = f"An account holds at most {MAX_TAGS:,} tags."
     return TooMany(detail, errors=[field_error(pointer, "not_allowed", detail)])

@@ -15,11 +15,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, String, case, cast, delete, func, literal, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from infra.slices import batched, iterate_in_slices
 from ledger.core import Ledger
 from ledger.quotas import measure_column
-from ledger.unused import delete_unreferenced
+from ledger.unused import MAX_NAMES, delete_unreferenced
 from models import ID_LENGTH, MAX_TAG_SETS, Expense, TagSet, TrashedExpense
 from problems import TooMany
 from values.field_errors import field_error
@@ -27,7 +28,6 @@ from values.sizes import measure
 from values.texts import make_sort_key
 
 SETS_PER_STATEMENT: Final = 100
-UNUSED_SETS_DELETED: Final = 1_000
 _COUNT: Final = select(func.count()).select_from(TagSet).where(TagSet.mine())
 _SELECT: Final = select(TagSet.id, TagSet.tag_ids, TagSet.names).where(TagSet.mine())
 
@@ -52,7 +52,7 @@ def parse_ids(tag_ids: str) -> frozenset[int]:
     return frozenset(map(int, tag_ids.strip("/").split("/")))
 
 
-def has_tag(tag_id: ColumnElement[int] | int) -> ColumnElement[bool]:
+def has_tag(tag_id: ColumnElement[int] | InstrumentedAttribute[int] | int) -> ColumnElement[bool]:
     """Return the condition that a set has a tag; if the id is null, so is the condition, and nothing matches."""
     slash = literal("/")
     return func.instr(TagSet.tag_ids, slash + cast(tag_id, String(ID_LENGTH)) + slash) > 0
@@ -113,7 +113,7 @@ async def _make_room(ledger: Ledger, more: int, pointer: str) -> bool:
     if (await ledger.execute(_COUNT)).scalar_one() + more <= MAX_TAG_SETS:
         return False
     size = measure_column(TagSet.names)
-    if not await delete_unreferenced(ledger, UNUSED_SETS_DELETED, TagSet.id, size, "tag_set_id"):
+    if not await delete_unreferenced(ledger, MAX_NAMES, TagSet.id, size, "tag_set_id"):
         raise too_many_sets_problem(pointer)
     return True
 

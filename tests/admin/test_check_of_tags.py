@@ -26,7 +26,7 @@ async def test_nothing_is_wrong_with_a_ledger_that_has_tags_and_payees(person: P
 @pytest.mark.parametrize(
     ("damage", "code"),
     [
-        ("UPDATE tag_sets SET names = 'other' WHERE owner_id = :owner", "text_bytes"),
+        ("UPDATE tag_sets SET names = 'absent' WHERE owner_id = :owner", "wrong_tags"),
         ("UPDATE payees SET name_key = 'other' WHERE owner_id = :owner", "text_bytes"),
         ("UPDATE expenses SET tag_set_id = 0 WHERE owner_id = :owner", "orphans"),
         ("UPDATE tags SET revision = 2 WHERE owner_id = :owner", "revision_behind"),

@@ -541,7 +541,7 @@ COSTS_ON_BOTH: list[Cost] = [
     ("GET", "/changes", None, 200, 6),
     ("POST", "/expenses/{trashed}/restore", None, 200, 10),
     ("POST", "/expenses/restore", {"revision": 4}, 200, 8),
-    ("DELETE", "/expenses/trash", None, 204, 6),
+    ("DELETE", "/expenses/trash", None, 204, 10),
     ("PATCH", "/expenses?q=apples", {"description": None}, 200, 6),
     ("DELETE", "/expenses?q=apples", None, 200, 8),
     ("POST", "/expenses/batch", {"operations": [{"op": "create", "data": AN_EXPENSE}] * 100}, 200, 6),

@@ -400,3 +400,68 @@ async def test_at_the_quota_a_tag_can_be_taken_off_and_none_put_on(person: Perso
 
     assert (taken_off.json()["tags"], in_bulk.status_code) == (["ab"], 200)
     assert too_many(put_on) == ["/tags"]
+
+
+# --- payees at the quota ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def payee_at_the_quota(set_quotas: SetQuotas) -> str:
+    """The name of a payee of which one has room, in an expense and among the payees, and nothing else."""
+    payee = "a payee of twenty-nine letters"
+    set_quotas(text_bytes=2 * len(payee))
+    return payee
+
+
+@pytest.mark.parametrize("path", ["/expenses/{id}", "/expenses?currency=EUR"])
+async def test_at_the_quota_a_payee_can_become_shorter(
+    payee_at_the_quota: str, person: Person, outside: Connection, path: str
+) -> None:
+    expense = await spend(person, payee=payee_at_the_quota)
+    shorter = payee_at_the_quota[2:]
+    changed = await person.patch(path.format(id=expense["id"]), json={"payee": shorter})
+
+    assert changed.status_code == 200
+    assert (await read(person, expense))["payee"] == shorter
+    assert (counters_of(outside, person)["text_bytes"], miscounted(outside, person)) == (2 * len(shorter), [])
+
+
+async def test_at_the_quota_a_batch_can_exchange_a_payee(payee_at_the_quota: str, person: Person) -> None:
+    expense = await spend(person, payee=payee_at_the_quota)
+    update = {"op": "update", "id": expense["id"], "data": {"payee": payee_at_the_quota[::-1]}}
+
+    assert (await send_batch(person, update)).status_code == 200
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+async def test_a_payee_without_room_is_refused_and_nothing_is_written(
+    payee_at_the_quota: str, app: FastAPI, person: Person, is_batch: bool
+) -> None:
+    refused = {"payee": payee_at_the_quota + "."}
+    answer = (
+        await send_batch(person, creating(**refused))
+        if is_batch
+        else await person.post("/expenses", json=refused | {"amount": "1"})
+    )
+
+    assert too_many(answer) == ["/operations" if is_batch else "/payee"]
+    assert await state_of(app, person) == (0, 0)
+
+
+async def test_a_bulk_change_to_a_payee_without_room_is_refused(payee_at_the_quota: str, person: Person) -> None:
+    expense = await spend(person)
+    answer = await person.patch("/expenses?currency=EUR", json={"payee": payee_at_the_quota + "."})
+
+    assert too_many(answer) == ["/payee"]
+    assert await read(person, expense) == expense
+
+
+async def test_the_emptied_trash_makes_the_room_of_its_payees_too(
+    payee_at_the_quota: str, person: Person, outside: Connection
+) -> None:
+    await discard(person, await spend(person, payee=payee_at_the_quota))
+    await person.delete("/expenses/trash")
+
+    assert counters_of(outside, person)["text_bytes"] == 0
+    assert (await spend(person, description=2 * payee_at_the_quota))["payee"] is None
+    assert miscounted(outside, person) == []

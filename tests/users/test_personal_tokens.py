@@ -1263,7 +1263,7 @@ async def test_a_large_body_of_a_token_to_read_changes_nothing(person: Person, t
         ("GET", "/users/me", None, 2),
         ("GET", "/budgets/status", None, 3),
         ("POST", "/expenses", {"amount": "12.50", "date": "2026-11-22"}, 5),
-        ("DELETE", "/expenses/trash", None, 6),
+        ("DELETE", "/expenses/trash", None, 10),
     ],
 )
 async def test_a_script_asks_the_database_no_more_than_whoever_signed_in(

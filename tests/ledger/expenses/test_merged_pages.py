@@ -9,9 +9,10 @@ from ledger.expenses import filters, pages
 from tests.support.people import Person
 from tests.support.rows import filling
 from tests.support.settings import NOON
+from tests.support.statements import Statements
 
 # The filters whose expenses have several ids in one column, and how many there are among 60.
-FILTERS: Final = [
+FILTERS: Final[list[tuple[dict[str, Any], int]]] = [
     ({"category": "Food"}, 40),
     ({"category": ["Bread", "Rent"], "uncategorized": "true"}, 40),
     ({"tag": "shared"}, 30),
@@ -65,21 +66,39 @@ async def test_of_many_ids_the_pages_are_the_same(
 ) -> None:
     await fill(person)
     merged = await walk(person, limit=7, **query)
-    monkeypatch.setattr(pages, "MOST_MERGED", 1)
+    monkeypatch.setattr(pages, "MAX_MERGED_IDS", 1)
 
     assert await walk(person, limit=7, **query) == merged
     assert len(merged) == number
 
 
 async def test_more_tag_sets_than_are_read_are_found_by_a_subquery(
-    person: Person, monkeypatch: pytest.MonkeyPatch
+    person: Person, monkeypatch: pytest.MonkeyPatch, statements: Statements
 ) -> None:
     await fill(person)
-    known = await walk(person, limit=7, tag="shared")
-    monkeypatch.setattr(filters, "MOST_SET_IDS", 1)
+    known = await walk(person, limit=200, tag="shared")
+    monkeypatch.setattr(filters, "MAX_SET_IDS", 1)
+    with statements() as sent:
+        found = await walk(person, limit=200, tag="shared")
 
-    assert await walk(person, limit=7, tag="shared") == known
+    assert found == known
     assert len(known) == 30
+    assert sum("tag_set_id IN (SELECT" in it for it in sent) == 1
+
+
+async def test_where_a_merge_would_be_too_long_the_page_is_the_same(
+    person: Person, monkeypatch: pytest.MonkeyPatch, statements: Statements
+) -> None:
+    query, number = FILTERS[-1]
+    await fill(person)
+    merged = await walk(person, limit=200, **query)
+    monkeypatch.setattr(pages, "MAX_IDS_IN_MERGE", 3)
+    with statements() as sent:
+        found = await walk(person, limit=200, **query)
+
+    assert found == merged
+    assert len(found) == number
+    assert not any("UNION ALL" in it and "spent_on" in it for it in sent)
 
 
 def ordered(expenses: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:

@@ -91,6 +91,19 @@ async def test_other_filters_narrow_a_search(reader: Person) -> None:
     assert await found(reader, "cafe", payee="café nero") == ["Łódź tram"]
 
 
+@pytest.mark.parametrize(
+    "payee", ["Toys™", "m² Bau", "ＬＩＤＬ", "Peter´s", "Amazon Marketpl…", "7\u2011Eleven", "Ĳssel", "№ 5", "Zoë ﬁsh"]
+)
+async def test_a_payee_is_found_as_it_is_shown(person: Person, payee: str) -> None:
+    """Letters that are other ones in the key by which names are unique: ™ is tm there."""
+    await spend(person, payee=payee, description="found")
+    await spend(person, payee="another")
+    suggested = (await person.get("/payees", params={"q": payee})).json()["items"]
+
+    assert await found(person, payee) == ["found"]
+    assert [it["name"] for it in suggested] == [payee]
+
+
 @pytest.mark.wire
 @pytest.mark.parametrize("path", ["/expenses", "/payees", "/reports/spending"])
 @pytest.mark.parametrize("q", ["\u0301", "\u0301 \u0308"])

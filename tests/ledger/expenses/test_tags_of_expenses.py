@@ -902,7 +902,7 @@ async def test_at_the_most_tags_nothing_is_made_where_nothing_matches(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await spend(person, tags=["a"])
-    monkeypatch.setattr("ledger.tags.names.MAX_TAG_NAMES", 1)
+    monkeypatch.setattr("ledger.tags.names.MAX_TAGS", 1)
     answer = await person.patch("/expenses", params={"tag": "nobody's"}, json={"add_tags": ["b"]})
 
     assert answer.json() == {"matched": 0, "revision": None}

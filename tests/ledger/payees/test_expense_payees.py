@@ -9,7 +9,7 @@ import time_machine
 from fastapi import FastAPI
 from sqlalchemy import bindparam, select
 
-from ledger import expiry
+from ledger import unused
 from models import LedgerState, Payee
 from tests.support.databases import on_sqlite
 from tests.support.expenses import change, discard, read, restore, sendable, spend
@@ -408,15 +408,15 @@ async def test_the_payee_of_the_write_that_sweeps_stays(
 async def test_many_payees_are_swept_by_several_writes(
     app: FastAPI, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, person: Person
 ) -> None:
-    monkeypatch.setattr(expiry, "MAX_NAMES_SWEPT", 2)
+    monkeypatch.setattr(unused, "MAX_NAMES", 2)
     async with filling(person) as rows:
-        unused = [await rows.pay(name) for name in ("a", "b", "c")]
+        made = [await rows.pay(name) for name in ("a", "b", "c")]
     await go_to(noon, NOON + DAY, person)
     await spend(person)
     first = await keys(app, person)
     await spend(person)
 
-    assert (len(unused), len(first), await keys(app, person)) == (3, 1, [])
+    assert (len(made), len(first), await keys(app, person)) == (3, 1, [])
 
 
 # Counted

@@ -9,7 +9,8 @@ import time_machine
 from sqlalchemy import insert
 
 from database import now
-from ledger.payees.schemas import NEWEST
+from ledger.payees import suggestions
+from ledger.payees.schemas import COUNTED_EXPENSES
 from models import Expense
 from tests.support.conditions import get
 from tests.support.databases import on_sqlite
@@ -367,6 +368,24 @@ async def test_suggestions_cost_the_same_for_many_payees(person: Person, stateme
 # A large ledger
 
 
+async def counted(person: Person) -> list[tuple[str, int]]:
+    return [(it["name"], it["count"]) for it in await suggested(person)]
+
+
+async def test_of_many_payees_with_a_word_the_suggestions_are_the_same(
+    person: Person, monkeypatch: pytest.MonkeyPatch, statements: Statements
+) -> None:
+    await pay(person, "Market hall", "Supermarket", "Baker", "Market hall")
+    few = await suggested(person, q="mark")
+    monkeypatch.setattr(suggestions, "MAX_IDS", 1)
+    with statements() as sent:
+        many = await suggested(person, q="mark")
+
+    assert few == many
+    assert [it["name"] for it in many] == ["Market hall", "Supermarket"]
+    assert any("payee_id IN (SELECT" in it for it in sent)
+
+
 async def record_many(person: Person, number: int) -> None:
     """Insert expenses of today with one payee, an expense of 2020 with another, and a payee that none has."""
     async with filling(person) as rows:
@@ -379,16 +398,16 @@ async def record_many(person: Person, number: int) -> None:
 
 
 async def test_a_payee_beyond_the_newest_expenses_is_still_found(person: Person) -> None:
-    await record_many(person, NEWEST)
+    await record_many(person, COUNTED_EXPENSES)
 
     shown = {"name": "Old friend", "count": 0, "last_used": "2020-01-01", "last_category": "Gifts"}
     assert await suggested(person, q="friend") == [shown]
-    assert [(it["name"], it["count"]) for it in await suggested(person)] == [("Baker", NEWEST), ("Old friend", 0)]
+    assert await counted(person) == [("Baker", COUNTED_EXPENSES), ("Old friend", 0)]
     assert [await names(person, limit=limit) for limit in (1, 2)] == [["Baker"], ["Baker", "Old friend"]]
 
 
 @on_sqlite
 async def test_a_payee_among_the_newest_expenses_is_counted(person: Person) -> None:
-    await record_many(person, NEWEST - 1)
+    await record_many(person, COUNTED_EXPENSES - 1)
 
-    assert [(it["name"], it["count"]) for it in await suggested(person)] == [("Baker", NEWEST - 1), ("Old friend", 1)]
+    assert await counted(person) == [("Baker", COUNTED_EXPENSES - 1), ("Old friend", 1)]
