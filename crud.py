@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database import Base, UnitOfWork, get_inserted_id, now
@@ -15,7 +15,7 @@ from ledger.editing import Precondition, refuse_changed_row
 from ledger.expenses import trash
 from ledger.expenses.filter_ids import FilterIds
 from ledger.expenses.filters import read_filtered
-from ledger.expenses.pages import PageRequest, load_page, load_totals
+from ledger.expenses.pages import PageRequest, load_page, sum_up
 from ledger.expenses.plan import load_plan
 from ledger.expenses.references import find_or_create_references
 from ledger.expenses.rows import (
@@ -141,12 +141,14 @@ async def set_password_hash(connection: AsyncConnection, user_id: int, password_
     await execute_exactly(connection, 1, update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 
-async def delete_user(connection: AsyncConnection, user_id: int) -> None:
-    """Delete a locked user and all rows that they own, in all tables.
+async def delete_user(connection: AsyncConnection, user_id: int, verified: str | None, otherwise: Exception) -> None:
+    """Delete a user and all rows that they own, in all tables; raise what `lock_user` raises.
 
     If the database ends one of the statements early, the foreign keys of the rows that are left refuse a later one.
     """
+    # In the order of a writer, who locks the ledger, and by the foreign key of a new row the user.
     await connection.execute(_LOCK_LEDGER, {"owner": user_id})
+    await lock_user(connection, user_id, verified, otherwise)
     # MySQL checks each row as it is deleted: a parent could not be deleted before its children.
     await connection.execute(_DETACH_CHILDREN, {"owner": user_id})
     for table in _OWNED_TABLES:
@@ -191,7 +193,6 @@ _TRASHED_BY_EXTERNAL_ID: Final = Prepared(
 _INSERT: Final = Prepared(
     insert(Expense).inline(), [column.key for column in Expense.__table__.columns if column.key != "id"]
 )
-_COUNT: Final = select(func.count()).select_from(Expense).where(Expense.mine())
 
 
 async def list_expenses(ledger: Ledger, request: PageRequest) -> ExpenseList:
@@ -207,12 +208,8 @@ async def _list_expenses(ledger: Ledger, request: PageRequest, ids: FilterIds) -
     if len(rows) > limit:
         last = rows[limit - 1]
         page.next_cursor = request.write_cursor(get_column(last, request.sort_column), get_column(last, "id"))
-    if request.query.with_totals:
-        page.totals = await load_totals(ledger, clauses)
-        if request.query.with_count:
-            page.count = sum(total.count for total in page.totals)
-    elif request.query.with_count:
-        page.count = (await ledger.execute(_COUNT.where(*clauses))).scalar_one()
+    if request.query.with_totals or request.query.with_count:
+        await sum_up(ledger, request, page, rows, clauses)
     return page
 
 

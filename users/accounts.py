@@ -140,8 +140,7 @@ class Accounts:
         """Delete the account with all rows that belong to it."""
         user = await self._verify_current_password(unit, caller, data.current_password, client)
         connection = await unit.begin(caller.id)
-        await crud.lock_user(connection, caller.id, user.password_hash, wrong_password_problem())
-        await crud.delete_user(connection, caller.id)
+        await crud.delete_user(connection, caller.id, user.password_hash, wrong_password_problem())
 
     async def add(self, unit: UnitOfWork, fields: Mapping[str, str]) -> UserAnswer:
         """Create an account for the operator's command; raise ValidationFailed or AlreadyExists as `register` does."""
@@ -153,8 +152,7 @@ class Accounts:
     async def remove(self, unit: UnitOfWork, user_id: int) -> None:
         """Delete an account as `delete_account` does, for the operator's command; raise InvalidToken if it is gone."""
         connection = await unit.begin(user_id)
-        await crud.lock_user(connection, user_id, None, InvalidToken())
-        await crud.delete_user(connection, user_id)
+        await crud.delete_user(connection, user_id, None, InvalidToken())
 
     async def reset_password(self, unit: UnitOfWork, user: UserRow, password: str) -> None:
         """Set a new password for this account and end all its sessions.

@@ -151,7 +151,9 @@ async def _find_parent(
         raise _refused_parent_problem("This category has a parent itself, and there is only one level.")
     if category_id is not None and await ledger.fetch_one(_A_CHILD, row_id=category_id):
         raise _refused_parent_problem("The category has children, and there is only one level.")
-    return (found.id, found.name) if found else (await names.insert_category(ledger, parent, "/parent"), parent)
+    if found:
+        return found.id, found.name
+    return await names.insert_category(ledger, parent, "/parent", besides=int(category_id is None)), parent
 
 
 def _refused_parent_problem(detail: str) -> ValidationFailed:

@@ -71,10 +71,13 @@ async def create_categories(ledger: Ledger, names: Sequence[str]) -> dict[str, t
 
 
 async def insert_category(
-    ledger: Ledger, name: str, pointer: str, color: str | None = None, parent_id: int | None = None
+    ledger: Ledger, name: str, pointer: str, color: str | None = None, parent_id: int | None = None, *, besides: int = 0
 ) -> int:
-    """Create a category, whose name nobody has, and return its id; raise TooMany at `pointer` beyond 1,000."""
-    if await count_remaining(ledger) <= 0:
+    """Create a category, whose name no other has, and return its id.
+
+    Raises TooMany at `pointer` if the account would have more than 1,000 with those that are to be created `besides`.
+    """
+    if await count_remaining(ledger) <= besides:
         raise too_many_categories_problem(pointer)
     values = {"name": name, "name_key": make_name_key(name), "color": color, "parent_id": parent_id}
     revision = ledger.take_revision()

@@ -1,9 +1,9 @@
 """Which page of a list of expenses is asked for, and the statements that read it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, func, select, union_all
 
@@ -12,7 +12,7 @@ from infra.prepared import Prepared, TupleRow
 from ledger.core import Ledger
 from ledger.expenses.filter_ids import FilterIds, match_ids
 from ledger.expenses.filters import ExpenseQuery
-from ledger.expenses.rows import select_expenses
+from ledger.expenses.rows import get_column, select_expenses
 from ledger.pages import (
     PAGE_SIZE,
     Cursor,
@@ -22,7 +22,7 @@ from ledger.pages import (
     parse_cursor,
 )
 from models import Expense
-from schemas import ListTotal
+from schemas import ExpenseList, ListTotal
 from values import money
 from values.spans import Span
 
@@ -59,12 +59,20 @@ _HINTED_PAGES: Final = {
     for (sort, is_next), statement in _PAGES.items()
 }
 # Answered by the index of reports alone, unless a filter needs another column, or an index finds fewer rows.
-_TOTALS: Final = (
+_SUMS: Final = (
     select(Expense.currency, exact_sum(Expense.amount).label("total"), func.count().label("number"))
     .where(Expense.mine())
     .group_by(Expense.currency)
 )
+_COUNT: Final = select(func.count()).select_from(Expense).where(Expense.mine())
 _UNFILTERED_PAGES: Final = {kind: Prepared(statement) for kind, statement in _HINTED_PAGES.items()}
+
+
+class _Sum(NamedTuple):
+    """What expenses in one currency add up to, in thousandths, and how many they are."""
+
+    total: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +154,40 @@ def _merge_alternatives(asked: PageRequest, ids: FilterIds) -> Select[*tuple[Any
     return _EXPENSES.join(found, found.c.id == Expense.id).order_by(*order).limit(PAGE_SIZE)
 
 
-async def load_totals(ledger: Ledger, clauses: Sequence[ColumnElement[bool]]) -> list[ListTotal]:
-    """Return what all matching expenses add up to, in each currency that occurs."""
-    totals = {row.currency: row for row in await ledger.fetch_all(_TOTALS.where(*clauses))}
+async def sum_up(
+    ledger: Ledger,
+    asked: PageRequest,
+    page: ExpenseList,
+    rows: Sequence[TupleRow],
+    clauses: Sequence[ColumnElement[bool]],
+) -> None:
+    """Set `totals` and `count` of a page with these rows, as they are asked for."""
+    if asked.cursor is None and page.next_cursor is None:
+        # All that match are here; by the time of another statement there may be more.
+        sums = _add_up(rows)
+    elif asked.query.with_totals:
+        found = await ledger.fetch_all(_SUMS.where(*clauses))
+        sums = {row.currency: _Sum(row.total, row.number) for row in found}
+    else:
+        page.count = (await ledger.execute(_COUNT.where(*clauses))).scalar_one()
+        return
+    if asked.query.with_totals:
+        page.totals = _build_totals(sums, ledger.owner.currency)
+    if asked.query.with_count:
+        page.count = sum(it.number for it in sums.values())
+
+
+def _add_up(rows: Iterable[TupleRow]) -> dict[str, _Sum]:
+    sums: dict[str, _Sum] = {}
+    for row in rows:
+        currency = get_column(row, "currency")
+        total, number = sums.get(currency, (0, 0))
+        sums[currency] = _Sum(total + get_column(row, "amount"), number + 1)
+    return sums
+
+
+def _build_totals(sums: Mapping[str, _Sum], own: str) -> list[ListTotal]:
     return [
-        ListTotal(
-            currency=currency,
-            total=money.write_amount(totals[currency].total, currency),
-            count=totals[currency].number,
-        )
-        for currency in money.sort_own_first(totals, ledger.owner.currency)
+        ListTotal(currency=it, total=money.write_amount(sums[it].total, it), count=sums[it].number)
+        for it in money.sort_own_first(sums, own)
     ]

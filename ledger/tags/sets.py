@@ -120,7 +120,10 @@ async def _make_room(ledger: Ledger, more: int, pointer: str) -> bool:
 
 def too_many_sets_problem(pointer: str) -> TooMany:
     """Return the problem of too many different sets of tags; `pointer` is the field that names tags."""
-    detail = f"An account has at most {MAX_TAG_SETS:,} different sets of tags: give some expenses the same tags."
+    detail = (
+        f"An account has at most {MAX_TAG_SETS:,} different sets of tags, those of deleted expenses included: give "
+        "some expenses the same tags, or empty the trash."
+    )
     return TooMany(detail, errors=[field_error(pointer, "not_allowed", detail)])
 
 

@@ -13,12 +13,12 @@ import bcrypt
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Connection, Table, bindparam, func, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth import Caller
 from database import Base, UnitOfWork
-from models import User
+from models import LedgerState, Payee, User
 from tests.support.accounts import (
     change_name,
     change_password,
@@ -799,6 +799,30 @@ async def test_an_account_deleted_amid_its_writes_leaves_no_row(app: FastAPI, pe
     assert answers[8].status_code == 204
     assert {answer.status_code for answer in answers} <= {201, 204, 401}
     assert not any((await rows_left(app, person.user["id"])).values())
+
+
+@on_mysql
+async def test_an_account_is_deleted_after_a_writer_of_another_process(
+    app: FastAPI, person: Person, outside: Connection, statements: Statements
+) -> None:
+    """That writer has locked the ledger; its next row locks the user, to whom a foreign key refers."""
+    owner_id = person.user["id"]
+    outside.execute(select(LedgerState.revision).where(LedgerState.owner_id == owner_id).with_for_update())
+    with statements() as sent:
+        deleting = asyncio.create_task(delete_account(person))
+        while not any(locks_ledger(it) for it in sent):  # noqa: ASYNC110  # until another task has done it
+            await asyncio.sleep(0.01)
+        new_row = insert(Payee).values(owner_id=owner_id, name_key="baker", search_key="baker")
+        await asyncio.to_thread(outside.execute, new_row)
+        outside.commit()
+        answer = await deleting
+
+    assert (answer.status_code, sum(locks_ledger(it) for it in sent)) == (204, 1), "not run again after a deadlock"
+    assert not any((await rows_left(app, owner_id)).values())
+
+
+def locks_ledger(statement: str) -> bool:
+    return "FOR UPDATE" in statement and "ledgers" in statement
 
 
 async def test_of_two_deletions_at_once_both_end_well(person: Person) -> None:

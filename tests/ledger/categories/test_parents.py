@@ -150,7 +150,7 @@ async def test_another_parent_is_refused(somebody: Person, parent: object, code:
 
 
 @on_sqlite
-@pytest.mark.parametrize(("spare", "blame"), [(0, "/parent"), (1, "/name")])
+@pytest.mark.parametrize(("spare", "blame"), [(0, "/parent"), (1, "/parent")])
 async def test_a_parent_counts_as_a_category_of_the_thousand(person: Person, spare: int, blame: str) -> None:
     await plant(person, {f"c{number}": None for number in range(MAX_CATEGORIES - spare)})
 

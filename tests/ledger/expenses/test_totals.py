@@ -25,8 +25,10 @@ async def page(person: Person, **query: object) -> Page:
 
 
 async def totals(person: Person, **query: object) -> list[tuple[str, str, int]]:
-    """Return the totals of a list as currency, sum and number."""
-    return [(it["currency"], it["total"], it["count"]) for it in (await page(person, **query))["totals"]]
+    """Return the totals of a list as currency, sum and number, the same on a short page as on one that has all."""
+    found, short = [(await page(person, **query | limit))["totals"] for limit in ({}, {"limit": 1})]
+    assert found == short
+    return [(it["currency"], it["total"], it["count"]) for it in found]
 
 
 @pytest.fixture
@@ -185,13 +187,27 @@ async def cost(person: Person, statements: Statements, **query: str) -> int:
     return len(sent)
 
 
-@pytest.mark.parametrize("query", [{}, {"category": "Food"}, {"q": "apples"}])
+@pytest.mark.parametrize("query", [{}, {"category": "Food"}, {"q": "baker"}])
 async def test_totals_cost_one_statement_and_the_count_beside_them_none(
     traveller: Person, statements: Statements, query: dict[str, str]
 ) -> None:
-    plain = await cost(traveller, statements, **query)
-    counted = await cost(traveller, statements, with_count="true", **query)
-    added_up = await cost(traveller, statements, with_totals="true", **query)
-    both = await cost(traveller, statements, with_totals="true", with_count="true", **query)
+    plain = await cost(traveller, statements, limit="1", **query)
+    counted = await cost(traveller, statements, limit="1", with_count="true", **query)
+    added_up = await cost(traveller, statements, limit="1", with_totals="true", **query)
+    both = await cost(traveller, statements, limit="1", with_totals="true", with_count="true", **query)
 
     assert (counted, added_up, both) == (plain + 1, plain + 1, plain + 1)
+
+
+@pytest.mark.parametrize("query", [{}, {"category": "Food"}, {"q": "apples"}, {"q": "nothing"}])
+async def test_a_page_that_has_all_is_added_up_itself(
+    traveller: Person, statements: Statements, query: dict[str, str]
+) -> None:
+    """Another statement might see expenses that this page has not."""
+    asked = query | {"with_totals": "true", "with_count": "true"}
+    whole = (await traveller.get("/expenses", params=asked)).json()
+    first = (await traveller.get("/expenses", params=asked | {"limit": "1"})).json()
+
+    assert await cost(traveller, statements, **asked) == await cost(traveller, statements, **query)
+    assert (whole["totals"], whole["count"]) == (first["totals"], first["count"])
+    assert whole["count"] == len(whole["items"])

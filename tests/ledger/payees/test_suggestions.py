@@ -387,10 +387,11 @@ async def test_of_many_payees_with_a_word_the_suggestions_are_the_same(
 
 
 async def record_many(person: Person, number: int) -> None:
-    """Insert expenses of today with one payee, an expense of 2020 with another, and a payee that none has."""
+    """Insert expenses of today with one payee, two of long ago with others, and a payee that none has."""
     async with filling(person) as rows:
         await rows.pay("Abandoned")
         await rows.spend(1, payee="Old friend", category="Gifts", spent_on=date(2020, 1, 1))
+        await rows.spend(1, payee="Aunt", spent_on=date(2010, 1, 1))
         payee_id = await rows.pay("Baker")
         row = {"owner_id": rows.owner, "amount": 1_000, "currency": "EUR", "spent_on": TODAY, "revision": 1}
         row |= {"payee": "Baker", "payee_key": "baker", "payee_id": payee_id, "created_at": now(), "updated_at": now()}
@@ -402,7 +403,7 @@ async def test_a_payee_beyond_the_newest_expenses_is_still_found(person: Person)
 
     shown = {"name": "Old friend", "count": 0, "last_used": "2020-01-01", "last_category": "Gifts"}
     assert await suggested(person, q="friend") == [shown]
-    assert await counted(person) == [("Baker", COUNTED_EXPENSES), ("Old friend", 0)]
+    assert await counted(person) == [("Baker", COUNTED_EXPENSES), ("Old friend", 0), ("Aunt", 0)]
     assert [await names(person, limit=limit) for limit in (1, 2)] == [["Baker"], ["Baker", "Old friend"]]
 
 
@@ -410,4 +411,4 @@ async def test_a_payee_beyond_the_newest_expenses_is_still_found(person: Person)
 async def test_a_payee_among_the_newest_expenses_is_counted(person: Person) -> None:
     await record_many(person, COUNTED_EXPENSES - 1)
 
-    assert await counted(person) == [("Baker", COUNTED_EXPENSES - 1), ("Old friend", 1)]
+    assert await counted(person) == [("Baker", COUNTED_EXPENSES - 1), ("Old friend", 1), ("Aunt", 0)]
