@@ -19,8 +19,8 @@ async def list_payees(
 ) -> PayeeList:
     """Return the payees of your expenses for autocompletion: those of the last year first, the most used before others.
 
-    Others follow, those that were paid last first. There are no further pages: `q` finds the rest. Payees that differ
-    only in case are one. To rename a payee, send `PATCH /expenses?payee=old` with the new name.
+    They are counted in the newest 10,000 expenses; others follow by name. There are no further pages: `q` finds the
+    rest. Payees that differ only in case are one. To rename one, send `PATCH /expenses?payee=old` with the new name.
     """
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner, ledger.today))
     return PayeeList(items=await suggestions.list_payees(ledger, query), next_cursor=None)

@@ -9,6 +9,7 @@ from api.headers import answer_304_if_current, write_ledger_etag
 from api.problem_json import document_problems
 from api.route import LedgerRoute
 from ledger.reports import spending
+from ledger.reports.answer import too_many_rows_problem
 from ledger.reports.schemas import SpendingQuery, SpendingReport
 
 router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/reports", tags=["reports"], route_class=LedgerRoute)
     "/spending",
     summary="See where the money went",
     response_model_exclude_unset=True,
-    responses=document_problems([spending.too_many_rows_problem()]),
+    responses=document_problems([too_many_rows_problem()]),
 )
 async def report_spending(
     ledger: Reader, request: Request, response: Response, query: Annotated[SpendingQuery, Query()]

@@ -2,7 +2,7 @@
 
 1. with words   the payees whose names have them, by an index of their search keys
 2. count        in the newest 10,000 expenses, by the index of reports alone, so that it takes as long for a million
-3. too few?     the others of 1 that have an expense, those that were paid last first
+3. too few?     the others of 1 that have an expense, by name
 4. last         how each was spelt, and its day and category, in its last expense
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, case, exists, func, select
+from sqlalchemy import Row, Select, bindparam, case, func, select
 
 from ledger.core import Ledger
 from ledger.payees.names import load_latest
@@ -41,14 +41,12 @@ _MOST_USED: Final = (
     .order_by(_RECENTLY.desc(), _USED.desc(), func.max(_COUNTED.c.spent_on).desc(), _COUNTED.c.payee_id.desc())
     .limit(bindparam("limit"))
 )
-# By the index on (owner_id, payee_id, spent_on, id): one look for each payee.
-_LAST_USED: Final = (
-    select(func.max(Expense.spent_on)).where(Expense.mine(), Expense.payee_id == Payee.id).correlate(Payee)
-).scalar_subquery()
+# Not EXISTS: MySQL would find the payees of all expenses first.
+_ONE_EXPENSE: Final = select(Expense.id).where(Expense.mine(), Expense.payee_id == Payee.id).limit(1).correlate(Payee)
 _OTHERS: Final = (
     select(Payee.id)
-    .where(Payee.mine(), exists().where(Expense.mine(), Expense.payee_id == Payee.id))
-    .order_by(_LAST_USED.desc(), Payee.search_key, Payee.id)
+    .where(Payee.mine(), _ONE_EXPENSE.scalar_subquery().is_not(None))
+    .order_by(Payee.search_key, Payee.id)
     .limit(bindparam("limit"))
 )
 

@@ -10,7 +10,6 @@ A page reads the names of a set by its id, as it reads the name of a category. F
 the set. Renaming a tag rewrites the names in its sets. The daily sweep deletes a set that no expense has any more.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -147,17 +146,16 @@ async def replace_tag(ledger: Ledger, tag_id: int, replacement: int | None, name
     becoming = {row.id: (parse_ids(row.tag_ids) - {tag_id}) | added async for row in iterate_in_slices(rows)}
     targets: dict[frozenset[int], int | None] = {frozenset(): None}
     targets |= await find_sets(ledger, set(becoming.values()) - targets.keys())
-    moved: dict[int | None, list[int]] = defaultdict(list)
+    moved: dict[int, int | None] = {}
     rewritten: dict[int, frozenset[int]] = {}
     for set_id, tags in becoming.items():
         if tags in targets:
-            moved[targets[tags]].append(set_id)
+            moved[set_id] = targets[tags]
         else:
             targets[tags] = set_id
             rewritten[set_id] = tags
     await _stamp_expenses(ledger, list(rewritten))
-    for target, set_ids in moved.items():
-        await _move_expenses(ledger, set_ids, target)
+    await _move_expenses(ledger, moved)
     growth = await _rewrite_sets(ledger, rewritten, names) - sum(measure(row.names) for row in rows)
     ledger.count(text_bytes=growth)
 
@@ -179,16 +177,18 @@ async def _rewrite_sets(ledger: Ledger, rewritten: Mapping[int, frozenset[int]],
     return size
 
 
-async def _stamp_expenses(ledger: Ledger, set_ids: Sequence[int], **changed: int | None) -> None:
-    values = {**ledger.stamp_change(), **changed}
+async def _stamp_expenses(ledger: Ledger, set_ids: Sequence[int]) -> None:
+    stamp = ledger.stamp_change()
     for some in batched(set_ids, SETS_PER_STATEMENT):
-        await ledger.execute(update(Expense).where(Expense.mine(), Expense.tag_set_id.in_(some)).values(values))
+        await ledger.execute(update(Expense).where(Expense.mine(), Expense.tag_set_id.in_(some)).values(stamp))
 
 
-async def _move_expenses(ledger: Ledger, set_ids: Sequence[int], target: int | None) -> None:
+async def _move_expenses(ledger: Ledger, targets: Mapping[int, int | None]) -> None:
     """Give the expenses of some sets another set, or none, and delete these sets."""
-    await _stamp_expenses(ledger, set_ids, tag_set_id=target)
-    for some in batched(set_ids, SETS_PER_STATEMENT):
-        trashed = TrashedExpense.mine(), TrashedExpense.tag_set_id.in_(some)
-        await ledger.execute(update(TrashedExpense).where(*trashed).values(tag_set_id=target))
+    stamp = ledger.stamp_change()
+    for some in batched(targets, SETS_PER_STATEMENT):
+        becomes = {set_id: targets[set_id] for set_id in some}
+        for table, changed in ((Expense, stamp), (TrashedExpense, {})):
+            values = {**changed, "tag_set_id": case(becomes, value=table.tag_set_id)}
+            await ledger.execute(update(table).where(table.mine(), table.tag_set_id.in_(some)).values(values))
         await ledger.execute_exactly(len(some), delete(TagSet).where(TagSet.mine(), TagSet.id.in_(some)))

@@ -13,7 +13,7 @@ from config import Settings
 from database import Base, get_inserted_id, now
 from ledger.tags.sets import write_ids
 from main import create_app
-from models import Category, LedgerState, Tag, TagSet
+from models import Category, LedgerState, Payee, Tag, TagSet
 from tests.support.people import Person, make_transport
 from tests.support.plans import Plan, explain
 from tests.support.servers import DRIVER, MySQL, make_plain_engine
@@ -56,6 +56,13 @@ class Planner:
         answer = await self.person.request(method, path, **body)
         assert answer.is_success, answer.text
         return self.explain([sent for sent in self.sent if sent.startswith("SELECT") and f"FROM {table}" in sent][-1])
+
+    def add_payees(self, number: int) -> None:
+        """Insert payees without expenses."""
+        names = [f"z{at}" for at in range(number)]
+        rows = [{"owner_id": self.person.user["id"], "name_key": it, "search_key": it} for it in names]
+        self._connection.execute(insert(Payee), rows)
+        self._connection.exec_driver_sql("ANALYZE TABLE payees")
 
     def explain(self, statement: str) -> Plan:
         """Explain a statement and run it."""
@@ -314,6 +321,13 @@ async def test_a_count_reads_an_index_alone(planner: Planner) -> None:
     assert plan.rows_read <= MINE + SLACK
 
 
+@pytest.mark.parametrize("query", ["", "&period=2024", "&min_amount=100&currency=EUR"])
+async def test_the_totals_of_a_list_are_read_from_the_index_of_reports_alone(planner: Planner, query: str) -> None:
+    plan = await planner.plan(f"/expenses?with_totals=true&limit=1{query}")
+    assert plan.indexes["expenses"] == BY_REPORT
+    assert "expenses" in plan.covered
+
+
 async def test_the_use_of_categories_is_read_from_their_index_alone(planner: Planner) -> None:
     plan = await planner.plan("/categories?with_usage=true")
     assert plan.indexes["expenses"] == BY_CATEGORY
@@ -359,6 +373,15 @@ async def test_payees_are_counted_by_an_index_alone(planner: Planner) -> None:
     sums = planner.explain(next(sent for sent in planner.sent if "GROUP BY" in sent))
     assert sums.indexes["expenses"] == BY_REPORT
     assert "expenses" in sums.covered
+
+
+async def test_whether_other_payees_have_an_expense_is_looked_up_for_each(planner: Planner) -> None:
+    planner.add_payees(4_000)
+    planner.sent.clear()
+    await planner.person.get("/payees?limit=110")
+    others = planner.explain(next(sent for sent in planner.sent if "NOT IN" in sent))
+    assert not others.is_stored
+    assert others.rows_read <= 3 * 4_100
 
 
 async def test_a_report_by_day_and_category_groups_as_the_index_lies(planner: Planner) -> None:

@@ -403,8 +403,8 @@ async def test_a_payee_beyond_the_newest_expenses_is_still_found(person: Person)
 
     shown = {"name": "Old friend", "count": 0, "last_used": "2020-01-01", "last_category": "Gifts"}
     assert await suggested(person, q="friend") == [shown]
-    assert await counted(person) == [("Baker", COUNTED_EXPENSES), ("Old friend", 0), ("Aunt", 0)]
-    assert [await names(person, limit=limit) for limit in (1, 2)] == [["Baker"], ["Baker", "Old friend"]]
+    assert await counted(person) == [("Baker", COUNTED_EXPENSES), ("Aunt", 0), ("Old friend", 0)]
+    assert [await names(person, limit=limit) for limit in (1, 2)] == [["Baker"], ["Baker", "Aunt"]]
 
 
 @on_sqlite
