@@ -86,6 +86,19 @@ async def test_more_tag_sets_than_are_read_are_found_by_a_subquery(
     assert sum("tag_set_id IN (SELECT" in it for it in sent) == 1
 
 
+async def test_where_tags_change_during_every_read_one_statement_finds_their_sets(
+    person: Person, monkeypatch: pytest.MonkeyPatch, statements: Statements
+) -> None:
+    await fill(person)
+    known = await walk(person, limit=200, tag="shared")
+    monkeypatch.setattr(filters, "READS", 0)
+    with statements() as sent:
+        found = await walk(person, limit=200, tag="shared")
+
+    assert found == known
+    assert sum("tag_set_id IN (SELECT" in it for it in sent) == 1
+
+
 async def test_where_a_merge_would_be_too_long_the_page_is_the_same(
     person: Person, monkeypatch: pytest.MonkeyPatch, statements: Statements
 ) -> None:

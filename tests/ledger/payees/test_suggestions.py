@@ -353,6 +353,12 @@ async def test_on_another_day_suggestions_are_another_answer(noon: time_machine.
     assert (await get(person, "/payees", tag)).status_code == 200
 
 
+async def test_what_is_no_letter_in_a_payee_suggests_nothing(person: Person) -> None:
+    await spend(person, payee="Market")
+
+    assert await suggested(person, q="\u00b4") == []
+
+
 # What it costs
 
 

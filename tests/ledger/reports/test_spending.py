@@ -505,6 +505,19 @@ async def test_what_takes_too_long_to_add_up_is_too_many(person: Person, monkeyp
     assert len((await report(person, from_="2026-11-11", to="2026-11-30", group_by="month"))["groups"]) == 1
 
 
+async def test_too_many_payees_are_refused_before_their_names_are_read(
+    person: Person, monkeypatch: pytest.MonkeyPatch, statements: Statements
+) -> None:
+    monkeypatch.setattr(spending, "MAX_ROWS", 1)
+    for payee in ("Baker", "Market"):
+        await spend(person, payee=payee, date="2026-11-10")
+    with statements() as sent:
+        answer = await refused(person, period="2026-11", group_by="payee")
+
+    assert answer.json()["code"] == "too_many"
+    assert not any("FROM payees" in it for it in sent)
+
+
 async def test_sums_beyond_64_bits_are_exact(person: Person) -> None:
     largest = 999_999_999_999_990
     await record(person, [Recorded(date(2026, 11, 2), largest, "EUR", None)] * 10_000)
