@@ -72,30 +72,22 @@ async def test_of_many_ids_the_pages_are_the_same(
     assert len(merged) == number
 
 
-async def test_more_tag_sets_than_are_read_are_found_by_a_subquery(
-    person: Person, monkeypatch: pytest.MonkeyPatch, statements: Statements
+@pytest.mark.parametrize(
+    ("constant", "value"),
+    [("MAX_SET_IDS", 1), ("READS", 0)],
+    ids=["of many tag sets", "where tags change all the time"],
+)
+async def test_the_tag_sets_are_found_by_a_subquery(
+    person: Person, monkeypatch: pytest.MonkeyPatch, statements: Statements, constant: str, value: int
 ) -> None:
     await fill(person)
     known = await walk(person, limit=200, tag="shared")
-    monkeypatch.setattr(filters, "MAX_SET_IDS", 1)
+    monkeypatch.setattr(filters, constant, value)
     with statements() as sent:
         found = await walk(person, limit=200, tag="shared")
 
     assert found == known
     assert len(known) == 30
-    assert sum("tag_set_id IN (SELECT" in it for it in sent) == 1
-
-
-async def test_where_tags_change_during_every_read_one_statement_finds_their_sets(
-    person: Person, monkeypatch: pytest.MonkeyPatch, statements: Statements
-) -> None:
-    await fill(person)
-    known = await walk(person, limit=200, tag="shared")
-    monkeypatch.setattr(filters, "READS", 0)
-    with statements() as sent:
-        found = await walk(person, limit=200, tag="shared")
-
-    assert found == known
     assert sum("tag_set_id IN (SELECT" in it for it in sent) == 1
 
 
