@@ -21,11 +21,11 @@ from problems import ValidationFailed
 from values import days, periods
 from values.field_errors import ParseError, invalid_value, parameter_error
 from values.fields import CURRENCY_DESCRIPTION, AmountBound, BooleanParameter, Currency, Day, Omittable, make_validator
-from values.search import MAX_WORDS, SearchWords, split_words
+from values.search import MAX_WORDS, SearchWords, split_payee_words, split_words
 from values.shapes import PageQuery, RequestModel
 from values.spans import Span
 from values.text_fields import CategoryName, PayeeName, TagName, make_line_schema, make_line_validator
-from values.texts import EXTERNAL_ID_LENGTH, MAX_TAGS_OF_EXPENSE, make_payee_key
+from values.texts import EXTERNAL_ID_LENGTH, MAX_TAGS_OF_EXPENSE
 
 T = TypeVar("T")
 
@@ -190,11 +190,8 @@ class ExpenseFilter(RequestModel):
 
 def _contains(word: str) -> ColumnElement[bool]:
     """Return the condition that the description or the payee of an expense has a word of `q`."""
-    # In the key of a payee some letters are others: an acute accent that stands alone divides a word there.
-    in_payee = make_payee_key(word).split() or [word]
-    return or_(
-        func.instr(Expense.description_key, word) > 0, and_(*(func.instr(Expense.payee_key, it) > 0 for it in in_payee))
-    )
+    in_payee = and_(*(func.instr(Expense.payee_key, it) > 0 for it in split_payee_words(word)))
+    return or_(func.instr(Expense.description_key, word) > 0, in_payee)
 
 
 async def read_filtered(ledger: Ledger, query: ExpenseFilter, read: Callable[[FilterIds], Awaitable[T]]) -> T:

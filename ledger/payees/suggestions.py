@@ -17,7 +17,7 @@ from ledger.payees.names import load_latest
 from ledger.payees.schemas import COUNTED_EXPENSES, PayeeQuery
 from ledger.payees.schemas import Payee as PayeeAnswer
 from models import Expense, Payee
-from values.search import MAX_WORDS, split_words
+from values.search import split_words
 from values.texts import make_name_key
 
 YEAR: Final = timedelta(days=365)
@@ -54,7 +54,7 @@ _OTHERS: Final = (
 async def list_payees(ledger: Ledger, query: PayeeQuery) -> list[PayeeAnswer]:
     """Return the payees whose name has all words of the query."""
     # The search key is made of the name's key, in which a wide letter is a plain one.
-    words = split_words(make_name_key(query.q or ""))[:MAX_WORDS]
+    words = split_words(make_name_key(query.q or ""))
     matching = await _find_matching(ledger, words) if query.q else None
     if matching == []:
         return []

@@ -115,6 +115,15 @@ async def test_accents_alone_are_not_looked_for(somebody: Person, path: str, q: 
 
 
 @pytest.mark.wire
+@pytest.mark.parametrize("path", ["/expenses", "/payees", "/reports/spending"])
+@pytest.mark.parametrize("q", ["\u00b4".join("abcdefghijk"), "\u00b4".join("abc") + " " + "\u00b4".join("cdefghij")])
+async def test_one_word_that_is_many_in_payees_counts_as_many(somebody: Person, path: str, q: str) -> None:
+    answer = await somebody.get(path, params={"q": q})
+
+    assert (answer.status_code, blamed(answer)) == (422, {"q": "too_long"})
+
+
+@pytest.mark.wire
 @pytest.mark.parametrize(("method", "body"), [("PATCH", {"description": "changed"}), ("DELETE", None)])
 async def test_accents_alone_are_no_filter_of_a_bulk_change(
     somebody: Person, method: str, body: dict[str, str] | None
