@@ -1,6 +1,6 @@
 """Expiry: the first writes of a day delete the ledger's expired rows of the trash and of stored answers.
 
-They also delete the payees and tag sets that no expense has any more.
+They also delete the payees and tag sets that no expense has any more. So does the write that empties the trash.
 """
 
 from datetime import datetime

@@ -10,7 +10,7 @@ from ledger.quotas import measure_column, too_many_texts_problem
 from models import Expense, Payee, TagSet, TrashedExpense
 
 MAX_NAMES: Final = 1_000
-"""Payees, and tag sets, that are deleted together."""
+"""At most so many payees, and so many tag sets, are deleted at once."""
 
 
 class DeletedRows(NamedTuple):

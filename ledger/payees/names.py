@@ -1,7 +1,7 @@
 """Payees by their names: find them, and create those that are used for the first time.
 
 An expense has the name as it was written, and the id of its payee, which is the same whatever the case. So expenses are
-filtered and grouped by a number. A payee that no expense has any more is deleted by the daily sweep, or when its room
+filtered and grouped by the id. A payee that no expense has any more is deleted by the daily sweep, or when its room
 is needed: whoever creates payees calls `ledger.unused.refuse_outgrown_quota` when the expenses are written.
 """
 

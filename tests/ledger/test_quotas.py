@@ -407,8 +407,8 @@ async def test_at_the_quota_a_tag_can_be_taken_off_and_none_put_on(person: Perso
 
 @pytest.fixture
 def payee_at_the_quota(set_quotas: SetQuotas) -> str:
-    """The name of a payee of which one has room, in an expense and among the payees, and nothing else."""
-    payee = "a payee of twenty-nine letters"
+    """The name of a payee that fills the quota: its bytes count in the expense and among the payees."""
+    payee = "a payee of just thirty letters"
     set_quotas(text_bytes=2 * len(payee))
     return payee
 

@@ -150,13 +150,13 @@ async def test_another_parent_is_refused(somebody: Person, parent: object, code:
 
 
 @on_sqlite
-@pytest.mark.parametrize(("spare", "blame"), [(0, "/parent"), (1, "/parent")])
-async def test_a_parent_counts_as_a_category_of_the_thousand(person: Person, spare: int, blame: str) -> None:
+@pytest.mark.parametrize("spare", [0, 1])
+async def test_a_parent_counts_as_a_category_of_the_thousand(person: Person, spare: int) -> None:
     await plant(person, {f"c{number}": None for number in range(MAX_CATEGORIES - spare)})
 
     answer = await person.post("/categories", json={"name": "Groceries", "parent": "Food"})
 
-    assert (answer.status_code, answer.json()["code"], list(blamed(answer))) == (422, "too_many", [blame])
+    assert (answer.status_code, answer.json()["code"], list(blamed(answer))) == (422, "too_many", ["/parent"])
     assert len(await names(person)) == MAX_CATEGORIES - spare
 
 
