@@ -46,6 +46,7 @@ MAY_IMPORT: Final = {
 FOLDERS: Final = [
     *("ledger", "ledger.categories", "ledger.payees", "ledger.tags"),
     *("ledger.expenses", "ledger.reports", "ledger.budgets", "ledger.sync"),
+    *("ledger.transfer.readers", "ledger.transfer"),
 ]
 CRUD_LINES: Final = 300
 ROUTER_LINES: Final = 200

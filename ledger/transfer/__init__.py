@@ -1,0 +1,1 @@
+"""Files: a bank's statement or another application's export in, and everything out."""

@@ -1,0 +1,103 @@
+"""Entries: what a file says, row by row, before the options are applied.
+
+A reader never guesses: what the file does not prove is a `Question`, and what is wrong with one row is a `RowError`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal
+
+Reason = Literal[
+    "incoming",
+    "transfer",
+    "pending",
+    "failed",
+    "balance",
+    "zero",
+    "neutral",
+    "split_parent",
+    "repeated_header",
+    "matched",
+    "chosen",
+]
+"""Why a row is not imported."""
+
+
+class UnreadableFile(ValueError):
+    """The file is no statement that can be read; the message says what to send instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """What is wrong with one row: the column as the file names it, a code of field errors, a sentence."""
+
+    column: str | None
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the file does not prove: the option that answers it, the possible answers, a sentence."""
+
+    option: str
+    choices: Sequence[Any]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One part of an entry that is split among categories; the amount has the sign of `Entry.amount`."""
+
+    amount: Decimal | None
+    category: str | None = None
+    subcategory: str | None = None
+    description: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """One row of a file: a movement of money, or a line that is none (`skip` says why, `errors` what is wrong)."""
+
+    line: int
+    """The line of the file at which it begins, from 1."""
+    day: date | None = None
+    amount: Decimal | None = None
+    """As the account sees it: money in is positive, money out negative; with the decimals that the file has."""
+    said_amount: Decimal | None = None
+    """The number as it stands in the file, if its sign is a matter of the options; the row is known by it."""
+    currency: str | None = None
+    """An ISO 4217 code in capitals, or a sign such as `$`, as the file says it."""
+    payee: str | None = None
+    description: str | None = None
+    category: str | None = None
+    subcategory: str | None = None
+    tags: Sequence[str] = ()
+    account: str | None = None
+    """The account to which it belongs, as the file names it: an IBAN if there is one."""
+    bank_id: str | None = None
+    """The bank's own id of the movement; `0`, `NONREF` and the like are none."""
+    external_id: str | None = None
+    fee: Decimal | None = None
+    """A fee beside the amount, positive."""
+    splits: Sequence[Split] = ()
+    skip: Reason | None = None
+    texts: Sequence[str] = ()
+    """All texts of the row as the file says them, uncut, by which it is known again beside its day and amount."""
+    errors: list[RowError] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Statement:
+    """What was read from one file."""
+
+    format: str
+    entries: list[Entry]
+    accounts: Sequence[str] = ()
+    """The accounts that the file is of, in their order, also those without entries."""
+    profile: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the reading came to; sent back, it reads the file in the same way."""
+    questions: list[Question] = field(default_factory=list)
