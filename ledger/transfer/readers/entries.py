@@ -29,6 +29,15 @@ class UnreadableFile(ValueError):
     """The file is no statement that can be read; the message says what to send instead."""
 
 
+class BadOption(ValueError):
+    """An option does not fit the file; `option` is its path below `/options`."""
+
+    def __init__(self, option: str, detail: str) -> None:
+        super().__init__(detail)
+        self.option = option
+        self.detail = detail
+
+
 @dataclass(frozen=True, slots=True)
 class RowError:
     """What is wrong with one row: the column as the file names it, a code of field errors, a sentence."""
@@ -80,6 +89,8 @@ class Entry:
     bank_id: str | None = None
     """The bank's own id of the movement; `0`, `NONREF` and the like are none."""
     external_id: str | None = None
+    own_id: int | None = None
+    """The id of the expense from which this service itself has exported the row."""
     fee: Decimal | None = None
     """A fee beside the amount, positive."""
     splits: Sequence[Split] = ()

@@ -1,0 +1,180 @@
+"""Text in rows of cells: CSV and its kin, and blocks of `Key: value` lines."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from ledger.transfer.readers.dates import read_shape
+from ledger.transfer.readers.entries import UnreadableFile
+from ledger.transfer.readers.numbers import read_number
+from ledger.transfer.readers.words import find_column
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+MAX_CELL_LENGTH: Final = 100_000
+MAX_COLUMNS: Final = 1_000
+MAX_ROWS: Final = 50_000
+MAX_OTHER_ROWS: Final = 5_000
+"""Rows beside those that are imported: a preamble, repeated headers, texts that go on."""
+SAMPLE_CHARACTERS: Final = 65_536
+SAMPLE_ROWS: Final = 200
+MAX_LINES_OF_CELL: Final = 200
+MAX_BROKEN_ROWS: Final = 100
+END: Final = "\x00"
+"""A line that no text has, because NULs are taken out."""
+_KEY_LINE: Final = re.compile(r"([^\W\d_][^:\n]{0,40}):[ \t\xa0]*(.*)")
+
+
+Record = tuple[int, list[str], bool]
+"""The line at which a record begins, its cells, and whether a quote of it is not closed."""
+
+
+class GridRow(NamedTuple):
+    """One row of a table: the line at which it begins, and its cells without blanks around them."""
+
+    line: int
+    cells: list[str]
+    is_broken: bool = False
+    """Whether it has a quote that nothing closes, so that nobody knows where its cells end."""
+
+
+def split_table(text: str, delimiter: str | None = None) -> tuple[list[GridRow], str]:
+    """Return the rows of a text and the delimiter of its cells; a block of `Key: value` lines is a row too."""
+    unified = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    if delimiter is None and (blocks := _read_blocks(unified)):
+        return blocks, ":"
+    found = delimiter or _find_delimiter(unified)
+    return _read_rows(unified, found), found
+
+
+def _find_delimiter(text: str) -> str:
+    """Return the delimiter with which most cells are a day, a number or a known header."""
+    sample = text[:SAMPLE_CHARACTERS]
+    if len(text) > SAMPLE_CHARACTERS:
+        sample = sample.rpartition("\n")[0]
+    return max(DELIMITERS, key=lambda delimiter: _count_known_cells(sample, delimiter))
+
+
+def _count_known_cells(sample: str, delimiter: str) -> tuple[int, int]:
+    rows = _read_sample(sample, delimiter)
+    known = sum(_is_known(cell) for row in rows for cell in row.cells if cell)
+    return known, sum(len(row.cells) > 1 for row in rows)
+
+
+def _read_sample(sample: str, delimiter: str) -> list[GridRow]:
+    try:
+        return [row for _, row in zip(range(SAMPLE_ROWS), _iterate_rows(sample, delimiter), strict=False)]
+    except UnreadableFile:
+        return []
+
+
+def _is_known(cell: str) -> bool:
+    return bool(read_shape(cell) or read_number(cell) or find_column(cell)[0])
+
+
+def _read_rows(text: str, delimiter: str) -> list[GridRow]:
+    rows: list[GridRow] = []
+    for row in _iterate_rows(text, delimiter):
+        if len(rows) >= MAX_ROWS + MAX_OTHER_ROWS:
+            raise UnreadableFile(f"The file has more than {MAX_ROWS:,} rows: split it, and import its parts.")
+        rows.append(row)
+    return rows
+
+
+def _iterate_rows(text: str, delimiter: str) -> Iterator[GridRow]:
+    """Yield the rows that are not blank."""
+    csv.field_size_limit(MAX_CELL_LENGTH)
+    try:
+        records = list(_parse_strictly(text, delimiter))
+    except csv.Error:
+        records = list(_parse_laxly(text.split("\n"), delimiter))
+    for line, cells, is_broken in records:
+        if len(cells) > MAX_COLUMNS:
+            raise UnreadableFile(f"The file has more than {MAX_COLUMNS:,} columns: leave out what is not needed.")
+        if any(not cell.isspace() for cell in cells if cell):
+            yield GridRow(line, [cell.strip() for cell in cells], is_broken)
+
+
+def _parse_strictly(text: str, delimiter: str) -> Iterator[Record]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    line = 1
+    for cells in reader:
+        yield line, cells, False
+        line = reader.line_num + 1
+
+
+def _parse_laxly(lines: list[str], delimiter: str) -> Iterator[Record]:
+    """Yield the records of a text with quotes that do not fit.
+
+    A record of one line may have them anywhere. A cell of several lines must be closed before its delimiter; if it is
+    not, its first line is a broken row.
+    """
+    at, broken = 0, 0
+    while at < len(lines):
+        taken, cells = _parse_record(lines, at, delimiter)
+        if cells is None:
+            broken += 1
+            if broken > MAX_BROKEN_ROWS:
+                raise UnreadableFile("Many rows have a quote that nothing closes.")
+            cells = lines[at].split(delimiter)
+        yield at + 1, cells, taken == 0
+        at += taken or 1
+
+
+def _parse_record(lines: list[str], at: int, delimiter: str) -> tuple[int, list[str] | None]:
+    """Return how many lines the record takes that begins at a line, and its cells; 0 and None if it has no end."""
+    first = _parse_one([lines[at]], delimiter, strict=False)
+    if first is not None:
+        return 1, first
+    for end in range(at + 2, min(at + MAX_LINES_OF_CELL, len(lines)) + 1):
+        if '"' in lines[end - 1] and (cells := _parse_one(lines[at:end], delimiter, strict=True)) is not None:
+            return end - at, cells
+    return 0, None
+
+
+def _parse_one(lines: list[str], delimiter: str, *, strict: bool) -> list[str] | None:
+    """Return the cells of the one record that these lines are; None if it is not closed at their end."""
+    text = io.StringIO("\n".join(lines) + "\n" + END, newline="")
+    try:
+        records = list(csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=strict))
+    except csv.Error:
+        return None
+    return records[0] if len(records) == 2 and records[1] == [END] else None  # noqa: PLR2004  # the record and the end
+
+
+def _read_blocks(text: str) -> list[GridRow]:
+    """Return blocks of `Key: value` lines as a table, with the keys as its header; none if there are no such blocks."""
+    blocks = [_read_block(line, lines) for line, lines in _iterate_paragraphs(text)]
+    records = [block for block in blocks if block and len(block[1]) > 1]
+    keys = list(dict.fromkeys(key for _, block in records for key in block))
+    roles = {find_column(key)[0] for key in keys}
+    if len(records) < 2 or not ({"date", "transaction_date", "booking_date"} & roles and {"amount", "debit"} & roles):  # noqa: PLR2004
+        return []
+    date_keys = {key for key in keys if find_column(key)[0] in {"date", "transaction_date", "booking_date"}}
+    body = [(line, block) for line, block in records if date_keys & block.keys()]
+    keys = list(dict.fromkeys(key for _, block in body for key in block))
+    first = body[0][0]
+    preamble = [
+        GridRow(number, [line]) for number, line in enumerate(text.split("\n"), 1) if number < first and line.strip()
+    ]
+    rows = [GridRow(line, [block.get(key, "") for key in keys]) for line, block in body]
+    return [*preamble, GridRow(first, keys), *rows]
+
+
+def _read_block(line: int, lines: list[str]) -> tuple[int, dict[str, str]] | None:
+    found = [_KEY_LINE.fullmatch(it.strip()) for it in lines]
+    pairs = {it[1].strip(): it[2].strip() for it in found if it}
+    return (line, pairs) if pairs and all(found) and len(pairs) == len(lines) else None
+
+
+def _iterate_paragraphs(text: str) -> Iterator[tuple[int, list[str]]]:
+    lines: list[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            lines.append(line)
+        elif lines:
+            yield number - len(lines), lines
+            lines = []
+    if lines:
+        yield len(text.split("\n")) - len(lines) + 1, lines

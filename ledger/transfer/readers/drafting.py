@@ -1,0 +1,236 @@
+"""Drafting: entries become drafts of expenses, as the options say.
+
+    money in                skipped, or a refund                            incoming
+    between own accounts    skipped, or imported                            transfers
+    a fee                   in the amount, a row of its own, or added       fees
+    parts                   one row, or a row for each part                 splits
+
+What an expense cannot hold is told row by row; nothing is rounded, and no name is cut.
+"""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from ledger.transfer.readers.choices import Choices
+from ledger.transfer.readers.drafts import Draft, DraftStatus, Reading
+from ledger.transfer.readers.entries import Entry, Question, RowError, Statement
+from ledger.transfer.readers.words import SHARED_SIGNS
+from values.money import DECIMALS, MAX_WHOLE_DIGITS, SCALE, write_amount
+from values.texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, MAX_TAGS_OF_EXPENSE, NAME_LENGTH, PAYEE_LENGTH
+
+SOURCE_LENGTH: Final = 64
+CUT: Final = "…"
+"""Ends a description that was cut."""
+
+
+def draft(statement: Statement, choices: Choices, currency: str) -> Reading:
+    """Return what each row of a statement becomes; `currency` is the user's own."""
+    drafting = _Drafting(choices, currency, len(statement.accounts) > 1)
+    drafts: list[Draft] = []
+    for entry in statement.entries:
+        for one in _spread(entry, choices):
+            drafts.append(drafting.draft(len(drafts) + 1, one))
+    several = len(statement.accounts) > 1
+    return Reading(
+        format=statement.format,
+        profile=statement.profile,
+        source=statement.accounts[0][:SOURCE_LENGTH] if len(statement.accounts) == 1 else None,
+        accounts=[account[:SOURCE_LENGTH] for account in statement.accounts] if several else [],
+        options=statement.options | drafting.describe_options(statement),
+        questions=[*statement.questions, *drafting.questions.values()],
+        drafts=drafts,
+    )
+
+
+def _spread(entry: Entry, choices: Choices) -> Iterator[Entry]:
+    """Yield an entry, with its fee or its parts as entries of their own if they are wanted so."""
+    parts = _list_parts(entry) if choices.splits == "parts" else []
+    if parts:
+        yield replace(entry, skip="split_parent", splits=())
+        yield from parts
+        return
+    if entry.fee and choices.fees == "separate":
+        yield replace(entry, fee=None)
+        yield _build_fee(entry)
+    elif entry.fee and choices.fees == "add" and entry.amount is not None:
+        yield replace(entry, amount=entry.amount - entry.fee, fee=None, said_amount=entry.said_amount or entry.amount)
+    else:
+        yield entry
+
+
+def _build_fee(entry: Entry) -> Entry:
+    fee = -(entry.fee or Decimal(0))
+    skip = None if entry.skip in {"transfer", "zero"} else entry.skip
+    texts = ["fee", *entry.texts]
+    return replace(entry, amount=fee, said_amount=fee, fee=None, skip=skip, bank_id=None, texts=texts, splits=())
+
+
+def _list_parts(entry: Entry) -> list[Entry]:
+    """Return the parts of a split entry; none if they do not add up to its amount."""
+    amounts = [split.amount for split in entry.splits]
+    if entry.errors or entry.skip or not amounts or sum(it or Decimal(0) for it in amounts) != entry.amount:
+        return []
+    return [
+        replace(
+            entry,
+            amount=split.amount,
+            said_amount=split.amount,
+            category=split.category,
+            subcategory=split.subcategory,
+            description=split.description or entry.description,
+            bank_id=None,
+            splits=(),
+            texts=[*entry.texts, f"part {number}", split.category or "", split.description or ""],
+        )
+        for number, split in enumerate(entry.splits, 1)
+        if split.amount
+    ]
+
+
+@dataclass(slots=True)
+class _Drafting:
+    """The options of one file, and the questions that its rows raise."""
+
+    choices: Choices
+    currency: str
+    has_accounts: bool
+    """Whether the file is of several accounts."""
+    questions: dict[str, Question] = field(default_factory=dict)
+
+    def describe_options(self, statement: Statement) -> dict[str, Any]:
+        """Return the options of drafting that matter to this file."""
+        told: dict[str, Any] = {"incoming": self.choices.incoming or "skip"}
+        if self.choices.transfers or any(entry.skip == "transfer" for entry in statement.entries):
+            told["transfers"] = self.choices.transfers or "skip"
+        if self.choices.splits or any(entry.splits for entry in statement.entries):
+            told["splits"] = self.choices.splits or "whole"
+        for name in ("category", "currency", "accounts", "person"):
+            if (value := getattr(self.choices, name)) is not None:
+                told[name] = value
+        return told
+
+    def draft(self, number: int, entry: Entry) -> Draft:
+        """Return what one entry becomes."""
+        account = entry.account[:SOURCE_LENGTH] if entry.account and self.has_accounts else None
+        made = Draft(number=number, line=entry.line, status="read", account=account)
+        if entry.errors:
+            return replace(made, status="refused", errors=tuple(entry.errors))
+        skip = None if entry.skip == "transfer" and self.choices.transfers == "import" else entry.skip
+        if self.choices.accounts is not None and entry.account not in self.choices.accounts:
+            skip = "chosen"
+        is_open = entry.day is None or entry.amount is None or (entry.fee and self.choices.fees is None)
+        currency = self._find_currency(entry, is_skipped=skip is not None)
+        if is_open or currency is None:
+            return replace(made, status="skipped" if skip else "open", reason=skip)
+        errors = [*_check_money(entry, currency), *_check_texts(entry)]
+        if errors and skip is None:
+            return replace(made, status="refused", errors=tuple(errors))
+        if skip is None and entry.amount is not None and entry.amount > 0 and self.choices.incoming != "refund":
+            skip = "incoming"
+        filled = made if errors else self._fill(made, entry, currency)
+        status: DraftStatus = "skipped" if skip else "read"
+        return replace(filled, status=status, reason=skip)
+
+    def _find_currency(self, entry: Entry, *, is_skipped: bool) -> str | None:
+        """Return the code of an entry's currency; None after asking what a sign stands for."""
+        shared = SHARED_SIGNS.get(entry.currency or "")
+        if shared is None:
+            return entry.currency or self.choices.currency or self.currency
+        for known in (self.choices.currency, self.currency):
+            if known in shared:
+                return known
+        if not is_skipped:
+            detail = f"Nothing in this file tells which currency {entry.currency} stands for."
+            self.questions.setdefault("currency", Question("currency", list(shared), detail))
+        return None
+
+    def _fill(self, made: Draft, entry: Entry, currency: str) -> Draft:
+        payee, description = _clean_line(entry.payee), _clean_text(entry.description)
+        if payee is not None and len(payee) > PAYEE_LENGTH:
+            payee, description = None, "; ".join(it for it in (payee, description) if it)
+        category, parent = self._find_category(entry)
+        return replace(
+            made,
+            amount=write_amount(-int((entry.amount or Decimal(0)) * SCALE), currency),
+            currency=currency,
+            date=entry.day.isoformat() if entry.day else None,
+            category=category,
+            parent=parent,
+            payee=payee,
+            description=_cut(description),
+            tags=[tag for it in entry.tags if (tag := _clean_line(it))],
+            external_id=_clean_line(entry.external_id),
+            own_id=entry.own_id,
+            bank_id=_clean_line(entry.bank_id),
+            fingerprint=_compute_fingerprint(entry),
+        )
+
+    def _find_category(self, entry: Entry) -> tuple[str | None, str | None]:
+        """Return the category and the one of which it is a part."""
+        category, subcategory = entry.category, entry.subcategory
+        if entry.splits:
+            named = {(split.category, split.subcategory) for split in entry.splits}
+            category, subcategory = named.pop() if len(named) == 1 else (None, None)
+        category, subcategory = _clean_line(category), _clean_line(subcategory)
+        if subcategory and category and subcategory != category:
+            return subcategory, category
+        return subcategory or category or self.choices.category, None
+
+
+def _check_money(entry: Entry, currency: str) -> Iterator[RowError]:
+    if currency not in DECIMALS:
+        yield RowError(None, "not_allowed", "This is no currency: write its ISO 4217 code, like EUR.")
+        return
+    amount = entry.amount or Decimal(0)
+    if abs(amount) >= 10**MAX_WHOLE_DIGITS:
+        yield RowError(None, "out_of_range", "An amount has at most 12 digits before the decimal point.")
+    elif amount.normalize().as_tuple().exponent < -DECIMALS[currency]:  # type: ignore[operator]  # a finite number
+        decimals = DECIMALS[currency] or "no"
+        yield RowError(None, "out_of_range", f"{currency} has {decimals} decimals, and amounts are not rounded.")
+
+
+def _check_texts(entry: Entry) -> Iterator[RowError]:
+    for name, text in [
+        ("category", entry.category),
+        ("subcategory", entry.subcategory),
+        *(("tags", it) for it in entry.tags),
+    ]:
+        if len(_clean_line(text) or "") > NAME_LENGTH:
+            yield RowError(name, "too_long", f"A name of the file's {name} has more than {NAME_LENGTH} characters.")
+    if len({*entry.tags}) > MAX_TAGS_OF_EXPENSE:
+        yield RowError("tags", "too_long", f"An expense has at most {MAX_TAGS_OF_EXPENSE} tags.")
+    if len(_clean_line(entry.external_id) or "") > EXTERNAL_ID_LENGTH:
+        yield RowError("external_id", "too_long", f"An external id has at most {EXTERNAL_ID_LENGTH} characters.")
+
+
+def _compute_fingerprint(entry: Entry) -> str:
+    """Return the hash by which a row is known again: of what the file says, and not of what the options make of it."""
+    said = entry.said_amount if entry.said_amount is not None else entry.amount
+    parts: Sequence[str | None] = [
+        entry.day.isoformat() if entry.day else None,
+        None if said is None else f"{said.normalize():f}",
+        entry.currency,
+        *(" ".join(unicodedata.normalize("NFC", text).split()) for text in entry.texts),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _clean_line(text: str | None) -> str | None:
+    """Return a text of one line, in NFC and without control characters and blanks around it; None for an empty one."""
+    return " ".join(_clean_text(text).split()) or None if text else None
+
+
+def _clean_text(text: str | None) -> str:
+    if not text:
+        return ""
+    kept = "".join(it if it == "\n" or unicodedata.category(it) not in {"Cc", "Cs"} else " " for it in text)
+    return unicodedata.normalize("NFC", kept).strip()
+
+
+def _cut(text: str) -> str | None:
+    return (text if len(text) <= DESCRIPTION_LENGTH else text[: DESCRIPTION_LENGTH - 1].rstrip() + CUT) or None

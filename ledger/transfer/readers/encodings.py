@@ -1,0 +1,80 @@
+"""The encoding of a file: its byte order mark, strict UTF-8, or the most plausible of those that banks use."""
+
+import codecs
+from typing import Final
+
+from charset_normalizer import from_bytes
+
+from ledger.transfer.readers.entries import UnreadableFile
+
+# In the order in which they are preferred where a file fits several equally well.
+_PLAUSIBLE: Final = [
+    *("cp1252", "cp1250", "cp1251", "cp1257", "cp1254", "cp1253", "iso8859_2", "iso8859_15"),
+    *("gb18030", "cp932", "big5", "cp949", "euc_jp", "koi8_r", "cp1255", "cp1256", "cp874", "mac_roman", "cp852"),
+]
+# The four-byte ones first: a mark of UTF-32 begins with that of UTF-16.
+_MARKS: Final = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+SAMPLE_BYTES: Final = 32_768
+FEW_BYTES: Final = 4
+"""With fewer bytes that are not ASCII than these, nothing tells encodings apart, and the most common one is taken."""
+_HIGH_BYTES: Final = bytes(range(0x80, 0x100))
+
+
+def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
+    """Return the text of a file and the name of its encoding; raise UnreadableFile if it is in none that is known."""
+    if encoding is not None:
+        return _decode_as(data, encoding), encoding
+    found = next((it for mark, it in _MARKS.items() if data.startswith(mark)), None) or _find_unmarked_utf16(data)
+    if found:
+        return _decode_as(data, found), found
+    try:
+        return data.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return _decode_plausibly(data)
+
+
+def _decode_as(data: bytes, encoding: str) -> str:
+    try:
+        return codecs.decode(data, encoding)
+    except (UnicodeError, LookupError):
+        raise UnreadableFile(f"The file is not in {encoding[:20]}: save it as UTF-8, or name its encoding.") from None
+
+
+def _find_unmarked_utf16(data: bytes) -> str | None:
+    """Return UTF-16 with its byte order if every second byte of the beginning is NUL, as in text of ASCII letters."""
+    start = data[:200]
+    if len(start) < 4 or len(start) % 2:  # noqa: PLR2004  # two characters
+        start = start[:-1]
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    most = len(start) // 2 * 0.8
+    if start and odd >= most and not even:
+        return "utf-16-le"
+    return "utf-16-be" if start and even >= most and not odd else None
+
+
+def _decode_plausibly(data: bytes) -> tuple[str, str]:
+    # Lines in ASCII are the same in all of them.
+    telling = b"\n".join(line for line in data.splitlines() if not line.isascii())[:SAMPLE_BYTES]
+    found = [] if _count_high_bytes(telling) < FEW_BYTES else _rank_encodings(telling)
+    for name in dict.fromkeys([*found, *_PLAUSIBLE]):
+        try:
+            return data.decode(name), name
+        except UnicodeDecodeError:
+            continue
+    raise UnreadableFile("The encoding of the file is not known: save it as UTF-8.")
+
+
+def _rank_encodings(telling: bytes) -> list[str]:
+    """Return the encodings that fit, the best first; of those that read the same text the most common first."""
+    matches = from_bytes(telling, cp_isolation=_PLAUSIBLE, threshold=0.9)
+    return [min(match.could_be_from_charset, key=_PLAUSIBLE.index) for match in matches]
+
+
+def _count_high_bytes(data: bytes) -> int:
+    return len(data) - len(data.translate(None, delete=_HIGH_BYTES))

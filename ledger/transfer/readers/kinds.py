@@ -1,0 +1,80 @@
+"""What the words of a row say: its direction, and why it is no booked movement of money."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ledger.transfer.readers.columns import Roles
+from ledger.transfer.readers.delimited import GridRow
+from ledger.transfer.readers.entries import Reason
+from ledger.transfer.readers.words import DIRECTIONS, INCOME, ROWS, STATUSES, make_word
+
+_SKIPS: Final[Mapping[str, Reason]] = {
+    "pending": "pending",
+    "failed": "failed",
+    "transfer": "transfer",
+    "neutral": "neutral",
+    "skip": "balance",
+}
+"""Why a row is skipped of which a word has this meaning."""
+_FLOWS: Final = {
+    "transfer out": "out",
+    "transfer-out": "out",
+    "outgoing transfer": "out",
+    "transfer in": "in",
+    "transfer-in": "in",
+    "incoming transfer": "in",
+}
+"""The direction of transfers whose name says it; others are written from their source, so that money goes out."""
+_SIDES: Final = {"cr": "in", "dr": "out"}
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """The words of one table; `meanings` are those of the options and of the profile."""
+
+    roles: Roles
+    meanings: Mapping[str, str]
+    transfer_payees: Sequence[str] = ()
+    """What the payee of a transfer between own accounts begins with."""
+
+    def find_skip(self, row: GridRow) -> Reason | None:
+        """Return why a row is not booked money; None if it is."""
+        for role in ("status", "direction", "type", "date", "category"):
+            if skip := _SKIPS.get(self._find_meaning(role, make_word(self.roles.get(row, role)))):
+                return skip
+        if any(self.roles.get(row, "payee").startswith(start) for start in self.transfer_payees):
+            return "transfer"
+        return "balance" if any(ROWS.get(make_word(cell)) == "balance" for cell in row.cells if cell) else None
+
+    def _find_meaning(self, role: str, word: str) -> str:
+        if word in self.meanings:
+            return self.meanings[word]
+        if role in {"status", "date"}:
+            return STATUSES.get(word, "")
+        if role in {"direction", "type"}:
+            return "transfer" if word in _FLOWS else DIRECTIONS.get(word, "")
+        return ""
+
+    def find_direction(self, row: GridRow) -> str | None:
+        """Return `out` or `in` if the word of a row's direction says so."""
+        word = make_word(self.roles.get(row, "direction"))
+        meaning = _FLOWS.get(word) or self.meanings.get(word) or DIRECTIONS.get(word)
+        return "out" if meaning == "transfer" else meaning if meaning in {"out", "in"} else None
+
+    def find_side(self, row: GridRow) -> str | None:
+        """Return what CR or DR in a column of its own says."""
+        return _SIDES.get(make_word(self.roles.get(row, "direction")))
+
+    def is_income(self, row: GridRow) -> bool:
+        """Whether a text of the row is what only money in is called."""
+        return any(make_word(cell) in INCOME for cell in row.cells if cell)
+
+    def is_total(self, row: GridRow) -> bool:
+        """Whether a text of the row is what sums and balances are called."""
+        return any(make_word(cell) in ROWS for cell in row.cells if cell)
+
+    def list_known(self, words: Sequence[str]) -> dict[str, str]:
+        """Return the meanings of the words that have one."""
+        found = {word: self.meanings.get(make_word(word)) or DIRECTIONS.get(make_word(word)) for word in words}
+        return {word: meaning for word, meaning in found.items() if meaning}

@@ -1,0 +1,80 @@
+"""Which amounts are money in and which are money out: by sign, by a word beside the amount, or by two columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal
+
+Sign = Literal["minus_is_spent", "plus_is_spent", "flag", "columns"]
+NO_SIGN_DETAIL: Final = "Nothing in this file tells whether its positive amounts were spent or received."
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What of one row tells its direction."""
+
+    said: Decimal
+    """The number as it stands in the file."""
+    meaning: str | None
+    """`out` or `in` if a word of the row says so."""
+    has_plus: bool
+    """Whether a plus is written."""
+    side: Literal["in", "out"] | None
+    """What CR or DR behind the number says."""
+    is_income: bool
+    """Whether a word of the row is one that only money in is called by."""
+
+
+def decide_sign(movements: Sequence[Movement], *, is_bank_account: bool) -> Sign | None:
+    """Return how the direction of amounts in one column is told, proved by all rows; None if nothing proves it.
+
+    `is_bank_account`: the file bears an IBAN, or a running balance that the amounts add up to.
+    """
+    moved = [it for it in movements if it.said]
+    negative, positive = [it for it in moved if it.said < 0], [it for it in moved if it.said > 0]
+    told = [it for it in moved if it.meaning in {"out", "in"}]
+    if told and not negative:
+        return "flag"
+    if told and (agreed := _compare(told)):
+        return agreed
+    if is_bank_account or (moved and all(it.side for it in moved)):
+        return "minus_is_spent"
+    if negative and positive and all(it.has_plus for it in positive):
+        return "minus_is_spent"
+    if any(it.is_income for it in moved) and (agreed := _compare_income(moved)):
+        return agreed
+    # A statement has more purchases than anything else.
+    return "minus_is_spent" if len(negative) > len(positive) else None
+
+
+def _compare(told: Sequence[Movement]) -> Sign | None:
+    """Return what words and signs say together; None if they contradict each other."""
+    is_minus = {(it.said < 0) == (it.meaning == "out") for it in told}
+    if len(is_minus) > 1:
+        return None
+    return "minus_is_spent" if is_minus.pop() else "plus_is_spent"
+
+
+def _compare_income(moved: Sequence[Movement]) -> Sign | None:
+    signs = {it.said > 0 for it in moved if it.is_income}
+    if len(signs) > 1:
+        return None
+    return "minus_is_spent" if signs.pop() else "plus_is_spent"
+
+
+def apply_sign(movement: Movement, sign: Sign, side: str | None, *, are_spent_negative: bool) -> Decimal | None:
+    """Return an amount as the account sees it, money in positive; None if no word of the row tells its direction.
+
+    `are_spent_negative`: with `flag`, whether the file writes a minus before all that was spent.
+    """
+    size = abs(movement.said)
+    if side is not None:
+        return size if side == "in" else -size
+    if sign == "minus_is_spent":
+        return movement.said
+    if sign == "plus_is_spent":
+        return size if movement.has_plus else -movement.said
+    if movement.meaning is None:
+        return None
+    value = size if are_spent_negative else movement.said
+    return -value if movement.meaning == "out" else value

@@ -1,0 +1,292 @@
+"""Tables: the rows of a CSV file or of a sheet as entries.
+
+rows        layout     preamble, header, body
+profiles   known by its header?
+columns    which column is what
+days       which day, in which order, of which year
+amounts    which decimal sign, and what is money out
+kinds      which rows are no booked money
+statement   entries, and a question wherever two readings are left
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from ledger.transfer.readers import balances
+from ledger.transfer.readers.amounts import MONEY_ROLES, Amounts
+from ledger.transfer.readers.choices import Choices
+from ledger.transfer.readers.columns import Roles, find_iban, find_roles
+from ledger.transfer.readers.dates import read_shape
+from ledger.transfer.readers.days import DayReader, build_day_reader
+from ledger.transfer.readers.delimited import GridRow
+from ledger.transfer.readers.entries import Entry, Question, RowError, Statement
+from ledger.transfer.readers.kinds import Kinds
+from ledger.transfer.readers.layout import Layout
+from ledger.transfer.readers.numbers import read_number
+from ledger.transfer.readers.profiles import Profile
+from ledger.transfer.readers.words import find_column, make_word
+from values.money import DECIMALS
+
+OWN_PROFILE: Final = "expense-tracker"
+ID_DIGITS: Final = 18
+JOINER: Final = "; "
+"""What stands between the texts of several columns in a description."""
+_LETTER: Final = re.compile(r"[^\W\d_]")
+_NO_ID: Final = frozenset({"0", "NONREF", "-", "/"})
+
+
+def read_table(
+    layout: Layout, profile: Profile | None, choices: Choices, currency: str, said: Mapping[str, Any]
+) -> Statement:
+    """Read a table; `currency` is the user's, `said` are the options by which its rows were found."""
+    table = _Table(layout, profile, choices, find_roles(layout, choices.columns, choices.meanings), currency)
+    table.settle_amount()
+    table.settle_date()
+    entries = list(table.iterate_entries())
+    _drop_repeated_ids(entries)
+    return Statement(
+        format="csv",
+        entries=entries,
+        accounts=table.accounts,
+        profile=profile.name if profile else None,
+        options={**said, **table.describe_options()},
+        questions=list(table.list_questions()),
+    )
+
+
+@dataclass
+class _Table:
+    """A table while it is read."""
+
+    layout: Layout
+    profile: Profile | None
+    choices: Choices
+    roles: Roles
+    own_currency: str
+    accounts: list[str] = field(default_factory=list)
+
+    # --- what all rows tell together ----------------------------------------------------------------------------------
+
+    @cached_property
+    def kinds(self) -> Kinds:
+        """What the words of rows say."""
+        meanings = {make_word(word): meaning for word, meaning in self.choices.meanings.items()}
+        return Kinds(self.roles, meanings, self.profile.transfer_payees if self.profile else ())
+
+    @cached_property
+    def movements(self) -> list[GridRow]:
+        """The rows that have an amount, without repeated headers."""
+        return [
+            row
+            for row in self.layout.body
+            if any(self.roles.get(row, role) for role in MONEY_ROLES) and not self.layout.is_header(row)
+        ]
+
+    @cached_property
+    def days(self) -> DayReader:
+        """What reads the days."""
+        cells = (row.cells[it] for row in self.layout.body for it in self.roles.dates if it < len(row.cells))
+        around = [cell for row in self.layout.preamble for cell in row.cells if cell]
+        return build_day_reader(cells, [*around, *filter(None, self.layout.headers)], self.choices)
+
+    @cached_property
+    def amounts(self) -> Amounts:
+        """What reads the amounts."""
+        currency = self._find_stated_currency()
+        return Amounts(
+            self.roles, self.kinds, self.choices, self.movements, currency, self.own_currency, self._has_iban()
+        )
+
+    def _find_stated_currency(self) -> str | None:
+        """Return the currency that the header of the amount or the preamble names."""
+        headers = [self.roles.columns[self.roles.found[it]].currency for it in MONEY_ROLES if it in self.roles.found]
+        stated = {cell for row in self.layout.preamble for cell in row.cells if cell in DECIMALS}
+        return next(filter(None, headers), None) or (stated.pop() if len(stated) == 1 else None)
+
+    def _has_iban(self) -> bool:
+        texts = [cell for row in self.layout.preamble for cell in row.cells]
+        texts += [self.roles.get(row, "account") for row in self.movements[:1]]
+        return any(find_iban(text) for text in texts)
+
+    def settle_amount(self) -> None:
+        """Take the amount among several columns of numbers, if a running balance proves it."""
+        asked = next((it for it in self.roles.questions if it.option == "columns.amount"), None)
+        if asked is None:
+            return
+        indexes = [it.index for it in self.roles.columns if self.roles.name(it.index) in asked.choices]
+        proved = balances.find_amount([self.amounts.read_column(it) for it in indexes])
+        if proved is not None:
+            self.roles.found["amount"] = indexes[proved]
+            self.roles.questions.remove(asked)
+        del self.movements, self.amounts
+
+    def settle_date(self) -> None:
+        """Take the first column of days that has one in every row that is booked."""
+        if len(self.roles.dates) > 1:
+            booked = [row for row in self.movements if not self.kinds.find_skip(row)]
+            shapes = {
+                it: sum(it < len(row.cells) and read_shape(row.cells[it]) is not None for row in booked)
+                for it in self.roles.dates
+            }
+            self.roles.found["date"] = max(shapes, key=lambda it: shapes[it])
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def iterate_entries(self) -> Iterator[Entry]:
+        """Yield the entries; a row that goes on with the text of the one before is a part of that one."""
+        last: Entry | None = None
+        for row in self.layout.body:
+            if last is not None and self._goes_on(row):
+                _add_text(last, row)
+            elif any(row.cells):
+                if last is not None:
+                    yield last
+                last = self._read_row(row)
+        if last is not None:
+            yield last
+
+    def _goes_on(self, row: GridRow) -> bool:
+        """Whether a row has nothing but text for the payee or the description."""
+        texts = {*self.roles.descriptions, self.roles.found.get("payee", -1)}
+        return all(index in texts for index, cell in enumerate(row.cells) if cell)
+
+    def _read_row(self, row: GridRow) -> Entry | None:
+        """Return the entry of a row; None if it is no row of the statement, but a text below it."""
+        if self.layout.is_header(row):
+            return Entry(line=row.line, skip="repeated_header")
+        if row.is_broken:
+            error = RowError(None, "malformed", "A quote of this row is not closed, so that its cells are not known.")
+            return Entry(line=row.line, errors=[error])
+        skip = self.kinds.find_skip(row)
+        has_amount = any(self.roles.get(row, it) for it in MONEY_ROLES)
+        has_day = read_shape(self.roles.get(row, "date")) is not None
+        if not has_day and (not has_amount or (skip is None and self.kinds.is_total(row))):
+            return None
+        entry = self._build_entry(row)
+        self.amounts.read(entry, row)
+        entry.day = self.days.read(self.roles.get(row, "date"))
+        entry.skip = skip or ("zero" if entry.said_amount == 0 and not entry.errors else None)
+        if entry.skip is None:
+            self._check(entry, row, has_amount=has_amount)
+        return entry
+
+    def _check(self, entry: Entry, row: GridRow, *, has_amount: bool) -> None:
+        cell = self.roles.get(row, "date")
+        if entry.day is None and not (self.days.is_open and read_shape(cell)):
+            detail = "This is no day that exists." if cell else "The row has no day."
+            code = "malformed" if cell else "required"
+            entry.errors.append(RowError(self.roles.describe_column("date"), code, detail))
+        if not has_amount and self.roles.found.keys() & {*MONEY_ROLES}:
+            named = next(it for it in MONEY_ROLES if it in self.roles.found)
+            entry.errors.append(RowError(self.roles.describe_column(named), "required", "The row has no amount."))
+
+    def _build_entry(self, row: GridRow) -> Entry:
+        described = dict.fromkeys(
+            row.cells[it] for it in self.roles.descriptions if it < len(row.cells) and row.cells[it]
+        )
+        return Entry(
+            line=row.line,
+            payee=self.roles.get(row, "payee") or None,
+            category=self.roles.get(row, "category") or None,
+            subcategory=self.roles.get(row, "subcategory") or None,
+            description=JOINER.join(described) or None,
+            tags=_split_tags(self.roles.get(row, "tags")),
+            account=self._read_account(row),
+            bank_id=self.roles.get(row, "bank_id") or None,
+            external_id=self.roles.get(row, "external_id") or None,
+            own_id=self._read_own_id(row),
+            texts=self._list_texts(row),
+        )
+
+    def _read_account(self, row: GridRow) -> str | None:
+        cell = self.roles.get(row, "account")
+        account = find_iban(cell) or cell or None
+        if account and account not in self.accounts:
+            self.accounts.append(account)
+        return account
+
+    def _read_own_id(self, row: GridRow) -> int | None:
+        if self.profile is None or self.profile.name != OWN_PROFILE:
+            return None
+        cell = row.cells[self.layout.headers.index("id")]
+        return int(cell) if cell.isascii() and cell.isdigit() and len(cell) <= ID_DIGITS else None
+
+    def _list_texts(self, row: GridRow) -> list[str]:
+        """Return the texts by which the row is known again: not its days, its numbers, and whether it is cleared."""
+        return [
+            cell
+            for index, cell in enumerate(row.cells)
+            if index not in self._changing and _LETTER.search(cell) and not (read_shape(cell) or read_number(cell))
+        ]
+
+    @cached_property
+    def _changing(self) -> frozenset[int]:
+        """The columns whose words change while the row stays the same, whatever the options."""
+        headers = enumerate(self.layout.headers)
+        return frozenset(index for index, header in headers if header and find_column(header)[0] == "status")
+
+    # --- what is told -------------------------------------------------------------------------------------------------
+
+    def list_questions(self) -> Iterator[Question]:
+        """Yield what the file does not prove."""
+        yield from self.roles.questions
+        yield from self.days.questions
+        all_columns = [self.roles.name(it.index) for it in self.roles.columns]
+        if "date" not in self.roles.found:
+            yield Question("columns.date", all_columns, "No column of this file holds days.")
+        if self.roles.found.keys() & {*MONEY_ROLES}:
+            yield from self.amounts.list_questions()
+        else:
+            yield Question("columns.amount", all_columns, "No column of this file holds amounts.")
+
+    def describe_options(self) -> dict[str, Any]:
+        """Return the options that the reading came to."""
+        told = {
+            "header_line": self.layout.header_line,
+            "decimal": self.amounts.decimal,
+            "date_order": self.days.order,
+            "year": self.days.year,
+            "sign": self.amounts.sign,
+            "currency": self.amounts.stated_currency,
+            "fees": self.choices.fees,
+            "meanings": self._describe_meanings(),
+        }
+        known = {name: value for name, value in told.items() if value is not None}
+        return known | {"columns": self.roles.describe()}
+
+    def _describe_meanings(self) -> dict[str, str] | None:
+        if self.amounts.sign != "flag":
+            return dict(self.choices.meanings) or None
+        words = Counter(cell for row in self.movements if (cell := self.roles.get(row, "direction")))
+        return {**self.kinds.list_known([word for word, _ in words.most_common(20)]), **self.choices.meanings}
+
+
+def _add_text(entry: Entry, row: GridRow) -> None:
+    texts = [cell for cell in row.cells if cell]
+    entry.description = JOINER.join([*([entry.description] if entry.description else []), *texts])
+    entry.texts = [*entry.texts, *texts]
+
+
+def _split_tags(cell: str) -> list[str]:
+    """Return the tags of a cell: between commas or semicolons, quoted as in CSV where they hold one."""
+    if not cell:
+        return []
+    delimiter = ";" if ";" in cell and "," not in cell else ","
+    try:
+        found = next(csv.reader([cell], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:
+        found = cell.split(delimiter)
+    return [tag.strip() for tag in found if tag.strip()]
+
+
+def _drop_repeated_ids(entries: Sequence[Entry]) -> None:
+    """Forget the bank's ids that occur twice, or mean none."""
+    counts = Counter(entry.bank_id for entry in entries)
+    for entry in entries:
+        if entry.bank_id and (counts[entry.bank_id] > 1 or entry.bank_id.upper() in _NO_ID):
+            entry.bank_id = None
