@@ -63,5 +63,5 @@ async def read_readiness(request: Request, response: Response) -> Readiness:
 
 @currencies.get("/currencies", summary="List currencies")
 async def list_currencies() -> CurrencyList:
-    """List every currency and how many decimals its amounts have (ISO 4217)."""
+    """List every currency, active or withdrawn, and how many decimals its amounts have (ISO 4217)."""
     return _CURRENCIES

@@ -23,7 +23,7 @@ SCALE: Final = 1000
 MAX_WHOLE_DIGITS: Final = 12
 MAX_DECIMALS: Final = 3
 
-_ISO_4217: Final = {
+_LIST_ONE: Final = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     2: """
         AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY
@@ -35,14 +35,32 @@ _ISO_4217: Final = {
     3: "BHD IQD JOD KWD LYD OMR TND",
 }
 
-DECIMALS: Final[Mapping[str, int]] = dict(
-    sorted((code, decimals) for decimals, codes in _ISO_4217.items() for code in codes.split())
-)
-"""How many decimals each active currency has, by its code.
+_LIST_THREE: Final = {
+    0: "ADP BEF BYB BYR ESP GRD ITL LUF MGF PTE TPE TRL",
+    2: """
+        AFA ANG ATS AYM AZM BGL BGN CSD CSK CUC CYP DEM EEK FIM FRF GHC GWP HRK IEP LTL LVL MRO MTL MXP MZM NLG PLZ ROL
+        RUR SDD SIT SKK SLL SRG STD TMM USS VEB VEF YUM ZMK ZWD ZWL ZWN ZWR
+    """,
+}
 
-Source: ISO 4217:2015, List One as published on 2026-01-01 (amendments up to 180), column "minor unit". These are not
-the digits that shops display (CLDR): HUF has 2. Left out are codes without a minor unit, which are not money (XAU, XDR,
-XXX), and the two fund codes with four decimals (CLF, UYW), which thousandths cannot hold.
+DECIMALS: Final[Mapping[str, int]] = dict(
+    sorted(
+        (code, decimals)
+        for codes_by_decimals in (_LIST_ONE, _LIST_THREE)
+        for decimals, codes in codes_by_decimals.items()
+        for code in codes.split()
+    )
+)
+"""How many decimals each currency has, active or withdrawn, by its code.
+
+Source of the active ones: ISO 4217:2015, List One as published on 2026-01-01 (amendments up to 180), column "minor
+unit". These are not the digits that shops display (CLDR): HUF has 2. Left out are codes without a minor unit, which are
+not money (XAU, XDR, XXX), and the two fund codes with four decimals (CLF, UYW), which thousandths cannot hold.
+
+The withdrawn ones are those of List Three, for ledgers that reach back before the euro. That list has no column for the
+minor unit: theirs is the one that List One gave while they were active, as the currency tables of OpenJDK keep it from
+amendment to amendment; CSK, MXP and PLZ, which left before those begin, have that of ISO 4217:1990. A code without a
+minor unit that is known for certain is left out.
 """
 
 # Possessive quantifiers: a long invalid text costs one pass. [0-9], because \d matches the digits of every script.
@@ -53,7 +71,7 @@ _ENDINGS_BY_DECIMALS: Final = {
         rest: f".{rest:03}"[: decimals + 1].removesuffix(".")
         for rest in range(0, SCALE, 10 ** (MAX_DECIMALS - decimals))
     }
-    for decimals in _ISO_4217
+    for decimals in _LIST_ONE
 }
 _ENDINGS_BY_CURRENCY: Final = {code: _ENDINGS_BY_DECIMALS[decimals] for code, decimals in DECIMALS.items()}
 
@@ -102,7 +120,7 @@ class TooManyDecimals(AmountError):
 
 
 class UnknownCurrency(AmountError):
-    """Send the ISO 4217 code of a currency in use, like EUR; GET /currencies lists them."""
+    """Send the ISO 4217 code of a currency, like EUR; GET /currencies lists them."""
 
     code = "not_allowed"
 

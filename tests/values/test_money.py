@@ -386,8 +386,24 @@ def test_new_currencies_are_offered(currency: str) -> None:
     assert currency in DECIMALS
 
 
-@pytest.mark.parametrize("currency", ["ANG", "BGN", "BYR", "CUC", "HRK", "LTL", "MRO", "SLL", "STD", "VEF", "ZWL"])
-def test_withdrawn_currencies_are_not_offered(currency: str) -> None:
+@pytest.mark.parametrize("currency", ["ANG", "BGN", "CUC", "HRK", "LTL", "MRO", "SLL", "STD", "VEF", "ZWL"])
+def test_withdrawn_currencies_are_accepted(currency: str) -> None:
+    assert parse_currency(currency) == currency
+
+
+@pytest.mark.parametrize(
+    ("currency", "decimals"),
+    [
+        *[("BEF", 0), ("BYR", 0), ("ESP", 0), ("GRD", 0), ("ITL", 0), ("LUF", 0), ("PTE", 0), ("TRL", 0)],
+        *[("DEM", 2), ("FRF", 2), ("LVL", 2), ("MXP", 2), ("PLZ", 2), ("ROL", 2), ("RUR", 2), ("SIT", 2), ("SKK", 2)],
+    ],
+)
+def test_a_withdrawn_currency_keeps_the_decimals_that_it_had(currency: str, decimals: int) -> None:
+    assert DECIMALS[currency] == decimals
+
+
+@pytest.mark.parametrize("currency", ["ADF", "ESA", "XEU", "XFO", "ZAL"])
+def test_withdrawn_codes_without_a_known_minor_unit_are_not_offered(currency: str) -> None:
     with pytest.raises(UnknownCurrency):
         parse_currency(currency)
 
@@ -404,8 +420,8 @@ def test_four_decimals_are_not_offered(currency: str) -> None:
         parse_currency(currency)
 
 
-def test_list_one_has_163_currencies_with_up_to_three_decimals() -> None:
-    assert len(DECIMALS) == 163
+def test_there_are_163_active_currencies_and_57_withdrawn_ones() -> None:
+    assert len(DECIMALS) == 163 + 57
 
 
 def test_currencies_are_listed_in_alphabetical_order() -> None:

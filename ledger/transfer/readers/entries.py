@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Reason = Literal[
     "incoming",
@@ -25,8 +25,22 @@ Reason = Literal[
 """Why a row is not imported."""
 
 
+MAX_ENTRIES: Final = 50_000
+
+
 class UnreadableFile(ValueError):
     """The file is no statement that can be read; the message says what to send instead."""
+
+
+class UnsupportedFormat(UnreadableFile):
+    """The file is of a format that is not read, unlike one of a known format that is broken (415, not 422)."""
+
+
+class TooManyEntries(UnreadableFile):
+    """A file has at most 50,000 rows; split it into several."""
+
+    def __init__(self) -> None:
+        super().__init__(type(self).__doc__)
 
 
 class BadOption(ValueError):

@@ -1,0 +1,252 @@
+"""OFX 1 (SGML), OFX 2 (XML) and QFX: statements of banks, cards and, of their bank transactions, of brokers.
+
+Read are the tags, never the header: files that say XML hold SGML, and character sets are not what they claim.
+
+- The payee is NAME, or EXTDNAME or PAYEE's NAME. If it is missing or has no letter (some banks put an account's number
+  there), it is MEMO. What is not the payee is the description.
+- The sign of TRNAMT decides whether money came in, whatever TRNTYPE says.
+- A row without an amount is none if its text says that it is a balance.
+
+Source: OFX 2.3, chapters 3, 11 and 13.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final
+
+from ledger.transfer.readers.bank_fields import (
+    Days,
+    blame_amount,
+    forget_repeated_ids,
+    join_texts,
+    list_accounts,
+    name_account,
+    parse_day,
+    read_bank_id,
+    settle_days,
+    tidy,
+)
+from ledger.transfer.readers.charsets import decode_text
+from ledger.transfer.readers.entries import (
+    MAX_ENTRIES,
+    Entry,
+    RowError,
+    Statement,
+    TooManyEntries,
+    UnreadableFile,
+)
+from ledger.transfer.readers.ofx_amounts import (
+    Amount,
+    ask_for_decimal,
+    decide_decimal,
+    is_ambiguous,
+    is_blank,
+    parse_ofx_amount,
+)
+from ledger.transfer.readers.sgml import Token, iterate_tokens, unescape
+
+_CHARSET: Final = re.compile(r"(?:CHARSET:|<\?xml[^>]{0,40}encoding=[\"'])[ \t]*([A-Za-z0-9_.-]{1,20})", re.IGNORECASE)
+_DAY: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
+_BALANCE: Final = re.compile(r"\b(?:saldo|balance|solde|kontostand)\b", re.IGNORECASE)
+
+_STATEMENTS: Final = {"STMTRS", "CCSTMTRS", "INVSTMTRS"}
+_ACCOUNTS: Final = {"BANKACCTFROM", "CCACCTFROM", "INVACCTFROM"}
+_ROWS: Final = {"STMTTRN": False, "STMTTRNP": True}
+"""The aggregates of one movement, and whether it is pending."""
+_NESTED: Final = {
+    "CURRENCY": {"CURRATE", "CURSYM"},
+    "ORIGCURRENCY": {"CURRATE", "CURSYM"},
+    "PAYEE": {"NAME", "ADDR1", "ADDR2", "ADDR3", "CITY", "STATE", "POSTALCODE", "COUNTRY", "PHONE"},
+    "BANKACCTTO": {"BANKID", "BRANCHID", "ACCTID", "ACCTTYPE", "ACCTKEY"},
+    "CCACCTTO": {"ACCTID", "ACCTKEY"},
+}
+_NO_TEXTS: Final = {
+    *("DTPOSTED", "DTUSER", "DTAVAIL", "DTTRAN", "DTEXPIRE", "TRNAMT", "FITID", "SRVRTID"),
+    *("CORRECTFITID", "CORRECTACTION", "CURRENCY/CURRATE", "CURRENCY/CURSYM"),
+    *("ORIGCURRENCY/CURRATE", "ORIGCURRENCY/CURSYM"),
+}
+
+
+@dataclass(slots=True)
+class _Account:
+    """One statement of the file; the account may be named after its rows."""
+
+    number: str | None = None
+    currency: str | None = None
+
+
+@dataclass(slots=True)
+class _Row:
+    """One movement as the file says it: the value of each tag, by its name below the movement."""
+
+    line: int
+    account: _Account
+    is_pending: bool
+    is_complete: bool = False
+    values: dict[str, str] = field(default_factory=dict)
+
+    def get(self, *names: str) -> str:
+        """Return the first value that is not empty."""
+        return next((value for name in names if (value := self.values.get(name))), "")
+
+    def find_currency(self) -> str | None:
+        """Return the amount's currency; ORIGCURRENCY names another, from which the amount was converted."""
+        return (self.get("CURRENCY/CURSYM") or self.account.currency or "").strip().upper() or None
+
+
+@dataclass(slots=True)
+class _Collector:
+    """Collects accounts, rows and balances from the tags, without relying on end tags."""
+
+    accounts: list[_Account] = field(default_factory=list)
+    rows: list[_Row] = field(default_factory=list)
+    balances: list[Amount] = field(default_factory=list)
+    row: _Row | None = None
+    block: str = ""
+
+    def start(self, token: Token) -> None:
+        """Take a start tag and its text."""
+        if token.name in _STATEMENTS:
+            self.accounts.append(_Account())
+            self.row = None
+        elif token.name in _ROWS:
+            self._start_row(token)
+        elif token.name in _ACCOUNTS or token.name in _NESTED:
+            self.block = token.name
+        elif self.row is not None:
+            self._take_value(self.row, token)
+        else:
+            self._take_account(token)
+
+    def end(self, token: Token) -> None:
+        """Take an end tag."""
+        if token.name in _ROWS and self.row is not None:
+            self.row.is_complete = True
+            self.row = None
+        elif token.name == self.block:
+            self.block = ""
+
+    def _start_row(self, token: Token) -> None:
+        if len(self.rows) >= MAX_ENTRIES:
+            raise TooManyEntries
+        if self.row is not None:
+            self.row.is_complete = True
+        if not self.accounts:
+            self.accounts.append(_Account())
+        self.row = _Row(token.line, self.accounts[-1], _ROWS[token.name])
+        self.rows.append(self.row)
+        self.block = ""
+
+    def _take_value(self, row: _Row, token: Token) -> None:
+        name = f"{self.block}/{token.name}" if token.name in _NESTED.get(self.block, ()) else token.name
+        row.values.setdefault(name, unescape(token.text))
+
+    def _take_account(self, token: Token) -> None:
+        if not self.accounts:
+            return
+        account = self.accounts[-1]
+        if token.name == "CURDEF":
+            account.currency = token.text[:3]
+        elif token.name == "ACCTID" and self.block in _ACCOUNTS:
+            account.number = account.number or name_account(unescape(token.text))
+        elif token.name == "BALAMT":
+            self.balances.append(Amount(token.text, account.currency))
+
+
+def read_ofx(data: bytes, options: Mapping[str, Any]) -> Statement:
+    """Read a file of OFX; the option `decimal` says what amounts like 1.450 are, if no other amount proves it."""
+    head = data[:2000].decode("latin-1")
+    charset = _CHARSET.search(head)
+    decoded = decode_text(data, charset[1] if charset else None)
+    collector = _collect(decoded.text)
+    if not collector.accounts:
+        message = "This OFX file has no statement of an account; download the transactions of an account."
+        raise UnreadableFile(message)
+    rows = collector.rows
+    amounts = [*(Amount(it.get("TRNAMT"), it.find_currency()) for it in rows), *collector.balances]
+    decimal = options.get("decimal")
+    if decimal not in {".", ","}:
+        decimal = decide_decimal(amounts)
+    entries = _build_entries(rows, decimal)
+    forget_repeated_ids(entries)
+    return Statement(
+        format="ofx",
+        entries=entries,
+        accounts=list_accounts(it.number for it in collector.accounts),
+        options={"encoding": decoded.encoding} | ({"decimal": decimal} if decimal else {}),
+        questions=[] if decimal or not any(is_ambiguous(it.get("TRNAMT")) for it in rows) else [ask_for_decimal()],
+    )
+
+
+def _collect(text: str) -> _Collector:
+    collector = _Collector()
+    for token in iterate_tokens(text):
+        if token.is_end:
+            collector.end(token)
+        else:
+            collector.start(token)
+    return collector
+
+
+def _build_entries(rows: Sequence[_Row], decimal: str | None) -> list[Entry]:
+    entries = [_build_entry(row, decimal) for row in rows]
+    days = [_read_days(row) for row in rows]
+    settle_days(entries, days, "DTPOSTED")
+    return entries
+
+
+def _build_entry(row: _Row, decimal: str | None) -> Entry:
+    payee, description = _read_texts(row)
+    entry = Entry(
+        line=row.line,
+        amount=parse_ofx_amount(row.get("TRNAMT"), decimal),
+        currency=row.find_currency(),
+        payee=payee,
+        description=description,
+        account=row.account.number,
+        bank_id=read_bank_id(row.get("FITID")),
+        texts=tuple(value for name, value in row.values.items() if value and name not in _NO_TEXTS),
+    )
+    if row.is_pending:
+        entry.skip = "pending"
+    elif entry.amount == 0:
+        entry.skip = "zero"
+    elif is_blank(row.get("TRNAMT")) and any(_BALANCE.search(it) for it in entry.texts):
+        entry.skip = "balance"
+    else:
+        entry.errors.extend(_find_errors(row, entry))
+    return entry
+
+
+def _find_errors(row: _Row, entry: Entry) -> Iterator[RowError]:
+    if not row.is_complete:
+        yield RowError(None, "malformed", "The file ends within this row; download it again.")
+    elif entry.amount is None and not is_ambiguous(row.get("TRNAMT")):
+        yield blame_amount("TRNAMT", row.get("TRNAMT") if not is_blank(row.get("TRNAMT")) else None)
+
+
+def _read_texts(row: _Row) -> tuple[str | None, str | None]:
+    """Return payee and description."""
+    name, memo = row.get("EXTDNAME", "NAME", "PAYEE/NAME"), row.get("MEMO")
+    if not any(letter.isalpha() for letter in name) and memo:
+        return tidy(memo), tidy(name)
+    described = join_texts([name, memo])
+    payee = tidy(name)
+    return payee, (tidy(memo) if described != payee else None)
+
+
+def _read_days(row: _Row) -> Days:
+    posted = row.get("DTPOSTED", "DTTRAN")
+    return Days(
+        transaction=_parse_ofx_day(row.get("DTUSER")),
+        booking=_parse_ofx_day(posted),
+        value=None if posted else _parse_ofx_day(row.get("DTAVAIL")),
+    )
+
+
+def _parse_ofx_day(text: str) -> date | None:
+    """Return the day as it is written, whatever time and zone follow it."""
+    match = _DAY.match(text.strip())
+    return parse_day(*map(int, match.groups())) if match else None
