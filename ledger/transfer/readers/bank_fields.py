@@ -14,6 +14,7 @@ from ledger.transfer.readers.entries import Entry, RowError
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff]")
 _PLAIN_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})")
 _ISO_DAY: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?![0-9])")
+_IBAN_IN_TEXT: Final = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
 _IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 # More than any description holds; joining thousands of texts would take quadratic time.
 _LONG_TEXT: Final = 2000
@@ -71,6 +72,12 @@ def name_account(text: str | None) -> str | None:
         return None
     last = re.sub(r"[ -]", "", tidied.rpartition("/")[2]).upper()
     return next((iban for iban in (last, last[:-3]) if _is_iban(iban)), tidied)
+
+
+def find_iban(text: str) -> str | None:
+    """Return the IBAN in a text, without blanks; None if there is none."""
+    found = _IBAN_IN_TEXT.search(text)
+    return found[0].replace(" ", "") if found else None
 
 
 def read_bank_id(text: str | None) -> str | None:

@@ -35,9 +35,14 @@ class Choices:
     @classmethod
     def build(cls, *layers: Mapping[str, Any]) -> Self:
         """Merge layers of options, the strongest last; columns and meanings are merged one by one."""
+        merged = cls.merge(*layers)
+        return cls(**{it.name: merged[it.name] for it in fields(cls) if it.name in merged})
+
+    @staticmethod
+    def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge layers of options as they are sent."""
         merged: dict[str, Any] = {}
         for layer in layers:
-            for name in {it.name for it in fields(cls)} & layer.keys():
-                value = layer[name]
+            for name, value in layer.items():
                 merged[name] = {**merged.get(name, {}), **value} if isinstance(value, Mapping) else value
-        return cls(**merged)
+        return merged

@@ -27,7 +27,6 @@ SINGLE_ROLES: Final = (
 )
 """The roles of which the options name one column each; `description` may have several."""
 _LETTER: Final = re.compile(r"[^\W\d_]")
-_IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}")
 
 
 @dataclass(slots=True)
@@ -314,9 +313,3 @@ def _find_currency_column(roles: Roles, by_role: Mapping[str, Sequence[Column]],
 
 def _ask_column(roles: Roles, role: str, indexes: Iterable[int], detail: str) -> Question:
     return Question(f"columns.{role}", [roles.name(index) for index in indexes], detail)
-
-
-def find_iban(text: str) -> str | None:
-    """Return the IBAN in a text (ISO 13616), without spaces; its check digits are not looked at."""
-    found = _IBAN.search(text)
-    return found[0].replace(" ", "") if found else None

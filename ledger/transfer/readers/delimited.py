@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ledger.transfer.readers.dates import read_shape
-from ledger.transfer.readers.entries import UnreadableFile
+from ledger.transfer.readers.entries import MAX_ENTRIES, TooManyEntries, UnreadableFile
 from ledger.transfer.readers.numbers import read_number
 from ledger.transfer.readers.words import find_column
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_CELL_LENGTH: Final = 100_000
 MAX_COLUMNS: Final = 1_000
-MAX_ROWS: Final = 50_000
 MAX_OTHER_ROWS: Final = 5_000
 """Rows beside those that are imported: a preamble, repeated headers, texts that go on."""
 SAMPLE_CHARACTERS: Final = 65_536
@@ -76,8 +75,8 @@ def _is_known(cell: str) -> bool:
 def _read_rows(text: str, delimiter: str) -> list[GridRow]:
     rows: list[GridRow] = []
     for row in _iterate_rows(text, delimiter):
-        if len(rows) >= MAX_ROWS + MAX_OTHER_ROWS:
-            raise UnreadableFile(f"The file has more than {MAX_ROWS:,} rows: split it, and import its parts.")
+        if len(rows) >= MAX_ENTRIES + MAX_OTHER_ROWS:
+            raise TooManyEntries
         rows.append(row)
     return rows
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from charset_normalizer import from_bytes
 
+from ledger.transfer.readers.charsets import guess_utf16
 from ledger.transfer.readers.entries import UnreadableFile
 
 # In the order in which they are preferred where a file fits several equally well.
@@ -30,7 +31,7 @@ def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
     """Return the text of a file and the name of its encoding; raise UnreadableFile if it is in none that is known."""
     if encoding is not None:
         return _decode_as(data, encoding), encoding
-    found = next((it for mark, it in _MARKS.items() if data.startswith(mark)), None) or _find_unmarked_utf16(data)
+    found = next((it for mark, it in _MARKS.items() if data.startswith(mark)), None) or guess_utf16(data)
     if found:
         return _decode_as(data, found), found
     try:
@@ -44,18 +45,6 @@ def _decode_as(data: bytes, encoding: str) -> str:
         return codecs.decode(data, encoding)
     except (UnicodeError, LookupError):
         raise UnreadableFile(f"The file is not in {encoding[:20]}: save it as UTF-8, or name its encoding.") from None
-
-
-def _find_unmarked_utf16(data: bytes) -> str | None:
-    """Return UTF-16 with its byte order if every second byte of the beginning is NUL, as in text of ASCII letters."""
-    start = data[:200]
-    if len(start) < 4 or len(start) % 2:  # noqa: PLR2004  # two characters
-        start = start[:-1]
-    even, odd = start[::2].count(0), start[1::2].count(0)
-    most = len(start) // 2 * 0.8
-    if start and odd >= most and not even:
-        return "utf-16-le"
-    return "utf-16-be" if start and even >= most and not odd else None
 
 
 def _decode_plausibly(data: bytes) -> tuple[str, str]:

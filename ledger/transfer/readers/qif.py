@@ -18,8 +18,16 @@ from typing import Any, Final
 from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.dates import read_shape
 from ledger.transfer.readers.days import DayReader, build_day_reader
-from ledger.transfer.readers.delimited import MAX_ROWS
-from ledger.transfer.readers.entries import Entry, Question, Reason, RowError, Split, Statement, UnreadableFile
+from ledger.transfer.readers.entries import (
+    MAX_ENTRIES,
+    Entry,
+    Question,
+    Reason,
+    RowError,
+    Split,
+    Statement,
+    TooManyEntries,
+)
 from ledger.transfer.readers.numbers import DecimalSign, Written, decide_decimal, read_number
 from ledger.transfer.readers.words import ROWS, make_word
 
@@ -44,8 +52,8 @@ def read_qif(text: str, sent: Mapping[str, Any], said: Mapping[str, Any]) -> Sta
     """Read the records of money of a QIF file; `said` are the options by which the text was found."""
     choices = Choices.build(sent)
     records = list(_iterate_records(text))
-    if len(records) > MAX_ROWS:
-        raise UnreadableFile(f"The file has more than {MAX_ROWS:,} rows: split it, and import its parts.")
+    if len(records) > MAX_ENTRIES:
+        raise TooManyEntries
     days = build_day_reader((record.get("D") for record in records), [], choices)
     numbers = [number for record in records for cell in _list_amounts(record) if (number := _read_amount(cell))]
     decimal = choices.decimal or decide_decimal(numbers)

@@ -12,23 +12,33 @@ statement   entries, and a question wherever two readings are left
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
 from ledger.transfer.readers import balances
 from ledger.transfer.readers.amounts import MONEY_ROLES, Amounts
+from ledger.transfer.readers.bank_fields import find_iban, forget_repeated_ids, name_account, read_bank_id
 from ledger.transfer.readers.choices import Choices
-from ledger.transfer.readers.columns import Roles, find_iban, find_roles
+from ledger.transfer.readers.columns import Roles, find_roles
 from ledger.transfer.readers.dates import read_shape
 from ledger.transfer.readers.days import DayReader, build_day_reader
 from ledger.transfer.readers.delimited import GridRow
-from ledger.transfer.readers.entries import Entry, Question, RowError, Statement
+from ledger.transfer.readers.entries import (
+    MAX_ENTRIES,
+    BadOption,
+    Entry,
+    Question,
+    RowError,
+    Statement,
+    TooManyEntries,
+)
 from ledger.transfer.readers.kinds import Kinds
 from ledger.transfer.readers.layout import Layout
 from ledger.transfer.readers.numbers import read_number
 from ledger.transfer.readers.profiles import Profile
+from ledger.transfer.readers.shares import SHARED_PROFILE, Shares, ask_person
 from ledger.transfer.readers.words import find_column, make_word
 from values.money import DECIMALS
 
@@ -37,7 +47,6 @@ ID_DIGITS: Final = 18
 JOINER: Final = "; "
 """What stands between the texts of several columns in a description."""
 _LETTER: Final = re.compile(r"[^\W\d_]")
-_NO_ID: Final = frozenset({"0", "NONREF", "-", "/"})
 
 
 def read_table(
@@ -48,7 +57,9 @@ def read_table(
     table.settle_amount()
     table.settle_date()
     entries = list(table.iterate_entries())
-    _drop_repeated_ids(entries)
+    if len(entries) > MAX_ENTRIES:
+        raise TooManyEntries
+    forget_repeated_ids(entries)
     return Statement(
         format="csv",
         entries=entries,
@@ -101,6 +112,17 @@ class _Table:
         return Amounts(
             self.roles, self.kinds, self.choices, self.movements, currency, self.own_currency, self._has_iban()
         )
+
+    @cached_property
+    def shares(self) -> Shares | None:
+        """What takes one person's share of each amount, where people have columns."""
+        if self.profile is None or self.profile.name != SHARED_PROFILE:
+            return None
+        known = self.profile.words
+        people = {it: at for at, it in enumerate(self.layout.headers) if it and make_word(it) not in known}
+        if self.choices.person is not None and self.choices.person not in people:
+            raise BadOption("person", "No column of the file has this name.")
+        return Shares(people, self.choices.person)
 
     def _find_stated_currency(self) -> str | None:
         """Return the currency that the header of the amount or the preamble names."""
@@ -169,10 +191,14 @@ class _Table:
             return None
         entry = self._build_entry(row)
         self.amounts.read(entry, row)
+        if self.shares:
+            self.shares.apply(entry, row)
         entry.day = self.days.read(self.roles.get(row, "date"))
         entry.skip = skip or ("zero" if entry.said_amount == 0 and not entry.errors else None)
         if entry.skip is None:
             self._check(entry, row, has_amount=has_amount)
+        else:
+            entry.errors = []
         return entry
 
     def _check(self, entry: Entry, row: GridRow, *, has_amount: bool) -> None:
@@ -197,15 +223,14 @@ class _Table:
             description=JOINER.join(described) or None,
             tags=_split_tags(self.roles.get(row, "tags")),
             account=self._read_account(row),
-            bank_id=self.roles.get(row, "bank_id") or None,
+            bank_id=read_bank_id(self.roles.get(row, "bank_id")),
             external_id=self.roles.get(row, "external_id") or None,
             own_id=self._read_own_id(row),
             texts=self._list_texts(row),
         )
 
     def _read_account(self, row: GridRow) -> str | None:
-        cell = self.roles.get(row, "account")
-        account = find_iban(cell) or cell or None
+        account = name_account(self.roles.get(row, "account"))
         if account and account not in self.accounts:
             self.accounts.append(account)
         return account
@@ -243,6 +268,8 @@ class _Table:
             yield from self.amounts.list_questions()
         else:
             yield Question("columns.amount", all_columns, "No column of this file holds amounts.")
+        if self.shares and self.shares.person is None:
+            yield ask_person(list(self.shares.columns))
 
     def describe_options(self) -> dict[str, Any]:
         """Return the options that the reading came to."""
@@ -282,11 +309,3 @@ def _split_tags(cell: str) -> list[str]:
     except csv.Error:
         found = cell.split(delimiter)
     return [tag.strip() for tag in found if tag.strip()]
-
-
-def _drop_repeated_ids(entries: Sequence[Entry]) -> None:
-    """Forget the bank's ids that occur twice, or mean none."""
-    counts = Counter(entry.bank_id for entry in entries)
-    for entry in entries:
-        if entry.bank_id and (counts[entry.bank_id] > 1 or entry.bank_id.upper() in _NO_ID):
-            entry.bank_id = None

@@ -1,0 +1,97 @@
+"""Reading: a file's bytes, the options that were sent and the user's currency become a `Reading`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ledger.transfer.readers.camt import read_camt
+from ledger.transfer.readers.choices import Choices
+from ledger.transfer.readers.delimited import GridRow, split_table
+from ledger.transfer.readers.drafting import draft
+from ledger.transfer.readers.drafts import Reading
+from ledger.transfer.readers.encodings import decode
+from ledger.transfer.readers.entries import BadOption, Question, Statement, UnsupportedFormat
+from ledger.transfer.readers.formats import detect_format
+from ledger.transfer.readers.layout import find_layout
+from ledger.transfer.readers.mt940 import read_mt940
+from ledger.transfer.readers.ndjson import OWN_OPTIONS, read_ndjson
+from ledger.transfer.readers.ofx import read_ofx
+from ledger.transfer.readers.profiles import PROFILES, recognize
+from ledger.transfer.readers.qif import read_qif
+from ledger.transfer.readers.table import read_table
+from ledger.transfer.readers.xlsx import choose_sheet, read_sheets
+
+_DELIMITERS: Final = {"tab": "\t", "\\t": "\t"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """How a file is to be read."""
+
+    currency: str
+    """The user's own, an ISO 4217 code."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The options that were sent."""
+    profile: str | None = None
+    """The profile that was named, of ours."""
+    profile_options: Mapping[str, Any] = field(default_factory=dict)
+    """The options of the user's own profile."""
+
+
+def read_file(data: bytes, request: Request) -> Reading:
+    """Read a file; raise UnreadableFile if it is no statement, BadOption if an option does not fit it."""
+    kind = detect_format(data)
+    sent = {**Choices.merge(request.profile_options, request.options)}
+    if kind == "archive":
+        raise UnsupportedFormat("An archive of this service is not imported yet: send an export of expenses.")
+    if kind in {"csv", "xlsx"}:
+        return _read_table(data, kind, sent, request)
+    statement, own = _read_records(data, kind, sent)
+    return draft(statement, Choices.build(own, sent), request.currency)
+
+
+def _read_records(data: bytes, kind: str, sent: Mapping[str, Any]) -> tuple[Statement, Mapping[str, Any]]:
+    """Read a file that is no table; return what it says, and the options that its format implies."""
+    if kind == "ofx":
+        return read_ofx(data, sent), {}
+    if kind == "camt":
+        return read_camt(data, sent), {}
+    if kind == "mt940":
+        return read_mt940(data, sent), {}
+    text, encoding = decode(data, sent.get("encoding"))
+    said = {"encoding": encoding}
+    return (read_qif(text, sent, said), {}) if kind == "qif" else (read_ndjson(text, said), OWN_OPTIONS)
+
+
+def _read_table(data: bytes, kind: str, sent: Mapping[str, Any], request: Request) -> Reading:
+    if kind == "xlsx":
+        sheets = read_sheets(data)
+        name = choose_sheet(sheets, sent.get("sheet"))
+        if isinstance(name, Question):
+            return Reading(format=kind, profile=None, source=None, options={}, questions=[name])
+        rows = [GridRow(line, cells) for line, cells in enumerate(sheets[name], 1) if any(cells)]
+        said = {"sheet": name}
+    else:
+        text, encoding = decode(data, sent.get("encoding"))
+        delimiter = sent.get("delimiter")
+        rows, found = split_table(text, _DELIMITERS.get(delimiter or "", delimiter))
+        said = {"encoding": encoding, "delimiter": found}
+    return _read_rows(rows, kind, sent, said, request)
+
+
+def _read_rows(
+    rows: Sequence[GridRow], kind: str, sent: Mapping[str, Any], said: Mapping[str, Any], request: Request
+) -> Reading:
+    layout = find_layout(rows, sent.get("header_line"))
+    profile = PROFILES[request.profile] if request.profile else recognize(layout.headers)
+    choices = Choices.build(profile.list_options(layout.headers) if profile else {}, sent)
+    statement = read_table(layout, profile, choices, request.currency, said)
+    statement.format = kind
+    return draft(statement, choices, request.currency)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise BadOption for a delimiter that is none."""
+    delimiter = options.get("delimiter")
+    if delimiter is not None and len(_DELIMITERS.get(delimiter, delimiter)) != 1:
+        raise BadOption("delimiter", "A delimiter is one character.")
