@@ -11,7 +11,7 @@ from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.columns import Roles
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Entry, Question, RowError
-from ledger.transfer.readers.kinds import Kinds
+from ledger.transfer.readers.kinds import Kinds, is_mark
 from ledger.transfer.readers.numbers import DecimalSign, Written, decide_decimal, read_number
 from ledger.transfer.readers.signs import Movement, Sign, apply_sign, decide_sign
 from ledger.transfer.readers.words import find_currency
@@ -69,6 +69,12 @@ class Amounts:
         return [row for row in self.rows if not self.kinds.find_skip(row)]
 
     @cached_property
+    def _has_marks(self) -> bool:
+        """Whether some rows are marked with CR or DR in a column of their own, and others with nothing."""
+        cells = {self.roles.get(row, "direction") for row in self._booked}
+        return "" in cells and len(cells) > 1 and all(is_mark(cell) for cell in cells if cell)
+
+    @cached_property
     def _are_spent_negative(self) -> bool:
         """Whether no amount that a word calls spent is positive."""
         spent = [it.said for row in self._booked if (it := self._read_movement(row)) and it.meaning == "out"]
@@ -113,8 +119,7 @@ class Amounts:
         movement = self._read_movement(row)
         if movement is None or self.sign is None:
             return
-        side = movement.side or (self.kinds.find_side(row) if self.sign != "flag" else None)
-        entry.amount = apply_sign(movement, self.sign, side, are_spent_negative=self._are_spent_negative)
+        entry.amount = apply_sign(movement, self.sign, are_spent_negative=self._are_spent_negative)
         if entry.amount is None:
             detail = "This word says neither in nor out: say what it means in the option `meanings`."
             entry.errors.append(RowError(self.roles.describe_column("direction"), "unknown", detail))
@@ -142,12 +147,23 @@ class Amounts:
         entry.currency = entry.currency or self.stated_currency
 
     def _read_movement(self, row: GridRow) -> Movement | None:
+        if row.line not in self._movements:
+            self._movements[row.line] = self._find_movement(row)
+        return self._movements[row.line]
+
+    @cached_property
+    def _movements(self) -> dict[int, Movement | None]:
+        """What was found of each row, by its line: several steps of the reading ask for it."""
+        return {}
+
+    def _find_movement(self, row: GridRow) -> Movement | None:
         number = read_number(self.roles.get(row, "amount"))
         said = number.read(self.decimal) if number else None
         if number is None or said is None:
             return None
-        meaning, is_income = self.kinds.find_direction(row), self.kinds.is_income(row)
-        return Movement(said, meaning, number.sign == "+", number.side, is_income)
+        side = number.side or (self.kinds.find_side(row) if self._has_marks else None)
+        meaning = None if self._has_marks else self.kinds.find_direction(row)
+        return Movement(said, meaning, number.sign == "+", side, self.kinds.is_income(row))
 
     def list_questions(self) -> Iterator[Question]:
         """Yield what the file does not prove of its amounts."""

@@ -16,7 +16,7 @@ MAX_CELL_LENGTH: Final = 100_000
 MAX_COLUMNS: Final = 1_000
 MAX_OTHER_ROWS: Final = 5_000
 """Rows beside those that are imported: a preamble, repeated headers, texts that go on."""
-SAMPLE_CHARACTERS: Final = 65_536
+SAMPLE_CHARACTERS: Final = 16_384
 SAMPLE_ROWS: Final = 200
 MAX_LINES_OF_CELL: Final = 200
 MAX_BROKEN_ROWS: Final = 100

@@ -9,21 +9,23 @@ What an expense cannot hold is told row by row; nothing is rounded, and no name 
 """
 
 import hashlib
-import json
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from ledger.transfer.readers.choices import Choices
-from ledger.transfer.readers.drafts import Draft, DraftStatus, Reading
-from ledger.transfer.readers.entries import Entry, Question, RowError, Statement
+from ledger.transfer.readers.drafts import Draft, Reading
+from ledger.transfer.readers.entries import Entry, Question, Reason, RowError, Statement
 from ledger.transfer.readers.words import SHARED_SIGNS
 from values.money import DECIMALS, MAX_WHOLE_DIGITS, SCALE, write_amount
 from values.texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, MAX_TAGS_OF_EXPENSE, NAME_LENGTH, PAYEE_LENGTH
 
 SOURCE_LENGTH: Final = 64
+# C0 but the newline, DEL, C1 and what cannot be encoded: an expense refuses them.
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 CUT: Final = "…"
 """Ends a description that was cut."""
 
@@ -117,24 +119,27 @@ class _Drafting:
     def draft(self, number: int, entry: Entry) -> Draft:
         """Return what one entry becomes."""
         account = entry.account[:SOURCE_LENGTH] if entry.account and self.has_accounts else None
-        made = Draft(number=number, line=entry.line, status="read", account=account)
+        where: dict[str, Any] = {"number": number, "line": entry.line, "account": account}
         if entry.errors:
-            return replace(made, status="refused", errors=tuple(entry.errors))
-        skip = None if entry.skip == "transfer" and self.choices.transfers == "import" else entry.skip
-        if self.choices.accounts is not None and entry.account not in self.choices.accounts:
-            skip = "chosen"
+            return Draft(**where, status="refused", errors=entry.errors)
+        skip = self._find_skip(entry)
         is_open = entry.day is None or entry.amount is None or (entry.fee and self.choices.fees is None)
         currency = self._find_currency(entry, is_skipped=skip is not None)
         if is_open or currency is None:
-            return replace(made, status="skipped" if skip else "open", reason=skip)
+            return Draft(**where, status="skipped" if skip else "open", reason=skip)
         errors = [*_check_money(entry, currency), *_check_texts(entry)]
-        if errors and skip is None:
-            return replace(made, status="refused", errors=tuple(errors))
-        if skip is None and entry.amount is not None and entry.amount > 0 and self.choices.incoming != "refund":
-            skip = "incoming"
-        filled = made if errors else self._fill(made, entry, currency)
-        status: DraftStatus = "skipped" if skip else "read"
-        return replace(filled, status=status, reason=skip)
+        if errors:
+            return Draft(**where, status="skipped" if skip else "refused", reason=skip, errors=() if skip else errors)
+        return Draft(**where, status="skipped" if skip else "read", reason=skip, **self._describe(entry, currency))
+
+    def _find_skip(self, entry: Entry) -> Reason | None:
+        """Return why an entry is not imported, of what it is and of what was chosen."""
+        if self.choices.accounts is not None and entry.account not in self.choices.accounts:
+            return "chosen"
+        if entry.skip and not (entry.skip == "transfer" and self.choices.transfers == "import"):
+            return entry.skip
+        is_incoming = entry.amount is not None and entry.amount > 0
+        return "incoming" if is_incoming and self.choices.incoming != "refund" else None
 
     def _find_currency(self, entry: Entry, *, is_skipped: bool) -> str | None:
         """Return the code of an entry's currency; None after asking what a sign stands for."""
@@ -149,26 +154,26 @@ class _Drafting:
             self.questions.setdefault("currency", Question("currency", list(shared), detail))
         return None
 
-    def _fill(self, made: Draft, entry: Entry, currency: str) -> Draft:
+    def _describe(self, entry: Entry, currency: str) -> dict[str, Any]:
+        """Return the fields of the expense that an entry describes."""
         payee, description = _clean_line(entry.payee), _clean_text(entry.description)
         if payee is not None and len(payee) > PAYEE_LENGTH:
-            payee, description = None, "; ".join(it for it in (payee, description) if it)
+            payee, description = None, "; ".join(filter(None, (payee, description)))
         category, parent = self._find_category(entry)
-        return replace(
-            made,
-            amount=write_amount(-int((entry.amount or Decimal(0)) * SCALE), currency),
-            currency=currency,
-            date=entry.day.isoformat() if entry.day else None,
-            category=category,
-            parent=parent,
-            payee=payee,
-            description=_cut(description),
-            tags=[tag for it in entry.tags if (tag := _clean_line(it))],
-            external_id=_clean_line(entry.external_id),
-            own_id=entry.own_id,
-            bank_id=_clean_line(entry.bank_id),
-            fingerprint=_compute_fingerprint(entry),
-        )
+        return {
+            "amount": write_amount(-int((entry.amount or Decimal(0)) * SCALE), currency),
+            "currency": currency,
+            "date": entry.day.isoformat() if entry.day else None,
+            "category": category,
+            "parent": parent,
+            "payee": payee,
+            "description": _cut(description),
+            "tags": [tag for it in entry.tags if (tag := _clean_line(it))],
+            "external_id": _clean_line(entry.external_id),
+            "own_id": entry.own_id,
+            "bank_id": _clean_line(entry.bank_id),
+            "fingerprint": _compute_fingerprint(entry),
+        }
 
     def _find_category(self, entry: Entry) -> tuple[str | None, str | None]:
         """Return the category and the one of which it is a part."""
@@ -211,13 +216,15 @@ def _check_texts(entry: Entry) -> Iterator[RowError]:
 def _compute_fingerprint(entry: Entry) -> str:
     """Return the hash by which a row is known again: of what the file says, and not of what the options make of it."""
     said = entry.said_amount if entry.said_amount is not None else entry.amount
-    parts: Sequence[str | None] = [
-        entry.day.isoformat() if entry.day else None,
-        None if said is None else f"{said.normalize():f}",
-        entry.currency,
+    parts = [
+        entry.day.isoformat() if entry.day else "",
+        "" if said is None else f"{said.normalize():f}",
+        entry.currency or "",
         *(" ".join(unicodedata.normalize("NFC", text).split()) for text in entry.texts),
     ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    # Each part is preceded by its length, so that different parts never give the same text.
+    told = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
 
 
 def _clean_line(text: str | None) -> str | None:
@@ -228,8 +235,7 @@ def _clean_line(text: str | None) -> str | None:
 def _clean_text(text: str | None) -> str:
     if not text:
         return ""
-    kept = "".join(it if it == "\n" or unicodedata.category(it) not in {"Cc", "Cs"} else " " for it in text)
-    return unicodedata.normalize("NFC", kept).strip()
+    return unicodedata.normalize("NFC", _CONTROL.sub(" ", text)).strip()
 
 
 def _cut(text: str) -> str | None:

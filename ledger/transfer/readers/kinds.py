@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Final, Literal
 
 from ledger.transfer.readers.columns import Roles
 from ledger.transfer.readers.delimited import GridRow
@@ -26,10 +27,11 @@ _FLOWS: Final = {
     "incoming transfer": "in",
 }
 """The direction of transfers whose name says it; others are written from their source, so that money goes out."""
-_SIDES: Final = {"cr": "in", "dr": "out"}
+MAX_WORD_LENGTH: Final = 40
+_SIDES: Final[Mapping[str, Literal["in", "out"]]] = {"cr": "in", "dr": "out"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kinds:
     """The words of one table; `meanings` are those of the options and of the profile."""
 
@@ -40,12 +42,22 @@ class Kinds:
 
     def find_skip(self, row: GridRow) -> Reason | None:
         """Return why a row is not booked money; None if it is."""
+        if row.line not in self._skips:
+            self._skips[row.line] = self._find_skip(row)
+        return self._skips[row.line]
+
+    @cached_property
+    def _skips(self) -> dict[int, Reason | None]:
+        """What was found of each row, by its line: several steps of the reading ask for it."""
+        return {}
+
+    def _find_skip(self, row: GridRow) -> Reason | None:
         for role in ("status", "direction", "type", "date", "category"):
             if skip := _SKIPS.get(self._find_meaning(role, make_word(self.roles.get(row, role)))):
                 return skip
         if any(self.roles.get(row, "payee").startswith(start) for start in self.transfer_payees):
             return "transfer"
-        return "balance" if any(ROWS.get(make_word(cell)) == "balance" for cell in row.cells if cell) else None
+        return "balance" if "balance" in self._list_kinds(row) else None
 
     def _find_meaning(self, role: str, word: str) -> str:
         if word in self.meanings:
@@ -62,19 +74,33 @@ class Kinds:
         meaning = _FLOWS.get(word) or self.meanings.get(word) or DIRECTIONS.get(word)
         return "out" if meaning == "transfer" else meaning if meaning in {"out", "in"} else None
 
-    def find_side(self, row: GridRow) -> str | None:
+    def find_side(self, row: GridRow) -> Literal["in", "out"] | None:
         """Return what CR or DR in a column of its own says."""
         return _SIDES.get(make_word(self.roles.get(row, "direction")))
 
     def is_income(self, row: GridRow) -> bool:
         """Whether a text of the row is what only money in is called."""
-        return any(make_word(cell) in INCOME for cell in row.cells if cell)
+        return any(cell and _may_be_word(cell) and make_word(cell) in INCOME for cell in row.cells)
 
     def is_total(self, row: GridRow) -> bool:
         """Whether a text of the row is what sums and balances are called."""
-        return any(make_word(cell) in ROWS for cell in row.cells if cell)
+        return bool(self._list_kinds(row))
+
+    def _list_kinds(self, row: GridRow) -> set[str]:
+        words = [make_word(cell) for cell in row.cells if cell and _may_be_word(cell)]
+        return {ROWS[word] for word in words if word in ROWS}
 
     def list_known(self, words: Sequence[str]) -> dict[str, str]:
         """Return the meanings of the words that have one."""
         found = {word: self.meanings.get(make_word(word)) or DIRECTIONS.get(make_word(word)) for word in words}
         return {word: meaning for word, meaning in found.items() if meaning}
+
+
+def _may_be_word(cell: str) -> bool:
+    """Whether a cell is short, and no number, as all known words are; most cells are told apart without more work."""
+    return len(cell) <= MAX_WORD_LENGTH and cell[-1] not in "0123456789"
+
+
+def is_mark(cell: str) -> bool:
+    """Whether a cell is CR or DR."""
+    return make_word(cell) in _SIDES

@@ -7,6 +7,7 @@ Buch.Tag;Wert;Text;Umsatz EUR        header: a row with a word for a day and one
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from ledger.transfer.readers.dates import read_shape
@@ -19,7 +20,7 @@ DATE_ROLES: Final = ("transaction_date", "date", "booking_date", "value_date")
 AMOUNT_ROLES: Final = frozenset({"amount", "debit", "credit", "booked_debit", "booked_credit"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """A table in its parts."""
 
@@ -37,8 +38,17 @@ class Layout:
 
     def is_header(self, row: GridRow) -> bool:
         """Whether a row of the body is the header once more."""
-        words = [make_word(cell) for cell in row.cells if cell]
-        return self.header_line > 0 and len(words) > 1 and words == [make_word(it) for it in self.headers if it]
+        if not self.header_line:
+            return False
+        headers, cells = self._filled_headers, list(filter(None, row.cells))
+        # Most rows are told apart by their first cell.
+        if len(cells) != len(headers) or make_word(cells[0]) != headers[0]:
+            return False
+        return len(cells) > 1 and list(map(make_word, cells)) == headers
+
+    @cached_property
+    def _filled_headers(self) -> list[str]:
+        return [make_word(header) for header in self.headers if header]
 
 
 def find_layout(rows: Sequence[GridRow], header_line: int | None = None) -> Layout:

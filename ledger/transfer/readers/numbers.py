@@ -54,12 +54,16 @@ class Written:
     def read(self, decimal: DecimalSign | None) -> Decimal | None:
         """Return the number with its sign; None if it is unclear and no decimal sign is given."""
         own = decimal if self.shows == "unclear" else self.shows
-        if own is None:
-            return None
-        whole, fraction = _split_at(self.core, own) if own in {".", ","} else (self.core, "")
-        digits = re.sub(r"[^0-9]", "", whole)
-        value = Decimal(f"{digits or 0}.{fraction or 0}" if fraction else digits or "0")
-        return -value if self.sign == "-" else value
+        return None if own is None else _read_exactly(self.core, own, self.sign)
+
+
+@lru_cache(maxsize=65_536)
+def _read_exactly(core: str, mark: str, sign: str) -> Decimal:
+    whole, fraction = _split_at(core, mark) if mark in {".", ","} else (core, "")
+    digits = "".join(filter(str.isdigit, whole)) or "0"
+    return Decimal(
+        f"{'-' if sign == '-' else ''}{digits}.{fraction}" if fraction else f"{'-' if sign == '-' else ''}{digits}"
+    )
 
 
 @lru_cache(maxsize=65_536)

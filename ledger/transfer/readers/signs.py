@@ -20,7 +20,7 @@ class Movement:
     has_plus: bool
     """Whether a plus is written."""
     side: Literal["in", "out"] | None
-    """What CR or DR behind the number says."""
+    """What CR or DR behind the number, or beside it in some rows only, says."""
     is_income: bool
     """Whether a word of the row is one that only money in is called by."""
 
@@ -33,18 +33,24 @@ def decide_sign(movements: Sequence[Movement], *, is_bank_account: bool) -> Sign
     moved = [it for it in movements if it.said]
     negative, positive = [it for it in moved if it.said < 0], [it for it in moved if it.said > 0]
     told = [it for it in moved if it.meaning in {"out", "in"}]
-    if told and not negative:
-        return "flag"
+    if not negative and (unsigned := _decide_unsigned(moved, told)):
+        return unsigned
     if told and (agreed := _compare(told)):
         return agreed
-    if is_bank_account or (moved and all(it.side for it in moved)):
-        return "minus_is_spent"
-    if negative and positive and all(it.has_plus for it in positive):
+    if is_bank_account or (negative and positive and all(it.has_plus for it in positive)):
         return "minus_is_spent"
     if any(it.is_income for it in moved) and (agreed := _compare_income(moved)):
         return agreed
     # A statement has more purchases than anything else.
     return "minus_is_spent" if len(negative) > len(positive) else None
+
+
+def _decide_unsigned(moved: Sequence[Movement], told: Sequence[Movement]) -> Sign | None:
+    """Return what tells the direction where no amount has a minus: words in every row, or CR beside some of them."""
+    if told:
+        return "flag"
+    sides = {it.side for it in moved} - {None}
+    return ("plus_is_spent" if sides == {"in"} else "minus_is_spent") if sides else None
 
 
 def _compare(told: Sequence[Movement]) -> Sign | None:
@@ -62,14 +68,14 @@ def _compare_income(moved: Sequence[Movement]) -> Sign | None:
     return "minus_is_spent" if signs.pop() else "plus_is_spent"
 
 
-def apply_sign(movement: Movement, sign: Sign, side: str | None, *, are_spent_negative: bool) -> Decimal | None:
+def apply_sign(movement: Movement, sign: Sign, *, are_spent_negative: bool) -> Decimal | None:
     """Return an amount as the account sees it, money in positive; None if no word of the row tells its direction.
 
     `are_spent_negative`: with `flag`, whether the file writes a minus before all that was spent.
     """
     size = abs(movement.said)
-    if side is not None:
-        return size if side == "in" else -size
+    if movement.side is not None:
+        return size if movement.side == "in" else -size
     if sign == "minus_is_spent":
         return movement.said
     if sign == "plus_is_spent":

@@ -10,7 +10,6 @@ statement   entries, and a question wherever two readings are left
 """
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,14 +38,14 @@ from ledger.transfer.readers.layout import Layout
 from ledger.transfer.readers.numbers import read_number
 from ledger.transfer.readers.profiles import Profile
 from ledger.transfer.readers.shares import SHARED_PROFILE, Shares, ask_person
-from ledger.transfer.readers.words import find_column, make_word
+from ledger.transfer.readers.words import find_column, find_currencies, make_word
 from values.money import DECIMALS
 
 OWN_PROFILE: Final = "expense-tracker"
 ID_DIGITS: Final = 18
 JOINER: Final = "; "
 """What stands between the texts of several columns in a description."""
-_LETTER: Final = re.compile(r"[^\W\d_]")
+MAX_LETTERS: Final = 14
 
 
 def read_table(
@@ -127,7 +126,8 @@ class _Table:
     def _find_stated_currency(self) -> str | None:
         """Return the currency that the header of the amount or the preamble names."""
         headers = [self.roles.columns[self.roles.found[it]].currency for it in MONEY_ROLES if it in self.roles.found]
-        stated = {cell for row in self.layout.preamble for cell in row.cells if cell in DECIMALS}
+        cells = [cell for row in self.layout.preamble for cell in row.cells]
+        stated = {cell for cell in cells if cell in DECIMALS} or {it for cell in cells for it in find_currencies(cell)}
         return next(filter(None, headers), None) or (stated.pop() if len(stated) == 1 else None)
 
     def _has_iban(self) -> bool:
@@ -243,11 +243,7 @@ class _Table:
 
     def _list_texts(self, row: GridRow) -> list[str]:
         """Return the texts by which the row is known again: not its days, its numbers, and whether it is cleared."""
-        return [
-            cell
-            for index, cell in enumerate(row.cells)
-            if index not in self._changing and _LETTER.search(cell) and not (read_shape(cell) or read_number(cell))
-        ]
+        return [cell for index, cell in enumerate(row.cells) if cell and index not in self._changing and _is_text(cell)]
 
     @cached_property
     def _changing(self) -> frozenset[int]:
@@ -291,6 +287,12 @@ class _Table:
             return dict(self.choices.meanings) or None
         words = Counter(cell for row in self.movements if (cell := self.roles.get(row, "direction")))
         return {**self.kinds.list_known([word for word, _ in words.most_common(20)]), **self.choices.meanings}
+
+
+def _is_text(cell: str) -> bool:
+    letters = sum(map(str.isalpha, cell))
+    # A day has at most the letters of a month, and a number those of a currency.
+    return letters > MAX_LETTERS or (letters > 0 and not (read_shape(cell) or read_number(cell)))
 
 
 def _add_text(entry: Entry, row: GridRow) -> None:

@@ -63,6 +63,9 @@ _SIGNS: Final = {sign.casefold(): code for code, signs in _TABLE["currencies"].i
 }
 CURRENCY_SIGNS: Final = frozenset({sign for signs in _TABLE["currencies"].values() for sign in signs} | {*SHARED_SIGNS})
 """The signs and names of currencies that may stand beside a number."""
+_SIGN_BEHIND_NUMBER: Final = re.compile(
+    r"[0-9] ?(" + "|".join(sorted(map(re.escape, CURRENCY_SIGNS), key=len, reverse=True)) + r")(?!\w)"
+)
 
 
 @lru_cache(maxsize=4_096)
@@ -72,6 +75,11 @@ def find_currency(text: str) -> str | None:
     if stripped.upper() in DECIMALS and stripped.isascii():
         return stripped.upper()
     return _SIGNS.get(stripped.casefold())
+
+
+def find_currencies(text: str) -> set[str]:
+    """Return the currencies whose sign stands behind a number in a text."""
+    return {_SIGNS[found[1].casefold()] for found in _SIGN_BEHIND_NUMBER.finditer(text)} - SHARED_SIGNS.keys()
 
 
 def find_column(header: str) -> tuple[str | None, str | None]:
