@@ -117,7 +117,7 @@ class Amounts:
     def _read_one(self, entry: Entry, row: GridRow) -> None:
         entry.said_amount = self._read_cell(entry, row, "amount")
         movement = self._read_movement(row)
-        if movement is None or self.sign is None:
+        if entry.said_amount is None or movement is None or self.sign is None:
             return
         entry.amount = apply_sign(movement, self.sign, are_spent_negative=self._are_spent_negative)
         if entry.amount is None:
@@ -158,7 +158,8 @@ class Amounts:
 
     def _find_movement(self, row: GridRow) -> Movement | None:
         number = read_number(self.roles.get(row, "amount"))
-        said = number.read(self.decimal) if number else None
+        # Whatever its decimals are, its sign is known.
+        said = number.read(self.decimal or ".") if number else None
         if number is None or said is None:
             return None
         side = number.side or (self.kinds.find_side(row) if self._has_marks else None)

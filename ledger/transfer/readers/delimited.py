@@ -86,7 +86,9 @@ def _iterate_rows(text: str, delimiter: str) -> Iterator[GridRow]:
     csv.field_size_limit(MAX_CELL_LENGTH)
     try:
         records = list(_parse_strictly(text, delimiter))
-    except csv.Error:
+    except csv.Error as error:
+        if "limit" in str(error):
+            raise UnreadableFile(f"A cell has more than {MAX_CELL_LENGTH:,} characters.") from None
         records = list(_parse_laxly(text.split("\n"), delimiter))
     for line, cells, is_broken in records:
         if len(cells) > MAX_COLUMNS:
