@@ -125,8 +125,6 @@ def _group_fields(fields: Iterator[_Field]) -> tuple[list[_Message], list[_Movem
     for it in fields:
         if it.tag == "20" or not messages or (it.tag[:2] == "25" and messages[-1].account):
             messages.append(_Message())
-        if max(len(messages), len(movements)) > MAX_ENTRIES:
-            raise TooManyEntries
         message = messages[-1]
         if it.tag == "61":
             latest = _Movement(it, message)
@@ -138,6 +136,8 @@ def _group_fields(fields: Iterator[_Field]) -> tuple[list[_Message], list[_Movem
             # An 86 that follows a balance is about the whole message.
             latest = None
             _describe_message(message, it)
+        if max(len(messages), len(movements)) > MAX_ENTRIES:
+            raise TooManyEntries
     return messages, movements
 
 
