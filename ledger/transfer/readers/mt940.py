@@ -11,6 +11,7 @@ Lines are split and `:61:` is read here and not by the library mt-940; decision 
 Source: SWIFT, Category 9 messages, MT940, fields 25, 60a, 61 and 86.
 """
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +36,6 @@ from ledger.transfer.readers.mt940_details import read_details
 # The tags of MT940 and MT942. A line of :86: may begin with a colon, too (`:KO:NR:`).
 _TAG: Final = re.compile(r":(13D?|20|21|25P?|28C?|34F|6[024][FM]?|61|65F?|86|90[CD]):")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_ENVELOPE: Final = re.compile(r"\{1:[^\n]{0,200}?\{4:")
 _LINE_61: Final = re.compile(
     r"([0-9]{2})([0-9]{2})([0-9]{2})"  # value date
     r"(?:([0-9]{2})([0-9]{2})|\ {1,4})?"  # entry date; some banks fill it with blanks
@@ -46,6 +46,7 @@ _LINE_61: Final = re.compile(
 _SIGNS: Final = {"C": 1, "D": -1, "RC": -1, "RD": 1, "EC": 1, "ED": -1}
 _EXPECTED: Final = {"EC", "ED"}
 _CURRENCY: Final = re.compile(r"[CD]?[0-9]{6}([A-Z]{3})")
+_MAX_LINES: Final = 500
 _FIRST_YEAR: Final = 1970
 _HALF_YEAR: Final = 6
 
@@ -97,8 +98,10 @@ def read_mt940(data: bytes, _options: Mapping[str, Any]) -> Statement:
 def _split_fields(text: str) -> Iterator[_Field]:
     """Yield the tags of all messages; what stands between messages is left out."""
     current: _Field | None = None
-    for number, raw in enumerate(text.split("\n"), start=1):
-        line = _ENVELOPE.sub("", raw)
+    for number, raw in enumerate(io.StringIO(text), start=1):
+        line = raw.removesuffix("\n")
+        # The blocks before the text of a message: {1:F01BANKXX…}{2:I940…}{4:
+        line = line.rpartition("{4:")[2] if line.startswith("{1:") else line
         if tag := _TAG.match(line):
             if current:
                 yield current
@@ -109,6 +112,8 @@ def _split_fields(text: str) -> Iterator[_Field]:
             current = None
         elif current and line.strip():
             current.lines.append(line)
+            if len(current.lines) > _MAX_LINES:
+                raise UnreadableFile("A field of MT940 has a few lines, and one of this file has more than 500.")
     if current:
         yield current
 
@@ -124,15 +129,15 @@ def _group_fields(fields: Iterator[_Field]) -> tuple[list[_Message], list[_Movem
         if it.tag == "61":
             latest = _Movement(it, message)
             movements.append(latest)
-            if len(movements) > MAX_ENTRIES:
-                raise TooManyEntries
         elif it.tag == "86":
-            if latest:
+            if latest and len(latest.details) < _MAX_LINES:
                 latest.details.extend(it.lines)
         else:
             # An 86 that follows a balance is about the whole message.
             latest = None
             _describe_message(message, it)
+        if max(len(messages), len(movements)) > MAX_ENTRIES:
+            raise TooManyEntries
     return messages, movements
 
 

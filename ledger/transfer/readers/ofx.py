@@ -51,6 +51,8 @@ _CHARSET: Final = re.compile(r"(?:CHARSET:|<\?xml[^>]{0,40}encoding=[\"'])[ \t]*
 _DAY: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _BALANCE: Final = re.compile(r"\b(?:saldo|balance|solde|kontostand)\b", re.IGNORECASE)
 
+_MAX_VALUES: Final = 100
+"""More than the standard has for one movement."""
 _STATEMENTS: Final = {"STMTRS", "CCSTMTRS", "INVSTMTRS"}
 _ACCOUNTS: Final = {"BANKACCTFROM", "CCACCTFROM", "INVACCTFROM"}
 _ROWS: Final = {"STMTTRN": False, "STMTTRNP": True}
@@ -109,8 +111,7 @@ class _Collector:
     def start(self, token: Token) -> None:
         """Take a start tag and its text."""
         if token.name in _STATEMENTS:
-            self.accounts.append(_Account())
-            self.row = None
+            self._start_account()
         elif token.name in _ROWS:
             self._start_row(token)
         elif token.name in _ACCOUNTS or token.name in _NESTED:
@@ -128,20 +129,27 @@ class _Collector:
         elif token.name == self.block:
             self.block = ""
 
+    def _start_account(self) -> None:
+        if len(self.accounts) >= MAX_ENTRIES:
+            raise TooManyEntries
+        self.accounts.append(_Account())
+        self.row = None
+
     def _start_row(self, token: Token) -> None:
         if len(self.rows) >= MAX_ENTRIES:
             raise TooManyEntries
         if self.row is not None:
             self.row.is_complete = True
         if not self.accounts:
-            self.accounts.append(_Account())
+            self._start_account()
         self.row = _Row(token.line, self.accounts[-1], _ROWS[token.name])
         self.rows.append(self.row)
         self.block = ""
 
     def _take_value(self, row: _Row, token: Token) -> None:
         name = f"{self.block}/{token.name}" if token.name in _NESTED.get(self.block, ()) else token.name
-        row.values.setdefault(name, unescape(token.text))
+        if len(row.values) < _MAX_VALUES:
+            row.values.setdefault(name, unescape(token.text))
 
     def _take_account(self, token: Token) -> None:
         if not self.accounts:
@@ -151,7 +159,7 @@ class _Collector:
             account.currency = token.text[:3]
         elif token.name == "ACCTID" and self.block in _ACCOUNTS:
             account.number = account.number or name_account(unescape(token.text))
-        elif token.name == "BALAMT":
+        elif token.name == "BALAMT" and len(self.balances) < MAX_ENTRIES:
             self.balances.append(Amount(token.text, account.currency))
 
 

@@ -56,6 +56,8 @@ def _read_entity(match: re.Match[str]) -> str:
 
 def _replace_between(text: str, start: str, end: str, replace: Callable[[str], str]) -> str:
     """Replace what stands between two marks, and the marks; line ends stay, so that lines can be counted."""
+    if start not in text:
+        return text
     first, *parts = text.split(start)
     replaced = [first]
     for part in parts:
