@@ -10,6 +10,7 @@ parameters that endpoints of this service have; a route with another kind is ref
     Annotated[SomeQuery, Query()]         the query, as a model; a field that is a list takes every value of its name
     SomeBody                              the JSON body, as a model
     Annotated[SomeForm, Form()]           the form, as a model; an empty field counts as missing, as in FastAPI
+    … Form(media_type=UPLOAD_TYPE)        the form with files that was read already (api/uploads.py)
     a list                                all headers of one name
     a dependency                          an async function, which has no dependency and no body of its own
 """
@@ -26,6 +27,7 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.responses import Response
 
 from api.requests import StrictRequest
+from api.uploads import Upload
 
 _MISSING: Final = object()
 _UNKNOWN_KINDS: Final = (
@@ -89,7 +91,7 @@ class Arguments:
     async def call(self, request: StrictRequest, response: Response) -> Any:  # noqa: ANN401
         """Call the endpoint with its arguments; raise RequestValidationError with all errors."""
         errors: Errors = []
-        body = await self._read_body(request, self._body) if self._body else _MISSING
+        body = await self._read_body(request, self._body) if self._body and not request.upload else _MISSING
         values = await self._read(request, response, body, errors)
         if errors:
             raise RequestValidationError(errors, body=None if body is _MISSING else body)
@@ -113,7 +115,7 @@ class Arguments:
             sent = request.headers.getlist(parameter.alias)
             values[parameter.name] = parameter.validate(sent or _MISSING, errors)
         if self._body:
-            values[self._body.name] = self._body.validate(body, errors)
+            values[self._body.name] = _validate_body(self._body, body, request.upload, errors)
         if self._request_name:
             values[self._request_name] = request
         if self._response_name:
@@ -126,6 +128,14 @@ class Arguments:
             form = _read_fields(await request.form())
             return {name: value for name, value in form.items() if value != "" or name not in body.names}
         return await request.json() if sent else _MISSING
+
+
+def _validate_body(parameter: _Parameter, body: object, upload: Upload | None, errors: Errors) -> Any:  # noqa: ANN401
+    """Return the validated body, or the form with files, which was validated when it was read; add what is wrong."""
+    if upload is None:
+        return parameter.validate(body, errors)
+    errors += upload.errors
+    return upload.form
 
 
 def _refuse_unknown_kinds(dependant: Dependant) -> None:

@@ -8,23 +8,24 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import ClientDisconnect
 
+from api.body_sizes import MAX_BODY_BYTES, MAX_BYTES_BESIDE_FILE, body_too_large_problem
 from api.deadlines import Deadline
 from api.services import Services, get_services
 from api.strict_json import MAX_MEMBERS, parse_strict_json, refuse_many_parts
 from api.turns import TURN_KEY, RequestTurn
+from api.uploads import UPLOAD_EXPECTED, UPLOAD_SECONDS, Upload, UploadReader
 from auth import Caller
 from database import UnitOfWork
-from problems import BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
+from problems import MalformedBody, UnsupportedMediaType, ValidationFailed
 from values.field_errors import parameter_error, translate_errors
 from values.shapes import RequestModel, WithManyItems
 
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
-MAX_BODY_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 30
 # A query may name every category of an account, 1,000 of them, beside its other parameters.
 MAX_PARAMETERS: Final = 1_100
@@ -55,6 +56,8 @@ class StrictRequest(Request):
     """The caller; None until a dependency has authenticated them."""
     conclusion: Conclusion | None = None
     """Called with the response before the commit; a write sets it when it locks its ledger."""
+    upload: Upload | None = None
+    """The form with files, if the endpoint takes one."""
 
     def start_try(self, unit: UnitOfWork) -> None:
         """Start a try in `unit`, and drop the caller and the conclusion of the try before."""
@@ -89,7 +92,9 @@ class StrictRequest(Request):
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether the query says `dry_run=true`, to an operation that knows it."""
+        """Whether the query, or a form with files, says `dry_run=true`, to an operation that knows it."""
+        if self.upload:
+            return self.upload.is_dry_run
         return self.query_params.getlist("dry_run") == ["true"]
 
     async def read_body(self, media_type: str | None, most: int = MAX_BODY_BYTES) -> None:
@@ -98,8 +103,14 @@ class StrictRequest(Request):
         With None as media type it must contain no fields: they would be ignored, and more rows deleted than meant.
         """
         self.turn.give_away()
+        chunks: list[bytes] = []
+
+        async def keep(chunk: bytes) -> None:
+            chunks.append(chunk)
+
+        await self._take_body(keep, most, BODY_SECONDS)
         # Starlette's `body()` and `json()`, which `Arguments` calls, return `_body` and `_json` if these are set.
-        self._body = await self._read_bytes(most)
+        self._body = b"".join(chunks)
         # A batch stays bytes while another one of the client is under way: parsed, it takes several times as much.
         await (self.turn.take_batch() if most > MAX_BODY_BYTES else self.turn.take())
         if media_type is None:
@@ -120,6 +131,29 @@ class StrictRequest(Request):
         else:
             refuse_malformed_form(self._body)
 
+    async def read_upload(self, schema: type[BaseModel], max_file_bytes: int) -> None:
+        """Read a form with files into `upload`; raise a problem if it cannot be read.
+
+        Of one client one is received at a time, so that it fills the disk with no more than that.
+        """
+        await self.turn.take_upload()
+        if "content-encoding" in self.headers:
+            raise UnsupportedMediaType(UPLOAD_EXPECTED)
+        reader = UploadReader(self.headers.get("content-type", ""), schema, max_file_bytes)
+        self.upload = reader.upload
+        try:
+            await self._take_body(reader.feed, max_file_bytes + MAX_BYTES_BESIDE_FILE, UPLOAD_SECONDS)
+            await reader.finish()
+        finally:
+            reader.end()
+        await self.turn.take_batch()
+
+    def end(self) -> None:
+        """Let go of what refers to the request, which so would be kept until garbage is collected, and of its files."""
+        self.conclusion = None
+        if self.upload:
+            self.upload.close()
+
     async def parse_items(self, schema: type[WithManyItems]) -> None:
         """Validate the items of a long body in slices, before a ledger is locked for it."""
         if self._body:
@@ -130,43 +164,40 @@ class StrictRequest(Request):
         return FormData([*parse_pairs(self._body)])
 
     def compute_fingerprint(self) -> str:
-        """Return the SHA-256 of method, path, query and body: equal only for a repeated request."""
+        """Return the SHA-256 of method, path, query and body: equal only for a repeated request.
+
+        Of a form with files its fields count and the hashes of its files, because each time it has another boundary.
+        """
         parts = (
             self.method.encode(),
             self.scope["path"].encode(),
             self.scope["query_string"],
-            getattr(self, "_body", b""),
+            self.upload.describe() if self.upload else getattr(self, "_body", b""),
         )
         # Each part is preceded by its length, so that different parts never give the same bytes.
         return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).hexdigest()
 
-    async def _read_bytes(self, most: int) -> bytes:
+    async def _take_body(self, keep: Callable[[bytes], Awaitable[None]], most: int, seconds: float) -> None:
         length = self.headers.get("content-length", "0")
         if length.isdecimal() and int(length[:12]) > most:
             raise body_too_large_problem(most)
-        chunks, size = [], 0
+        size = 0
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(seconds):
                 async for chunk in self.stream():
                     size += len(chunk)
                     if size > most:
                         raise body_too_large_problem(most)
-                    chunks.append(chunk)
+                    await keep(chunk)
         except ClientDisconnect:
             raise MalformedBody("The body ended too early.") from None
         except TimeoutError:
-            raise MalformedBody(f"The body did not come within {BODY_SECONDS} seconds.") from None
-        return b"".join(chunks)
+            raise MalformedBody(f"The body did not come within {seconds} seconds.") from None
 
     def _parse_media_type(self) -> str:
         media_type, _, parameters = self.headers.get("content-type", "").partition(";")
         charset = parameters.strip("; \t").lower().replace('"', "")
         return media_type.strip().lower() if charset in {"", "charset=utf-8", "charset=utf8"} else ""
-
-
-def body_too_large_problem(most: int) -> BodyTooLarge:
-    """Return the problem of a body of more than `most` bytes."""
-    return BodyTooLarge(f"The body is too large: this address takes at most {most // 1024} KiB.")
 
 
 def parse_pairs(encoded: bytes) -> list[tuple[str, str]]:

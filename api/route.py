@@ -17,7 +17,7 @@ together have one deadline.
 import asyncio
 import inspect
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPMethod, HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -27,6 +27,7 @@ from fastapi.params import Depends
 from pydantic import BaseModel
 
 from api.bearer import READ_ONLY_DETAIL, check_token, find_bearer_dependencies, list_markers
+from api.body_sizes import MAX_BODY_BYTES, body_too_large_problem
 from api.deadlines import Deadline
 from api.dependencies import (
     REQUEST_HEADERS,
@@ -43,16 +44,9 @@ from api.openapi import SCRIPT_SCHEME
 from api.plain_route import Handler, PlainRoute
 from api.problem_json import document_problems
 from api.request_log import get_log_context
-from api.requests import (
-    FORM_EXPECTED,
-    FORM_TYPE,
-    JSON_TYPE,
-    MAX_BODY_BYTES,
-    NoFields,
-    StrictRequest,
-    body_too_large_problem,
-)
+from api.requests import FORM_EXPECTED, FORM_TYPE, JSON_TYPE, NoFields, StrictRequest
 from api.unknown_names import suggest_names
+from api.uploads import MALFORMED_UPLOAD, UPLOAD_EXPECTED, UPLOAD_TYPE
 from infra.engines import HASH_DEADLINE, LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from infra.faults import CommitLost, Fault, classify_fault, describe_error
 from infra.log import logger
@@ -80,7 +74,6 @@ REPEAT_WITH_KEY: Final = (
     "The connection to the database was lost during the commit, so the change may have been made: repeat the request "
     "with the same Idempotency-Key, and it is made only once."
 )
-MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_TRIES: Final = {Fault.RETRY: 4, Fault.DISCONNECTED: 2}
 
 
@@ -124,8 +117,7 @@ class LedgerRoute(PlainRoute):
     @property
     def media_type(self) -> str | None:
         """The media type of the endpoint's body, or None if it has no body."""
-        field = self.body_field
-        return None if field is None else FORM_TYPE if isinstance(field.field_info, params.Form) else JSON_TYPE
+        return getattr(self.body_field.field_info, "media_type", JSON_TYPE) if self.body_field else None
 
     @property
     def is_read(self) -> bool:
@@ -148,21 +140,15 @@ class LedgerRoute(PlainRoute):
 
     def build_responder(self) -> Handler:
         """Build the function that answers a request, as the module describes."""
-        handle, media_type, deadline = super().build_responder(), self.media_type, self.deadline
-        schema = self._find_body_schema()
-        has_dry_run = self._has_parameter(BulkEditor)
+        handle, read_body, deadline = super().build_responder(), self._build_body_reader(), self.deadline
+        # A preview of a file takes as long as its import.
+        has_short_dry_run = self._has_parameter(BulkEditor) and self.media_type != UPLOAD_TYPE
         handle_query = self._with_query.respond if self._with_query else handle
 
         async def handle_request(strict: StrictRequest) -> Response:
-            if self.max_body_bytes > MAX_BODY_BYTES:
-                # A large body is read only for a caller with a valid token.
-                await _run_with_deadline(READ_DEADLINE, check_token, strict)
-            if media_type or self.is_bulk_delete:
-                await strict.read_body(media_type, self.max_body_bytes)
-            if schema and issubclass(schema, WithManyItems):
-                await strict.parse_items(schema)
-            seconds = READ_DEADLINE if has_dry_run and strict.is_dry_run else deadline
             try:
+                await read_body(strict)
+                seconds = READ_DEADLINE if has_short_dry_run and strict.is_dry_run else deadline
                 return await _run_with_deadline(
                     seconds, handle_query if strict.scope["query_string"] else handle, strict
                 )
@@ -170,10 +156,27 @@ class LedgerRoute(PlainRoute):
                 # The frame of `Arguments.call`, to which the traceback refers, refers to the errors.
                 raise self._explain(error.with_traceback(None), strict) from None
             finally:
-                # It refers to the request, which so would be kept, with its body, until garbage is collected.
-                strict.conclusion = None
+                strict.end()
 
         return handle_request
+
+    def _build_body_reader(self) -> Callable[[StrictRequest], Awaitable[None]]:
+        """Build the function that reads the body of a request, before its unit of work begins."""
+        media_type, schema, most = self.media_type, self._find_body_schema(), self.max_body_bytes
+        has_body = media_type is not None or self.is_bulk_delete
+
+        async def read_body(strict: StrictRequest) -> None:
+            if most > MAX_BODY_BYTES:
+                # A large body is read only for a caller with a valid token.
+                await _run_with_deadline(READ_DEADLINE, check_token, strict)
+            if schema and media_type == UPLOAD_TYPE:
+                await strict.read_upload(schema, most)
+            elif has_body:
+                await strict.read_body(media_type, most)
+            if schema and issubclass(schema, WithManyItems):
+                await strict.parse_items(schema)
+
+        return read_body
 
     def _explain(self, error: RequestValidationError, request: StrictRequest) -> ValidationFailed:
         """Return the problem with all field errors, including decimals that the account's currency does not have."""
@@ -207,6 +210,9 @@ class LedgerRoute(PlainRoute):
         if self.media_type == FORM_TYPE:
             yield from (MalformedBody(FORM_EXPECTED), large, UnsupportedMediaType(FORM_EXPECTED))
             yield ValidationFailed(errors=[field_error("/password", "required", "This is required.")])
+        elif self.media_type == UPLOAD_TYPE:
+            yield from (MalformedBody(MALFORMED_UPLOAD), large, UnsupportedMediaType(UPLOAD_EXPECTED))
+            yield ValidationFailed(errors=[field_error("/file", "required", "This is required.")])
         elif self.media_type == JSON_TYPE:
             yield from (MalformedBody(), large, UnsupportedMediaType())
             yield ValidationFailed(errors=[field_error("/tpyo", "unknown", "There is no such field.")])

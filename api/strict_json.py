@@ -4,6 +4,7 @@ import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from problems import MalformedBody
@@ -19,16 +20,16 @@ _LONG_NUMBER: Final = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
 _CONTAINERS: Final = {dict, list}
 
 
-def parse_strict_json(body: bytes) -> object:
+def parse_strict_json(body: bytes, max_members: int = MAX_MEMBERS) -> object:
     """Parse JSON (RFC 8259) by the rules of I-JSON (RFC 7493).
 
     Raises MalformedBody if it is not UTF-8 or not JSON, has a duplicate key, NaN or Infinity, is nested deeper than 32
-    levels, has more than 40,000 values, or an object of more than 100 members.
+    levels, has more than 40,000 values, or an object of more than `max_members`.
     """
     if body.startswith(BOM_UTF8):
         raise MalformedBody("Leave out the byte order mark before the JSON.")
     try:
-        decoder = _PATIENT_DECODER if _LONG_NUMBER.search(body) else _DECODER
+        decoder = _make_decoder(max_members, is_patient=_LONG_NUMBER.search(body) is not None)
         value = decoder.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
         raise MalformedBody from None
@@ -36,26 +37,31 @@ def parse_strict_json(body: bytes) -> object:
     return value
 
 
-def refuse_many_parts(body: bytes) -> None:
+def refuse_many_parts(body: bytes, most: int = MAX_STRUCTURAL_CHARACTERS) -> None:
     """Raise MalformedBody if a body has so many parts that parsing it would stop other requests for long.
 
     The structural characters (RFC 8259 2) that begin or separate parts are counted, also those within texts: of the
     bodies that are no batch, the longest text has 500 characters.
     """
-    if sum(map(body.count, (b"{", b"[", b":", b","))) > MAX_STRUCTURAL_CHARACTERS:
+    if sum(map(body.count, (b"{", b"[", b":", b","))) > most:
         raise MalformedBody(
-            f"The body has more than {MAX_STRUCTURAL_CHARACTERS:,} braces, brackets, colons and commas; only a batch "
-            "may have so many."
+            f"The body has more than {most:,} braces, brackets, colons and commas; only a batch may have so many."
         )
 
 
-def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(pairs) > MAX_MEMBERS:
-        raise MalformedBody(f"An object of the body has too many members: at most {MAX_MEMBERS}.")
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise MalformedBody("The body has a key twice.")
-    return members
+@lru_cache
+def _make_decoder(max_members: int, *, is_patient: bool) -> json.JSONDecoder:
+    def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(pairs) > max_members:
+            raise MalformedBody(f"An object of the body has too many members: at most {max_members:,}.")
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            raise MalformedBody("The body has a key twice.")
+        return members
+
+    # A call for each integer makes it several times slower.
+    parse_integer = _parse_integer if is_patient else None
+    return json.JSONDecoder(object_pairs_hook=build_object, parse_int=parse_integer, parse_constant=_refuse_constant)
 
 
 def _parse_integer(digits: str) -> int | float:
@@ -65,13 +71,6 @@ def _parse_integer(digits: str) -> int | float:
 
 def _refuse_constant(_: str) -> None:
     raise MalformedBody("NaN and Infinity are not JSON.")
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_build_object, parse_constant=_refuse_constant)
-# A call for each integer makes it several times slower.
-_PATIENT_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_build_object, parse_int=_parse_integer, parse_constant=_refuse_constant
-)
 
 
 def _refuse_oversized(value: Any) -> None:  # noqa: ANN401

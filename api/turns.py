@@ -9,6 +9,7 @@ So the requests of one client, however many it sends and whatever they cost, del
 A client that is alone has half of all turns, beside others it has one: what it computes in a round of the event loop is
 what others wait for at each of their steps. Writers need no turn after they have waited for their lock, which lets one
 at a time through. A batch has a second turn, from before it is parsed until it is answered: a client has one at a time.
+An upload has one more, from before its body is read until it is answered: they lie on the disk meanwhile.
 """
 
 import math
@@ -30,9 +31,11 @@ TURN_KEY: Final = "expense_tracker.turn"
 MAX_WAIT_SECONDS: Final = 4
 """How long a request waits for its turn; it is less than the deadline of a read."""
 MAX_BATCH_WAIT_SECONDS: Final = 30
-"""How long a batch waits for those of its client before it."""
+"""How long a batch, or an upload, waits for those of its client before it."""
 SECONDS_PER_TURN: Final = 0.05
 """For each request of its client before it, a request may wait so long without losing time of its deadline."""
+MAX_UPLOADS: Final = 32
+"""How many uploads may lie on the disk at once, in each process; they take 20 MiB at most."""
 SECONDS_ALONE: Final = 2
 """A client is alone once nobody else was answered for so long."""
 
@@ -40,13 +43,15 @@ SECONDS_ALONE: Final = 2
 class RequestTurn:
     """The turn of one request; it may be given away, and taken again, while the request lasts."""
 
-    def __init__(self, turns: FairTurns, batches: FairTurns, site: str) -> None:
+    def __init__(self, turns: FairTurns, batches: FairTurns, uploads: FairTurns, site: str) -> None:
         self.turns = turns
         self._batches = batches
+        self._uploads = uploads
         self.key: str | int = site
         """The client: a site until the request is authenticated, then an account."""
         self._held: Turn | None = None
         self._batch: Turn | None = None
+        self._upload: Turn | None = None
         self.late = 0.0
         """Seconds that it has waited beyond its patience: the next deadline is shorter by them."""
 
@@ -69,6 +74,11 @@ class RequestTurn:
         self._batch = await self._wait(self._batches, MAX_BATCH_WAIT_SECONDS)
         await self.take()
 
+    async def take_upload(self) -> None:
+        """Wait until no other upload of the client is under way, and let its next one wait until `end`."""
+        self.give_away()
+        self._upload = await self._wait(self._uploads, MAX_BATCH_WAIT_SECONDS)
+
     async def _wait(self, turns: FairTurns, seconds: float) -> Turn:
         end = time.monotonic() + self._compute_patience(turns)
         try:
@@ -83,9 +93,10 @@ class RequestTurn:
     def end(self) -> None:
         """Give everything away, because the request is being answered."""
         self.give_away()
-        if self._batch is not None:
-            self._batch.release()
-            self._batch = None
+        for turn in (self._batch, self._upload):
+            if turn is not None:
+                turn.release()
+        self._batch = self._upload = None
 
     def give_away(self) -> None:
         """Let the next request have the turn."""
@@ -109,6 +120,7 @@ class RequestTurns:
         self._turns = FairTurns(settings.pool_size, settings.queue_limit)
         self._unlimited = FairTurns(sys.maxsize, 0)
         self._batches = FairTurns(sys.maxsize, settings.queue_limit, share=1)
+        self._uploads = FairTurns(MAX_UPLOADS, settings.queue_limit, share=1)
         self._share_alone = max(1, settings.pool_size // 2)
         self._last_client: str | int | None = None
         self._last_at = self._alone_from = -math.inf
@@ -119,7 +131,7 @@ class RequestTurns:
         # Whoever watches the service must not wait for its users.
         turns = self._unlimited if scope["path"] in POLLED_PATHS else self._turns
         client = scope.get("client")
-        turn = scope[TURN_KEY] = RequestTurn(turns, self._batches, find_site(client and client[0]))
+        turn = scope[TURN_KEY] = RequestTurn(turns, self._batches, self._uploads, find_site(client and client[0]))
         return turn
 
     def note_answer(self, turn: RequestTurn) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -20,18 +20,18 @@ def suggest_names(errors: Sequence[FieldError], request: Request, body: type[Bas
     """Return the errors; those of the first 20 unknown names say what to write instead. `body` is the body's schema."""
     unknown = [index for index, error in enumerate(errors) if error.code == "unknown"][:MAX_SUGGESTIONS]
     is_parameter_unknown = any("parameter" in errors[index].location for index in unknown)
-    parameters, fields = _list_parameters(request) if is_parameter_unknown else {}, _list_fields(body)
+    parameters = _list_parameters(request) if is_parameter_unknown else {}
     suggested = [*errors]
     for index in unknown:
-        suggested[index] = _suggest(errors[index], parameters, fields)
+        suggested[index] = _suggest(errors[index], parameters, body)
     return suggested
 
 
-def _suggest(error: FieldError, parameters: Mapping[str, bool], fields: Collection[str]) -> FieldError:
+def _suggest(error: FieldError, parameters: Mapping[str, bool], body: type[BaseModel] | None) -> FieldError:
     if "parameter" in error.location:
         return replace(error, detail=describe_unknown_parameter(error.location["parameter"], parameters))
-    # Only a batch has nested fields; its operations are validated in ledger/sync, without suggestions.
-    return replace(error, detail=describe_unknown_field(error.location["pointer"].removeprefix("/"), fields))
+    *outer, name = error.location["pointer"].split("/")[1:]
+    return replace(error, detail=describe_unknown_field(name, _list_fields(_find_schema(body, outer))))
 
 
 def describe_unknown_parameter(name: str, known: Mapping[str, bool]) -> str:
@@ -63,6 +63,15 @@ def _list_parameters(request: Request) -> dict[str, bool]:
     parameters: list[dict[str, Any]] = operation.get("parameters", [])
     query_parameters = (parameter for parameter in parameters if parameter["in"] == "query")
     return {parameter["name"]: parameter["schema"].get("type") == "array" for parameter in query_parameters}
+
+
+def _find_schema(body: type[BaseModel] | None, path: Sequence[str]) -> type[BaseModel] | None:
+    """Return the schema of a field of a field of a body; None if it is not one schema."""
+    for name in path:
+        field = body.model_fields.get(name) if body else None
+        annotations = get_args(field.annotation) or (field.annotation,) if field else ()
+        body = next((it for it in annotations if isinstance(it, type) and issubclass(it, BaseModel)), None)
+    return body
 
 
 def _list_fields(body: type[BaseModel] | None) -> list[str]:

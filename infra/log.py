@@ -68,7 +68,7 @@ def _format_message(record: logging.LogRecord) -> str:
         message = str(record.msg)
     if record.name == "py.warnings":
         match = _WARNING.match(message)
-        return f"{match['kind']} at {_shorten_path(match['file'])}:{match['line']}" if match else "a warning"
+        return f"{match['kind']} at {shorten_path(match['file'])}:{match['line']}" if match else "a warning"
     return message.partition("\n")[0]
 
 
@@ -89,11 +89,11 @@ def _format_error(error: BaseException) -> dict[str, Any]:
     kind, frames = type(error), deque(traceback.walk_tb(error.__traceback__), MAX_FRAMES)
     return {
         "type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
-        "frames": [f"{_shorten_path(f.f_code.co_filename)}:{line} {f.f_code.co_qualname}" for f, line in frames],
+        "frames": [f"{shorten_path(f.f_code.co_filename)}:{line} {f.f_code.co_qualname}" for f, line in frames],
     }
 
 
-def _shorten_path(file: str) -> str:
+def shorten_path(file: str) -> str:
     """Return the file's path relative to its entry of sys.path, which reveals nothing about the machine."""
     folders = sorted((entry + os.sep for entry in sys.path if entry), key=len, reverse=True)
     return next((file[len(folder) :] for folder in folders if file.startswith(folder)), PurePath(file).name)

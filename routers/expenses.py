@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 
 import crud
+from api.body_sizes import MAX_BATCH_BYTES
 from api.dependencies import (
     EXPENSE_ID,
     BulkEditor,
@@ -18,7 +19,7 @@ from api.dependencies import (
 )
 from api.headers import answer_304_if_current, link_next_page, write_ledger_etag
 from api.problem_json import document_problems
-from api.route import MAX_BATCH_BYTES, LedgerRoute
+from api.route import LedgerRoute
 from ledger.expenses import bulk, pages, rows
 from ledger.expenses.filters import BulkQuery, ExpenseQuery
 from ledger.expenses.schemas import BulkChange, ExpenseChange

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from api.requests import MAX_BODY_BYTES, StrictRequest
+from api.body_sizes import MAX_BODY_BYTES
+from api.requests import StrictRequest
 from api.route import LedgerRoute
 from infra.engines import HASH_DEADLINE, LONG_DEADLINE, READ_DEADLINE, WRITE_DEADLINE
 from ledger.sync.schemas import InvalidOperation

@@ -26,7 +26,7 @@ from starlette.types import Message, Scope
 
 import migrations
 from config import Settings
-from infra.log import JsonFormatter, _shorten_path, log_lifespan
+from infra.log import JsonFormatter, log_lifespan, shorten_path
 from main import create_app
 from migrations.errors import SchemaError
 from tests.support.asgi import exchange
@@ -214,7 +214,7 @@ def test_an_error_says_nothing_of_the_machine() -> None:
 def test_a_frame_is_named_from_the_innermost_folder_of_the_import_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", ["/srv", "/srv/app", "/srv/app/lib", "/srv/app"])
 
-    assert _shorten_path("/srv/app/lib/money.py") == "money.py"
+    assert shorten_path("/srv/app/lib/money.py") == "money.py"
 
 
 def test_an_error_is_written_without_its_message() -> None:
