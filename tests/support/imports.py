@@ -23,7 +23,7 @@ from ledger.transfer.schemas import ImportAnswer
 from tests.support.people import Person
 
 
-def draft(day: str = "2026-11-02", amount: str = "12.50", **fields: Any) -> Draft:  # noqa: ANN401
+def draft(day: str = "2026-11-02", amount: str = "12.50", **fields: Any) -> Draft:
     """Return a row that was read; equal rows have equal fingerprints."""
     row = Draft(number=0, line=0, status="read", amount=amount, currency="EUR", date=day, payee="Market")
     row = replace(row, **fields)
@@ -31,7 +31,7 @@ def draft(day: str = "2026-11-02", amount: str = "12.50", **fields: Any) -> Draf
     return replace(row, fingerprint=row.fingerprint or hashlib.sha256(said.encode()).hexdigest())
 
 
-def coffee(day: str = "02", **fields: Any) -> Draft:  # noqa: ANN401
+def coffee(day: str = "02", **fields: Any) -> Draft:
     """Return the row of a coffee on a day of November 2026."""
     return draft(f"2026-11-{day}", "3.50", **{"payee": "Café", **fields})
 
@@ -54,7 +54,7 @@ async def load(
     file: Reading,
     *,
     quotas: Quotas = NO_QUOTAS,
-    **choices: Any,  # noqa: ANN401
+    **choices: Any,
 ) -> ImportAnswer:
     """Import a file into a person's ledger, or preview it, in a unit of work as the route class does."""
     async with person.app.state.services.database.new_unit() as unit:
