@@ -7,6 +7,8 @@
           |              `- expenses, trash, budgets      by (owner_id, category_id)
           |-- payees ------ expenses, trash               by (owner_id, payee_id)
           |-- tag_sets ---- expenses, trash               by (owner_id, tag_set_id)
+          |-- imports ----- expenses, trash, imported_rows    by (owner_id, import_id)
+          |-- import_profiles      options of imports that a user keeps
           |-- tags                 whose ids and names a tag set has
           |-- tombstones           deletions, for clients with a copy
           `-- remembered_answers   for an Idempotency-Key
@@ -49,6 +51,7 @@ from values.texts import (
     MAX_TAGS_OF_EXPENSE,
     NAME_LENGTH,
     PAYEE_LENGTH,
+    SOURCE_LENGTH,
 )
 
 # Binary collation everywhere; for case-insensitive search and uniqueness there is a normalized key column.
@@ -60,6 +63,11 @@ MAX_CATEGORIES = 1_000
 MAX_TAGS = 1_000
 MAX_TAG_SETS = 10_000
 MAX_BUDGETS = 1_000
+MAX_IMPORT_PROFILES = 100
+MAX_IMPORTED_ROWS = 2_000_000
+FORMAT_LENGTH = 16
+# A letter that says by what a row is known, and a SHA-256 in hexadecimal.
+ROW_KEY_LENGTH = 1 + 64
 IDEMPOTENCY_KEY_LENGTH = 255
 SHA256_HEX_LENGTH = 64
 # The digits of the largest id.
@@ -133,11 +141,16 @@ class LedgerState(Owned, Base):
     expense_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """The number of expenses that are not deleted; counting up to 1,000,000 before each insert would be slow."""
     text_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    """The bytes (UTF-8) of the texts of expenses, those in the trash included, and of payees and tag sets."""
+    """The bytes (UTF-8) of the texts of expenses, those in the trash included, and of payees and tag sets.
+
+    The options of imports and of their profiles count too.
+    """
     trash_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """The number of rows in the trash, the expired ones included."""
     answer_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """What the stored answers take, the expired ones included; `ledger.quotas` measures it."""
+    imported_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """The number of rows of files that are known."""
     swept_on: Mapped[date] = mapped_column(Date, server_default=text("'1970-01-01'"))
     """The day (UTC) on which expired rows were last deleted."""
 
@@ -288,6 +301,72 @@ class TagSet(Identified, Owned, Base):
     """The names of the tags in the order in which they are shown, a line for each."""
 
 
+LongText = Annotated[str, mapped_column(Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb"))]
+
+
+class Import(Identified, Owned, Base):
+    """A file that was imported; the row is deleted when the import is undone."""
+
+    __tablename__ = "imports"
+    __table_args__ = (UniqueConstraint("owner_id", "id"), NUMBERED_TABLE_ARGS)
+
+    source: Mapped[str | None] = mapped_column(String(SOURCE_LENGTH))
+    """The account that the file is of; null if nobody says, or if it is of several."""
+    format: Mapped[str] = mapped_column(String(FORMAT_LENGTH))
+    profile: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    options: Mapped[LongText]
+    """JSON, as are `counts` and `totals`."""
+    counts: Mapped[LongText]
+    totals: Mapped[LongText]
+    revision: Mapped[Revision]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ImportedRow(Identified, Owned, Base):
+    """A row of a file that is known: it is not imported again, also when its expense is deleted for good."""
+
+    __tablename__ = "imported_rows"
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "import_id"], ["imports.owner_id", "imports.id"]),
+        UniqueConstraint("owner_id", "row_key", "source", "occurrence"),
+        Index(None, "owner_id", "source", "spent_on", "row_key"),
+        Index(None, "owner_id", "expense_id"),
+        Index(None, "owner_id", "import_id"),
+        NUMBERED_TABLE_ARGS,
+    )
+
+    source: Mapped[str] = mapped_column(String(SOURCE_LENGTH * KEY_GROWTH))
+    """The key of the account, as `ledger.transfer.sources` makes it; empty if nobody says which one it is."""
+    row_key: Mapped[str] = mapped_column(String(ROW_KEY_LENGTH))
+    """By what the row is known: the bank's own id, or all that the file says of it."""
+    occurrence: Mapped[int] = mapped_column(Integer)
+    """Its number among the equal rows of the source, from 1."""
+    expense_id: Mapped[int | None] = mapped_column(BigId)
+    """The expense that the row is, which may be deleted; no foreign key, because the row outlives it."""
+    import_id: Mapped[int | None] = mapped_column(BigId)
+    """The import that made it known; null if that was undone and the row stays known."""
+    linked: Mapped[bool] = mapped_column(server_default=text("0"))
+    """Whether the expense was there before the row came."""
+    revived: Mapped[bool] = mapped_column(server_default=text("0"))
+    """Whether the row was known before as one that was deleted."""
+    spent_on: Mapped[date] = mapped_column(Date)
+    """As the file has it, and so are `amount` and `currency`; the expense may be changed."""
+    amount: Mapped[Thousandths]
+    currency: Mapped[CurrencyCode]
+
+
+class ImportProfile(Identified, Owned, Timestamped, Base):
+    """Options of imports that a user keeps under a name."""
+
+    __tablename__ = "import_profiles"
+    __table_args__ = (UniqueConstraint("owner_id", "name_key"), NUMBERED_TABLE_ARGS)
+
+    name: Mapped[Name]
+    name_key: Mapped[NameKey]
+    options: Mapped[LongText]
+    """JSON."""
+
+
 class ExpenseColumns(Identified, Owned, Timestamped):
     """The columns of an expense, live or in the trash."""
 
@@ -302,6 +381,9 @@ class ExpenseColumns(Identified, Owned, Timestamped):
     description: Mapped[str | None] = mapped_column(String(DESCRIPTION_LENGTH))
     description_key: Mapped[str | None] = mapped_column(String(DESCRIPTION_LENGTH * KEY_GROWTH))
     external_id: Mapped[str | None] = mapped_column(String(EXTERNAL_ID_LENGTH))
+    import_id: Mapped[int | None] = mapped_column(BigId)
+    edited: Mapped[bool] = mapped_column(server_default=text("0"))
+    """Whether its own fields were changed since it was made; that its category or a tag was renamed is no change."""
     revision: Mapped[Revision]
 
     @classmethod
@@ -316,11 +398,12 @@ class ExpenseColumns(Identified, Owned, Timestamped):
 
 
 def _refer_to_owned_rows() -> list[ForeignKeyConstraint]:
-    # Ownership in the database: an expense cannot refer to another user's category, payee or tags.
+    # Ownership in the database: an expense cannot refer to another user's category, payee, tags or import.
     return [
         ForeignKeyConstraint(["owner_id", "category_id"], ["categories.owner_id", "categories.id"]),
         ForeignKeyConstraint(["owner_id", "payee_id"], ["payees.owner_id", "payees.id"]),
         ForeignKeyConstraint(["owner_id", "tag_set_id"], ["tag_sets.owner_id", "tag_sets.id"]),
+        ForeignKeyConstraint(["owner_id", "import_id"], ["imports.owner_id", "imports.id"]),
     ]
 
 
@@ -341,6 +424,7 @@ class Expense(ExpenseColumns, Base):
         Index(None, "owner_id", "category_id", "spent_on", "id"),
         Index(None, "owner_id", "payee_id", "spent_on", "id"),
         Index(None, "owner_id", "tag_set_id", "spent_on", "id"),
+        Index(None, "owner_id", "import_id", "spent_on", "id"),
         Index(None, "owner_id", "revision", "id"),
         NUMBERED_TABLE_ARGS,
     )
@@ -356,6 +440,7 @@ class TrashedExpense(ExpenseColumns, Base):
         Index(None, "owner_id", "category_id"),
         Index(None, "owner_id", "payee_id"),
         Index(None, "owner_id", "tag_set_id"),
+        Index(None, "owner_id", "import_id"),
         Index(None, "owner_id", "deleted_at", "id"),
         Index(None, "owner_id", "revision", "id"),
         TABLE_ARGS,
@@ -410,6 +495,6 @@ class RememberedAnswer(Owned, Base):
     status: Mapped[int] = mapped_column(Integer)
     location: Mapped[str | None] = mapped_column(String(64))
     etag: Mapped[str | None] = mapped_column(String(32))
-    body: Mapped[str] = mapped_column(Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb"))
+    body: Mapped[LongText]
     """JSON or empty; text, because the driver cannot send bytes."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

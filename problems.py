@@ -28,6 +28,7 @@ The tree of the classes, each with its status:
         WrongPassword                   422
         FilterRequired                  422
         IdempotencyKeyReused            422
+        ImportRefused                   422
         TooMany                         422
         TooManyAttempts                 429
         TooManyRequests                 429
@@ -227,6 +228,12 @@ class ValidationFailed(Problem):
 
 class WrongPassword(Problem):
     """The current password is wrong."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ImportRefused(Problem):
+    """Nothing was imported: answer each question, and correct or leave out each row, that `errors` names."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 

@@ -289,8 +289,9 @@ class ExpenseCreate(_ExpenseFields):
 
 class _WithReadOnlyExpenseFields(WithReadOnlyFields):
     deleted_at: IgnoredField = None
+    import_id: IgnoredField = None
 
-    read_only: ClassVar[frozenset[str]] = WithReadOnlyFields.read_only | {"deleted_at"}
+    read_only: ClassVar[frozenset[str]] = WithReadOnlyFields.read_only | {"deleted_at", "import_id"}
 
 
 class ExpenseReplace(_WithReadOnlyExpenseFields, _ExpenseFields):
@@ -335,6 +336,7 @@ class Expense:
         description="Apples and bread",
         tags=["shared"],
         external_id=None,
+        import_id=None,
         revision=31,
         created_at="2026-11-22T13:23:00Z",
         updated_at="2026-11-22T13:23:00Z",
@@ -350,6 +352,7 @@ class Expense:
     description: str | None
     tags: Annotated[list[str], Field(description="Names of its tags, sorted by name.")]
     external_id: str | None
+    import_id: Annotated[int | None, Field(description="The import that has brought it, or null.")]
     revision: RevisionNumber
     created_at: datetime
     updated_at: datetime

@@ -32,6 +32,9 @@ from models import (
     Budget,
     Category,
     Expense,
+    Import,
+    ImportedRow,
+    ImportProfile,
     LedgerState,
     Payee,
     RefreshToken,
@@ -236,11 +239,14 @@ def _list_invariants() -> Iterator[Invariant]:
         *((table, func.sum(measure_texts(table))) for table in (Expense, TrashedExpense)),
         (Payee, func.sum(measure_column(Payee.name_key))),
         (TagSet, func.sum(measure_column(TagSet.names))),
+        (Import, func.sum(measure_column(Import.options))),
+        (ImportProfile, func.sum(measure_column(ImportProfile.options))),
     ]
     yield _count(LedgerState.text_bytes, "bytes of texts", *texts)
     answers = RememberedAnswer, func.sum(ANSWER_BYTES)
     yield _count(LedgerState.answer_bytes, "bytes of remembered answers", answers)
-    yield from map(_bound_revisions, (Expense, TrashedExpense, Category, Tag, Budget, Tombstone))
+    yield _count(LedgerState.imported_count, "rows of files", (ImportedRow, func.count()))
+    yield from map(_bound_revisions, (Import, Expense, TrashedExpense, Category, Tag, Budget, Tombstone))
     yield _keep_live_and_trash_apart()
     yield from (_keep_live_and_deleted_apart(kind, table) for table, kind in KINDS.items())
     yield _note_deletions()

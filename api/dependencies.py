@@ -149,9 +149,18 @@ class ExpenseIdConvertor(StringConvertor):
     regex = r"(?!(?:batch|restore|trash)\Z)[^/]+"
 
 
+class ImportIdConvertor(StringConvertor):
+    """The last part of an import's path: anything but profiles."""
+
+    regex = r"(?!profiles\Z)[^/]+"
+
+
 EXPENSE_ID: Final = "expense"
 """The name of that convertor in a route's path."""
+IMPORT_ID: Final = "import"
+"""The same of imports."""
 register_url_convertor(EXPENSE_ID, ExpenseIdConvertor())
+register_url_convertor(IMPORT_ID, ImportIdConvertor())
 
 Reader = Annotated[Ledger, Security(BearerDependency(_open_ledger, "read"))]
 """The caller's ledger, for reading."""

@@ -14,7 +14,7 @@ from problems import ValidationFailed
 from values.etags import IF_NONE_MATCH, is_match, parse_etags
 from values.field_errors import header_error
 
-REPRESENTATION_VERSION: Final = 2
+REPRESENTATION_VERSION: Final = 3
 """Increase it when the form of answers changes: then no cached answer of a client matches any more."""
 
 

@@ -33,6 +33,8 @@ from ledger.payees import schemas as payee_schemas
 from ledger.reports import schemas as report_schemas
 from ledger.sync import schemas as sync_schemas
 from ledger.tags import schemas as tag_schemas
+from ledger.transfer import option_schemas
+from ledger.transfer import schemas as import_schemas
 from users import schemas as user_schemas
 from values.etags import IF_NONE_MATCH
 from values.fields import IGNORED, LARGEST_ID
@@ -83,6 +85,7 @@ TAGS: Final = [
     {"name": "payees", "description": "Who was paid, for autocompletion."},
     {"name": "reports", "description": "Spending by currency, category, payee, tag and time."},
     {"name": "budgets", "description": "Limits for your spending, and how much of each is used."},
+    {"name": "imports", "description": "Statements of banks and exports of other programs, and how to undo them."},
     {
         "name": "changes",
         "description": "What has changed since your last call, so that you can keep a copy of your ledger.",
@@ -91,7 +94,7 @@ TAGS: Final = [
 ]
 METHOD_ORDER: Final = ("post", "get", "put", "patch", "delete")
 # The schemas of answers that consist of one row, and so have an ETag.
-ROW_SCHEMAS: Final = {"Expense", "Category", "Tag", "Budget"}
+ROW_SCHEMAS: Final = {"Expense", "Category", "Tag", "Budget", "Import"}
 SIGN_IN_SCHEME: Final = "SignIn"
 # The security scheme of personal access tokens; FastAPI adds the one of the sign-in.
 SCRIPT_SCHEME: Final = "PersonalToken"
@@ -109,6 +112,8 @@ SCHEMA_MODULES: Final = (
     schemas,
     budget_schemas,
     expense_schemas,
+    import_schemas,
+    option_schemas,
     payee_schemas,
     report_schemas,
     sync_schemas,

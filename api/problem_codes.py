@@ -11,6 +11,7 @@ from problems import (
     HeadTooLarge,
     HostNotAllowed,
     IdempotencyKeyReused,
+    ImportRefused,
     InsufficientScope,
     InternalError,
     InvalidCredentials,
@@ -67,6 +68,8 @@ ADVICE: Final[Mapping[type[Problem], str]] = {
     WrongPassword: "ask for the current password again; you are still signed in",
     FilterRequired: "add a filter; if all expenses are meant, `from` and `to`",
     IdempotencyKeyReused: "send a new key with each new request",
+    ImportRefused: "answer each question by its option, correct each row, or send `skip_refused`; a preview with "
+    "`dry_run=true` shows all of them",
     TooMany: "`detail` names the limit: delete rows of that kind, shorten texts or empty the trash, or ask a report "
     "for a shorter span or fewer groups",
     TooManyAttempts: "wait as many seconds as `Retry-After` says",

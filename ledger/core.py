@@ -32,7 +32,7 @@ from infra.prepared import Prepared, TupleRow
 from infra.row_counts import execute_exactly
 from infra.slices import batched
 from ledger.quotas import NO_QUOTAS, Quotas, too_many_texts_problem
-from models import LedgerState, Owned
+from models import MAX_IMPORTED_ROWS, LedgerState, Owned
 from problems import InvalidToken, TooMany
 from values import days
 
@@ -53,6 +53,7 @@ class _LockRow(NamedTuple):
     text_bytes: int
     trash_count: int
     answer_bytes: int
+    imported_count: int
     swept_on: date
 
 
@@ -256,7 +257,9 @@ class Ledger:
         self.count(expenses=expenses, trashed=trashed)
         return self._next_revision
 
-    def count(self, *, expenses: int = 0, text_bytes: int = 0, trashed: int = 0, answer_bytes: int = 0) -> None:
+    def count(
+        self, *, expenses: int = 0, text_bytes: int = 0, trashed: int = 0, answer_bytes: int = 0, imported: int = 0
+    ) -> None:
         """Add to what the ledger holds; `store_state` writes it."""
         row = self._get_lock_row()
         self._lock_row = row._replace(
@@ -264,6 +267,7 @@ class Ledger:
             text_bytes=row.text_bytes + text_bytes,
             trash_count=row.trash_count + trashed,
             answer_bytes=row.answer_bytes + answer_bytes,
+            imported_count=row.imported_count + imported,
         )
 
     def refuse_too_many(self, more: int) -> None:
@@ -277,6 +281,12 @@ class Ledger:
         most = self.quotas.trash_rows
         if more > 0 and most and self._get_lock_row().trash_count + more > most:
             raise TooMany(f"The trash holds at most {most:,} expenses: empty it first, by DELETE /expenses/trash.")
+
+    def add_imported(self, more: int) -> None:
+        """Count rows of files that become known; raise TooMany if the ledger would know more than 2,000,000."""
+        if self._get_lock_row().imported_count + more > MAX_IMPORTED_ROWS:
+            raise TooMany(f"A ledger knows at most {MAX_IMPORTED_ROWS:,} rows of files: undo an import first.")
+        self.count(imported=more)
 
     def add_text(self, more: int, pointer: str) -> None:
         """Count bytes of texts that are added, or removed; raise TooMany, with the field's `pointer`, beyond the quota.

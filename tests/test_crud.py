@@ -41,6 +41,7 @@ async def test_an_expense_is_recorded_as_it_was_sent(person: Person) -> None:
         "description": "Apples",
         "tags": ["Élan", "shared"],
         "external_id": "bank-1",
+        "import_id": None,
         "revision": 1,
         "created_at": "2026-11-22T12:00:00Z",
         "updated_at": "2026-11-22T12:00:00Z",

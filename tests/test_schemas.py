@@ -357,7 +357,7 @@ def test_a_field_that_is_not_there_is_refused(shape: type[BaseModel], base: dict
     assert blamed(shape, **base, **{field: "1"}) == {field: "unknown"}
 
 
-@pytest.mark.parametrize("field", ["id", "created_at", "updated_at", "deleted_at"])
+@pytest.mark.parametrize("field", ["id", "created_at", "updated_at", "deleted_at", "import_id"])
 @pytest.mark.parametrize("value", [None, 1, "2026-11-22T13:23:00Z", float("inf"), {"any": ["thing"]}])
 def test_what_the_service_sets_is_ignored_when_it_is_sent_back(field: str, value: object) -> None:
     assert ExpenseUpdate.model_validate({field: value}).dump_sent() == {}

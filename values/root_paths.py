@@ -10,7 +10,7 @@ _ROOT_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*")
 # The service's own paths. If the root path began with one, a path from which the proxy has removed the root path could
 # not be told from one that still has it.
 _OWN_PATH: Final = re.compile(
-    r"/(?:assets|budgets|categories|changes|currencies|docs|expenses|health|openapi\.json|payees|ready|redoc|reports|tags"
+    r"/(?:assets|budgets|categories|changes|currencies|docs|expenses|health|imports|openapi\.json|payees|ready|redoc|reports|tags"
     r"|users)(?:/|\Z)"
 )
 

@@ -11,6 +11,8 @@ PAYEE_LENGTH: Final = 100
 DESCRIPTION_LENGTH: Final = 500
 EXTERNAL_ID_LENGTH: Final = 64
 INVITE_LENGTH: Final = 64
+SOURCE_LENGTH: Final = 64
+"""The name of the account that a file is of."""
 MAX_TAGS_OF_EXPENSE: Final = 20
 """Tags of one expense."""
 # A key has at most three times the characters of its text, except for a few ligatures, and such texts are refused.

@@ -95,7 +95,7 @@ async def _change_matching(
     lost = sum(it.size for it in retagged) + sum(it.differing_size for it in others)
     _count_texts(ledger, edit, changed, lost)
     values = edit.values | await _create_references(ledger, edit)
-    values |= ledger.stamp_change()
+    values |= ledger.stamp_change() | {"edited": True}
     if differing := sum(it.differing for it in others):
         unaffected = [*matching, _has_none_of(planned), edit.differs] if planned else [*matching, edit.differs]
         await _update(ledger, differing, unaffected, values)

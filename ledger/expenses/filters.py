@@ -20,7 +20,17 @@ from models import MAX_CATEGORIES, Expense
 from problems import ValidationFailed
 from values import days, periods
 from values.field_errors import ParseError, invalid_value, parameter_error
-from values.fields import CURRENCY_DESCRIPTION, AmountBound, BooleanParameter, Currency, Day, Omittable, make_validator
+from values.fields import (
+    CURRENCY_DESCRIPTION,
+    LARGEST_ID,
+    AmountBound,
+    BooleanParameter,
+    Currency,
+    Day,
+    Omittable,
+    WholeNumber,
+    make_validator,
+)
 from values.search import MAX_WORDS, SearchWords, split_payee_words, split_words
 from values.shapes import PageQuery, RequestModel
 from values.spans import Span
@@ -54,6 +64,9 @@ ExternalIdFilter = Annotated[
     AfterValidator(make_line_validator(1, EXTERNAL_ID_LENGTH)),
     Field(json_schema_extra=make_line_schema(EXTERNAL_ID_LENGTH)),
 ]
+
+
+ImportIdFilter = Annotated[WholeNumber, Field(ge=1, le=LARGEST_ID)]
 
 
 class ExpenseFilter(RequestModel):
@@ -103,6 +116,7 @@ class ExpenseFilter(RequestModel):
     min_amount: Omittable[AmountBound] = Field(default=None, description="At least this number, whatever the currency.")
     max_amount: Omittable[AmountBound] = Field(default=None, description="At most this number, whatever the currency.")
     external_id: Omittable[ExternalIdFilter] = Field(default=None, description="The expense with this `external_id`.")
+    import_id: Omittable[ImportIdFilter] = Field(default=None, description="Expenses that this import has brought.")
     q: Omittable[SearchWords] = Field(
         default=None,
         description="Words that the description or the payee contains anywhere, without regard to case or accents; "
@@ -163,10 +177,10 @@ class ExpenseFilter(RequestModel):
 
     @property
     def has_selective_filter(self) -> bool:
-        """Whether there is a filter that an index of its own answers: category, payee, tag or external id."""
+        """Whether there is a filter that an index of its own answers: category, payee, tag, external id or import."""
         # Not `untagged`: most expenses are, so that the index of the sort order finds them sooner.
         names = self.category or self.payee or self.tag
-        return bool(names or self.uncategorized or self.without_payee or self.external_id)
+        return bool(names or self.uncategorized or self.without_payee or self.external_id or self.import_id)
 
     def clauses(self, span: Span | None, ids: FilterIds) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions for a SELECT, UPDATE or DELETE of expenses that binds the parameter `owner`.
@@ -184,6 +198,8 @@ class ExpenseFilter(RequestModel):
             yield Expense.amount <= self.max_amount
         if self.external_id is not None:
             yield Expense.external_id == self.external_id
+        if self.import_id is not None:
+            yield Expense.import_id == self.import_id
         for word in split_words(self.q or ""):
             yield _contains(word)
 

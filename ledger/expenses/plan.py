@@ -93,7 +93,7 @@ class ExpensePlan:
         changed |= {f"{name}_key": values[f"{name}_key"] for name in SEARCHED_TEXTS if name in changed}
         count_texts(self.ledger, row | changed, row)
         self._move_external_id(row, changed)
-        changed |= {"revision": self._planned_revision, "updated_at": self.ledger.instant}
+        changed |= {"revision": self._planned_revision, "updated_at": self.ledger.instant, "edited": True}
         if row["id"] is not None:
             self.changed.setdefault(row["id"], {}).update(changed)
         row |= changed

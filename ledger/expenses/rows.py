@@ -92,6 +92,8 @@ def build_new_columns(ledger: Ledger, data: ExpenseCreate) -> dict[str, Any]:
         "amount": convert_amount(data.amount, currency),
         "currency": currency,
         "external_id": data.external_id,
+        "import_id": None,
+        "edited": False,
         **ledger.new_row_instants,
     }
 

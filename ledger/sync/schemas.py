@@ -181,6 +181,7 @@ class BatchResult(ResponseModel):
                     "description": None,
                     "tags": [],
                     "external_id": None,
+                    "import_id": None,
                     "revision": 32,
                     "created_at": "2026-11-22T13:23:00Z",
                     "updated_at": "2026-11-22T13:23:00Z",

@@ -9,6 +9,9 @@ from models import (
     Budget,
     Category,
     Expense,
+    Import,
+    ImportedRow,
+    ImportProfile,
     LedgerState,
     Payee,
     RefreshToken,
@@ -68,10 +71,10 @@ def _insert_account(connection: Connection, owner: int, name: str, currency: str
     _insert_user(connection, owner, name, currency)
     # Each expense has the texts "Market", "Apples" and "bank-" with a digit; then there are a payee and a tag set.
     texts = len("market" + "shared")
-    held = {"expense_count": 2, "trash_count": 1, "text_bytes": 3 * 18 + texts}
+    held = {"expense_count": 2, "trash_count": 1, "text_bytes": 3 * 18 + texts + 2 * len("{}"), "imported_count": 1}
     held |= {"answer_bytes": 200 + len("once" + "Äpfel") + 1}
     if owner == BO:
-        held = {"expense_count": 1, "trash_count": 0, "text_bytes": 18 + texts, "answer_bytes": 0}
+        held |= {"expense_count": 1, "trash_count": 0, "text_bytes": 18 + texts + 2 * len("{}"), "answer_bytes": 0}
     connection.execute(insert(LedgerState), {"owner_id": owner, "revision": 5} | held)
     category = {"id": owner, "owner_id": owner, "name": "Food", "name_key": "food", "archived": False, "revision": 1}
     connection.execute(insert(Category), category | _STAMPS | {"color": None})
@@ -81,12 +84,23 @@ def _insert_account(connection: Connection, owner: int, name: str, currency: str
     connection.execute(insert(Payee), same | {"name_key": "market", "search_key": "market"})
     connection.execute(insert(Tag), same | _STAMPS | {"name": "shared", "name_key": "shared", "revision": 1})
     connection.execute(insert(TagSet), same | {"tag_ids": f"/{owner}/", "names": "shared"})
+    _insert_import(connection, owner, currency)
     budget = {"id": owner, "owner_id": owner, "category_id": None, "amount": 100_000, "currency": currency}
     connection.execute(insert(Budget), budget | _STAMPS | {"period": "month", "revision": 2})
     session = {"id": owner, "owner_id": owner, "sid": f"{owner:032}", "created_at": THEN, "expires_at": THEN}
     connection.execute(insert(Session), session)
     token = {"token_hash": f"{owner:064}", "owner_id": owner, "session_id": owner, "generation": 0}
     connection.execute(insert(RefreshToken), token)
+
+
+def _insert_import(connection: Connection, owner: int, currency: str) -> None:
+    same = {"id": owner, "owner_id": owner, "options": "{}"}
+    told = {"source": "NL01BANK", "format": "csv", "profile": None, "counts": "{}", "totals": "[]", "revision": 3}
+    connection.execute(insert(Import), same | told | {"created_at": THEN})
+    connection.execute(insert(ImportProfile), same | _STAMPS | {"name": "bank", "name_key": "bank"})
+    known = {"source": "nl01bank", "row_key": "f" + "0" * 64, "occurrence": 1, "import_id": owner, "expense_id": owner}
+    amount = {"spent_on": date(2026, 11, 22), "amount": 12_000, "currency": currency}
+    connection.execute(insert(ImportedRow), {"id": owner, "owner_id": owner} | known | amount)
 
 
 def _insert_expense(connection: Connection, row_id: int, owner: int, amount: int, currency: str) -> None:

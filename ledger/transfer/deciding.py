@@ -1,0 +1,177 @@
+"""Decides what becomes of each row of a file: what the ledger knows is read, and then the pure modules decide.
+
+1. identities    which rows are known, in their source or as what they name
+2. source        if nobody says which account the file is of, and it lacks rows or is known elsewhere: a question
+3. lines         rows that the caller has linked to an expense
+4. matches       expenses that look like the rows that are left
+5. names         the categories and tags of the new rows
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from infra.slices import iterate_in_slices
+from ledger.core import Ledger
+from ledger.expenses.references import References
+from ledger.tags import names as tag_names
+from ledger.transfer import lookups
+from ledger.transfer.categories import CategoryPlan, NameTooLong, load_categories
+from ledger.transfer.choices import Choices
+from ledger.transfer.identities import KnownRows, count_keys, identify, lacks_rows, list_keys, settle_named
+from ledger.transfer.matching import Doubts, Matcher, settle_match, write_numbers
+from ledger.transfer.readers.drafts import Reading
+from ledger.transfer.readers.entries import Question, RowError
+from ledger.transfer.rows import FileRow, KnownRow, choice_error
+from ledger.transfer.sources import OWN_EXPORT, UNNAMED, is_unstated, list_sources
+from ledger.transfer.writing import Writer
+from problems import ValidationFailed
+from values.field_errors import FieldError
+from values.texts import make_name_key
+
+MAX_SOURCES: Final = 20
+"""Sources that a question offers."""
+
+
+async def decide(
+    ledger: Ledger, reading: Reading, rows: Sequence[FileRow], choices: Choices
+) -> tuple[Writer, list[Question]]:
+    """Give each row a status; return what writes them, and the questions that the ledger has."""
+    found = await lookups.load_known(ledger, list_keys(rows))
+    known = KnownRows(found)
+    questions: list[Question] = []
+    if is_unstated(reading, choices.source) and await _may_be_another_account(ledger, reading, rows, found):
+        questions.append(await _ask_for_source(ledger, rows))
+    identify(rows, known, choices)
+    await _settle_named(ledger, rows, choices)
+    await _link_chosen(ledger, rows)
+    questions += await _settle_matches(ledger, reading, rows, found, choices)
+    categories = await load_categories(ledger)
+    references = await _load_tags(ledger, rows)
+    async for row in iterate_in_slices(rows):
+        if row.is_undecided:
+            _finish(row, categories)
+    return Writer(ledger, categories, references, known), questions
+
+
+async def _may_be_another_account(
+    ledger: Ledger, reading: Reading, rows: Sequence[FileRow], known: Sequence[KnownRow]
+) -> bool:
+    """Whether another source knows a row of the file, or the file lacks one that the unnamed source has in its days."""
+    if any(it.source not in {UNNAMED, OWN_EXPORT} for it in known):
+        return True
+    days = [row.day for row in rows if row.body is not None]
+    if not days:
+        return False
+    in_file = count_keys(reading.drafts)
+    # A row of the file may be known by the bank's id and by its texts, so this is more than it can have.
+    most = 2 * len(reading.drafts) + 1
+    keys = await lookups.load_keys_between(ledger, UNNAMED, min(days), max(days), most)
+    return lacks_rows(in_file, keys)
+
+
+async def _ask_for_source(ledger: Ledger, rows: Sequence[FileRow]) -> Question:
+    for row in rows:
+        if row.is_undecided:
+            row.settle("open")
+    detail = (
+        "The file does not say which account it is of, and may be another one than the last: send a name for it as "
+        "`source`, or an empty one if it is the account without a name."
+    )
+    return Question("source", list_sources(await lookups.load_sources(ledger, MAX_SOURCES)), detail)
+
+
+async def _settle_named(ledger: Ledger, rows: Sequence[FileRow], choices: Choices) -> None:
+    undecided = [row for row in rows if row.is_undecided]
+    own_ids = {row.draft.own_id for row in undecided if row.draft.own_id is not None}
+    external_ids = {row.expense.external_id for row in undecided if row.expense.external_id is not None}
+    by_id = await lookups.load_own(ledger, own_ids) if own_ids else {}
+    by_external_id = await lookups.load_by_external_id(ledger, external_ids) if external_ids else {}
+    settle_named(undecided, by_id, by_external_id, choices)
+
+
+async def _link_chosen(ledger: Ledger, rows: Sequence[FileRow]) -> None:
+    """Settle the rows that the option `lines` links; raise ValidationFailed if they cannot be that expense."""
+    chosen = [row for row in rows if isinstance(row.choice, int) and row.status != "open"]
+    if not chosen:
+        return
+    live = await lookups.load_live_ids(ledger, {row.choice for row in chosen if isinstance(row.choice, int)})
+    claimed = _list_claimed(rows)
+    errors: list[FieldError] = []
+    for row in chosen:
+        if row.status == "existing" and row.expense_id == row.choice:
+            continue
+        if row.choice not in live:
+            errors.append(choice_error(row.draft.number, "not_found", "You have no such expense."))
+        elif row.status == "existing":
+            errors.append(choice_error(row.draft.number, "not_allowed", "This row is another expense already."))
+        elif row.choice in claimed:
+            errors.append(choice_error(row.draft.number, "not_allowed", "Another row is this expense."))
+        else:
+            row.settle("linked", None, int(row.choice))
+            claimed.add(int(row.choice))
+    if errors:
+        raise ValidationFailed(errors=errors)
+
+
+def _list_claimed(rows: Sequence[FileRow]) -> set[int]:
+    return {row.expense_id for row in rows if row.expense_id is not None}
+
+
+async def _settle_matches(
+    ledger: Ledger, reading: Reading, rows: Sequence[FileRow], known: Sequence[KnownRow], choices: Choices
+) -> list[Question]:
+    undecided = [row for row in rows if row.is_undecided and row.choice is None]
+    if not undecided:
+        return []
+    claimed, twins = _list_claimed(rows), defaultdict(list)
+    for it in known:
+        if it.source == UNNAMED and it.is_live and it.expense_id is not None and it.expense_id not in claimed:
+            twins[it.key].append(it.expense_id)
+    candidates = await lookups.load_candidates(ledger, undecided, claimed, (reading.format, reading.profile))
+    named = [row for row in undecided if row.source != UNNAMED]
+    matcher, doubts = Matcher(undecided, candidates, twins if named else {}), Doubts()
+    async for row in iterate_in_slices(undecided):
+        settle_match(row, matcher, choices.on_match, doubts)
+    return list(_ask_about(doubts))
+
+
+def _ask_about(doubts: Doubts) -> list[Question]:
+    questions = []
+    if doubts.on_match:
+        detail = (
+            f"Rows {write_numbers(doubts.on_match)} look like expenses that were imported for the same account in "
+            "another way: link them, skip them, or report them and import them all the same."
+        )
+        questions.append(Question("on_match", ["report", "link", "skip"], detail))
+    if doubts.lines:
+        detail = (
+            f"Rows {write_numbers(doubts.lines)} match several expenses, or share one with other rows: say for each "
+            "row whether it is new, is skipped, or which expense it is."
+        )
+        questions.append(Question("lines", ["new", "skip"], detail))
+    return questions
+
+
+async def _load_tags(ledger: Ledger, rows: Sequence[FileRow]) -> References:
+    keys = {
+        make_name_key(name)
+        async for row in iterate_in_slices(rows)
+        if row.is_undecided
+        for name in row.expense.tags or ()
+    }
+    tags = await tag_names.find_tags(ledger, keys)
+    remaining = await tag_names.count_remaining(ledger) if keys - tags.keys() else 0
+    return References(ledger, {}, 0, tags, remaining)
+
+
+def _finish(row: FileRow, categories: CategoryPlan) -> None:
+    """Settle a row as new, with the stored name of its category."""
+    body = row.expense
+    if body.category is not None:
+        try:
+            row.category = categories.find(body.category, body.parent, f"/rows/{row.draft.number}/category")
+        except NameTooLong as error:
+            row.refuse([RowError("category", "too_long", str(error))])
+            return
+    row.settle("new")

@@ -1,0 +1,173 @@
+"""Matches: expenses that look like a new row, with the same amount and currency, at most three days apart. Pure.
+
+    the expense is                                         the row of the file
+    typed, or imported for another source                  matches it
+    imported for the same source in another format,
+      or by the bank's id and now without, or conversely   matches it, and what to do with it is a question
+    imported without a source, as exactly this row         the same
+    imported for the same source in the same way           is another movement: no match
+    the row of another line of this file                   no match
+
+Rows and expenses are counted by day, and expenses also by how they were imported, so that a file of equal rows in a
+ledger of equal expenses is matched in one pass too.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Final, Literal, NamedTuple
+
+from ledger.transfer.choices import OnMatch
+from ledger.transfer.rows import FileRow
+
+MATCH_DAYS: Final = 3
+MAX_MATCHES: Final = 20
+"""Matches of one row that are listed, the nearest first."""
+_DISTANCES: Final = sorted(range(-MATCH_DAYS, MATCH_DAYS + 1), key=abs)
+
+Relation = Literal["other", "same_account"]
+
+
+class Origin(NamedTuple):
+    """How an expense was imported: for which source, known by which kind of key, and in which format."""
+
+    source: str
+    letter: str
+    is_same_format: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An expense of the ledger; typed or recorded ones have no origin."""
+
+    id: int
+    day: date
+    amount: int
+    currency: str
+    origins: frozenset[Origin] = frozenset()
+
+
+class _Kind(NamedTuple):
+    """What decides how a row and an expense are related, beside their days."""
+
+    source: str
+    letter: str
+
+
+Slot = tuple[str, int, date]
+"""Currency, amount and day."""
+
+
+@dataclass(slots=True)
+class Found:
+    """The matches of a row."""
+
+    ids: list[int] = field(default_factory=list)
+    """The nearest of them."""
+    total: int = 0
+    is_same_account: bool = False
+
+
+class Matcher:
+    """Finds the matches of undecided rows."""
+
+    def __init__(
+        self, rows: Collection[FileRow], candidates: Iterable[Candidate], twins: Mapping[str, Sequence[int]]
+    ) -> None:
+        """Take the undecided rows, and the expenses that are the row of no line of the file.
+
+        `twins` are expenses that were imported without a source, by the key of the row that they were.
+        """
+        self._rows: dict[Slot, Counter[_Kind]] = defaultdict(Counter)
+        self._expenses: dict[Slot, dict[frozenset[Origin], list[int]]] = defaultdict(lambda: defaultdict(list))
+        self._by_id: dict[int, Candidate] = {}
+        self._twins = twins
+        for row in rows:
+            self._rows[row.currency, row.amount, row.day][_get_kind(row)] += 1
+        for it in candidates:
+            self._expenses[it.currency, it.amount, it.day][it.origins].append(it.id)
+            self._by_id[it.id] = it
+
+    def find(self, row: FileRow) -> Found:
+        """Return the matches of a row."""
+        found, kind = Found(), _get_kind(row)
+        if twins := self._twins.get(row.key, ()):
+            found = Found([*twins[:MAX_MATCHES]], len(twins), is_same_account=True)
+            if len(twins) > MAX_MATCHES:
+                return found
+        for slot in _list_slots(row.currency, row.amount, row.day):
+            for origins, ids in self._expenses.get(slot, {}).items():
+                relation = relate(kind.source, kind.letter, origins)
+                if relation is not None:
+                    more = [it for it in ids[: MAX_MATCHES + len(found.ids)] if it not in found.ids]
+                    found.ids = (found.ids + more)[:MAX_MATCHES]
+                    found.total += len(ids) - sum(self._is_in(it, slot, origins) for it in twins)
+                    found.is_same_account |= relation == "same_account"
+        return found
+
+    def count_rows(self, expense_id: int) -> int:
+        """Return how many rows an expense matches."""
+        it = self._by_id.get(expense_id)
+        if it is None:
+            return 1
+        slots = _list_slots(it.currency, it.amount, it.day)
+        return sum(
+            number
+            for slot in slots
+            for kind, number in self._rows.get(slot, {}).items()
+            if relate(kind.source, kind.letter, it.origins) is not None
+        )
+
+    def _is_in(self, expense_id: int, slot: Slot, origins: frozenset[Origin]) -> bool:
+        it = self._by_id.get(expense_id)
+        return it is not None and (it.currency, it.amount, it.day) == slot and it.origins == origins
+
+
+def relate(source: str, letter: str, origins: Collection[Origin]) -> Relation | None:
+    """Return how an expense that lies near a row of this source, with this kind of key, is related to it."""
+    same = [it for it in origins if it.source == source]
+    if any(it.is_same_format and it.letter == letter for it in same):
+        return None
+    return "same_account" if same else "other"
+
+
+def _get_kind(row: FileRow) -> _Kind:
+    return _Kind(row.source, row.key[:1])
+
+
+def _list_slots(currency: str, amount: int, day: date) -> Iterator[Slot]:
+    for days in _DISTANCES:
+        yield currency, amount, day + timedelta(days=days)
+
+
+@dataclass(slots=True)
+class Doubts:
+    """The numbers of rows that wait for the option `on_match` or `lines`."""
+
+    on_match: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+
+def settle_match(row: FileRow, matcher: Matcher, on_match: OnMatch | None, doubts: Doubts) -> None:
+    """Set the matches of an undecided row, and settle it as `on_match` says; a row that stays undecided is new."""
+    found = matcher.find(row)
+    row.matches = found.ids
+    if on_match is None and found.is_same_account:
+        row.settle("open")
+        doubts.on_match.append(row.draft.number)
+    elif on_match in {None, "report"} or not found.total:
+        return
+    elif found.total > 1 or matcher.count_rows(found.ids[0]) > 1:
+        row.settle("open")
+        doubts.lines.append(row.draft.number)
+    elif on_match == "link":
+        row.settle("linked", None, found.ids[0])
+    else:
+        row.settle("skipped", "matched")
+
+
+def write_numbers(numbers: Sequence[int], most: int = 10) -> str:
+    """Return the numbers of rows for a sentence: "13, 14 and 3 more"."""
+    shown = ", ".join(map(str, numbers[:most]))
+    return f"{shown} and {len(numbers) - most} more" if len(numbers) > most else shown

@@ -1,0 +1,190 @@
+"""The rows of a file on their way into a ledger: validated, and then each with a status.
+
+draft                     row           decided by
+read                 -->  undecided
+                          existing      identities: it was imported before
+                          linked        a match, or the option `lines`
+                          skipped       a match (`matched`), or the option `lines` (`chosen`)
+                          open          a question
+                          new           nothing of these
+skipped, refused, open    the same, unless the option `lines` says otherwise
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Literal
+
+from pydantic import ValidationError
+
+from infra.slices import iterate_in_slices
+from ledger.transfer.choices import Choices, LineChoice
+from ledger.transfer.readers.drafts import Draft, Reading
+from ledger.transfer.readers.entries import Reason, RowError
+from ledger.transfer.sources import choose_keys
+from problems import ValidationFailed
+from schemas import ExpenseCreate
+from values import money
+from values.field_errors import FieldError, field_error, translate_errors
+from values.text_fields import CategoryName, NullableLine
+
+RowStatus = Literal["new", "existing", "linked", "skipped", "refused", "open"]
+RowReason = Reason | Literal["changed", "deleted"]
+BANK: Final = "b"
+TEXT: Final = "f"
+"""The first letter of a row's key: it is known by the bank's own id, or by all that the file says of it."""
+
+
+class ImportedExpense(ExpenseCreate):
+    """The expense that a row describes."""
+
+    parent: NullableLine[CategoryName] = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRow:
+    """A row that an import has brought before."""
+
+    id: int
+    source: str
+    key: str
+    occurrence: int
+    expense_id: int | None
+    is_live: bool
+    """Whether its expense is neither deleted nor in the trash."""
+    day: date
+    amount: int
+    currency: str
+
+
+@dataclass(slots=True)
+class FileRow:
+    """A row of the file that is imported; it is undecided while it has no status."""
+
+    draft: Draft
+    source: str
+    """The key of its source."""
+    choice: LineChoice | None = None
+    status: RowStatus | None = None
+    reason: RowReason | None = None
+    errors: Sequence[RowError] = ()
+    body: ImportedExpense | None = None
+    """None if the row is no expense."""
+    key: str = ""
+    amount: int = 0
+    expense_id: int | None = None
+    """The expense that the row is."""
+    known: KnownRow | None = None
+    """The known row that it is or, if its expense was deleted and is imported anew, becomes."""
+    matches: Sequence[int] = ()
+    category: str | None = None
+    """The stored name of its category, which `body` has as the file says it."""
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether nothing has decided yet what becomes of it."""
+        return self.status is None
+
+    @property
+    def expense(self) -> ImportedExpense:
+        """Return the expense of a row that is one."""
+        if self.body is None:
+            raise RuntimeError("this row is no expense")
+        return self.body
+
+    @property
+    def day(self) -> date:
+        """The day of its expense."""
+        return self.expense.date or date.min
+
+    @property
+    def currency(self) -> str:
+        """The currency of its expense."""
+        return self.expense.currency or ""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is a known row of another day, amount or currency."""
+        known = self.known
+        return known is not None and (known.day, known.amount, known.currency) != (self.day, self.amount, self.currency)
+
+    def settle(self, status: RowStatus, reason: RowReason | None = None, expense_id: int | None = None) -> None:
+        """Decide what becomes of the row."""
+        self.status, self.reason, self.expense_id = status, reason, expense_id
+
+    def refuse(self, errors: Sequence[RowError]) -> None:
+        """Refuse the row."""
+        self.status, self.reason, self.errors = "refused", None, errors
+
+
+def make_bank_key(bank_id: str) -> str:
+    """Return the key of a row that has the bank's own id."""
+    return BANK + hashlib.sha256(bank_id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def make_text_key(draft: Draft) -> str:
+    """Return the key of a row that is known by all that the file says of it."""
+    return TEXT + draft.fingerprint
+
+
+def make_key(draft: Draft) -> str:
+    """Return the key by which a row is known."""
+    return make_text_key(draft) if draft.bank_id is None else make_bank_key(draft.bank_id)
+
+
+async def read_rows(reading: Reading, choices: Choices) -> list[FileRow]:
+    """Return the rows of a file; raise ValidationFailed if the option `lines` names one that is none, or no expense."""
+    sources = choose_keys(reading, choices.source)
+    rows = [
+        _read_row(draft, source, choices.lines.get(draft.number))
+        async for draft, source in iterate_in_slices(zip(reading.drafts, sources, strict=True))
+    ]
+    errors = _list_choice_errors(rows, choices)
+    if errors:
+        raise ValidationFailed(errors=errors)
+    return rows
+
+
+def choice_error(number: int, code: str, detail: str) -> FieldError:
+    """Return the error of what the option `lines` says of a row."""
+    return field_error(f"/options/lines/{number}", code, detail)
+
+
+def _read_row(draft: Draft, source: str, choice: LineChoice | None) -> FileRow:
+    row = FileRow(draft, source, choice)
+    is_read = None not in {draft.amount, draft.currency, draft.date}
+    if choice == "skip":
+        row.settle("skipped", "chosen")
+    elif draft.status == "read" or (draft.status == "skipped" and is_read and choice is not None):
+        _validate(row)
+    else:
+        row.settle(draft.status, draft.reason)
+        row.errors = draft.errors
+    return row
+
+
+def _validate(row: FileRow) -> None:
+    draft = row.draft
+    sent = {"amount": draft.amount, "currency": draft.currency, "date": draft.date, "category": draft.category}
+    texts = {"payee": draft.payee, "description": draft.description, "external_id": draft.external_id}
+    try:
+        body = ImportedExpense.model_validate(sent | texts | {"tags": list(draft.tags), "parent": draft.parent})
+    except ValidationError as error:
+        found = translate_errors([{**it, "loc": ("body", *it["loc"])} for it in error.errors()])
+        row.refuse([RowError(it.location["pointer"].strip("/"), it.code, it.detail) for it in found])
+        return
+    row.body, row.key = body, make_key(draft)
+    row.amount = money.to_thousandths(body.amount, row.currency)
+
+
+def _list_choice_errors(rows: Sequence[FileRow], choices: Choices) -> list[FieldError]:
+    by_number = {row.draft.number: row for row in rows if row.choice is not None}
+    errors = []
+    for number, choice in choices.lines.items():
+        row = by_number.get(number)
+        if row is None:
+            errors.append(choice_error(number, "not_found", "The file has no row of this number."))
+        elif choice != "skip" and row.status in {"skipped", "refused"}:
+            errors.append(choice_error(number, "not_allowed", "This row is no expense: it can only be skipped."))
+    return errors

@@ -1,0 +1,61 @@
+"""Sources: which account a row is of. Within a source a row is known again; two sources may have equal rows.
+
+said by           source                       key
+the file          NL01 INGB 0001 2345 67       nl01ingb0001234567
+the caller        NL01INGB0001234567           nl01ingb0001234567
+nobody            null                         "" (one unnamed source for all such files)
+our own export    null                         OWN_EXPORT
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from ledger.transfer.readers.drafts import Reading
+from values.texts import KEY_GROWTH, SOURCE_LENGTH, make_name_key
+
+UNNAMED: Final = ""
+OWN_EXPORT: Final = "\nown"
+"""No caller can name a source so: a name has one line."""
+_LONGEST: Final = SOURCE_LENGTH * KEY_GROWTH
+
+
+def make_source_key(source: str | None) -> str:
+    """Return the key of a source, by which spaces and case do not count; of None that of the unnamed one."""
+    key = "".join(make_name_key(source or "").split())
+    if len(key) <= _LONGEST:
+        return key
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return key[: _LONGEST - len(digest)] + digest
+
+
+def choose_keys(reading: Reading, stated: str | None) -> list[str]:
+    """Return the key of each row's source: its own in a file of several, else what the caller or the file says."""
+    if reading.accounts:
+        return [make_source_key(draft.account) for draft in reading.drafts]
+    named = stated if stated is not None else reading.source
+    if named is None and is_own_export(reading):
+        return [OWN_EXPORT] * len(reading.drafts)
+    return [make_source_key(named)] * len(reading.drafts)
+
+
+def is_own_export(reading: Reading) -> bool:
+    """Whether this service has exported the file, which is no statement of an account then."""
+    return any(draft.own_id is not None for draft in reading.drafts)
+
+
+def is_unstated(reading: Reading, stated: str | None) -> bool:
+    """Whether neither the caller nor the file says which account a statement is of."""
+    return stated is None and reading.source is None and not reading.accounts and not is_own_export(reading)
+
+
+def cut_source(source: str | None) -> str | None:
+    """Return a source as it is shown: an empty one as null, a long one cut."""
+    if not source or len(source) <= SOURCE_LENGTH:
+        return source or None
+    return source[: SOURCE_LENGTH - 1] + "…"
+
+
+def list_sources(names: Sequence[str], most: int = 20) -> list[str]:
+    """Return the answers that a question about the source offers: the unnamed one, and those that are known."""
+    return [UNNAMED, *names[:most]]

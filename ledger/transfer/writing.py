@@ -1,0 +1,124 @@
+"""Writes an import: the new expenses with what they refer to, the rows that become known, and the import itself.
+
+    checked first      the caps of expenses, of known rows and of texts, in memory
+    then written       the import, categories, tags, payees, tag sets, expenses, known rows: 250 in a statement
+
+All of it has one revision. Long loops pause, so that others are served meanwhile.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import bindparam, delete, select
+
+from database import get_inserted_id
+from infra.slices import batched, iterate_in_slices
+from ledger.core import ROWS_PER_STATEMENT, Ledger
+from ledger.expenses.references import Columns, References
+from ledger.expenses.rows import build_new_columns, measure_row
+from ledger.payees import names as payee_names
+from ledger.transfer.categories import CategoryPlan
+from ledger.transfer.identities import KnownRows
+from ledger.transfer.lookups import free_external_ids
+from ledger.transfer.rows import FileRow
+from ledger.unused import refuse_outgrown_quota
+from models import Expense, Import, ImportedRow
+from values.sizes import measure
+from values.texts import make_name_key
+
+FILE: Final = "/file"
+"""The field that texts are blamed on, because no row alone is too much."""
+_SELECT_NEW: Final = (
+    select(Expense.id).where(Expense.mine(), Expense.revision == bindparam("revision")).order_by(Expense.id)
+)
+
+
+@dataclass(slots=True)
+class Writer:
+    """What an import writes, checked and not written yet."""
+
+    ledger: Ledger
+    categories: CategoryPlan
+    references: References
+    """The tags, those to make included; its categories are those of `categories` once they are made."""
+    known: KnownRows
+
+    async def write(self, rows: Sequence[FileRow], told: dict[str, Any]) -> int:
+        """Write the rows that are new or linked, and the import, which `told` describes; return its id."""
+        ledger = self.ledger
+        new = [row for row in rows if row.status == "new"]
+        columns = [self._build_columns(row) async for row in iterate_in_slices(new)]
+        sizes = [measure_row(it) async for it in iterate_in_slices(columns)]
+        revision = ledger.take_revision(expenses=len(new))
+        ledger.add_text(sum(sizes) + measure(told["options"]), FILE)
+        import_id = get_inserted_id(await ledger.insert(Import, **told, revision=revision, created_at=ledger.instant))
+        external_ids = {it["external_id"] for it in columns if it["external_id"] is not None}
+        if external_ids:
+            await free_external_ids(ledger, external_ids)
+        await self._create_references(columns)
+        await self._insert_expenses(new, columns, import_id, revision)
+        await self._make_known([row for row in rows if row.status in {"new", "linked"}], import_id)
+        await refuse_outgrown_quota(ledger)
+        return import_id
+
+    def _build_columns(self, row: FileRow) -> Columns:
+        columns = build_new_columns(self.ledger, row.expense)
+        del columns["parent"]
+        tags = self.references.plan_tags(row.expense.tags or (), f"/rows/{row.draft.number}/tags")
+        return columns | {"category": row.category, "tags": tags}
+
+    async def _create_references(self, columns: Sequence[Columns]) -> None:
+        self.references.categories = await self.categories.create()
+        tag_sets = {it["tags"] for it in columns if it["tags"] is not None}
+        await self.references.create_missing([{"tags": names} for names in tag_sets])
+        keys = {make_name_key(it["payee"]) async for it in iterate_in_slices(columns) if it["payee"] is not None}
+        payees = await payee_names.find_payees(self.ledger, keys)
+        for missing in batched(sorted(keys - payees.keys()), ROWS_PER_STATEMENT):
+            payees |= await payee_names.create_payees(self.ledger, missing)
+        self.references.payees = payees
+
+    async def _insert_expenses(
+        self, new: Sequence[FileRow], columns: Sequence[Columns], import_id: int, revision: int
+    ) -> None:
+        own = {"import_id": import_id, "revision": revision}
+        async for some in _resolve_in_batches(self.references, columns):
+            await self.ledger.insert_all(Expense, [it | own for it in some])
+        ids = await self.ledger.fetch_in_slices(_SELECT_NEW, revision=revision)
+        for row, stored in zip(new, ids, strict=True):
+            row.expense_id = stored.id
+
+    async def _make_known(self, rows: Sequence[FileRow], import_id: int) -> None:
+        """Note the rows by which the file is known again; of those that were known before, instead of them."""
+        replaced = [row.known.id for row in rows if row.known is not None]
+        for some in batched(replaced, ROWS_PER_STATEMENT):
+            which = ImportedRow.mine(), ImportedRow.id.in_(some)
+            await self.ledger.execute_exactly(len(some), delete(ImportedRow).where(*which))
+        self.ledger.add_imported(len(rows) - len(replaced))
+        for some_rows in batched(rows, ROWS_PER_STATEMENT):
+            await self.ledger.insert_all(ImportedRow, [self._build_known(row, import_id) for row in some_rows])
+
+    def _build_known(self, row: FileRow, import_id: int) -> dict[str, Any]:
+        return {
+            "source": row.source,
+            "row_key": row.key,
+            "occurrence": self.known.number(row),
+            "expense_id": row.expense_id,
+            "import_id": import_id,
+            "linked": row.status == "linked",
+            "revived": row.known is not None,
+            "spent_on": row.day,
+            "amount": row.amount,
+            "currency": row.currency,
+        }
+
+
+async def _resolve_in_batches(references: References, columns: Sequence[Columns]) -> AsyncIterator[list[Columns]]:
+    some: list[Columns] = []
+    async for it in iterate_in_slices(columns):
+        some.append(references.resolve(it))
+        if len(some) == ROWS_PER_STATEMENT:
+            yield some
+            some = []
+    if some:
+        yield some

@@ -1,0 +1,87 @@
+"""Imports: list, read and undo them, and keep options for the next ones."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.dependencies import IMPORT_ID, BulkWriter, PreconditionDep, Reader, RowId, Writer
+from api.headers import answer_304_if_current, link_next_page, write_ledger_etag
+from api.problem_json import document_problems
+from api.route import LedgerRoute
+from ledger.transfer import imports, profiles, undo
+from ledger.transfer.schemas import (
+    Import,
+    ImportList,
+    ImportOptions,
+    ImportProfile,
+    ImportProfileList,
+    ImportUndone,
+    ProfileName,
+    UndoQuery,
+)
+from problems import NotFound, TooMany
+from values.etags import write_row_etag
+from values.shapes import PageQuery
+
+IMPORT_PATH: Final = f"/{{import_id:{IMPORT_ID}}}"
+BUILT_IN: Final[Sequence[ImportProfile]] = ()
+
+router = APIRouter(prefix="/imports", tags=["imports"], route_class=LedgerRoute)
+
+
+@router.get("", summary="List imports", response_model_exclude_unset=True)
+async def list_imports(
+    ledger: Reader, request: Request, response: Response, query: Annotated[PageQuery, Query()]
+) -> ImportList:
+    """Return a page of your imports, the newest first; `next_cursor` leads to the next page."""
+    cursor = imports.parse_import_cursor(query)
+    answer_304_if_current(request, response, write_ledger_etag(ledger.owner))
+    page = await imports.list_imports(ledger, query, cursor)
+    link_next_page(response, "/imports", request.query_params, page.next_cursor)
+    return page
+
+
+@router.get("/profiles", summary="List profiles of imports")
+async def list_import_profiles(ledger: Reader, request: Request, response: Response) -> ImportProfileList:
+    """Return your own profiles, and those that the service brings for the exports of banks and other programs."""
+    answer_304_if_current(request, response, write_ledger_etag(ledger.owner))
+    return await profiles.list_profiles(ledger, BUILT_IN)
+
+
+@router.put("/profiles/{name}", summary="Keep a profile of imports", responses=document_problems([TooMany()]))
+async def keep_import_profile(ledger: Writer, name: ProfileName, options: ImportOptions) -> ImportProfile:
+    """Keep options under a name, instead of those that it had; an import with this `profile` begins with them."""
+    return await profiles.keep_profile(ledger, name, options)
+
+
+@router.delete(
+    "/profiles/{name}",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete a profile of imports",
+    responses=document_problems([NotFound()]),
+)
+async def delete_import_profile(ledger: Writer, name: ProfileName) -> None:
+    """Delete a profile of your own; imports that were made with it stay as they are."""
+    await profiles.delete_profile(ledger, name)
+
+
+@router.get(IMPORT_PATH, summary="Read an import", responses=document_problems([NotFound()]))
+async def read_import(ledger: Reader, request: Request, response: Response, import_id: RowId) -> Import:
+    """Return one import, without its rows: `GET /expenses?import_id=…` has the expenses that it brought."""
+    found = await imports.read_import(ledger, import_id)
+    answer_304_if_current(request, response, write_row_etag(found.revision))
+    return found
+
+
+@router.delete(IMPORT_PATH, summary="Undo an import", responses=document_problems([NotFound()]))
+async def undo_import(
+    ledger: BulkWriter, import_id: RowId, query: Annotated[UndoQuery, Query()], condition: PreconditionDep
+) -> ImportUndone:
+    """Delete the expenses that an import brought, for good; afterwards the file can be imported again.
+
+    Linked expenses stay, and so do expenses in the trash, which can be restored. Categories and tags stay too. What
+    another import called `existing` because of this one is deleted as well, and comes back with that file.
+    """
+    return await undo.undo_import(ledger, import_id, condition, keep_changed=query.keep_changed)
