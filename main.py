@@ -21,6 +21,7 @@ from auth import AccessTokens
 from config import VERSION, Settings, list_misleading_settings, list_unknown_settings, load_settings
 from database import Database
 from infra import log, serving
+from infra.child_process import ChildProcesses
 from infra.database_file import describe_exposed
 from infra.engines import CertificateError
 from infra.signing_keys import KeyFileError, load_signing_keys
@@ -92,11 +93,13 @@ def _build_lifespan(settings: Settings) -> log.Lifespan[FastAPI]:
         database, passwords = Database(settings), PasswordHasher(settings.bcrypt_rounds)
         access_tokens = AccessTokens(load_signing_keys(settings), settings.access_token_minutes)
         accounts = Accounts(passwords, settings, Throttle(settings))
-        app.state.services = Services(settings, database, access_tokens, Sessions(settings, access_tokens), accounts)
+        sessions, children = Sessions(settings, access_tokens), ChildProcesses()
+        app.state.services = Services(settings, database, access_tokens, sessions, accounts, children)
         try:
             await migrations.refuse_another_schema(database)
             yield
         finally:
+            children.close()
             passwords.close()
             await database.close()
 

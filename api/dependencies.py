@@ -1,7 +1,6 @@
 """FastAPI dependencies, as types of a signature: the caller, the ledger, preconditions, the client and the services."""
 
 import re
-from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Final
 
@@ -31,7 +30,8 @@ from values.fields import LARGEST_ID, Omittable
 _ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 
 
-async def _open_ledger(request: StrictRequest, scope: str | None) -> Ledger:
+async def open_ledger(request: StrictRequest, scope: str | None) -> Ledger:
+    """Return the caller's ledger, for reading."""
     caller = await authenticate(request, scope)
     return _build_ledger(request, caller)
 
@@ -42,13 +42,13 @@ async def _lock_ledger(request: StrictRequest, scope: str | None) -> Ledger:
     await ledger.lock()
     # Before the body is validated: a repeated request gets its stored answer, even if it would fail now.
     key = await _read_key_or_replay(ledger, request)
-    request.conclusion = partial(_finish_write, ledger, key, request.compute_fingerprint)
+    request.conclusion = partial(_finish_write, ledger, key, request)
     return ledger
 
 
-async def _lock_ledger_to_change(request: StrictRequest, scope: str | None) -> Ledger:
-    # A dry run is a read: it locks nothing, and nothing is remembered of it.
-    return await (_open_ledger if request.is_dry_run else _lock_ledger)(request, scope)
+async def lock_ledger_to_change(request: StrictRequest, scope: str | None) -> Ledger:
+    """Return the caller's ledger, locked unless it is a dry run: that is a read, of which nothing is remembered."""
+    return await (open_ledger if request.is_dry_run else _lock_ledger)(request, scope)
 
 
 def _build_ledger(request: StrictRequest, caller: Caller) -> Ledger:
@@ -75,12 +75,12 @@ async def _read_key_or_replay(ledger: Ledger, request: StrictRequest) -> str | N
     return key
 
 
-async def _finish_write(ledger: Ledger, key: str | None, fingerprint: Callable[[], str], response: Response) -> None:
+async def _finish_write(ledger: Ledger, key: str | None, request: StrictRequest, response: Response) -> None:
     """Store the answer for the Idempotency-Key, delete expired rows and store the ledger's state, before the commit."""
     if key is not None:
-        headers, body = response.headers, replay.shorten(bytes(response.body))
+        headers, body = response.headers, request.remembered_body or replay.shorten(bytes(response.body))
         answer = idempotency.StoredAnswer(response.status_code, headers.get("Location"), headers.get("ETag"), body)
-        await idempotency.remember(ledger, key, fingerprint(), answer)
+        await idempotency.remember(ledger, key, request.compute_fingerprint(), answer)
     if ledger.is_sweep_due:
         await expiry.sweep(ledger)
     await ledger.store_state()
@@ -162,13 +162,13 @@ IMPORT_ID: Final = "import"
 register_url_convertor(EXPENSE_ID, ExpenseIdConvertor())
 register_url_convertor(IMPORT_ID, ImportIdConvertor())
 
-Reader = Annotated[Ledger, Security(BearerDependency(_open_ledger, "read"))]
+Reader = Annotated[Ledger, Security(BearerDependency(open_ledger, "read"))]
 """The caller's ledger, for reading."""
 Writer = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]
 """The caller's ledger, locked for writing."""
 BulkWriter = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]
 """The same, for operations that may change all rows of the ledger: their deadline is 60 seconds instead of 10."""
-BulkEditor = Annotated[Ledger, Security(BearerDependency(_lock_ledger_to_change, "write"))]
+BulkEditor = Annotated[Ledger, Security(BearerDependency(lock_ledger_to_change, "write"))]
 """The same, for operations with `dry_run`, which are reads if it is true: not locked, with a deadline of 5 seconds."""
 AnyCaller = Annotated[Caller, Security(BearerDependency(authenticate, "read"))]
 """The caller, with an access token of a session or a personal access token."""

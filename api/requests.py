@@ -57,6 +57,10 @@ class StrictRequest(Request):
     conclusion: Conclusion | None = None
     """Called with the response before the commit; a write sets it when it locks its ledger."""
     upload: Upload | None = None
+    remembered_body: str | None = None
+    """What is stored of the answer for an Idempotency-Key, if the endpoint says so."""
+    statement: object = None
+    """What was read of the uploaded file of an import: once, however often the unit of work is run."""
     """The form with files, if the endpoint takes one."""
 
     def start_try(self, unit: UnitOfWork) -> None:
@@ -65,6 +69,7 @@ class StrictRequest(Request):
         unit.act_for(self.turn.key)
         self.caller = None
         self.conclusion = None
+        self.remembered_body = None
 
     @cached_property
     def services(self) -> Services:

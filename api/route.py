@@ -134,7 +134,7 @@ class LedgerRoute(PlainRoute):
         """Seconds for dependencies, endpoint and commit, with all tries."""
         if self.is_read:
             return READ_DEADLINE
-        if self._has_parameter(BulkWriter, BulkEditor, BulkAccountsDep):
+        if self._has_parameter(BulkWriter, BulkEditor, BulkAccountsDep) or self.media_type == UPLOAD_TYPE:
             return LONG_DEADLINE
         return HASH_DEADLINE if self._has_parameter(AccountsDep) else WRITE_DEADLINE
 
@@ -202,7 +202,7 @@ class LedgerRoute(PlainRoute):
             if dependency.scope != "read":
                 yield InsufficientScope(READ_ONLY_DETAIL if dependency.scope else "")
         yield TooManyRequests()
-        if self._has_parameter(Writer, BulkWriter, BulkEditor):
+        if self._has_parameter(Writer, BulkWriter, BulkEditor) or self.media_type == UPLOAD_TYPE:
             yield IdempotencyKeyReused()
         if self._has_parameter(PreconditionDep):
             yield PreconditionFailed(errors=Precondition(if_match=frozenset()).list_failures(1))

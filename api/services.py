@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from auth import AccessTokens
 from config import Settings
 from database import Database
+from infra.child_process import ChildProcesses
 from users.accounts import Accounts
 from users.sessions import Sessions
 
@@ -20,6 +21,7 @@ class Services:
     access_tokens: AccessTokens
     sessions: Sessions
     accounts: Accounts
+    children: ChildProcesses
 
 
 def get_services(app: FastAPI) -> Services:

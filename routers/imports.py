@@ -1,32 +1,37 @@
 """Imports: list, read and undo them, and keep options for the next ones."""
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 
 from api.dependencies import IMPORT_ID, BulkWriter, PreconditionDep, Reader, RowId, Writer
 from api.headers import answer_304_if_current, link_next_page, write_ledger_etag
+from api.importer import ImporterDep
 from api.problem_json import document_problems
 from api.route import LedgerRoute
+from api.uploads import UPLOAD_TYPE
 from ledger.transfer import imports, profiles, undo
+from ledger.transfer.option_schemas import ImportOptions
+from ledger.transfer.readers.profiles import PROFILES
 from ledger.transfer.schemas import (
     Import,
+    ImportAnswer,
+    ImportForm,
     ImportList,
-    ImportOptions,
     ImportProfile,
     ImportProfileList,
     ImportUndone,
     ProfileName,
     UndoQuery,
 )
-from problems import NotFound, TooMany
+from problems import ImportRefused, NotFound, TooMany
 from values.etags import write_row_etag
 from values.shapes import PageQuery
 
 IMPORT_PATH: Final = f"/{{import_id:{IMPORT_ID}}}"
-BUILT_IN: Final[Sequence[ImportProfile]] = ()
+MAX_FILE_BYTES: Final = 20 * 1024 * 1024
+BUILT_IN: Final = [profiles.describe_built_in(name, dict(it.options)) for name, it in PROFILES.items()]
 
 router = APIRouter(prefix="/imports", tags=["imports"], route_class=LedgerRoute)
 
@@ -41,6 +46,33 @@ async def list_imports(
     page = await imports.list_imports(ledger, query, cursor)
     link_next_page(response, "/imports", request.query_params, page.next_cursor)
     return page
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    summary="Import a file",
+    responses=document_problems([ImportRefused(), TooMany()])
+    | {HTTPStatus.OK.value: {"model": ImportAnswer, "description": "A preview, or nothing was new or linked."}},
+    max_body_size=MAX_FILE_BYTES,
+)
+async def import_file(
+    importer: ImporterDep, response: Response, form: Annotated[ImportForm, Form(media_type=UPLOAD_TYPE)]
+) -> ImportAnswer:
+    """Read a bank's statement or another program's export; with `dry_run=true` only show what would become of it.
+
+    The service never guesses: what the file does not prove is a question, which an option answers. A real import with
+    an open question or a refused row is a 422, and nothing of it is written. The same row never comes twice, whether
+    you send the file again or one that overlaps with it.
+    """
+    statement = importer.statement
+    answer = await imports.run(importer.ledger, statement.reading, form.build_choices(statement.options))
+    importer.remember(answer)
+    if answer.id is None:
+        response.status_code = HTTPStatus.OK
+    else:
+        response.headers["Location"] = f"/imports/{answer.id}"
+    return answer
 
 
 @router.get("/profiles", summary="List profiles of imports")

@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 from pydantic.json_schema import SkipJsonSchema
 
+from infra.uploaded_files import UploadedFile
+from ledger.transfer.choices import Choices
 from ledger.transfer.option_schemas import ImportOptions
 from ledger.transfer.rows import RowReason, RowStatus
 from schemas import ListTotal
@@ -14,8 +16,6 @@ from values.fields import AmountText, BooleanParameter, CurrencyCode, Omittable,
 from values.shapes import OMITS_DEFAULTS, RequestModel, ResponseModel, with_example
 from values.text_fields import CategoryName, make_line_validator
 from values.texts import SOURCE_LENGTH, make_name_key
-
-__all__ = ["ImportOptions"]
 
 MAX_ROWS: Final = 50_000
 SourceName = Annotated[
@@ -47,11 +47,15 @@ _IMPORT: Final[dict[str, JsonValue]] = {
 
 
 class ImportForm(RequestModel):
-    """The fields of an import beside the file."""
+    """A file to import, and how."""
 
+    file: UploadedFile = Field(
+        description="CSV and its kin, XLSX, OFX or QFX, QIF, CAMT.053, MT940, or an export of this service; at most "
+        "20 MiB and 50,000 rows."
+    )
     dry_run: BooleanParameter = Field(default=False, description="Only preview: nothing is written.")
     profile: Omittable[ProfileName] = Field(default=None, description="The name of a profile, ours or your own.")
-    options: Omittable[str] = Field(default=None, description="`ImportOptions` as JSON.")
+    options: Omittable[ImportOptions] = Field(default=None, description="`ImportOptions` as JSON.")
     source: Omittable[SourceName] = Field(
         default=None,
         description="Which account the file is of, in your own words; unless given, what the file says, such as an "
@@ -60,6 +64,10 @@ class ImportForm(RequestModel):
     rows: WholeNumber = Field(
         default=100, ge=0, le=MAX_ROWS, description="How many rows to show; refused and open ones always are."
     )
+
+    def build_choices(self, options: ImportOptions) -> Choices:
+        """Return what to do with the rows; `options` are those of the form with those of the profile."""
+        return options.build_choices(source=self.source, dry_run=self.dry_run, rows=self.rows)
 
 
 @dataclass(slots=True)

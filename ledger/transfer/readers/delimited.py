@@ -1,7 +1,6 @@
 """Text in rows of cells: CSV and its kin, and blocks of `Key: value` lines."""
 
 import csv
-import io
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -84,8 +83,9 @@ def _read_rows(text: str, delimiter: str) -> list[GridRow]:
 def _iterate_rows(text: str, delimiter: str) -> Iterator[GridRow]:
     """Yield the rows that are not blank."""
     csv.field_size_limit(MAX_CELL_LENGTH)
+    records: list[Record] = []
     try:
-        records = list(_parse_strictly(text, delimiter))
+        records += _parse_strictly(text, delimiter)
     except csv.Error as error:
         if "limit" in str(error):
             raise UnreadableFile(f"A cell has more than {MAX_CELL_LENGTH:,} characters.") from None
@@ -98,11 +98,21 @@ def _iterate_rows(text: str, delimiter: str) -> Iterator[GridRow]:
 
 
 def _parse_strictly(text: str, delimiter: str) -> Iterator[Record]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    reader = csv.reader(_iterate_lines(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     line = 1
     for cells in reader:
         yield line, cells, False
         line = reader.line_num + 1
+
+
+def _iterate_lines(text: str) -> Iterator[str]:
+    """Yield the lines with their ends; unlike in a `StringIO`, nothing is copied at four bytes a character."""
+    start = 0
+    while (end := text.find("\n", start) + 1) > 0:
+        yield text[start:end]
+        start = end
+    if start < len(text):
+        yield text[start:]
 
 
 def _parse_laxly(lines: list[str], delimiter: str) -> Iterator[Record]:
@@ -136,9 +146,9 @@ def _parse_record(lines: list[str], at: int, delimiter: str) -> tuple[int, list[
 
 def _parse_one(lines: list[str], delimiter: str, *, strict: bool) -> list[str] | None:
     """Return the cells of the one record that these lines are; None if it is not closed at their end."""
-    text = io.StringIO("\n".join(lines) + "\n" + END, newline="")
+    ended = [*(f"{line}\n" for line in lines), END]
     try:
-        records = list(csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=strict))
+        records = list(csv.reader(ended, delimiter=delimiter, skipinitialspace=True, strict=strict))
     except csv.Error:
         return None
     return records[0] if len(records) == 2 and records[1] == [END] else None  # noqa: PLR2004  # the record and the end

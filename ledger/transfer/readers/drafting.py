@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ledger.transfer.readers.choices import Choices
-from ledger.transfer.readers.drafts import Draft, Reading
+from ledger.transfer.readers.drafts import Draft, DraftStatus, Reading
 from ledger.transfer.readers.entries import Entry, Question, Reason, RowError, Statement
 from ledger.transfer.readers.words import SHARED_SIGNS
 from values.money import DECIMALS, MAX_WHOLE_DIGITS, SCALE, write_amount
@@ -123,13 +123,16 @@ class _Drafting:
         if entry.errors:
             return Draft(**where, status="refused", errors=entry.errors)
         skip = self._find_skip(entry)
+        # What is left out although it is money is shown with its expense, and so must be read in full.
+        is_money = skip in {None, "transfer", "incoming"}
+        currency = self._find_currency(entry, is_money=is_money)
         is_open = entry.day is None or entry.amount is None or (entry.fee and self.choices.fees is None)
-        currency = self._find_currency(entry, is_skipped=skip is not None)
         if is_open or currency is None:
-            return Draft(**where, status="skipped" if skip else "open", reason=skip)
+            return Draft(**where, status="open" if is_money else "skipped", reason=None if is_money else skip)
         errors = [*_check_money(entry, currency), *_check_texts(entry)]
         if errors:
-            return Draft(**where, status="skipped" if skip else "refused", reason=skip, errors=() if skip else errors)
+            status: DraftStatus = "refused" if is_money else "skipped"
+            return Draft(**where, status=status, reason=None if is_money else skip, errors=errors if is_money else ())
         return Draft(**where, status="skipped" if skip else "read", reason=skip, **self._describe(entry, currency))
 
     def _find_skip(self, entry: Entry) -> Reason | None:
@@ -141,7 +144,7 @@ class _Drafting:
         is_incoming = entry.amount is not None and entry.amount > 0
         return "incoming" if is_incoming and self.choices.incoming != "refund" else None
 
-    def _find_currency(self, entry: Entry, *, is_skipped: bool) -> str | None:
+    def _find_currency(self, entry: Entry, *, is_money: bool) -> str | None:
         """Return the code of an entry's currency; None after asking what a sign stands for."""
         shared = SHARED_SIGNS.get(entry.currency or "")
         if shared is None:
@@ -149,7 +152,7 @@ class _Drafting:
         for known in (self.choices.currency, self.currency):
             if known in shared:
                 return known
-        if not is_skipped:
+        if is_money:
             detail = f"Nothing in this file tells which currency {entry.currency} stands for."
             self.questions.setdefault("currency", Question("currency", list(shared), detail))
         return None

@@ -1,27 +1,22 @@
 """Reading: a file's bytes, the options that were sent and the user's currency become a `Reading`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
-from ledger.transfer.readers.camt import read_camt
 from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.delimited import GridRow, split_table
 from ledger.transfer.readers.drafting import draft
 from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.readers.encodings import decode
-from ledger.transfer.readers.entries import BadOption, Question, Statement, UnsupportedFormat
+from ledger.transfer.readers.entries import Question, Statement, UnsupportedFormat
 from ledger.transfer.readers.formats import detect_format
 from ledger.transfer.readers.layout import find_layout
-from ledger.transfer.readers.mt940 import read_mt940
 from ledger.transfer.readers.ndjson import OWN_OPTIONS, read_ndjson
-from ledger.transfer.readers.ofx import read_ofx
 from ledger.transfer.readers.profiles import PROFILES, recognize
-from ledger.transfer.readers.qif import read_qif
 from ledger.transfer.readers.table import read_table
-from ledger.transfer.readers.xlsx import choose_sheet, read_sheets
-
-_DELIMITERS: Final = {"tab": "\t", "\\t": "\t"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,29 +47,31 @@ def read_file(data: bytes, request: Request) -> Reading:
 
 def _read_records(data: bytes, kind: str, sent: Mapping[str, Any]) -> tuple[Statement, Mapping[str, Any]]:
     """Read a file that is no table; return what it says, and the options that its format implies."""
-    if kind == "ofx":
-        return read_ofx(data, sent), {}
-    if kind == "camt":
-        return read_camt(data, sent), {}
-    if kind == "mt940":
-        return read_mt940(data, sent), {}
+    if kind in {"ofx", "camt", "mt940"}:
+        read: Callable[[bytes, Mapping[str, Any]], Statement] = getattr(_load(kind), f"read_{kind}")
+        return read(data, sent), {}
     text, encoding = decode(data, sent.get("encoding"))
     said = {"encoding": encoding}
-    return (read_qif(text, sent, said), {}) if kind == "qif" else (read_ndjson(text, said), OWN_OPTIONS)
+    return (_load("qif").read_qif(text, sent, said), {}) if kind == "qif" else (read_ndjson(text, said), OWN_OPTIONS)
+
+
+def _load(name: str) -> ModuleType:
+    """Return the reader of a format: a process reads one file, and their libraries take long to import."""
+    return import_module(f"ledger.transfer.readers.{name}")
 
 
 def _read_table(data: bytes, kind: str, sent: Mapping[str, Any], request: Request) -> Reading:
     if kind == "xlsx":
-        sheets = read_sheets(data)
-        name = choose_sheet(sheets, sent.get("sheet"))
+        xlsx = _load("xlsx")
+        sheets: Mapping[str, Sequence[list[str]]] = xlsx.read_sheets(data)
+        name: str | Question = xlsx.choose_sheet(sheets, sent.get("sheet"))
         if isinstance(name, Question):
             return Reading(format=kind, profile=None, source=None, options={}, questions=[name])
         rows = [GridRow(line, cells) for line, cells in enumerate(sheets[name], 1) if any(cells)]
         said = {"sheet": name}
     else:
         text, encoding = decode(data, sent.get("encoding"))
-        delimiter = sent.get("delimiter")
-        rows, found = split_table(text, _DELIMITERS.get(delimiter or "", delimiter))
+        rows, found = split_table(text, sent.get("delimiter"))
         said = {"encoding": encoding, "delimiter": found}
     return _read_rows(rows, kind, sent, said, request)
 
@@ -88,10 +85,3 @@ def _read_rows(
     statement = read_table(layout, profile, choices, request.currency, said)
     statement.format = kind
     return draft(statement, choices, request.currency)
-
-
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raise BadOption for a delimiter that is none."""
-    delimiter = options.get("delimiter")
-    if delimiter is not None and len(_DELIMITERS.get(delimiter, delimiter)) != 1:
-        raise BadOption("delimiter", "A delimiter is one character.")

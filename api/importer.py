@@ -1,0 +1,121 @@
+"""The dependency of an import: the uploaded file is read in a process of its own, and then the ledger is locked.
+
+    first try     authenticate, find the caller's own profile
+                  give the connection back, read the file                  infra/child_process.py
+    every try     authenticate again, lock the ledger                      not in a preview
+
+So no connection and no lock is held while a file is read, and it is read once, however often the transaction is tried.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import Security
+
+from api.bearer import BearerDependency
+from api.dependencies import lock_ledger_to_change, open_ledger
+from api.requests import StrictRequest
+from infra.child_process import ChildFailed, ChildLimits, ChildTooLarge, ChildTooSlow
+from ledger.core import Ledger
+from ledger.transfer.option_schemas import ImportOptions
+from ledger.transfer.profiles import find_profile
+from ledger.transfer.readers.choices import Choices as ReaderChoices
+from ledger.transfer.readers.drafts import Reading
+from ledger.transfer.readers.entries import BadOption, TooManyEntries, UnreadableFile, UnsupportedFormat
+from ledger.transfer.readers.profiles import PROFILES
+from ledger.transfer.readers.wire import read_reading
+from ledger.transfer.schemas import ImportAnswer, ImportForm
+from problems import ImportRefused, Problem, TooMany, UnsupportedMediaType, ValidationFailed
+from values.field_errors import FieldError, field_error
+
+READER: Final = "ledger.transfer.file_reader"
+SECONDS: Final = 10
+SECONDS_PER_MIB: Final = 1
+"""A long file takes longer to read than a short one."""
+_MIB: Final = 1024 * 1024
+_TOO_SLOW: Final = "Reading the file takes too long: split it, and import its parts."
+_TOO_LARGE: Final = "Reading the file takes too much memory: split it, and import its parts."
+_UNREADABLE: Final = "The file cannot be read: save it once more, as CSV if you can."
+
+
+@dataclass(slots=True)
+class StatementRead:
+    """What was read of an uploaded file, and the options with those of the caller's profile."""
+
+    reading: Reading
+    options: ImportOptions
+
+
+@dataclass(slots=True)
+class Importer:
+    """The caller's ledger, locked unless it is a preview, and what was read."""
+
+    ledger: Ledger
+    statement: StatementRead
+    _request: StrictRequest
+
+    def remember(self, answer: ImportAnswer) -> None:
+        """Have the answer stored for an Idempotency-Key without its rows, of which there may be 50,000."""
+        self._request.remembered_body = answer.model_copy(update={"rows": []}).model_dump_json()
+
+
+async def _open_importer(request: StrictRequest, scope: str | None) -> Importer | None:
+    """Return the importer; None if the form is not valid, so that the endpoint is not called."""
+    form = request.upload.form if request.upload else None
+    if request.statement is None and isinstance(form, ImportForm):
+        ledger = await open_ledger(request, scope)
+        request.statement = await _read_statement(request, ledger, form)
+    ledger = await lock_ledger_to_change(request, scope)
+    statement = request.statement
+    return Importer(ledger, statement, request) if isinstance(statement, StatementRead) else None
+
+
+async def _read_statement(request: StrictRequest, ledger: Ledger, form: ImportForm) -> StatementRead:
+    own = await find_profile(ledger, form.profile) if form.profile else None
+    if form.profile and own is None and form.profile not in PROFILES:
+        raise ValidationFailed(errors=[field_error("/profile", "not_found", "There is no such profile.")])
+    sent = form.options.dump_options() if form.options else {}
+    options = ReaderChoices.merge(own.options if own else {}, sent)
+    arguments = {
+        "currency": ledger.owner.currency,
+        "options": options,
+        "profile": form.profile if own is None else None,
+    }
+    await request.unit.release()
+    reading = await _read_file(request, form, arguments)
+    await request.wait_for_turn()
+    if own is not None and reading.profile is None:
+        reading.profile = own.name
+    return StatementRead(reading, ImportOptions.model_validate(options))
+
+
+async def _read_file(request: StrictRequest, form: ImportForm, arguments: object) -> Reading:
+    limits = ChildLimits(seconds=SECONDS + SECONDS_PER_MIB * form.file.size / _MIB)
+    children = request.services.children
+    try:
+        async with children.run(READER, form.file.fileno(), arguments, request.turn.key, limits) as values:
+            return await read_reading(values)
+    except (UnreadableFile, BadOption) as error:
+        raise _explain(error) from None
+    except ChildFailed as error:
+        detail = {ChildTooSlow: _TOO_SLOW, ChildTooLarge: _TOO_LARGE}.get(type(error), _UNREADABLE)
+        raise ImportRefused(errors=[_file_error("out_of_range", detail)]) from None
+
+
+def _explain(error: UnreadableFile | BadOption) -> Problem:
+    """Return the problem of a file that was not read."""
+    if isinstance(error, BadOption):
+        return ValidationFailed(errors=[field_error(f"/options/{error.option}", "not_allowed", error.detail)])
+    if isinstance(error, UnsupportedFormat):
+        return UnsupportedMediaType(str(error), errors=[_file_error("not_allowed", str(error))])
+    if isinstance(error, TooManyEntries):
+        return TooMany(str(error), errors=[_file_error("too_long", str(error))])
+    return ImportRefused(str(error), errors=[_file_error("malformed", str(error))])
+
+
+def _file_error(code: str, detail: str) -> FieldError:
+    return field_error("/file", code, detail)
+
+
+ImporterDep = Annotated[Importer, Security(BearerDependency(_open_importer, "write"))]
+"""What was read of the uploaded file, and the caller's ledger, locked unless `dry_run` is true."""
