@@ -29,7 +29,7 @@ from ledger.transfer.readers.bank_fields import (
     read_bank_id,
     settle_days,
 )
-from ledger.transfer.readers.charsets import decode_text
+from ledger.transfer.readers.encodings import decode
 from ledger.transfer.readers.entries import MAX_ENTRIES, Entry, RowError, Statement, TooManyEntries, UnreadableFile
 from ledger.transfer.readers.mt940_details import read_details
 
@@ -77,10 +77,11 @@ class _Movement:
     details: list[str] = field(default_factory=list)
 
 
-def read_mt940(data: bytes, _options: Mapping[str, Any]) -> Statement:
-    """Read a file of MT940 messages; nothing in it is left to options."""
-    decoded = decode_text(data)
-    messages, movements = _group_fields(_split_fields(_CONTROL.sub("", decoded.text)))
+def read_mt940(data: bytes, options: Mapping[str, Any]) -> Statement:
+    """Read a file of MT940 messages; of the options only `encoding` counts."""
+    text, encoding = decode(data, options.get("encoding"))
+    text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    messages, movements = _group_fields(_split_fields(text))
     if not messages:
         raise UnreadableFile("This MT940 file has no message that begins with :20: or :25:; download it again.")
     read = [_read_movement(it) for it in movements]
@@ -91,7 +92,7 @@ def read_mt940(data: bytes, _options: Mapping[str, Any]) -> Statement:
         format="mt940",
         entries=entries,
         accounts=list_accounts(it.account for it in messages),
-        options={"encoding": decoded.encoding},
+        options={"encoding": encoding},
     )
 
 

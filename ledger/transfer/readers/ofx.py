@@ -12,6 +12,7 @@ Source: OFX 2.3, chapters 3, 11 and 13.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
@@ -28,7 +29,8 @@ from ledger.transfer.readers.bank_fields import (
     settle_days,
     tidy,
 )
-from ledger.transfer.readers.charsets import decode_text
+from ledger.transfer.readers.charsets import find_codec, is_unicode
+from ledger.transfer.readers.encodings import decode
 from ledger.transfer.readers.entries import (
     MAX_ENTRIES,
     Entry,
@@ -164,11 +166,9 @@ class _Collector:
 
 
 def read_ofx(data: bytes, options: Mapping[str, Any]) -> Statement:
-    """Read a file of OFX; the option `decimal` says what amounts like 1.450 are, if no other amount proves it."""
-    head = data[:2000].decode("latin-1")
-    charset = _CHARSET.search(head)
-    decoded = decode_text(data, charset[1] if charset else None)
-    collector = _collect(decoded.text)
+    """Read a file of OFX; of the options `encoding` and `decimal` count, where the file does not prove them."""
+    text, encoding = _decode(data, options.get("encoding"))
+    collector = _collect(text)
     if not collector.accounts:
         message = "This OFX file has no statement of an account; download the transactions of an account."
         raise UnreadableFile(message)
@@ -183,14 +183,25 @@ def read_ofx(data: bytes, options: Mapping[str, Any]) -> Statement:
         format="ofx",
         entries=entries,
         accounts=list_accounts(it.number for it in collector.accounts),
-        options={"encoding": decoded.encoding} | ({"decimal": decimal} if decimal else {}),
+        options={"encoding": encoding} | ({"decimal": decimal} if decimal else {}),
         questions=[] if decimal or not any(is_ambiguous(it.get("TRNAMT")) for it in rows) else [ask_for_decimal()],
     )
 
 
+def _decode(data: bytes, encoding: str | None) -> tuple[str, str]:
+    """Decode a file as the option says, else as the bytes prove, else as its header says, and name the encoding."""
+    if encoding is None and not is_unicode(data):
+        charset = _CHARSET.search(data[:2000].decode("latin-1"))
+        encoding = find_codec(charset[1]) if charset else None
+        with suppress(UnreadableFile):
+            return decode(data, encoding)
+        encoding = None
+    return decode(data, encoding)
+
+
 def _collect(text: str) -> _Collector:
     collector = _Collector()
-    for token in iterate_tokens(text):
+    for token in iterate_tokens(text.replace("\r\n", "\n").replace("\r", "\n")):
         if token.is_end:
             collector.end(token)
         else:

@@ -94,6 +94,13 @@ def test_letters_that_swift_does_not_know_are_read(encoding: str) -> None:
     assert only(read(data)).description == "BÄCKEREI"
 
 
+def test_the_option_names_an_encoding_that_nothing_proves() -> None:
+    data = mt940(SHOP, ":86:ŻABKA").decode().encode("cp1250")
+    statement = read_mt940(data, {"encoding": "cp1250"})
+
+    assert (only(statement).description, statement.options) == ("ŻABKA", {"encoding": "cp1250"})
+
+
 def test_a_file_without_a_message_is_unreadable() -> None:
     with pytest.raises(UnreadableFile):
         read(b"Dear customer")

@@ -92,6 +92,13 @@ def test_a_declared_charset_is_believed_where_the_bytes_are_no_utf_8() -> None:
     assert only(read(text.encode("cp1251"))).payee == "Магазин"
 
 
+def test_the_option_beats_what_the_header_claims() -> None:
+    data = ofx(ofx_account(ofx_row(rest="<NAME>Żabka"))).decode().encode("cp1250")
+    statement = read(data, encoding="cp1250")
+
+    assert (only(statement).payee, statement.options["encoding"]) == ("Żabka", "cp1250")
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
 def test_utf_16_and_a_byte_order_mark_are_read(encoding: str) -> None:
     assert rows(read(ofx(ofx_account(ofx_row())).decode().encode(encoding))) == [("2026-03-01", "-12.50", "EUR")]
