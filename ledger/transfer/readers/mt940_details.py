@@ -1,8 +1,9 @@
 """Details of an MT940 movement, tag 86: free text by the standard, in which each country has a dialect of its own.
 
-- German (DFÜ-Abkommen): `166?00TRANSFER?20purpose?21more?32name?33more`, in pieces of at most 27 characters.
+- German (DFÜ-Abkommen): `166?00TRANSFER?20purpose?21more?32name?33more`, in pieces of at most 27 characters. Polish
+  banks write it with another mark: `020~00`, `077^00`, `<00`.
 - Dutch and French: `/TRTP/SEPA OVERBOEKING/NAME/name/REMI/purpose`, and ING's `/CNTP/account/BIC/name/city`.
-- ABN AMRO's card lines: `BEA   NR:123   21.05.26/12.54 SHOP,PAS001`.
+- ABN AMRO's lines: `BEA   NR:123   21.05.26/12.54 SHOP,PAS001`, and `SEPA IDEAL  IBAN: …  NAAM: name  OMSCHRIJVING: …`.
 - Anything else is a description; a payee is not guessed from it.
 """
 
@@ -14,12 +15,15 @@ from ledger.transfer.readers.bank_fields import join_texts, tidy
 
 _FULL_LINE: Final = 65
 _FULL_PIECE: Final = 27
-_GERMAN: Final = re.compile(r"(?:[0-9]{3})?([?~>])[0-9]{2}")
+_GERMAN: Final = re.compile(r"(?:[0-9]{3}(?=[?~^<>@|][0-9]{2})|(?=[?~^<](?:00|20)))(.)")
 _KEYWORD: Final = re.compile(r"(?<![A-Z])(EREF|KREF|MREF|CRED|DEBT|COAM|OAMT|SVWZ|ABWA|ABWE|IBAN|BIC)\+")
 _SLASH_TAG: Final = re.compile(
     r"/(TRTP|IBAN|BIC|NAME|REMI|EREF|MARF|CSID|ISDT|ORDP|BENM|ADDR|CNTP|PURP|ULTB|ULTD|PREF|RTRN|ACCT|SVCL|KREF)/"
 )
-_CARD: Final = re.compile(r"[BG]EA +NR:[^ ]{1,20} +[0-9.]{8}/[0-9.]{5} ([^,]{1,100}),PAS[0-9]{1,4}")
+_ABN_AMRO: Final = (
+    re.compile(r"[BG]EA +NR:[^ ]{1,20} +[0-9.]{8}/[0-9.]{5} ([^,]{1,100}),PAS[0-9]{1,4}"),
+    re.compile(r"SEPA [A-Z].{0,200}? NAAM: *([^:]{1,100}?)(?= {2}|[A-Z]{1,20}:| *$)"),
+)
 _PURPOSE: Final = (*range(20, 30), *range(60, 64))
 _NAME_OF_CNTP: Final = 2
 
@@ -38,8 +42,8 @@ def read_details(lines: Sequence[str]) -> Details:
     text = _join_lines(lines)
     if tags := _split_tags(text):
         return _read_tags(tags)
-    card = _CARD.match(text)
-    return Details(tidy(card[1]) if card else None, tidy(text))
+    name = next((match[1] for pattern in _ABN_AMRO if (match := pattern.match(text))), None)
+    return Details(tidy(name), tidy(text))
 
 
 def _join_lines(lines: Sequence[str]) -> str:

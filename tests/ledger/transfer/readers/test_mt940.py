@@ -226,7 +226,23 @@ def test_a_card_line_of_abn_amro_names_the_shop() -> None:
     assert read_lines(SHOP, ":86:BEA   NR:X1   01.03.26/12.54 CORNER SHOP,PAS001").payee == "CORNER SHOP"
 
 
-@pytest.mark.parametrize("text", ["CASH WITHDRAWAL", "B32?JANE, MOBILE", "/PT/FT/PY/SOMETHING", "12?x"])
+@pytest.mark.parametrize("end", ["OMSCHRIJVING: Rent", "  KENMERK: 7", ""])
+def test_a_transfer_of_abn_amro_names_the_other_side(end: str) -> None:
+    text = f"SEPA IDEAL                       IBAN: {IBAN}        BIC: ABNANL2A      NAAM: Corner Shop{end}"
+
+    assert read_lines(SHOP, f":86:{text}").payee == "Corner Shop"
+
+
+@pytest.mark.parametrize("mark", ["?", "~", "^", "<", "@"])
+def test_a_polish_line_has_other_marks(mark: str) -> None:
+    entry = read_lines(SHOP, f":86:020{mark}00VE02{mark}20Rent{mark}32Corner Shop")
+
+    assert (entry.payee, entry.description) == ("Corner Shop", "VE02 Rent")
+
+
+@pytest.mark.parametrize(
+    "text", ["CASH WITHDRAWAL", "#12 Shop", "~15 items", "123 ?20", "B32?JANE, MOBILE", "/PT/FT/PY/SOMETHING", "12?x"]
+)
 def test_any_other_text_is_the_description_and_no_payee(text: str) -> None:
     entry = read_lines(SHOP, f":86:{text}")
 
