@@ -134,6 +134,11 @@ def test_more_entries_than_an_import_may_have_are_refused() -> None:
         read(camt(camt_statement("<Ntry></Ntry>" * (MAX_ENTRIES + 1))))
 
 
+def test_more_statements_than_entries_are_refused() -> None:
+    with pytest.raises(TooManyEntries):
+        read(camt("<Stmt></Stmt>" * (3 * MAX_ENTRIES + 1)))
+
+
 # Entries
 
 
@@ -258,6 +263,13 @@ def test_the_description_holds_what_the_bank_and_the_payer_say() -> None:
     rest = f"{camt_details(details)}<AddtlNtryInf>PAYMENT</AddtlNtryInf>"
 
     assert only(read_entry(rest=rest)).description == "PAYMENT Invoice 7 by card"
+
+
+def test_a_thousand_lines_of_text_are_not_all_joined() -> None:
+    lines = "".join(f"<Ustrd>line {number}</Ustrd>" for number in range(1000))
+    entry = only(read_entry(rest=camt_details(f"<RmtInf>{lines}</RmtInf>")))
+
+    assert (len(entry.description or "") < 2100, len(entry.texts)) == (True, 1000)
 
 
 def test_a_structured_reference_is_a_part_of_the_description() -> None:

@@ -156,6 +156,17 @@ def test_more_rows_than_an_import_may_have_are_refused() -> None:
         read("<OFX><STMTRS>" + "<STMTTRN>" * (MAX_ENTRIES + 1))
 
 
+def test_more_accounts_than_rows_are_refused() -> None:
+    with pytest.raises(TooManyEntries):
+        read("<OFX>" + "<STMTRS>" * (MAX_ENTRIES + 1))
+
+
+def test_an_account_may_have_no_number() -> None:
+    statement = read(ofx(ofx_account(ofx_row(), number="")))
+
+    assert (statement.accounts, only(statement).account) == ((), None)
+
+
 # Amounts
 
 

@@ -218,6 +218,28 @@ def test_a_zip_that_is_broken_is_unreadable(data: bytes) -> None:
         read_sheets(data)
 
 
+def test_packed_bytes_that_are_damaged_are_unreadable() -> None:
+    with zipfile.ZipFile(io.BytesIO(SMALL)) as archive:
+        start = archive.getinfo(SHEET).header_offset + 30 + len(SHEET)
+
+    with pytest.raises(UnreadableFile, match="broken"):
+        read_sheets(SMALL[:start] + b"\xff" * 20 + SMALL[start + 20 :])
+
+
+def test_a_directory_that_points_elsewhere_is_unreadable() -> None:
+    with zipfile.ZipFile(io.BytesIO(SMALL)) as archive:
+        where = archive.getinfo(SHEET).header_offset.to_bytes(4, "little")
+
+    with pytest.raises(UnreadableFile, match="broken"):
+        read_sheets(SMALL.replace(where + SHEET.encode(), (len(SMALL) - 4).to_bytes(4, "little") + SHEET.encode()))
+
+
+def test_a_long_text_in_a_cell_is_read_whole() -> None:
+    data = replace_member(workbook(["text"]), "xl/sharedStrings.xml", b"text", b"a" * 2**21)
+
+    assert [len(cell) for cell in read(data)[0]] == [2**21]
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_do_worse_than_being_unreadable(data: bytes) -> None:
     with suppress(UnreadableFile):
