@@ -29,8 +29,8 @@ from problems import ImportRefused, Problem, TooMany, UnsupportedMediaType, Vali
 from values.field_errors import FieldError, field_error
 
 READER: Final = "ledger.transfer.file_reader"
-SECONDS: Final = 10
-SECONDS_PER_MIB: Final = 1
+SECONDS: Final = 20
+SECONDS_PER_MIB: Final = 2
 """A long file takes longer to read than a short one."""
 _MIB: Final = 1024 * 1024
 _TOO_SLOW: Final = "Reading the file takes too long: split it, and import its parts."

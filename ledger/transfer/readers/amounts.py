@@ -1,6 +1,6 @@
 """The amount of each row of a table: its decimal sign, its direction, its currency."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -61,8 +61,14 @@ class Amounts:
             return self.choices.sign  # type: ignore[return-value]  # validated
         if "amount" not in self.roles.found:
             return "columns" if self.roles.found.keys() & {"debit", "credit"} else None
-        found = [it for row in self._booked if (it := self._read_movement(row))]
-        return decide_sign(found, is_bank_account=self.has_iban or self._has_running_balance())
+        return decide_sign(
+            self._list_movements(self._booked),
+            lambda: self.has_iban or self._has_running_balance(),
+            lambda: self._list_movements(row for row in self._booked if self.kinds.is_income(row)),
+        )
+
+    def _list_movements(self, rows: Iterable[GridRow]) -> list[Movement]:
+        return [it for row in rows if (it := self._read_movement(row))]
 
     @cached_property
     def _booked(self) -> list[GridRow]:
@@ -77,8 +83,7 @@ class Amounts:
     @cached_property
     def _are_spent_negative(self) -> bool:
         """Whether no amount that a word calls spent is positive."""
-        spent = [it.said for row in self._booked if (it := self._read_movement(row)) and it.meaning == "out"]
-        return not any(said > 0 for said in spent)
+        return not any(it.said > 0 for it in self._list_movements(self._booked) if it.meaning == "out")
 
     @cached_property
     def _are_debits_negative(self) -> bool:
@@ -164,7 +169,7 @@ class Amounts:
             return None
         side = number.side or (self.kinds.find_side(row) if self._has_marks else None)
         meaning = None if self._has_marks else self.kinds.find_direction(row)
-        return Movement(said, meaning, number.sign == "+", side, self.kinds.is_income(row))
+        return Movement(said, meaning, number.sign == "+", side)
 
     def list_questions(self) -> Iterator[Question]:
         """Yield what the file does not prove of its amounts."""

@@ -223,7 +223,7 @@ def _compute_fingerprint(entry: Entry) -> str:
         entry.day.isoformat() if entry.day else "",
         "" if said is None else f"{said.normalize():f}",
         entry.currency or "",
-        *(" ".join(unicodedata.normalize("NFC", text).split()) for text in entry.texts),
+        *(" ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split()) for text in entry.texts),
     ]
     # Each part is preceded by its length, so that different parts never give the same text.
     told = "".join(f"{len(part)}:{part}" for part in parts)
@@ -232,12 +232,16 @@ def _compute_fingerprint(entry: Entry) -> str:
 
 def _clean_line(text: str | None) -> str | None:
     """Return a text of one line, in NFC and without control characters and blanks around it; None for an empty one."""
-    return " ".join(_clean_text(text).split()) or None if text else None
+    if not text:
+        return None
+    return " ".join((text if text.isascii() and text.isprintable() else _clean_text(text)).split()) or None
 
 
 def _clean_text(text: str | None) -> str:
     if not text:
         return ""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     return unicodedata.normalize("NFC", _CONTROL.sub(" ", text)).strip()
 
 

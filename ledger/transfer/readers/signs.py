@@ -1,6 +1,6 @@
 """Which amounts are money in and which are money out: by sign, by a word beside the amount, or by two columns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
@@ -21,14 +21,15 @@ class Movement:
     """Whether a plus is written."""
     side: Literal["in", "out"] | None
     """What CR or DR behind the number, or beside it in some rows only, says."""
-    is_income: bool
-    """Whether a word of the row is one that only money in is called by."""
 
 
-def decide_sign(movements: Sequence[Movement], *, is_bank_account: bool) -> Sign | None:
+def decide_sign(
+    movements: Sequence[Movement], is_bank_account: Callable[[], bool], list_incomes: Callable[[], Sequence[Movement]]
+) -> Sign | None:
     """Return how the direction of amounts in one column is told, proved by all rows; None if nothing proves it.
 
-    `is_bank_account`: the file bears an IBAN, or a running balance that the amounts add up to.
+    `is_bank_account` returns whether the file bears an IBAN, or a running balance that the amounts add up to, and
+    `list_incomes` the rows with a word that only money in is called by; each is asked only if it matters.
     """
     moved = [it for it in movements if it.said]
     negative, positive = [it for it in moved if it.said < 0], [it for it in moved if it.said > 0]
@@ -37,9 +38,9 @@ def decide_sign(movements: Sequence[Movement], *, is_bank_account: bool) -> Sign
         return unsigned
     if told and (agreed := _compare(told)):
         return agreed
-    if is_bank_account or (negative and positive and all(it.has_plus for it in positive)):
+    if (negative and positive and all(it.has_plus for it in positive)) or is_bank_account():
         return "minus_is_spent"
-    if any(it.is_income for it in moved) and (agreed := _compare_income(moved)):
+    if agreed := _compare_incomes(list_incomes()):
         return agreed
     # A statement has more purchases than anything else.
     return "minus_is_spent" if len(negative) > len(positive) else None
@@ -61,9 +62,10 @@ def _compare(told: Sequence[Movement]) -> Sign | None:
     return "minus_is_spent" if is_minus.pop() else "plus_is_spent"
 
 
-def _compare_income(moved: Sequence[Movement]) -> Sign | None:
-    signs = {it.said > 0 for it in moved if it.is_income}
-    if len(signs) > 1:
+def _compare_incomes(incomes: Sequence[Movement]) -> Sign | None:
+    """Return the sign that money in shows; None if there is none, or both."""
+    signs = {it.said > 0 for it in incomes if it.said}
+    if len(signs) != 1:
         return None
     return "minus_is_spent" if signs.pop() else "plus_is_spent"
 
