@@ -61,6 +61,8 @@ class Statement(ResponseModel):
     sha256: str
     stored: bool
     """Whether the file on the disk has what was sent."""
+    mode: int
+    links: int
     options: Options | None
     source: str | None
     rows: int
@@ -85,6 +87,8 @@ async def read_statement(
         size=form.file.size,
         sha256=form.file.sha256,
         stored=hashlib.sha256(content).hexdigest() == form.file.sha256,
+        mode=os.fstat(form.file.fileno()).st_mode & 0o777,
+        links=os.fstat(form.file.fileno()).st_nlink,
         options=form.options,
         source=form.source,
         rows=form.rows,
@@ -128,7 +132,7 @@ async def post(person: Person, content: bytes = CSV, name: str = "statement.csv"
 # What is read
 
 
-async def test_a_file_is_stored_with_its_size_and_its_hash(somebody: Person) -> None:
+async def test_a_file_is_stored_without_a_name_with_its_size_and_its_hash(somebody: Person) -> None:
     answer = await post(somebody)
 
     assert (answer.status_code, answer.json()) == (
@@ -137,6 +141,8 @@ async def test_a_file_is_stored_with_its_size_and_its_hash(somebody: Person) -> 
             "size": len(CSV),
             "sha256": hashlib.sha256(CSV).hexdigest(),
             "stored": True,
+            "mode": 0o600,
+            "links": 0,
             "options": None,
             "source": None,
             "rows": 100,
