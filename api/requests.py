@@ -141,12 +141,12 @@ class StrictRequest(Request):
 
         Of one client one is received at a time, so that it fills the disk with no more than that.
         """
-        await self.turn.take_upload()
         if "content-encoding" in self.headers:
             raise UnsupportedMediaType(UPLOAD_EXPECTED)
         reader = UploadReader(self.headers.get("content-type", ""), schema, max_file_bytes)
         self.upload = reader.upload
         try:
+            await self.turn.take_upload()
             await self._take_body(reader.feed, max_file_bytes + MAX_BYTES_BESIDE_FILE, UPLOAD_SECONDS)
             await reader.finish()
         finally:

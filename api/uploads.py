@@ -114,10 +114,8 @@ class Upload:
         try:
             form = schema.model_validate(values)
         except ValidationError as error:
-            found: list[dict[str, Any]] = [
-                {**it, "loc": ("body", *it["loc"])} for it in error.errors(include_url=False)
-            ]
-            errors += [it for it in found if it["loc"][1] not in self.unread]
+            found = [it for it in error.errors(include_url=False) if not self.unread.keys() & it["loc"][:1]]
+            errors += [{**it, "loc": ("body", *it["loc"])} for it in found]
         self.form, self.errors = None if errors else form, errors
 
     def describe(self) -> bytes:
@@ -160,6 +158,7 @@ class UploadReader:
             max_header_count=MAX_PART_HEADERS,
             max_header_size=MAX_PART_HEADER_BYTES,
         )
+        self._has_begun = False
         self._count = 0
         self._headers: list[tuple[bytearray, bytearray]] = []
         self._name = ""
@@ -170,6 +169,10 @@ class UploadReader:
 
     async def feed(self, chunk: bytes) -> None:
         """Read a piece of the body; others are served in between."""
+        if not self._has_begun:
+            # The parser would skip what follows line ends, as far as the piece goes that it gets.
+            chunk = chunk.lstrip(b"\r\n")
+            self._has_begun = bool(chunk)
         with _translating():
             async for piece in iterate_in_slices(_cut(chunk)):
                 self._parser.write(piece)
@@ -227,7 +230,7 @@ class UploadReader:
         kind, parameters = parse_options_header(disposition)
         if kind != b"form-data" or b"name" not in parameters:
             raise MalformedBody(MALFORMED_UPLOAD)
-        self._name = parameters[b"name"].decode(errors="surrogateescape")
+        self._name = parameters[b"name"].decode(errors="replace")
         # Some libraries write a name that is not ASCII in another way (RFC 5987).
         self._is_file_named = bool(parameters.get(b"filename")) or b"filename*=" in disposition.lower()
         self._choose_place(is_file=self._is_file_named or b"filename" in parameters)

@@ -40,8 +40,8 @@ from infra.slices import iterate_in_slices
 
 ROOT: Final = Path(__file__).parent.parent
 NICENESS: Final = 10
-MAX_WAIT_SECONDS: Final = 10
-"""How long a request waits for its turn."""
+MAX_WAIT_SECONDS: Final = 30
+"""How long a request waits for its turn: as long as a long file of somebody else's takes."""
 MAX_WAITING: Final = 100
 _MIB: Final = 1024 * 1024
 _ERROR_BYTES: Final = 2 * 1024
@@ -99,11 +99,15 @@ class ChildProcesses:
         """Run a module on a file, given by its descriptor, and yield the values of the lines that it has written.
 
         The arguments are JSON. Raises ChildFailed, also while the lines are read; QueueFull or OwnQueueFull if too many
-        wait.
+        wait; OSError if the system has no room for a file or a process.
         """
         turn = await self._turns.acquire(client, MAX_WAIT_SECONDS)
-        child = _Child(module, os.dup(file), arguments, limits)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, child.run)
+        try:
+            child = _Child(module, os.dup(file), arguments, limits)
+            running = asyncio.get_running_loop().run_in_executor(self._threads, child.run)
+        except BaseException:
+            turn.release()
+            raise
         self._running.add(child)
         # The turn ends with the process, also where nobody waits for that any more.
         running.add_done_callback(lambda _: turn.release())
@@ -147,7 +151,7 @@ class _Child:
     # --- in a thread --------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Start the process, and wait until it has ended; raise ChildFailed unless it ended well."""
+        """Start the process, and wait until it has ended; raise ChildFailed, or OSError, unless it ended well."""
         try:
             self._answer = TemporaryFile(buffering=_READ_BYTES)  # noqa: SIM115  # it is read later
             with TemporaryFile() as job, TemporaryFile() as errors:
@@ -157,9 +161,6 @@ class _Child:
                 code = self._run_process(job.fileno(), errors.fileno())
                 if code and not self._is_over:
                     self._fail(code, _read_end(errors))
-        except OSError as error:
-            logger.warning("the process of %s cannot be run: error %s of the system", self._module, error.errno)
-            raise ChildEnded from None
         finally:
             with self._lock:
                 self._is_running = False
@@ -222,7 +223,7 @@ class _Child:
                 threading.Thread(target=self._close_files).start()
 
     def _kill(self) -> None:
-        if self._process is not None:
+        if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 # With all that it may have started: it is the first process of its session.
                 os.killpg(self._process.pid, signal.SIGKILL)
