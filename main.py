@@ -30,6 +30,7 @@ from routers import (
     categories,
     changes,
     expenses,
+    exports,
     payees,
     reports,
     sessions,
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (
         expenses.router,
         expenses.bulk_router,
-        *(noun.router for noun in (categories, tags, payees, reports, budgets, trash, changes)),
+        *(noun.router for noun in (categories, tags, payees, reports, budgets, trash, exports, changes)),
         users.registration,
         *(noun.router for noun in (sessions, tokens, users)),
         system.currencies,

@@ -83,6 +83,7 @@ TAGS: Final = [
     {"name": "payees", "description": "Who was paid, for autocompletion."},
     {"name": "reports", "description": "Spending by currency, category, payee, tag and time."},
     {"name": "budgets", "description": "Limits for your spending, and how much of each is used."},
+    {"name": "exports", "description": "All expenses that match, as a file."},
     {
         "name": "changes",
         "description": "What has changed since your last call, so that you can keep a copy of your ledger.",
@@ -220,7 +221,7 @@ def _complete_responses(operation: dict[str, Any]) -> dict[str, Any]:
         if response["description"] == "Successful Response":
             response["description"] = HTTPStatus(int(status)).phrase
         if headers := dict(_list_headers(operation, status, response)):
-            response["headers"] = headers
+            response["headers"] = headers | response.get("headers", {})
     return dict(sorted(responses.items()))
 
 

@@ -156,14 +156,14 @@ class LedgerRoute(PlainRoute):
         async def handle_request(strict: StrictRequest) -> Response:
             if self.max_body_bytes > MAX_BODY_BYTES:
                 # A large body is read only for a caller with a valid token.
-                await _run_with_deadline(READ_DEADLINE, check_token, strict)
+                await run_with_deadline(READ_DEADLINE, check_token, strict)
             if media_type or self.is_bulk_delete:
                 await strict.read_body(media_type, self.max_body_bytes)
             if schema and issubclass(schema, WithManyItems):
                 await strict.parse_items(schema)
             seconds = READ_DEADLINE if has_dry_run and strict.is_dry_run else deadline
             try:
-                return await _run_with_deadline(
+                return await run_with_deadline(
                     seconds, handle_query if strict.scope["query_string"] else handle, strict
                 )
             except RequestValidationError as error:
@@ -216,7 +216,8 @@ class LedgerRoute(PlainRoute):
             yield ValidationFailed(errors=[parameter_error("tpyo", "unknown", "There is no such parameter here.")])
 
 
-async def _run_with_deadline(seconds: float, handle: Handler, request: StrictRequest) -> Response:
+async def run_with_deadline(seconds: float, handle: Handler, request: StrictRequest) -> Response:
+    """Run a handler as one unit of work, which is committed, and again after a lost race; raise Unavailable if late."""
     left = max(0, seconds - request.turn.late)
     try:
         async with asyncio.timeout(left) as timeout:

@@ -12,8 +12,9 @@ The fields of `schemas.Expense` are the only list of them, in the order in which
 what a new field needs (*Where a change goes*).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Select, select
@@ -68,6 +69,11 @@ def select_expenses(table: type[Expense | TrashedExpense], *more: Any, by_id: bo
 def get_column(row: Sequence[Any], name: str) -> Any:  # noqa: ANN401
     """Return the value of a column, from a row of `select_expenses`."""
     return row[_COLUMNS.index(name)]
+
+
+def make_column_getter(*names: str) -> Callable[[Sequence[Any]], Any]:
+    """Return a function of a row of `select_expenses`: the value of a column, or the values of several as a tuple."""
+    return itemgetter(*map(_COLUMNS.index, names))
 
 
 def build_expense(row: Sequence[Any]) -> ExpenseAnswer:
