@@ -1,4 +1,4 @@
-"""Cells of a CSV file: texts that a spreadsheet does not run as formulas, and lists of tags.
+"""Cells of a CSV file: quoting (RFC 4180), texts that a spreadsheet does not run as formulas, and lists of tags.
 
 A spreadsheet runs a cell that begins with = + - @, a TAB or a line end, some of them also after blanks or quotes, or in
 the fullwidth form of these characters (OWASP, CSV Injection). Such a cell gets an apostrophe in front, and so does one
@@ -11,7 +11,9 @@ from typing import Final
 
 _GUARD: Final = "'"
 _RISKY: Final = re.compile(r"""[\s"']*[=+\-@＝＋－＠]|[\t\n\r']""")  # noqa: RUF001  # fullwidth on purpose
-# A tag with a comma or a quote is written as CSV writes such a cell.
+_NEEDS_QUOTES: Final = re.compile(r'[",\r\n]')
+# Nearly all texts: they begin with a letter or a digit, and need no quotes.
+_PLAIN: Final = re.compile(r'[^\W_][^",\r\n]*+')
 _TAG: Final = re.compile(r'(?:\A|,)\s*+(?:"((?:[^"]++|"")*+)"\s*+(?=,|\Z)|([^,]*+))')
 
 
@@ -25,9 +27,16 @@ def unguard_cell(cell: str) -> str:
     return cell.removeprefix(_GUARD)
 
 
+def write_cell(text: str | None) -> str:
+    """Return a text as a cell stands in the file, guarded and quoted; None is an empty cell."""
+    if text is None:
+        return ""
+    return text if _PLAIN.fullmatch(text) else _quote(guard_cell(text))
+
+
 def join_tags(names: Iterable[str]) -> str:
-    """Write names of tags as one cell: `shared, "bed, breakfast"`."""
-    return ", ".join(_quote(name) for name in names)
+    """Write names of tags as one cell; one that has a comma or a quote is quoted: `shared, "bed, breakfast"`."""
+    return ", ".join(map(_quote, names))
 
 
 def split_tags(cell: str) -> list[str]:
@@ -36,5 +45,5 @@ def split_tags(cell: str) -> list[str]:
     return [name for name in names if name]
 
 
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"' if "," in name or '"' in name else name
+def _quote(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text

@@ -8,28 +8,32 @@ There is no byte order mark because it would be a part of the first column's nam
 it to read UTF-8, Excel is the one that people use, and for it there is xlsx.
 """
 
-import csv
-import io
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Final, Literal, NamedTuple
+from contextlib import aclosing
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
 from infra.prepared import TupleRow
-from infra.slices import iterate_in_slices
+from infra.slices import batched, pause
 from ledger.expenses.rows import build_expense, make_column_getter
 from ledger.tags.sets import split_names
-from ledger.transfer.exports import Pages
+from ledger.transfer.exports import Page, Pages
 from ledger.transfer.workbooks import ExpenseWorkbook
 from schemas import Expense
-from values.csv_cells import guard_cell, join_tags
+from values.csv_cells import join_tags, write_cell
 from values.money import write_amount
+
+T = TypeVar("T")
 
 FileName = Literal["csv", "ndjson", "xlsx"]
 COLUMNS: Final = ("date", "amount", "currency", "category", "payee", "description", "tags", "external_id", "id")
 """The columns of a CSV file and of a workbook."""
 PIECE_BYTES: Final = 64 * 1024
 """The length of a piece of a workbook."""
+LINE_END: Final = "\r\n"
+ROWS_AT_ONCE: Final = 50
+"""Rows that are written without a pause, in a third of a millisecond."""
 _EXPENSE: Final = TypeAdapter(Expense)
 _get_cells: Final = make_column_getter("spent_on", *COLUMNS[1:])
 
@@ -46,24 +50,26 @@ class FileFormat(NamedTuple):
 
 async def write_csv(pages: Pages) -> AsyncGenerator[bytes]:
     """Yield a CSV file, a piece for each page."""
-    head = _write_lines([COLUMNS])
-    async for page in pages:
-        yield head + _write_lines([_write_cells(row) async for row in iterate_in_slices(page)])
-        head = b""
+    head = ",".join(COLUMNS) + LINE_END
+    async with aclosing(pages):
+        async for page in pages:
+            yield (head + "".join(await _map_in_slices(_write_line, page))).encode()
+            head = ""
 
 
 async def write_ndjson(pages: Pages) -> AsyncGenerator[bytes]:
     """Yield a line of JSON for each expense, a piece for each page."""
-    async for page in pages:
-        lines = [_EXPENSE.dump_json(build_expense(row)) async for row in iterate_in_slices(page)]
-        yield b"".join(line + b"\n" for line in lines)
+    async with aclosing(pages):
+        async for page in pages:
+            yield b"".join(await _map_in_slices(_write_object, page))
 
 
 async def write_xlsx(pages: Pages) -> AsyncGenerator[bytes]:
     """Yield a workbook, once it is complete; what is written computes in a thread."""
     with ExpenseWorkbook(COLUMNS) as workbook:
-        async for page in pages:
-            await workbook.add([_get_cells(row) for row in page])
+        async with aclosing(pages):
+            async for page in pages:
+                await workbook.add([_get_cells(row) for row in page])
         file = await workbook.finish()
         while piece := file.read(PIECE_BYTES):
             yield piece
@@ -78,22 +84,30 @@ FORMATS: Final[Mapping[FileName, FileFormat]] = {
 }
 
 
-def _write_lines(rows: list[tuple[object, ...]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+async def _map_in_slices(write: Callable[[TupleRow], T], rows: Page) -> list[T]:
+    """Return what the rows are written as; other requests are served in between."""
+    written: list[T] = []
+    for some in batched(rows, ROWS_AT_ONCE):
+        written += map(write, some)
+        await pause()
+    return written
 
 
-def _write_cells(row: TupleRow) -> tuple[object, ...]:
+def _write_line(row: TupleRow) -> str:
     spent_on, amount, currency, category, payee, description, tags, external_id, row_id = _get_cells(row)
-    return (
+    cells = (
         spent_on.isoformat(),
         write_amount(amount, currency),
         currency,
-        category and guard_cell(category),
-        payee and guard_cell(payee),
-        description and guard_cell(description),
-        tags and guard_cell(join_tags(split_names(tags))),
-        external_id and guard_cell(external_id),
-        row_id,
+        write_cell(category),
+        write_cell(payee),
+        write_cell(description),
+        write_cell(tags and join_tags(split_names(tags))),
+        write_cell(external_id),
+        str(row_id),
     )
+    return ",".join(cells) + LINE_END
+
+
+def _write_object(row: TupleRow) -> bytes:
+    return _EXPENSE.dump_json(build_expense(row)) + b"\n"

@@ -10,8 +10,9 @@ exported again; those that moved from the pages to come to earlier ones come at 
 the beginning to the end, and matches, is exported once, as it was at some moment in between.
 """
 
+import asyncio
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, Literal, Protocol, Self, TypeVar
 
@@ -43,7 +44,7 @@ _get_place: Final = make_column_getter("spent_on", "id")
 
 Page = Sequence[TupleRow]
 """Rows of `select_expenses`."""
-Pages = AsyncIterator[Page]
+Pages = AsyncGenerator[Page]
 
 
 class ExportQuery(ExpenseFilter):
@@ -79,8 +80,11 @@ class Export:
         fields = {name: getattr(filters, name) for name in ExpenseFilter.model_fields}
         return cls(ExpenseQuery.model_construct(**fields, sort="date", limit=PAGE_ROWS), span, ledger.revision)
 
-    async def list_pages(self, read: ReadLedger) -> Pages:
-        """Yield the expenses page by page; no connection is held while a page is used."""
+    def list_pages(self, read: ReadLedger) -> Pages:
+        """Yield the expenses page by page; no connection waits for the one who uses them."""
+        return _read_ahead(self._read_pages(read))
+
+    async def _read_pages(self, read: ReadLedger) -> Pages:
         ids = await read(self._find_ids)
         asked: PageRequest | None = PageRequest(self._query, None, self._span)
         while asked is not None:
@@ -135,3 +139,16 @@ class Export:
             found |= changed.intersection(self._exported[start : start + SEARCHED_AT_ONCE])
             await pause()
         return found
+
+
+async def _read_ahead(pages: Pages) -> Pages:
+    """Yield pages; while one is used the next is read, so that the database and this process work at once."""
+    upcoming = asyncio.ensure_future(anext(pages, None))
+    try:
+        while (page := await upcoming) is not None:
+            upcoming = asyncio.ensure_future(anext(pages, None))
+            yield page
+    finally:
+        # A statement that was cancelled would cost its connection.
+        await asyncio.gather(upcoming, return_exceptions=True)
+        await pages.aclose()
