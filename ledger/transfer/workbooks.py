@@ -48,6 +48,7 @@ class ExpenseWorkbook:
         self._sheet.freeze_panes(1, 0)
         self._sheet.write_row(0, 0, columns, self._workbook.add_format({"bold": True}))
         self._count = 1
+        self._is_finished = False
 
     def __enter__(self) -> Self:
         """Return the workbook."""
@@ -55,6 +56,9 @@ class ExpenseWorkbook:
 
     def __exit__(self, *_: object) -> None:
         """Delete the files."""
+        if not self._is_finished:
+            # The library closes its file of the rows only when it completes the workbook.
+            self._sheet.row_data_fh.close()
         self._file.close()
         self._folder.cleanup()
 
@@ -65,6 +69,7 @@ class ExpenseWorkbook:
     async def finish(self) -> IO[bytes]:
         """Complete the workbook and return its file, at its beginning."""
         await asyncio.to_thread(self._workbook.close)
+        self._is_finished = True
         self._file.seek(0)
         return self._file
 
