@@ -9,6 +9,7 @@ So the requests of one client, however many it sends and whatever they cost, del
 A client that is alone has half of all turns, beside others it has one: what it computes in a round of the event loop is
 what others wait for at each of their steps. Writers need no turn after they have waited for their lock, which lets one
 at a time through. A batch has a second turn, from before it is parsed until it is answered: a client has one at a time.
+An export has one until its file is sent, of which a client has two, and waits for its turn as a request for each page.
 """
 
 import math
