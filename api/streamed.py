@@ -26,7 +26,7 @@ from infra.faults import describe_error
 from infra.log import logger
 from problems import Unavailable
 
-WHOLE_SECONDS: Final = 300
+WHOLE_SECONDS: Final = 600
 """How long making a whole file may take."""
 
 

@@ -74,10 +74,10 @@ async def export_expenses(
     day = ledger.today if query.depends_on_today else None
     answer_304_if_current(request, response, write_ledger_etag(ledger.owner, day))
     later, file_format = LaterReads(request, ledger), FORMATS[query.format]
-    pages = Export.begin(ledger, query).list_pages(later.read)
+    export = Export.begin(ledger, query, is_brief=not file_format.needs_instants)
     return StreamedAnswer(
         later,
-        file_format.write(pages),
+        file_format.write(export.list_pages(later.read)),
         file_format.media_type,
         f"expenses.{query.format}",
         is_whole=file_format.is_made_whole,

@@ -10,7 +10,7 @@ it to read UTF-8, Excel is the one that people use, and for it there is xlsx.
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -18,7 +18,7 @@ from infra.prepared import TupleRow
 from infra.slices import batched, pause
 from ledger.expenses.rows import build_expense, make_column_getter
 from ledger.tags.sets import split_names
-from ledger.transfer.exports import Page, Pages
+from ledger.transfer.exports import FormatName, Page, Pages
 from ledger.transfer.workbooks import ExpenseWorkbook
 from schemas import Expense
 from values.csv_cells import join_tags, write_cell
@@ -26,7 +26,6 @@ from values.money import write_amount
 
 T = TypeVar("T")
 
-FileName = Literal["csv", "ndjson", "xlsx"]
 COLUMNS: Final = ("date", "amount", "currency", "category", "payee", "description", "tags", "external_id", "id")
 """The columns of a CSV file and of a workbook."""
 PIECE_BYTES: Final = 64 * 1024
@@ -44,6 +43,8 @@ class FileFormat(NamedTuple):
     media_type: str
     write: Callable[[Pages], AsyncGenerator[bytes]]
     """Yields the file in pieces."""
+    needs_instants: bool = False
+    """Whether it has `created_at` and `updated_at`."""
     is_made_whole: bool = False
     """Whether the whole file is made before its first piece is there."""
 
@@ -75,9 +76,9 @@ async def write_xlsx(pages: Pages) -> AsyncGenerator[bytes]:
             yield piece
 
 
-FORMATS: Final[Mapping[FileName, FileFormat]] = {
+FORMATS: Final[Mapping[FormatName, FileFormat]] = {
     "csv": FileFormat("text/csv", write_csv),
-    "ndjson": FileFormat("application/x-ndjson", write_ndjson),
+    "ndjson": FileFormat("application/x-ndjson", write_ndjson, needs_instants=True),
     "xlsx": FileFormat(
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", write_xlsx, is_made_whole=True
     ),

@@ -42,6 +42,7 @@ _get_id: Final = make_column_getter("id")
 _get_revision: Final = make_column_getter("revision")
 _get_place: Final = make_column_getter("spent_on", "id")
 
+FormatName = Literal["csv", "ndjson", "xlsx"]
 Page = Sequence[TupleRow]
 """Rows of `select_expenses`."""
 Pages = AsyncGenerator[Page]
@@ -50,7 +51,7 @@ Pages = AsyncGenerator[Page]
 class ExportQuery(ExpenseFilter):
     """What is exported, and as what."""
 
-    format: Literal["csv", "ndjson", "xlsx"] = Field(
+    format: FormatName = Field(
         default="csv",
         description="`csv` for programs, `ndjson` with every field of an expense, `xlsx` for spreadsheets.",
     )
@@ -66,19 +67,24 @@ class ReadLedger(Protocol):
 class Export:
     """One export: what it is of, and what of that was exported already."""
 
-    def __init__(self, query: ExpenseQuery, span: Span | None, revision: int) -> None:
+    def __init__(self, query: ExpenseQuery, span: Span | None, revision: int, *, is_brief: bool) -> None:
         self._query = query
         self._span = span
         self._revision = revision
         """The ledger's revision when it began."""
+        self._is_brief = is_brief
         self._exported = array("q")
 
     @classmethod
-    def begin(cls, ledger: Ledger, filters: ExpenseFilter) -> Self:
-        """Begin an export; raise ValidationFailed if the period is invalid."""
+    def begin(cls, ledger: Ledger, filters: ExpenseFilter, *, is_brief: bool = False) -> Self:
+        """Begin an export; raise ValidationFailed if the period is invalid.
+
+        If it `is_brief`, its rows are without `created_at` and `updated_at`.
+        """
         span = filters.resolve_span(ledger.today, ledger.owner.month_start_day)
         fields = {name: getattr(filters, name) for name in ExpenseFilter.model_fields}
-        return cls(ExpenseQuery.model_construct(**fields, sort="date", limit=PAGE_ROWS), span, ledger.revision)
+        asked = ExpenseQuery.model_construct(**fields, sort="date", limit=PAGE_ROWS)
+        return cls(asked, span, ledger.revision, is_brief=is_brief)
 
     def list_pages(self, read: ReadLedger) -> Pages:
         """Yield the expenses page by page; no connection waits for the one who uses them."""
@@ -86,7 +92,7 @@ class Export:
 
     async def _read_pages(self, read: ReadLedger) -> Pages:
         ids = await read(self._find_ids)
-        asked: PageRequest | None = PageRequest(self._query, None, self._span)
+        asked: PageRequest | None = PageRequest(self._query, None, self._span, self._is_brief)
         while asked is not None:
             rows = await read(partial(self._load_page, asked=asked, ids=ids))
             page, asked = rows[: self._query.limit], self._follow(rows)
@@ -106,7 +112,7 @@ class Export:
         if len(rows) <= self._query.limit:
             return None
         day, row_id = _get_place(rows[self._query.limit - 1])
-        return PageRequest(self._query, Cursor("", day, row_id, self._span), self._span)
+        return PageRequest(self._query, Cursor("", day, row_id, self._span), self._span, self._is_brief)
 
     async def _list_changed(self, read: ReadLedger) -> Pages:
         """Yield the expenses that have changed since the start, and were not exported."""

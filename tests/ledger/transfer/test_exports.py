@@ -299,6 +299,20 @@ async def test_the_names_of_a_filter_are_looked_up_once(person: Person, statemen
     assert (len(rows), len(sent)) == (5, 1 + 1 + 3 + 1)
 
 
+@pytest.mark.parametrize(("name", "reads_instants"), [("csv", False), ("ndjson", True), ("xlsx", False)])
+@pytest.mark.parametrize("query", [{}, {"q": "tea"}, {"category": ["Food", "Bread"]}], ids=["all", "words", "merged"])
+async def test_a_page_has_no_column_that_the_file_lacks(
+    person: Person, statements: Statements, query: Mapping[str, Any], name: str, *, reads_instants: bool
+) -> None:
+    await spend(person, category="Food", description="tea")
+    await spend(person, category="Bread", description="tea")
+    with statements() as sent:
+        await export(person, format=name, **query)
+    (page,) = [it for it in sent if "ORDER BY expenses.spent_on" in it]
+
+    assert ("created_at" in page, "updated_at" in page) == (reads_instants, reads_instants)
+
+
 @pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("name", ["csv", "ndjson", "xlsx"])
 async def test_many_pages_are_one_file(person: Person, name: str) -> None:
