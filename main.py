@@ -31,6 +31,7 @@ from routers import (
     categories,
     changes,
     expenses,
+    exports,
     imports,
     payees,
     reports,
@@ -69,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (
         expenses.router,
         expenses.bulk_router,
-        *(noun.router for noun in (categories, tags, payees, reports, budgets, trash, changes, imports)),
+        *(noun.router for noun in (categories, tags, payees, reports, budgets, trash, exports, changes, imports)),
         users.registration,
         *(noun.router for noun in (sessions, tokens, users)),
         system.currencies,

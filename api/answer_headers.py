@@ -16,6 +16,8 @@ NO_CACHE: Final = (b"cache-control", b"private, no-cache")
 VARY: Final = (b"vary", b"Origin")
 VARY_BY_CALLER: Final = (b"vary", b"Authorization, Origin")
 REQUEST_ID: Final = b"x-request-id"
+HEAD_KEY: Final = "expense_tracker.is_head"
+"""The key in the scope that tells whether a GET was sent as HEAD, so that only the head of the answer is sent."""
 
 
 @dataclass(frozen=True, slots=True)

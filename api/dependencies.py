@@ -33,12 +33,12 @@ _ROW_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 async def open_ledger(request: StrictRequest, scope: str | None) -> Ledger:
     """Return the caller's ledger, for reading."""
     caller = await authenticate(request, scope)
-    return _build_ledger(request, caller)
+    return build_ledger(request, caller)
 
 
 async def _lock_ledger(request: StrictRequest, scope: str | None) -> Ledger:
     caller = await authenticate(request, scope, writes=True)
-    ledger = _build_ledger(request, caller)
+    ledger = build_ledger(request, caller)
     await ledger.lock()
     # Before the body is validated: a repeated request gets its stored answer, even if it would fail now.
     key = await _read_key_or_replay(ledger, request)
@@ -51,7 +51,8 @@ async def lock_ledger_to_change(request: StrictRequest, scope: str | None) -> Le
     return await (open_ledger if request.is_dry_run else _lock_ledger)(request, scope)
 
 
-def _build_ledger(request: StrictRequest, caller: Caller) -> Ledger:
+def build_ledger(request: StrictRequest, caller: Caller) -> Ledger:
+    """Return the caller's ledger in the unit of work of the request."""
     settings = request.services.settings
     quotas = Quotas(settings.text_bytes, settings.trash_rows, settings.remembered_bytes)
     return Ledger(caller, request.unit, settings.trash_days, quotas)
@@ -144,9 +145,9 @@ RowId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_parse_row_id
 
 
 class ExpenseIdConvertor(StringConvertor):
-    """The last part of an expense's path: anything but batch, restore and trash."""
+    """The last part of an expense's path: anything but batch, export, restore and trash."""
 
-    regex = r"(?!(?:batch|restore|trash)\Z)[^/]+"
+    regex = r"(?!(?:batch|export|restore|trash)\Z)[^/]+"
 
 
 class ImportIdConvertor(StringConvertor):

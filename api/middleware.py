@@ -28,7 +28,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.answer_headers import Header, choose_headers
+from api.answer_headers import HEAD_KEY, Header, choose_headers
 from api.cors import Cors
 from api.hosts import Hosts
 from api.problem_json import EXPECTED, answer_error, render_problem
@@ -67,6 +67,7 @@ class _Exchange:
             "path": _drop_slash(scope["method"], path),
             # RFC 9110 section 9.3.2: the answer to HEAD is that to GET, without its body.
             "method": "GET" if self._is_head else scope["method"],
+            HEAD_KEY: self._is_head,
         }
         start_request_context(self.request_id.decode(), scope["method"])
 

@@ -86,6 +86,7 @@ TAGS: Final = [
     {"name": "reports", "description": "Spending by currency, category, payee, tag and time."},
     {"name": "budgets", "description": "Limits for your spending, and how much of each is used."},
     {"name": "imports", "description": "Statements of banks and exports of other programs, and how to undo them."},
+    {"name": "exports", "description": "All expenses that match, as a file."},
     {
         "name": "changes",
         "description": "What has changed since your last call, so that you can keep a copy of your ledger.",
@@ -225,7 +226,7 @@ def _complete_responses(operation: dict[str, Any]) -> dict[str, Any]:
         if response["description"] == "Successful Response":
             response["description"] = HTTPStatus(int(status)).phrase
         if headers := dict(_list_headers(operation, status, response)):
-            response["headers"] = headers
+            response["headers"] = headers | response.get("headers", {})
     return dict(sorted(responses.items()))
 
 

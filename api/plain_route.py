@@ -8,11 +8,13 @@
       telemetry
     goes through the parameters of the endpoint           decided once for the route (api/arguments.py)
     validates the answer, and puts it into a second       renders it into the response whose headers
-      response                                              the endpoint has set
+      response                                              the endpoint has set; a response of the endpoint's
+                                                            own gets those headers too
 
 The document is FastAPI's own: it is built from the same attributes of the route.
 """
 
+import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -63,10 +65,12 @@ class PlainRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Take FastAPI's options of a route."""
         super().__init__(path, endpoint, **options | {"generate_unique_id_function": name_operation})
-        answers_nothing = self.response_field is None and self.status_code != HTTPStatus.NO_CONTENT
+        is_silent = self.status_code == HTTPStatus.NO_CONTENT or _returns_response(endpoint)
+        answers_nothing = self.response_field is None and not is_silent
         unread = [name for name, default in _UNREAD_OPTIONS.items() if options.get(name, default) != default]
         if answers_nothing or unread:
-            raise UnsupportedEndpoint(f"{path}: {unread or 'an endpoint returns a schema, or its status is 204'}")
+            reason = unread or "an endpoint returns a schema or a response, or its status is 204"
+            raise UnsupportedEndpoint(f"{path}: {reason}")
 
     def get_route_handler(self) -> Handler:
         """Return the function that answers a request; the constructor of FastAPI's route calls this once."""
@@ -84,6 +88,9 @@ class PlainRoute(APIRoute):
             result = await arguments.call(request, answer)
             if field is not None:
                 answer.fill(field.serialize_json(result, exclude_unset=exclude_unset))
+            elif isinstance(result, Response):
+                result.raw_headers += answer.raw_headers
+                return result
             return answer
 
         return respond
@@ -104,3 +111,8 @@ class PlainRoute(APIRoute):
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
         response = await self.respond(StrictRequest(scope, receive))
         await response(scope, receive, send)
+
+
+def _returns_response(endpoint: Callable[..., Any]) -> bool:
+    annotation = inspect.signature(endpoint).return_annotation
+    return isinstance(annotation, type) and issubclass(annotation, Response)

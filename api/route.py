@@ -149,7 +149,7 @@ class LedgerRoute(PlainRoute):
             try:
                 await read_body(strict)
                 seconds = READ_DEADLINE if has_short_dry_run and strict.is_dry_run else deadline
-                return await _run_with_deadline(
+                return await run_with_deadline(
                     seconds, handle_query if strict.scope["query_string"] else handle, strict
                 )
             except RequestValidationError as error:
@@ -168,7 +168,7 @@ class LedgerRoute(PlainRoute):
         async def read_body(strict: StrictRequest) -> None:
             if most > MAX_BODY_BYTES:
                 # A large body is read only for a caller with a valid token.
-                await _run_with_deadline(READ_DEADLINE, check_token, strict)
+                await run_with_deadline(READ_DEADLINE, check_token, strict)
             if schema and media_type == UPLOAD_TYPE:
                 await strict.read_upload(schema, most)
             elif has_body:
@@ -222,7 +222,8 @@ class LedgerRoute(PlainRoute):
             yield ValidationFailed(errors=[parameter_error("tpyo", "unknown", "There is no such parameter here.")])
 
 
-async def _run_with_deadline(seconds: float, handle: Handler, request: StrictRequest) -> Response:
+async def run_with_deadline(seconds: float, handle: Handler, request: StrictRequest) -> Response:
+    """Run a handler as one unit of work, which is committed, and again after a lost race; raise Unavailable if late."""
     left = max(0, seconds - request.turn.late)
     try:
         async with asyncio.timeout(left) as timeout:

@@ -10,11 +10,14 @@ A client that is alone has half of all turns, beside others it has one: what it 
 what others wait for at each of their steps. Writers need no turn after they have waited for their lock, which lets one
 at a time through. A batch has a second turn, from before it is parsed until it is answered: a client has one at a time.
 An upload has one more, from before its body is read until it is answered: they lie on the disk meanwhile.
+An export has one until its file is sent, of which a client has two, and waits for its turn as a request for each page.
 """
 
 import math
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.types import Scope
@@ -32,6 +35,12 @@ MAX_WAIT_SECONDS: Final = 4
 """How long a request waits for its turn; it is less than the deadline of a read."""
 MAX_BATCH_WAIT_SECONDS: Final = 30
 """How long a batch, or an upload, waits for those of its client before it."""
+EXPORTS_OF_ONE: Final = 2
+"""How many files of one client are sent at once."""
+WHOLE_FILES: Final = 2
+"""How many files are made at once that are made as a whole, one of a client."""
+MAX_WHOLE_FILE_WAIT_SECONDS: Final = 30
+"""How long such a file waits for others."""
 SECONDS_PER_TURN: Final = 0.05
 """For each request of its client before it, a request may wait so long without losing time of its deadline."""
 MAX_UPLOADS: Final = 32
@@ -43,10 +52,9 @@ SECONDS_ALONE: Final = 2
 class RequestTurn:
     """The turn of one request; it may be given away, and taken again, while the request lasts."""
 
-    def __init__(self, turns: FairTurns, batches: FairTurns, uploads: FairTurns, site: str) -> None:
+    def __init__(self, turns: FairTurns, long: "LongTurns", site: str) -> None:
         self.turns = turns
-        self._batches = batches
-        self._uploads = uploads
+        self._long = long
         self.key: str | int = site
         """The client: a site until the request is authenticated, then an account."""
         self._held: Turn | None = None
@@ -71,13 +79,32 @@ class RequestTurn:
     async def take_batch(self) -> None:
         """Wait until no other batch of the client is under way, and let its next one wait until `end`."""
         self.give_away()
-        self._batch = await self._wait(self._batches, MAX_BATCH_WAIT_SECONDS)
+        self._batch = await self._wait(self._long.batches, MAX_BATCH_WAIT_SECONDS)
         await self.take()
 
     async def take_upload(self) -> None:
         """Wait until no other upload of the client is under way, and let its next one wait until `end`."""
         self.give_away()
-        self._upload = await self._wait(self._uploads, MAX_BATCH_WAIT_SECONDS)
+        self._upload = await self._wait(self._long.uploads, MAX_BATCH_WAIT_SECONDS)
+
+    @asynccontextmanager
+    async def hold_export(self) -> AsyncIterator[None]:
+        """Wait until the client has fewer than two other exports under way, and have one, until its file is sent."""
+        self.give_away()
+        turn = await self._wait(self._long.exports, MAX_WAIT_SECONDS)
+        try:
+            yield
+        finally:
+            turn.release()
+
+    @asynccontextmanager
+    async def hold_whole_file(self) -> AsyncIterator[None]:
+        """Wait for the turn to make a whole file, which computes in a thread for long, until it is made."""
+        turn = await self._wait(self._long.whole_files, MAX_WHOLE_FILE_WAIT_SECONDS)
+        try:
+            yield
+        finally:
+            turn.release()
 
     async def _wait(self, turns: FairTurns, seconds: float) -> Turn:
         end = time.monotonic() + self._compute_patience(turns)
@@ -110,6 +137,16 @@ class RequestTurn:
         return self._held is None or self._held.move_to(account)
 
 
+class LongTurns:
+    """The turns of what takes long, beside those of requests."""
+
+    def __init__(self, most_waiting: int) -> None:
+        self.batches = FairTurns(sys.maxsize, most_waiting, share=1)
+        self.uploads = FairTurns(MAX_UPLOADS, most_waiting, share=1)
+        self.exports = FairTurns(sys.maxsize, most_waiting, share=EXPORTS_OF_ONE)
+        self.whole_files = FairTurns(WHOLE_FILES, most_waiting, share=1)
+
+
 class RequestTurns:
     """Gives each request its turn.
 
@@ -119,8 +156,7 @@ class RequestTurns:
     def __init__(self, settings: Settings) -> None:
         self._turns = FairTurns(settings.pool_size, settings.queue_limit)
         self._unlimited = FairTurns(sys.maxsize, 0)
-        self._batches = FairTurns(sys.maxsize, settings.queue_limit, share=1)
-        self._uploads = FairTurns(MAX_UPLOADS, settings.queue_limit, share=1)
+        self._long = LongTurns(settings.queue_limit)
         self._share_alone = max(1, settings.pool_size // 2)
         self._last_client: str | int | None = None
         self._last_at = self._alone_from = -math.inf
@@ -131,7 +167,7 @@ class RequestTurns:
         # Whoever watches the service must not wait for its users.
         turns = self._unlimited if scope["path"] in POLLED_PATHS else self._turns
         client = scope.get("client")
-        turn = scope[TURN_KEY] = RequestTurn(turns, self._batches, self._uploads, find_site(client and client[0]))
+        turn = scope[TURN_KEY] = RequestTurn(turns, self._long, find_site(client and client[0]))
         return turn
 
     def note_answer(self, turn: RequestTurn) -> None:

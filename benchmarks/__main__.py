@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
-from benchmarks import abuse, members, million, profiles, scale, second_worker, signins, spending, throughput, timing
+from benchmarks import (
+    abuse,
+    exports,
+    members,
+    million,
+    profiles,
+    scale,
+    second_worker,
+    signins,
+    spending,
+    throughput,
+    timing,
+)
 from benchmarks.abuse_table import write_abuse_table, write_row
 from benchmarks.grounds import TITLES
 from benchmarks.million import Pages
@@ -20,7 +32,7 @@ from benchmarks.throughput_table import write_throughput_table
 from benchmarks.timing import Comparison
 from benchmarks.verdicts import judge_at_most, write_ms, write_verdict
 
-PARTS: Final = (*throughput.PARTS, "signins", "timing", "million", "reports")
+PARTS: Final = (*throughput.PARTS, "exports", "signins", "timing", "million", "reports")
 # Measured only when it is asked for: it is about growth, and takes minutes to fill large tables.
 SCALE: Final = "scale"
 # Measured only when it is asked for too: it says where the time is spent, not how much of it.
@@ -84,17 +96,10 @@ def report(options: Options, on: Stage) -> Iterator[str]:
     """Measure part by part; yield the lines of the table as soon as they are known."""
     cores = f"worker on core {on.core}, database and load on {on.others}"
     yield f"Python {platform.python_version()}, {on.version()}; {cores}"
-    operations = [operation for operation in throughput.OPERATIONS if operation.part in options.parts]
-    for driver in options.drivers if operations else ():
-        compared = throughput.measure(on, driver, operations, options.rounds, options.seconds)
-        yield from write_throughput_table(compared)
-    for driver in options.drivers if PROFILE in options.parts else ():
-        length = QUICK_PROFILE_SECONDS if options.quick else PROFILE_SECONDS
-        for profile in profiles.measure(on, driver, throughput.SINGLE, length):
-            yield from profiles.write_profile(profile)
+    yield from report_by_driver(options, on)
     # The other parts measure the service, and what they measure hardly depends on the driver.
     on = on.through(options.drivers[0])
-    if set(options.parts) - {*throughput.PARTS, PROFILE, ABUSE}:
+    if set(options.parts) - {*throughput.PARTS, "exports", PROFILE, ABUSE}:
         yield from ("", f"the service through {options.drivers[0]}")
     if "signins" in options.parts:
         quiet = QUICK_QUIET if options.quick else signins.QUIET_SECONDS
@@ -110,6 +115,21 @@ def report(options: Options, on: Stage) -> Iterator[str]:
         yield from write_reports_table(spending.measure(on, options.rounds, options.seconds, rows))
     if SCALE in options.parts:
         yield from report_scale(options, on)
+
+
+def report_by_driver(options: Options, on: Stage) -> Iterator[str]:
+    """Measure what depends on the driver, through each; yield the lines of the tables."""
+    operations = [operation for operation in throughput.OPERATIONS if operation.part in options.parts]
+    for driver in options.drivers if operations else ():
+        compared = throughput.measure(on, driver, operations, options.rounds, options.seconds)
+        yield from write_throughput_table(compared)
+    for driver in options.drivers if PROFILE in options.parts else ():
+        length = QUICK_PROFILE_SECONDS if options.quick else PROFILE_SECONDS
+        for profile in profiles.measure(on, driver, throughput.SINGLE, length):
+            yield from profiles.write_profile(profile)
+    for driver in options.drivers if "exports" in options.parts else ():
+        rows = QUICK_ROWS if options.quick else exports.ROWS
+        yield from exports.write_exports_table(exports.measure(on, driver, options.rounds, rows))
 
 
 def report_scale(options: Options, on: Stage) -> Iterator[str]:

@@ -12,7 +12,7 @@ from infra.prepared import Prepared, TupleRow
 from ledger.core import Ledger
 from ledger.expenses.filter_ids import FilterIds, match_ids
 from ledger.expenses.filters import ExpenseQuery
-from ledger.expenses.rows import get_column, select_expenses
+from ledger.expenses.rows import get_column, leave_out_instants, select_expenses
 from ledger.pages import (
     PAGE_SIZE,
     Cursor,
@@ -66,6 +66,7 @@ _SUMS: Final = (
 )
 _COUNT: Final = select(func.count()).select_from(Expense).where(Expense.mine())
 _UNFILTERED_PAGES: Final = {kind: Prepared(statement) for kind, statement in _HINTED_PAGES.items()}
+_BRIEF_PAGES: Final = {kind: Prepared(leave_out_instants(statement)) for kind, statement in _HINTED_PAGES.items()}
 
 
 class _Sum(NamedTuple):
@@ -82,6 +83,8 @@ class PageRequest:
     query: ExpenseQuery
     cursor: Cursor | None
     span: Span | None
+    is_brief: bool = False
+    """Whether the rows are without `created_at` and `updated_at`."""
 
     @property
     def sort_column(self) -> str:
@@ -112,12 +115,15 @@ async def load_page(
         parameters |= {"value": cursor.value, "row_id": cursor.row_id}
     kind = query.sort, cursor is not None
     if not clauses:
-        return await ledger.fetch_all_prepared(_UNFILTERED_PAGES[kind], **parameters)
-    merged = _merge_alternatives(asked, ids)
-    if merged is not None:
-        return [tuple(row) for row in await ledger.fetch_all(merged, **parameters)]
-    pages = _PAGES if query.has_better_index(deep=cursor is not None) else _HINTED_PAGES
-    return [tuple(row) for row in await ledger.fetch_all(pages[kind].where(*clauses), **parameters)]
+        unfiltered = _BRIEF_PAGES if asked.is_brief else _UNFILTERED_PAGES
+        return await ledger.fetch_all_prepared(unfiltered[kind], **parameters)
+    statement = _merge_alternatives(asked, ids)
+    if statement is None:
+        pages = _PAGES if query.has_better_index(deep=cursor is not None) else _HINTED_PAGES
+        statement = pages[kind].where(*clauses)
+    if asked.is_brief:
+        statement = leave_out_instants(statement)
+    return [tuple(row) for row in await ledger.fetch_all(statement, **parameters)]
 
 
 def _merge_alternatives(asked: PageRequest, ids: FilterIds) -> Select[*tuple[Any, ...]] | None:

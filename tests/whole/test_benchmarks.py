@@ -13,6 +13,7 @@ from benchmarks.abuse import KINDS, Measured, Row, Seen
 from benchmarks.abuse_table import is_bad, write_abuse_table, write_answers
 from benchmarks.attacks import ATTACKS, Attack, Attacker
 from benchmarks.crowd import LOST, NUMBER, REVISION, Outcome, fill_in, read_answer, read_content_length
+from benchmarks.exports import Exports, write_exports_table
 from benchmarks.profiles import Profile, count_own_samples, write_profile
 from benchmarks.questions import Answered
 from benchmarks.scale import Scale
@@ -204,6 +205,19 @@ def test_the_table_shows_latencies_and_memory_and_ends_with_what_one_core_serves
 
 def test_the_table_warns_if_a_worker_did_not_have_its_core() -> None:
     assert _compare(0.61, busy=0.84)[-1].startswith("! A worker did not have its core all the time")
+
+
+# --- exports ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_export_is_judged_by_its_share_of_the_speed_of_the_bare_select() -> None:
+    _, title, row, memory = write_exports_table(Exports("asyncmy", 100_000, 0.5, 1.0, 3 << 20))
+    _, _, slow, _ = write_exports_table(Exports("asyncmy", 100_000, 0.5, 1.3, 3 << 20))
+
+    assert title.split() == ["ms,", "100,000", "expenses,", "asyncmy", "SELECT", "export", "of", "its", "speed"]
+    assert row.split()[-6:] == ["500.00", "1000.00", "0.50", "ok", ">=", "0.40"]
+    assert slow.split()[-4:] == ["0.38", "NO", ">=", "0.40"]
+    assert memory.split()[-1] == "3.0"
 
 
 # --- scale ------------------------------------------------------------------------------------------------------------
