@@ -33,8 +33,9 @@ async def sum_up(rows: Sequence[FileRow], own: str) -> list[ListTotal]:
     sums: dict[str, tuple[int, int]] = {}
     async for row in iterate_in_slices(rows):
         if row.status == "new":
-            total, number = sums.get(row.currency, (0, 0))
-            sums[row.currency] = total + row.amount, number + 1
+            currency, amount, _ = row.place
+            total, number = sums.get(currency, (0, 0))
+            sums[currency] = total + amount, number + 1
     return [
         ListTotal(currency=it, total=money.write_amount(sums[it][0], it), count=sums[it][1])
         for it in money.sort_own_first(sums, own)
@@ -61,13 +62,13 @@ def _build_expense(row: FileRow) -> RowExpense | None:
     if body is None:
         return _show_draft(row.draft)
     return RowExpense(
-        amount=money.write_amount(row.amount, row.currency),
-        currency=row.currency,
-        date=row.day,
+        amount=money.write_amount(body.amount, body.currency),
+        currency=body.currency,
+        date=body.day,
         category=row.category or body.category,
         payee=body.payee,
         description=body.description,
-        tags=split_names(write_names(body.tags or ())),
+        tags=split_names(write_names(body.tags)),
         external_id=body.external_id,
     )
 

@@ -7,7 +7,7 @@
 5. names         the categories and tags of the new rows
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,7 +18,7 @@ from ledger.tags import names as tag_names
 from ledger.transfer import lookups
 from ledger.transfer.categories import CategoryPlan, NameTooLong, load_categories
 from ledger.transfer.choices import Choices
-from ledger.transfer.identities import KnownRows, count_keys, identify, lacks_rows, list_keys, settle_named
+from ledger.transfer.identities import KnownRows, NamedExpenses, identify, lacks_rows, list_all_keys, list_keys
 from ledger.transfer.matching import Doubts, Matcher, settle_match, write_numbers
 from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.readers.entries import Question, RowError
@@ -37,12 +37,15 @@ async def decide(
     ledger: Ledger, reading: Reading, rows: Sequence[FileRow], choices: Choices
 ) -> tuple[Writer, list[Question]]:
     """Give each row a status; return what writes them, and the questions that the ledger has."""
-    found = await lookups.load_known(ledger, list_keys(rows))
-    known = KnownRows(found)
+    keys = {key async for row in iterate_in_slices(rows) for key in list_keys(row)}
+    found, known = await lookups.load_known(ledger, keys), KnownRows()
+    async for it in iterate_in_slices(found):
+        known.add(it)
     questions: list[Question] = []
     if is_unstated(reading, choices.source) and await _may_be_another_account(ledger, reading, rows, found):
         questions.append(await _ask_for_source(ledger, rows))
-    identify(rows, known, choices)
+    async for row in iterate_in_slices(rows):
+        identify(row, known, choices)
     await _settle_named(ledger, rows, choices)
     await _link_chosen(ledger, rows)
     questions += await _settle_matches(ledger, reading, rows, found, choices)
@@ -60,10 +63,10 @@ async def _may_be_another_account(
     """Whether another source knows a row of the file, or the file lacks one that the unnamed source has in its days."""
     if any(it.source not in {UNNAMED, OWN_EXPORT} for it in known):
         return True
-    days = [row.day for row in rows if row.body is not None]
+    days = {row.body.day for row in rows if row.body is not None}
     if not days:
         return False
-    in_file = count_keys(reading.drafts)
+    in_file = Counter([key async for draft in iterate_in_slices(reading.drafts) for key in list_all_keys(draft)])
     # A row of the file may be known by the bank's id and by its texts, so this is more than it can have.
     most = 2 * len(reading.drafts) + 1
     keys = await lookups.load_keys_between(ledger, UNNAMED, min(days), max(days), most)
@@ -87,7 +90,9 @@ async def _settle_named(ledger: Ledger, rows: Sequence[FileRow], choices: Choice
     external_ids = {row.expense.external_id for row in undecided if row.expense.external_id is not None}
     by_id = await lookups.load_own(ledger, own_ids) if own_ids else {}
     by_external_id = await lookups.load_by_external_id(ledger, external_ids) if external_ids else {}
-    settle_named(undecided, by_id, by_external_id, choices)
+    named = NamedExpenses(by_id, by_external_id)
+    async for row in iterate_in_slices(undecided):
+        named.settle(row, choices)
 
 
 async def _link_chosen(ledger: Ledger, rows: Sequence[FileRow]) -> None:
@@ -130,7 +135,11 @@ async def _settle_matches(
             twins[it.key].append(it.expense_id)
     candidates = await lookups.load_candidates(ledger, undecided, claimed, (reading.format, reading.profile))
     named = [row for row in undecided if row.source != UNNAMED]
-    matcher, doubts = Matcher(undecided, candidates, twins if named else {}), Doubts()
+    matcher, doubts = Matcher(twins if named else {}), Doubts()
+    async for row in iterate_in_slices(undecided):
+        matcher.add_row(row)
+    async for candidate in iterate_in_slices(candidates):
+        matcher.add_expense(candidate)
     async for row in iterate_in_slices(undecided):
         settle_match(row, matcher, choices.on_match, doubts)
     return list(_ask_about(doubts))
@@ -155,10 +164,7 @@ def _ask_about(doubts: Doubts) -> list[Question]:
 
 async def _load_tags(ledger: Ledger, rows: Sequence[FileRow]) -> References:
     keys = {
-        make_name_key(name)
-        async for row in iterate_in_slices(rows)
-        if row.is_undecided
-        for name in row.expense.tags or ()
+        make_name_key(name) async for row in iterate_in_slices(rows) if row.is_undecided for name in row.expense.tags
     }
     tags = await tag_names.find_tags(ledger, keys)
     remaining = await tag_names.count_remaining(ledger) if keys - tags.keys() else 0

@@ -9,9 +9,11 @@
 So of equal rows the ledger has as many as the file that has most of them.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import date
 from itertools import count
 from typing import NamedTuple
 
@@ -29,7 +31,7 @@ class OwnExpense(NamedTuple):
 
     id: int
     is_live: bool
-    day: object
+    day: date
     amount: int
     currency: str
     payee: str | None
@@ -37,52 +39,56 @@ class OwnExpense(NamedTuple):
 
     def is_told_by(self, row: FileRow) -> bool:
         """Whether a row says the same of it, apart from names that may have been changed meanwhile."""
-        said = (row.day, row.amount, row.currency, row.expense.payee, row.expense.description)
-        return said == (self.day, self.amount, self.currency, self.payee, self.description)
+        said = (*row.place, row.expense.payee, row.expense.description)
+        return said == (self.currency, self.amount, self.day, self.payee, self.description)
 
 
-def list_keys(rows: Iterable[FileRow]) -> set[str]:
-    """Return the keys of the rows that may be known; where the option `lines` says that one is new, both of them."""
-    keys = {row.key for row in rows if row.is_undecided}
-    return keys | {make_text_key(row.draft) for row in rows if row.is_undecided and row.choice == "new"}
+def list_keys(row: FileRow) -> list[str]:
+    """Return the keys by which a row may be known; where the option `lines` says that it is new, both of them."""
+    if not row.is_undecided:
+        return []
+    return [row.key, make_text_key(row.draft)] if row.choice == "new" else [row.key]
 
 
 class KnownRows:
     """The rows that a source knows, each of which is found once: those with a live expense first."""
 
-    def __init__(self, known: Iterable[KnownRow]) -> None:
-        self._waiting: dict[Place, list[KnownRow]] = defaultdict(list)
-        occupied: dict[Place, set[int]] = defaultdict(set)
-        for it in sorted(known, key=lambda row: (row.is_live, -row.occurrence)):
-            # The last of each list is found first.
-            self._waiting[it.source, it.key].append(it)
-            occupied[it.source, it.key].add(it.occurrence)
-        self._free = {place: _count_without(taken) for place, taken in occupied.items()}
+    def __init__(self) -> None:
+        self._known: dict[Place, list[KnownRow]] = {}
+        self._waiting: dict[Place, list[KnownRow]] = {}
+        self._free: dict[Place, Iterator[int]] = {}
+
+    def add(self, it: KnownRow) -> None:
+        """Add a known row; all are added before the first is looked for."""
+        self._known.setdefault((it.source, it.key), []).append(it)
 
     def find(self, source: str, key: str) -> KnownRow | None:
         """Return a known row that was not found yet."""
-        waiting = self._waiting.get((source, key))
+        place = source, key
+        if place not in self._waiting:
+            # The last one is found first.
+            self._waiting[place] = sorted(self._known.get(place, ()), key=lambda row: (row.is_live, -row.occurrence))
+        waiting = self._waiting[place]
         return waiting.pop() if waiting else None
 
     def number(self, row: FileRow) -> int:
         """Return the occurrence of a row that becomes known."""
         if row.known is not None:
             return row.known.occurrence
-        return next(self._free.setdefault((row.source, row.key), _count_without(frozenset())))
+        place = row.source, row.key
+        if place not in self._free:
+            self._free[place] = _count_without({it.occurrence for it in self._known.get(place, ())})
+        return next(self._free[place])
 
 
 def _count_without(taken: AbstractSet[int]) -> Iterator[int]:
     return (number for number in count(1) if number not in taken)
 
 
-def identify(rows: Iterable[FileRow], known: KnownRows, choices: Choices) -> None:
-    """Settle the undecided rows that are known."""
-    for row in rows:
-        if row.is_undecided:
-            _identify(row, known, choices)
-
-
-def _identify(row: FileRow, known: KnownRows, choices: Choices) -> None:
+def identify(row: FileRow, known: KnownRows, choices: Choices) -> None:
+    """Settle an undecided row if it is known."""
+    if not row.is_undecided:
+        return
     row.known = known.find(row.source, row.key)
     if row.choice == "new" and row.known and row.known.is_live and row.key.startswith(BANK) and row.is_changed:
         # The caller says that the bank has used its id again, so the row is known by its texts.
@@ -97,43 +103,42 @@ def _identify(row: FileRow, known: KnownRows, choices: Choices) -> None:
         row.settle("existing", "deleted")
 
 
-def settle_named(
-    rows: Iterable[FileRow], by_id: Mapping[int, OwnExpense], by_external_id: Mapping[str, OwnExpense], choices: Choices
-) -> None:
-    """Settle the undecided rows that name an expense by its `id`, if they say the same of it, or by `external_id`."""
-    firsts: dict[str, FileRow] = {}
-    for row in rows:
-        if row.is_undecided:
-            named = by_external_id.get(row.expense.external_id or "")
-            own = by_id.get(row.draft.own_id or 0)
-            found = named or (own if own and own.is_told_by(row) else None)
-            if found and found.is_live:
-                row.settle("existing", None, found.id)
-            elif found and choices.deleted == "keep" and row.choice is None:
-                row.settle("existing", "deleted")
-            elif row.expense.external_id is not None:
-                _settle_repeated(row, firsts.setdefault(row.expense.external_id, row))
+@dataclass(slots=True)
+class NamedExpenses:
+    """The expenses that rows name by `id` or `external_id`."""
+
+    by_id: Mapping[int, OwnExpense]
+    by_external_id: Mapping[str, OwnExpense]
+    _firsts: dict[str, FileRow] = field(default_factory=dict)
+    """The first undecided row of each `external_id`."""
+
+    def settle(self, row: FileRow, choices: Choices) -> None:
+        """Settle an undecided row if the expense that it names is there; by `id` only if it says the same of it."""
+        external_id = row.expense.external_id
+        named, own = self.by_external_id.get(external_id or ""), self.by_id.get(row.draft.own_id or 0)
+        found = named or (own if own and own.is_told_by(row) else None)
+        if found and found.is_live:
+            row.settle("existing", None, found.id)
+        elif found and choices.deleted == "keep" and row.choice is None:
+            row.settle("existing", "deleted")
+        elif external_id is not None:
+            _settle_repeated(row, self._firsts.setdefault(external_id, row))
 
 
 def _settle_repeated(row: FileRow, first: FileRow) -> None:
     """Settle a row whose `external_id` an earlier one of the file has; refuse it if the two are not the same."""
     if row is first:
         return
-    if (row.day, row.amount, row.currency) == (first.day, first.amount, first.currency):
+    if row.place == first.place:
         row.settle("existing")
     else:
         detail = f"Row {first.draft.number} has this id too, with another day or amount."
         row.refuse([RowError("external_id", "already_exists", detail)])
 
 
-def count_keys(drafts: Iterable[Draft]) -> Counter[str]:
-    """Return how often the file has each key, also of rows that are not imported."""
-    counted: Counter[str] = Counter()
-    for draft in drafts:
-        counted[make_text_key(draft)] += 1
-        if draft.bank_id is not None:
-            counted[make_bank_key(draft.bank_id)] += 1
-    return counted
+def list_all_keys(draft: Draft) -> list[str]:
+    """Return the keys by which a row of the file may be known, also one that is not imported."""
+    return [make_text_key(draft)] if draft.bank_id is None else [make_text_key(draft), make_bank_key(draft.bank_id)]
 
 
 def lacks_rows(in_file: Mapping[str, int], known: Sequence[str]) -> bool:

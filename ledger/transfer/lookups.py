@@ -93,8 +93,8 @@ _SOURCES: Final = (
 
 async def load_known(ledger: Ledger, keys: Collection[str]) -> list[KnownRow]:
     """Return the known rows, of any source, that have one of these keys."""
-    rows = await ledger.fetch_in(_SELECT_KNOWN, ImportedRow.row_key, sorted(keys))
-    return [KnownRow(*row) async for row in iterate_in_slices(map(tuple, rows))]
+    rows = await ledger.fetch_in(_SELECT_KNOWN, ImportedRow.row_key, keys)
+    return [KnownRow._make(row) async for row in iterate_in_slices(map(tuple, rows))]
 
 
 async def load_keys_between(ledger: Ledger, source: str, first: date, last: date, most: int) -> list[str]:
@@ -115,7 +115,7 @@ async def load_candidates(
     near = {row.id: row async for row in iterate_in_slices([it async for it in _find_near(ledger, rows)])}
     wanted = near.keys() - set(claimed)
     origins: dict[int, set[Origin]] = defaultdict(set)
-    found = await ledger.fetch_in(_SELECT_ORIGINS, ImportedRow.expense_id, sorted(wanted))
+    found = await ledger.fetch_in(_SELECT_ORIGINS, ImportedRow.expense_id, wanted)
     async for it in iterate_in_slices(found):
         is_same_format = (it.format, it.profile) == file_kind
         origins[it.expense_id].add(Origin(it.source, it.letter, is_same_format))
@@ -128,12 +128,12 @@ async def load_candidates(
 async def _find_near(ledger: Ledger, rows: Sequence[FileRow]) -> AsyncIterator[Row[Any]]:
     """Yield the expenses of these amounts at most three days away; rows of neighbouring days ask together."""
     margin = timedelta(days=MATCH_DAYS)
-    in_order = sorted(rows, key=lambda row: row.day)
-    wanted = {(row.currency, row.amount, row.day) async for row in iterate_in_slices(in_order)}
+    in_order = sorted(rows, key=lambda row: row.expense.day)
+    wanted = {row.place async for row in iterate_in_slices(in_order)}
     days = [timedelta(days=number) for number in range(-MATCH_DAYS, MATCH_DAYS + 1)]
     for some in batched(in_order, ROWS_PER_STATEMENT):
-        span = {"first": some[0].day - margin, "last": some[-1].day + margin}
-        amounts = sorted({row.amount for row in some})
+        span = {"first": some[0].expense.day - margin, "last": some[-1].expense.day + margin}
+        amounts = sorted({row.expense.amount for row in some})
         async with ledger.stream(_SELECT_NEAR, amounts=amounts, **span) as slices:
             async for found in slices:
                 for it in found:

@@ -12,8 +12,8 @@ Rows and expenses are counted by day, and expenses also by how they were importe
 ledger of equal expenses is matched in one pass too.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
@@ -37,8 +37,7 @@ class Origin(NamedTuple):
     is_same_format: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An expense of the ledger; typed or recorded ones have no origin."""
 
     id: int
@@ -72,22 +71,22 @@ class Found:
 class Matcher:
     """Finds the matches of undecided rows."""
 
-    def __init__(
-        self, rows: Collection[FileRow], candidates: Iterable[Candidate], twins: Mapping[str, Sequence[int]]
-    ) -> None:
-        """Take the undecided rows, and the expenses that are the row of no line of the file.
-
-        `twins` are expenses that were imported without a source, by the key of the row that they were.
-        """
-        self._rows: dict[Slot, Counter[_Kind]] = defaultdict(Counter)
-        self._expenses: dict[Slot, dict[frozenset[Origin], list[int]]] = defaultdict(lambda: defaultdict(list))
+    def __init__(self, twins: Mapping[str, Sequence[int]]) -> None:
+        """Take the expenses that were imported without a source, by the key of the row that each was."""
+        self._rows: dict[Slot, Counter[_Kind]] = {}
+        self._expenses: dict[Slot, dict[frozenset[Origin], list[int]]] = {}
         self._by_id: dict[int, Candidate] = {}
         self._twins = twins
-        for row in rows:
-            self._rows[row.currency, row.amount, row.day][_get_kind(row)] += 1
-        for it in candidates:
-            self._expenses[it.currency, it.amount, it.day][it.origins].append(it.id)
-            self._by_id[it.id] = it
+
+    def add_row(self, row: FileRow) -> None:
+        """Add an undecided row; all are added before the first is looked at."""
+        self._rows.setdefault(row.place, Counter())[_get_kind(row)] += 1
+
+    def add_expense(self, it: Candidate) -> None:
+        """Add an expense that is the row of no line of the file; likewise."""
+        slot = it.currency, it.amount, it.day
+        self._expenses.setdefault(slot, {}).setdefault(it.origins, []).append(it.id)
+        self._by_id[it.id] = it
 
     def find(self, row: FileRow) -> Found:
         """Return the matches of a row."""
@@ -96,7 +95,7 @@ class Matcher:
             found = Found([*twins[:MAX_MATCHES]], len(twins), is_same_account=True)
             if len(twins) > MAX_MATCHES:
                 return found
-        for slot in _list_slots(row.currency, row.amount, row.day):
+        for slot in _list_slots(*row.place):
             for origins, ids in self._expenses.get(slot, {}).items():
                 relation = relate(kind.source, kind.letter, origins)
                 if relation is not None:

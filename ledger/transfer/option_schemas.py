@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 
 from ledger.transfer.choices import Choices
 from values.fields import Currency
@@ -17,6 +17,9 @@ Column = FileName | Annotated[int, Field(ge=1, le=16_384)] | None
 Meaning = Literal["out", "in", "transfer", "pending", "failed", "skip", "booked"]
 RowNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}$")]
 ExpenseId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+_COLUMNS: Final[dict[str, JsonValue]] = {"date": "Datum", "description": ["Text", 7]}
 
 
 def _describe_column(what: str) -> Any:  # noqa: ANN401  # what Field returns
@@ -45,6 +48,8 @@ class ImportColumns(RequestModel):
     account: Column = _describe_column("The account, in a file of several.")
     type: Column = _describe_column("The kind of the row, such as a transfer.")
     status: Column = _describe_column("Whether the row is booked, pending or failed.")
+
+    model_config = with_example(**_COLUMNS)
 
 
 class ImportOptions(RequestModel):
@@ -109,9 +114,7 @@ class ImportOptions(RequestModel):
     )
     skip_refused: bool | None = Field(default=None, description="Import the other rows although some are refused.")
 
-    model_config = with_example(
-        date_order="DMY", decimal=",", incoming="skip", columns={"date": "Datum", "description": ["Text", 7]}
-    )
+    model_config = with_example(date_order="DMY", decimal=",", incoming="skip", columns=_COLUMNS)
 
     def dump_options(self) -> dict[str, Any]:
         """Return the options that were sent, as JSON; of `columns` also those that are null."""

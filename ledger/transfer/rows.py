@@ -14,20 +14,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal
-
-from pydantic import ValidationError
+from typing import Final, Literal, NamedTuple
 
 from infra.slices import iterate_in_slices
+from ledger.transfer.checking import Checker, ImportedExpense, RowRefused
 from ledger.transfer.choices import Choices, LineChoice
 from ledger.transfer.readers.drafts import Draft, Reading
 from ledger.transfer.readers.entries import Reason, RowError
 from ledger.transfer.sources import choose_keys
 from problems import ValidationFailed
-from schemas import ExpenseCreate
-from values import money
-from values.field_errors import FieldError, field_error, translate_errors
-from values.text_fields import CategoryName, NullableLine
+from values.field_errors import FieldError, field_error
 
 RowStatus = Literal["new", "existing", "linked", "skipped", "refused", "open"]
 RowReason = Reason | Literal["changed", "deleted"]
@@ -36,14 +32,7 @@ TEXT: Final = "f"
 """The first letter of a row's key: it is known by the bank's own id, or by all that the file says of it."""
 
 
-class ImportedExpense(ExpenseCreate):
-    """The expense that a row describes."""
-
-    parent: NullableLine[CategoryName] = None
-
-
-@dataclass(frozen=True, slots=True)
-class KnownRow:
+class KnownRow(NamedTuple):
     """A row that an import has brought before."""
 
     id: int
@@ -72,7 +61,6 @@ class FileRow:
     body: ImportedExpense | None = None
     """None if the row is no expense."""
     key: str = ""
-    amount: int = 0
     expense_id: int | None = None
     """The expense that the row is."""
     known: KnownRow | None = None
@@ -94,20 +82,15 @@ class FileRow:
         return self.body
 
     @property
-    def day(self) -> date:
-        """The day of its expense."""
-        return self.expense.date or date.min
-
-    @property
-    def currency(self) -> str:
-        """The currency of its expense."""
-        return self.expense.currency or ""
+    def place(self) -> tuple[str, int, date]:
+        """Currency, amount and day of its expense, by which it is compared with others."""
+        return self.expense.currency, self.expense.amount, self.expense.day
 
     @property
     def is_changed(self) -> bool:
         """Whether it is a known row of another day, amount or currency."""
         known = self.known
-        return known is not None and (known.day, known.amount, known.currency) != (self.day, self.amount, self.currency)
+        return known is not None and self.place != (known.currency, known.amount, known.day)
 
     def settle(self, status: RowStatus, reason: RowReason | None = None, expense_id: int | None = None) -> None:
         """Decide what becomes of the row."""
@@ -135,9 +118,9 @@ def make_key(draft: Draft) -> str:
 
 async def read_rows(reading: Reading, choices: Choices) -> list[FileRow]:
     """Return the rows of a file; raise ValidationFailed if the option `lines` names one that is none, or no expense."""
-    sources = choose_keys(reading, choices.source)
+    sources, checker = choose_keys(reading, choices.source), Checker()
     rows = [
-        _read_row(draft, source, choices.lines.get(draft.number))
+        _read_row(draft, source, choices.lines.get(draft.number), checker)
         async for draft, source in iterate_in_slices(zip(reading.drafts, sources, strict=True))
     ]
     errors = _list_choice_errors(rows, choices)
@@ -151,31 +134,24 @@ def choice_error(number: int, code: str, detail: str) -> FieldError:
     return field_error(f"/options/lines/{number}", code, detail)
 
 
-def _read_row(draft: Draft, source: str, choice: LineChoice | None) -> FileRow:
+def _read_row(draft: Draft, source: str, choice: LineChoice | None, checker: Checker) -> FileRow:
     row = FileRow(draft, source, choice)
     is_read = None not in {draft.amount, draft.currency, draft.date}
     if choice == "skip":
         row.settle("skipped", "chosen")
     elif draft.status == "read" or (draft.status == "skipped" and is_read and choice is not None):
-        _validate(row)
+        _check(row, checker)
     else:
         row.settle(draft.status, draft.reason)
         row.errors = draft.errors
     return row
 
 
-def _validate(row: FileRow) -> None:
-    draft = row.draft
-    sent = {"amount": draft.amount, "currency": draft.currency, "date": draft.date, "category": draft.category}
-    texts = {"payee": draft.payee, "description": draft.description, "external_id": draft.external_id}
+def _check(row: FileRow, checker: Checker) -> None:
     try:
-        body = ImportedExpense.model_validate(sent | texts | {"tags": list(draft.tags), "parent": draft.parent})
-    except ValidationError as error:
-        found = translate_errors([{**it, "loc": ("body", *it["loc"])} for it in error.errors()])
-        row.refuse([RowError(it.location["pointer"].strip("/"), it.code, it.detail) for it in found])
-        return
-    row.body, row.key = body, make_key(draft)
-    row.amount = money.to_thousandths(body.amount, row.currency)
+        row.body, row.key = checker.check(row.draft), make_key(row.draft)
+    except RowRefused as refused:
+        row.refuse(refused.errors)
 
 
 def _list_choice_errors(rows: Sequence[FileRow], choices: Choices) -> list[FieldError]:

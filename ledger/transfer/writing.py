@@ -16,7 +16,7 @@ from database import get_inserted_id
 from infra.slices import batched, iterate_in_slices
 from ledger.core import ROWS_PER_STATEMENT, Ledger
 from ledger.expenses.references import Columns, References
-from ledger.expenses.rows import build_new_columns, measure_row
+from ledger.expenses.rows import build_columns, measure_row
 from ledger.payees import names as payee_names
 from ledger.transfer.categories import CategoryPlan
 from ledger.transfer.identities import KnownRows
@@ -63,10 +63,18 @@ class Writer:
         return import_id
 
     def _build_columns(self, row: FileRow) -> Columns:
-        columns = build_new_columns(self.ledger, row.expense)
-        del columns["parent"]
-        tags = self.references.plan_tags(row.expense.tags or (), f"/rows/{row.draft.number}/tags")
-        return columns | {"category": row.category, "tags": tags}
+        body = row.expense
+        texts = {"payee": body.payee, "description": body.description}
+        return {
+            **build_columns(texts | {"date": body.day}),
+            "amount": body.amount,
+            "currency": body.currency,
+            "external_id": body.external_id,
+            "edited": False,
+            **self.ledger.new_row_instants,
+            "category": row.category,
+            "tags": self.references.plan_tags(body.tags, f"/rows/{row.draft.number}/tags"),
+        }
 
     async def _create_references(self, columns: Sequence[Columns]) -> None:
         self.references.categories = await self.categories.create()
@@ -99,6 +107,7 @@ class Writer:
             await self.ledger.insert_all(ImportedRow, [self._build_known(row, import_id) for row in some_rows])
 
     def _build_known(self, row: FileRow, import_id: int) -> dict[str, Any]:
+        currency, amount, day = row.place
         return {
             "source": row.source,
             "row_key": row.key,
@@ -107,9 +116,9 @@ class Writer:
             "import_id": import_id,
             "linked": row.status == "linked",
             "revived": row.known is not None,
-            "spent_on": row.day,
-            "amount": row.amount,
-            "currency": row.currency,
+            "spent_on": day,
+            "amount": amount,
+            "currency": currency,
         }
 
 

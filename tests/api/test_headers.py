@@ -77,6 +77,8 @@ READS = sorted(
     if method == "GET" and operation["security"] and not path.startswith("/users")
 )
 ITEMS = [path for path in READS if "{" in path]
+IMPORT = "/imports/{import_id}"
+"""An import never changes; it can only be undone."""
 WHOLES = [path for path in READS if "{" not in path]
 EVERY_READ = pytest.mark.parametrize("path", READS)
 
@@ -161,14 +163,14 @@ async def test_an_empty_answer_costs_one_statement_and_a_rows_two(
 
 
 async def test_after_a_change_every_answer_comes_with_another_tag(person: Person, at: At) -> None:
-    tags = {path: await tag_of(person, at(path)) for path in READS}
+    tags = {path: await tag_of(person, at(path)) for path in READS if path != IMPORT}
     await person.patch(at("/expenses/{expense_id}"), json={"amount": "13.00"})
     await person.patch(at("/categories/{category_id}"), json={"color": "#2a9d8f"})
     await person.patch(at("/tags/{tag_id}"), json={"name": "with others"})
     await person.patch(at("/budgets/{budget_id}"), json={"amount": "220.00"})
     answers = {path: await get(person, at(path), tag) for path, tag in tags.items()}
     seen = {path: (it.status_code, it.headers["ETag"] == tags[path]) for path, it in answers.items()}
-    assert seen == dict.fromkeys(READS, (200, False))
+    assert seen == dict.fromkeys(tags, (200, False))
 
 
 @on_sqlite

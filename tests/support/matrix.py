@@ -52,7 +52,10 @@ PUBLIC: Final = {
     ("GET", "/ready"),
 }
 CLOSED: Final = sorted(OPERATIONS.keys() - PUBLIC)
-OF_ONE_ROW: Final = sorted(operation for operation in OPERATIONS if "{" in operation[1])
+# Whoever puts a profile under a name has it then.
+OF_ONE_ROW: Final = sorted(
+    operation for operation in OPERATIONS if "{" in operation[1] and operation != ("PUT", "/imports/profiles/{name}")
+)
 FORM: Final = "application/x-www-form-urlencoded"
 # Answers repeat the request id; with the same id, two answers can be compared byte by byte.
 SAME_REQUEST: Final = {"X-Request-ID": "the-same"}
@@ -176,7 +179,7 @@ class OwnedRows:
     """A user with a row of each kind that a path can name; `own_values` has what bodies need for these rows."""
 
     person: Person
-    ids: dict[str, int]
+    ids: dict[str, Any]
     own_values: dict[str, Any]
 
     @property
@@ -260,6 +263,7 @@ async def ledger_of(person: Person, after: int = 0) -> OwnedRows:
         texts: dict[str, Any] = {"category": own, "payee": own, "tags": [own], "external_id": own, "description": own}
         expense_id = await rows.spend(after + 3, **texts)
         await rows.discard(after + 3, trashed_id)
+        import_id = await rows.take_in(after + 4, own)
         session = await sessions.open(rows.connection, owner_id, build_client("127.0.0.1", None))
         this = {"owner": owner_id, "hash": hash_token(session.refresh_token)}
         session_id = (await rows.connection.execute(OTHER_SESSION, this)).scalar_one()
@@ -270,6 +274,8 @@ async def ledger_of(person: Person, after: int = 0) -> OwnedRows:
         "category_id": rows.categories[own],
         "tag_id": rows.tags[own],
         "budget_id": budget_id,
+        "import_id": import_id,
+        "name": own,
         "session_id": session_id,
         "token_id": get_inserted_id(token),
     }

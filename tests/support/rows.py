@@ -5,6 +5,7 @@ async with filling(person) as rows:
     await rows.discard(2, apples)                            # what a deletion leaves, of revision 2
 """
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -14,13 +15,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database import Base, get_inserted_id, now
 from ledger.tags.sets import write_ids, write_names
-from models import Budget, Category, Expense, LedgerState, Payee, Tag, TagSet, Tombstone, TrashedExpense
+from models import (
+    Budget,
+    Category,
+    Expense,
+    Import,
+    ImportProfile,
+    LedgerState,
+    Payee,
+    Tag,
+    TagSet,
+    Tombstone,
+    TrashedExpense,
+)
 from tests.support.people import At, Person
 from tests.support.settings import NOON
 from values.sizes import measure
 from values.texts import make_name_key, make_payee_key, make_text_key
 
 _DELETE: Final = delete(Expense).where(Expense.owner_id == bindparam("owner"), Expense.id == bindparam("row_id"))
+_COUNTS: Final = {"rows": 1, "new": 1, "existing": 0, "linked": 0, "skipped": 0, "refused": 0, "open": 0}
 _ADVANCE: Final = (
     update(LedgerState)
     .where(LedgerState.owner_id == bindparam("owner"))
@@ -116,6 +130,17 @@ class Rows:
         sent = {"amount": amount, "period": period, "category_id": category_id, "currency": currency or self._currency}
         return await self._insert(Budget, revision, **sent)
 
+    async def take_in(self, revision: int, source: str) -> int:
+        """Insert an import of a file, and a profile with the name of its source; return the id of the import."""
+        shown = {"source": source, "format": "csv", "profile": source, "counts": json.dumps(_COUNTS), "totals": "[]"}
+        import_row = {"owner_id": self.owner, "revision": revision, "created_at": self._instant, "options": "{}"}
+        profile = {"owner_id": self.owner, "name": source, "name_key": make_name_key(source), "options": "{}"}
+        stamps = {"created_at": self._instant, "updated_at": self._instant}
+        await self.connection.execute(insert(ImportProfile), profile | stamps)
+        self._text_bytes += 2 * len("{}")
+        self._revision = max(self._revision, revision)
+        return get_inserted_id(await self.connection.execute(insert(Import), import_row | shown))
+
     async def finish(self) -> None:
         """Store the ledger's revision, and what the ledger holds."""
         state = {"new_revision": self._revision, "new_expense_count": len(self._expenses)}
@@ -146,5 +171,7 @@ async def fill_ledger(person: Person) -> At:
         expense_id = await rows.spend(2, **named, external_id="bank-1", spent_on=NOON.date())
         budget_id = await rows.budget(3, 200_000, "month", "Groceries")
         await rows.discard(5, await rows.spend(4, spent_on=NOON.date()))
+        import_id = await rows.take_in(5, "checking")
     ids = {"expense_id": expense_id, "category_id": category_id, "budget_id": budget_id, "tag_id": rows.tags["shared"]}
+    ids |= {"import_id": import_id, "name": "checking"}
     return lambda path: path.format(**ids)

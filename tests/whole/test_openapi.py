@@ -19,6 +19,7 @@ from routers import (
     changes,
     expenses,
     exports,
+    imports,
     payees,
     reports,
     sessions,
@@ -29,6 +30,7 @@ from routers import (
     users,
 )
 from tests.support.document import DOCUMENT, OPERATIONS_BY_ID, SCHEMAS, Node
+from tests.support.imports import draft, load, reading
 from tests.support.people import Person
 from tests.support.schemathesis_hooks import is_unsayable
 from values.fields import LARGEST_ID
@@ -92,7 +94,7 @@ def test_every_operation_has_a_summary_and_a_description() -> None:
 def test_an_operation_is_named_after_its_function() -> None:
     modules = (
         *(users, sessions, tokens, categories, tags, payees),
-        *(expenses, trash, reports, budgets, exports, changes, system),
+        *(expenses, trash, reports, budgets, imports, exports, changes, system),
     )
 
     assert [
@@ -111,7 +113,7 @@ def _list_operations(*tags: str) -> list[str]:
 def test_the_tags_come_in_the_order_in_which_people_meet_them() -> None:
     assert [tag["name"] for tag in DOCUMENT["tags"]] == [
         *("sessions", "tokens", "users", "expenses", "bulk", "trash"),
-        *("categories", "tags", "payees", "reports", "budgets", "exports", "changes", "service"),
+        *("categories", "tags", "payees", "reports", "budgets", "imports", "exports", "changes", "service"),
     ]
 
 
@@ -471,6 +473,19 @@ async def ask_again(person: Person, *rows: str) -> None:
         await person.get(path, headers={"If-None-Match": "*"})
 
 
+async def bring_in(person: Person) -> None:
+    answer = await load(person, reading(draft(), source="checking"))
+    at = f"/imports/{answer.id}"
+    await person.get("/imports", params={"with_count": "true"})
+    await person.get(at)
+    await person.get("/expenses", params={"import_id": str(answer.id)})
+    await person.get(at, headers={"If-None-Match": "*"})
+    await person.put("/imports/profiles/bank", json={"decimal": ",", "columns": {"date": "Datum", "fee": None}})
+    await person.get("/imports/profiles")
+    await person.delete("/imports/profiles/bank")
+    await person.delete(at)
+
+
 async def label(person: Person) -> None:
     await person.get("/payees", params={"q": "お"})
     await person.get("/reports/spending", params={"group_by": ["tag", "payee"]})
@@ -506,6 +521,7 @@ async def test_every_answer_of_success_is_as_documented(person: Person, auditor:
     await person.patch(at, json={"category": None})
     await label(person)
     await keep_in_step(person)
+    await bring_in(person)
     await take_out(person)
     category = await person.post("/categories", json={"name": "Rent", "parent": "Flat", "color": "#2A9D8F"})
     await person.get("/categories")
