@@ -65,6 +65,8 @@ class ImportForm(RequestModel):
         default=100, ge=0, le=MAX_ROWS, description="How many rows to show; refused and open ones always are."
     )
 
+    model_config = with_example(file="statement.csv", dry_run=True, options=_OPTIONS, source="Checking", rows=100)
+
     def build_choices(self, options: ImportOptions) -> Choices:
         """Return what to do with the rows; `options` are those of the form with those of the profile."""
         return options.build_choices(source=self.source, dry_run=self.dry_run, rows=self.rows)
