@@ -163,6 +163,7 @@ def make_openapi_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:
             for component in components.values():
                 _remove_defaults(component)
                 _sort_properties(component)
+                _leave_blank(component)
             document["components"]["securitySchemes"][SCRIPT_SCHEME] = SCRIPT_SCHEME_DEFINITION
             app.openapi_schema = _correct_schema(document)
         return app.openapi_schema
@@ -204,6 +205,17 @@ def _remove_defaults(component: dict[str, Any]) -> None:
     # openapi-typescript makes a field with a default required, so that clients would have to send it.
     for field in component.get("properties", {}).values():
         field.pop("default", None)
+
+
+def _leave_blank(component: dict[str, Any]) -> None:
+    """Give the optional fields of a form with a file an empty example, which counts as missing.
+
+    Swagger UI writes an example of its own making into each field of such a form that has none, and would send them.
+    """
+    fields = component.get("properties", {})
+    if any(field.get("format") == "binary" for field in fields.values()):
+        for name in fields.keys() - set(component["required"]):
+            fields[name]["example"] = ""
 
 
 def _sort_properties(component: dict[str, Any]) -> None:

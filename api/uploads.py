@@ -6,7 +6,8 @@
     UploadReader             is fed with the body, and keeps what the schema names; what it does not name is dropped
     Upload                   the validated form, or what is wrong with it
 
-An empty text, and a file without name and content, count as missing: browsers send these for what was left blank.
+An empty text, and a file without name and content, count as missing: browsers, and Swagger UI, send these for what was
+left blank.
 """
 
 import asyncio

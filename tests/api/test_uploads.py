@@ -618,7 +618,7 @@ async def repeat(person: Person, first: bytes, second: bytes, boundary: bytes = 
         (THE_FILE + field("rows", b"7"), b"x"),
         (THE_FILE + field("rows", b"7"), b"another"),
         (field("rows", b"7") + THE_FILE, b"x"),
-        (THE_FILE.replace(b"statement", b"Kontoauszug") + field("rows", b"7") + field("source", b""), b"x"),
+        (THE_FILE.replace(b"statement", b"Kontoauszug") + field("rows", b"7") + field("options", b""), b"x"),
     ],
     ids=["the same", "boundary", "order", "name of the file"],
 )
