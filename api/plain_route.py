@@ -16,7 +16,7 @@ The document is FastAPI's own: it is built from the same attributes of the route
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any, Final
 
 from fastapi.routing import APIRoute
@@ -65,11 +65,13 @@ class PlainRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Take FastAPI's options of a route."""
         super().__init__(path, endpoint, **options | {"generate_unique_id_function": name_operation})
-        is_silent = self.status_code == HTTPStatus.NO_CONTENT or _returns_response(endpoint)
+        # The answer to a write is stored for its Idempotency-Key, so that it must be there as a whole.
+        makes_response = self.methods == {HTTPMethod.GET} and _returns_response(endpoint)
+        is_silent = self.status_code == HTTPStatus.NO_CONTENT or makes_response
         answers_nothing = self.response_field is None and not is_silent
         unread = [name for name, default in _UNREAD_OPTIONS.items() if options.get(name, default) != default]
         if answers_nothing or unread:
-            reason = unread or "an endpoint returns a schema or a response, or its status is 204"
+            reason = unread or "an endpoint returns a schema, or its status is 204; a GET may return a response"
             raise UnsupportedEndpoint(f"{path}: {reason}")
 
     def get_route_handler(self) -> Handler:

@@ -163,6 +163,10 @@ def test_what_is_not_served_here_is_refused_when_the_route_is_made(endpoint: Cal
         PlainRoute("/expenses", endpoint, methods=["POST"])
 
 
+def test_a_read_may_make_an_answer_of_its_own() -> None:
+    assert PlainRoute("/expenses", with_an_answer_of_its_own, methods=["GET"]).response_field is None
+
+
 def test_an_option_that_is_not_read_here_is_refused_when_the_route_is_made() -> None:
     with pytest.raises(UnsupportedEndpoint, match="exclude_none"):
         PlainRoute("/expenses/{expense_id}", read_one, methods=["GET"], response_model_exclude_none=True)

@@ -455,6 +455,7 @@ VALID = {
     "on": "2026-11-22",
     "since": "0",
     "dry_run": "true",
+    "format": "csv",
 }
 
 
