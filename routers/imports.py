@@ -94,7 +94,7 @@ async def keep_import_profile(ledger: Writer, name: ProfileName, options: Import
     summary="Delete a profile of imports",
     responses=document_problems([NotFound()]),
 )
-async def delete_import_profile(ledger: Writer, name: ProfileName) -> None:
+async def delete_import_profile(ledger: Writer, name: str) -> None:
     """Delete a profile of your own; imports that were made with it stay as they are."""
     await profiles.delete_profile(ledger, name)
 

@@ -2,17 +2,22 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from ledger.transfer.choices import Choices
 from values.fields import Currency
 from values.shapes import RequestModel, with_example
-from values.text_fields import CategoryName, NullableLine
+from values.text_fields import NON_BLANK_TEXT_PATTERN, CategoryName, make_text_validator
 
 LONGEST_NAME: Final = 200
 """The name of a column, sheet, account or person in a file."""
 MAX_LINES: Final = 1_000
-FileName = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]
+FileName = Annotated[
+    str,
+    AfterValidator(make_text_validator(1, LONGEST_NAME)),
+    Field(json_schema_extra={"pattern": NON_BLANK_TEXT_PATTERN, "minLength": 1, "maxLength": LONGEST_NAME}),
+]
+Encoding = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
 Column = FileName | Annotated[int, Field(ge=1, le=16_384)] | None
 Meaning = Literal["out", "in", "transfer", "pending", "failed", "skip", "booked"]
 RowNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}$")]
@@ -55,7 +60,7 @@ class ImportColumns(RequestModel):
 class ImportOptions(RequestModel):
     """How a file is read and what becomes of its rows; what an answer shows can be sent back."""
 
-    encoding: Annotated[str, StringConstraints(max_length=40)] | None = Field(
+    encoding: Encoding | None = Field(
         default=None, description="The encoding of a text file, such as `utf-8` or `cp1252`."
     )
     delimiter: Literal[",", ";", "\t", "|"] | None = Field(default=None, description="What separates the columns.")
@@ -73,7 +78,7 @@ class ImportOptions(RequestModel):
         default=None, description="The year in which the statement ends, if its dates have none."
     )
     currency: Currency | None = Field(default=None, description="The currency of rows that name none.")
-    category: NullableLine[CategoryName] = Field(default=None, description="The category of rows that name none.")
+    category: CategoryName | None = Field(default=None, description="The category of rows that name none.")
     columns: ImportColumns | None = Field(default=None, description="Columns, which replace those that were detected.")
     sign: Literal["minus_is_spent", "plus_is_spent", "flag", "columns"] | None = Field(
         default=None,

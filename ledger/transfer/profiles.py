@@ -13,7 +13,8 @@ from ledger.transfer.schemas import ImportProfileList
 from models import MAX_IMPORT_PROFILES, ImportProfile
 from problems import NotFound, TooMany
 from values.sizes import measure
-from values.texts import make_name_key, make_sort_key
+from values.text_fields import MAX_CODE_POINTS_COMPOSED
+from values.texts import NAME_LENGTH, make_name_key, make_sort_key
 
 _SELECT: Final = select(
     ImportProfile.id, ImportProfile.name, ImportProfile.options, ImportProfile.created_at, ImportProfile.updated_at
@@ -64,8 +65,10 @@ async def keep_profile(ledger: Ledger, name: str, options: ImportOptions) -> Pro
 
 
 async def delete_profile(ledger: Ledger, name: str) -> None:
-    """Delete one of the user's own profiles; raise NotFound if there is none of this name."""
-    key = make_name_key(name)
+    """Delete one of the user's own profiles; raise NotFound if there is none of this name, which may be any text."""
+    if len(name) > NAME_LENGTH * MAX_CODE_POINTS_COMPOSED:
+        raise NotFound
+    key = make_name_key(name.strip())
     row = await ledger.fetch_one(_ONE, key=key)
     if row is None:
         raise NotFound

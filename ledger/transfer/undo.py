@@ -23,7 +23,7 @@ from ledger.transfer.schemas import ImportUndone
 from models import Expense, Import, ImportedRow, TrashedExpense
 from problems import NotFound
 
-_THIS: Final[BindParameter[Any]] = bindparam("import_id")
+_THIS: Final[BindParameter[Any]] = bindparam("undone")
 _IMPORT: Final = select(Import.revision, measure_column(Import.options).label("size")).where(
     Import.mine(), Import.id == _THIS
 )
@@ -43,14 +43,14 @@ _IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
 
 async def undo_import(ledger: Ledger, import_id: int, condition: Precondition, *, keep_changed: bool) -> ImportUndone:
     """Undo an import; raise NotFound if there is none, or it is undone already."""
-    row = await ledger.fetch_one(_IMPORT, import_id=import_id)
+    row = await ledger.fetch_one(_IMPORT, undone=import_id)
     if row is None:
         raise NotFound
     refuse_changed_row(row.revision, condition)
-    expenses = await ledger.fetch_in_slices(_EXPENSES, import_id=import_id)
+    expenses = await ledger.fetch_in_slices(_EXPENSES, undone=import_id)
     kept = sum(keep_changed and it.edited for it in expenses)
     gone = [it for it in expenses if not (keep_changed and it.edited)]
-    linked = [it.expense_id for it in await ledger.fetch_in_slices(_LINKED, import_id=import_id)]
+    linked = [it.expense_id for it in await ledger.fetch_in_slices(_LINKED, undone=import_id)]
     revision = ledger.take_revision(expenses=-len(gone))
     ledger.count(text_bytes=-row.size - sum(it.size for it in gone))
     await _forget_rows(ledger, [it.id for it in gone], ImportedRow.mine())
@@ -58,14 +58,14 @@ async def undo_import(ledger: Ledger, import_id: int, condition: Precondition, *
     if kept:
         values = {"import_id": None, **ledger.stamp_change()}
         await ledger.execute_exactly(
-            kept, update(Expense).where(*_OWN, Expense.edited).values(values), import_id=import_id
+            kept, update(Expense).where(*_OWN, Expense.edited).values(values), undone=import_id
         )
     if gone:
-        await delete_rows(ledger, len(gone), Expense, *_OWN, import_id=import_id)
+        await delete_rows(ledger, len(gone), Expense, *_OWN, undone=import_id)
     for table in (TrashedExpense, ImportedRow):
         of_this = update(table).where(table.mine(), table.import_id == import_id)
         await ledger.execute(of_this.values(import_id=None))
-    await ledger.execute_exactly(1, delete(Import).where(Import.mine(), Import.id == _THIS), import_id=import_id)
+    await ledger.execute_exactly(1, delete(Import).where(Import.mine(), Import.id == _THIS), undone=import_id)
     return ImportUndone(deleted=len(gone), kept=kept, unlinked=len(set(linked)), revision=revision)
 
 

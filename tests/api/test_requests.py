@@ -443,6 +443,8 @@ VALID = {
     "min_amount": "1",
     "max_amount": "1",
     "external_id": "1",
+    "import_id": "1",
+    "keep_changed": "true",
     "q": "milk",
     "sort": "date",
     "limit": "1",

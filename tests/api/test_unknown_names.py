@@ -11,7 +11,7 @@ pytestmark = pytest.mark.wire
 
 ALL_FILTERS = (
     "from, to, period, category, children, uncategorized, payee, without_payee, tag, untagged, currency, min_amount, "
-    "max_amount, external_id, q, limit, cursor, with_count, sort, with_totals"
+    "max_amount, external_id, import_id, q, limit, cursor, with_count, sort, with_totals"
 )
 
 

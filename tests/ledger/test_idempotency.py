@@ -87,6 +87,9 @@ WRITES = {
     "create_budget": Write("POST", "/budgets", '{"amount": "200.00", "period": "month"}'),
     "change_budget": Write("PATCH", "/budgets/{budget}", '{"amount": "250.00"}'),
     "delete_budget": Write("DELETE", "/budgets/{budget}"),
+    "undo_import": Write("DELETE", "/imports/{import}"),
+    "keep_import_profile": Write("PUT", "/imports/profiles/bank", '{"decimal": ","}'),
+    "delete_import_profile": Write("DELETE", "/imports/profiles/checking"),
 }
 
 
@@ -100,6 +103,7 @@ async def fill(person: Person) -> dict[str, int]:
             "budget": await rows.budget(5, 200_000, "month", "Groceries"),
             "category": await rows.categorize(1, "Groceries"),
             "tag": rows.tags["shared"],
+            "import": await rows.take_in(5, "checking"),
         }
         await rows.discard(3, ids["deleted"])
     return ids

@@ -191,7 +191,7 @@ async def test_no_condition_finds_a_row_that_is_not_there_or_a_strangers(
     conditions: list[Headers] = [{"If-Match": tag}, {"If-Match": "*"}, {"If-Match": '"another"'}]
 
     def nowhere(path: str) -> str:
-        kinds = ("expense", "category", "tag", "budget")
+        kinds = ("expense", "category", "tag", "budget", "import")
         return path.format_map({f"{kind}_id": LARGEST_ID for kind in kinds})
 
     answers = [

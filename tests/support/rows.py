@@ -172,7 +172,7 @@ async def fill_ledger(person: Person) -> At:
         budget_id = await rows.budget(3, 200_000, "month", "Groceries")
         await rows.discard(5, await rows.spend(4, spent_on=NOON.date()))
         import_id = await rows.take_in(5, "checking")
-    ids: dict[str, Any] = {
+    ids: dict[str, object] = {
         "expense_id": expense_id,
         "category_id": category_id,
         "budget_id": budget_id,
