@@ -37,11 +37,11 @@ class GridRow(NamedTuple):
     """Whether it has a quote that nothing closes, so that nobody knows where its cells end."""
 
 
-def split_table(text: str, delimiter: str | None = None) -> tuple[list[GridRow], str]:
-    """Return the rows of a text and the delimiter of its cells; a block of `Key: value` lines is a row too."""
+def split_table(text: str, delimiter: str | None = None) -> tuple[list[GridRow], str | None]:
+    """Return the rows of a text and the delimiter of its cells; None if its rows are blocks of `Key: value` lines."""
     unified = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
     if delimiter is None and (blocks := _read_blocks(unified)):
-        return blocks, ":"
+        return blocks, None
     found = delimiter or _find_delimiter(unified)
     return _read_rows(unified, found), found
 

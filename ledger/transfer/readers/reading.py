@@ -71,8 +71,9 @@ def _read_table(data: bytes, kind: str, sent: Mapping[str, Any], request: Reques
         said = {"sheet": name}
     else:
         text, encoding = decode(data, sent.get("encoding"))
-        rows, found = split_table(text, sent.get("delimiter"))
-        said = {"encoding": encoding, "delimiter": found}
+        rows, delimiter = split_table(text, sent.get("delimiter"))
+        # Blocks of keys and values have none.
+        said = {"encoding": encoding} | ({"delimiter": delimiter} if delimiter else {})
     return _read_rows(rows, kind, sent, said, request)
 
 

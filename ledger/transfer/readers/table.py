@@ -54,10 +54,11 @@ def read_table(
     """Read a table; `currency` is the user's, `said` are the options by which its rows were found."""
     table = _Table(layout, profile, choices, find_roles(layout, choices.columns, choices.meanings), currency)
     table.settle_amount()
+    # Before each is read, which takes most of the time.
+    if len(table.movements) > MAX_ENTRIES:
+        raise TooManyEntries
     table.settle_date()
     entries = list(table.iterate_entries())
-    if len(entries) > MAX_ENTRIES:
-        raise TooManyEntries
     forget_repeated_ids(entries)
     return Statement(
         format="csv",
