@@ -141,6 +141,10 @@ class StrictRequest(Request):
 
         Of one client one is received at a time, so that it fills the disk with no more than that.
         """
+        if self._is_empty:
+            self.upload = Upload()
+            self.upload.validate(schema, {})
+            return
         if "content-encoding" in self.headers:
             raise UnsupportedMediaType(UPLOAD_EXPECTED)
         reader = UploadReader(self.headers.get("content-type", ""), schema, max_file_bytes)
@@ -181,6 +185,13 @@ class StrictRequest(Request):
         )
         # Each part is preceded by its length, so that different parts never give the same bytes.
         return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).hexdigest()
+
+    @property
+    def _is_empty(self) -> bool:
+        """Whether the headers say that there is no body."""
+        length = self.headers.get("content-length")
+        is_bare = "transfer-encoding" not in self.headers and "content-type" not in self.headers
+        return length == "0" or (length is None and is_bare)
 
     async def _take_body(self, keep: Callable[[bytes], Awaitable[None]], most: int, seconds: float) -> None:
         length = self.headers.get("content-length", "0")

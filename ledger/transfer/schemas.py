@@ -59,7 +59,7 @@ class ImportForm(RequestModel):
     source: Omittable[SourceName] = Field(
         default=None,
         description="Which account the file is of, in your own words; unless given, what the file says, such as an "
-        "IBAN. Empty: the account that you have given no name.",
+        "IBAN.",
     )
     rows: WholeNumber = Field(
         default=100, ge=0, le=MAX_ROWS, description="How many rows to show; refused and open ones always are."

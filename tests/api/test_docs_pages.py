@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.wire
 PASSWORD: Final = "a walk along the sea"
 PAGES: Final = ("/docs", "/redoc")
 FORMS: Final = ("expenses-create_expense", "expenses-list_expenses")
+IMPORT: Final = "imports-import_file"
 # A form with a body, one with defaults of several types, and one with lists to choose from.
 KINDS_OF_FORMS: Final = (*FORMS, "reports-report_spending")
 
@@ -173,6 +175,17 @@ def test_execute_succeeds_on_untouched_forms_twice_also_after_a_reload(signed_ou
     answers = [docs_page.execute(signed_out, *KINDS_OF_FORMS) for _ in range(2)]
 
     assert answers == [["201", "200", "200"]] * 2
+    assert signed_out.complaints() == []
+
+
+def test_a_file_is_chosen_and_imported_with_all_other_fields_left_blank(signed_out: Browser, tmp_path: Path) -> None:
+    statement = tmp_path / "march.csv"
+    statement.write_text("Date,Text,Amount\n2026-03-01,Coffee,-3\n")
+    docs_page.sign_in(signed_out, "ada", PASSWORD)
+    docs_page.open_forms(signed_out, IMPORT)
+    signed_out.choose_file(f"#operations-{IMPORT} input[type=file]", statement)
+
+    assert docs_page.execute(signed_out, IMPORT) == ["201"]
     assert signed_out.complaints() == []
 
 

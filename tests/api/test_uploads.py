@@ -254,7 +254,7 @@ async def test_line_ends_before_the_form_and_anything_behind_it_are_no_part_of_i
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
+        b"\r\n",
         b"--x",
         b"--x\r\n",
         THE_FILE,
@@ -321,6 +321,12 @@ async def test_a_body_of_another_type_is_told_what_to_send(somebody: Person, con
 
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
     assert "curl -F file=@statement.csv" in answer.json()["detail"]
+
+
+async def test_without_a_body_a_file_is_required(somebody: Person) -> None:
+    answers = [await somebody.post("/statements"), await send(somebody, b"")]
+
+    assert [(it.status_code, blamed(it)) for it in answers] == [(422, {"/file": "required"})] * 2
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity", ""])

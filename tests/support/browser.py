@@ -104,6 +104,13 @@ class Browser:
         self.look(f"(it => it && (it.focus(), it.select(), true))(document.querySelector({json.dumps(selector)}))")
         self.call("Input.insertText", text=text)
 
+    def choose_file(self, selector: str, path: Path) -> None:
+        """Choose a file in a field, as soon as it exists."""
+        self.look(f"document.querySelector({json.dumps(selector)})")
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        field = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=field, files=[str(path)])
+
     def press_enter(self) -> None:
         """Press Enter in the field that has the focus."""
         key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
