@@ -84,7 +84,7 @@ class PageRequest:
     cursor: Cursor | None
     span: Span | None
     is_brief: bool = False
-    """Whether the rows are without `created_at` and `updated_at`."""
+    """Whether the rows are without `created_at` and what is selected after it."""
 
     @property
     def sort_column(self) -> str:

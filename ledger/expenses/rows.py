@@ -40,7 +40,8 @@ SEARCHED_TEXTS: Final = {"payee": make_payee_key, "description": make_text_key}
 _COLUMNS: Final = [
     _COLUMN_NAMES.get(field.name, field.name) for field in fields(ExpenseAnswer) if field.name != "deleted_at"
 ]
-_INSTANTS: Final = _COLUMNS[-2:]
+# Of the files of expenses only the one with every field has these.
+_LATER_COLUMNS: Final = frozenset(_COLUMNS[_COLUMNS.index("created_at") :])
 _AMOUNT: Final = _COLUMNS.index("amount")
 _CURRENCY: Final = _COLUMNS.index("currency")
 _TAGS: Final = _COLUMNS.index("tags")
@@ -68,13 +69,12 @@ def select_expenses(table: type[Expense | TrashedExpense], *more: Any, by_id: bo
 
 
 def leave_out_instants(statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    """Return a statement of `select_expenses` without its last columns, `created_at` and `updated_at`.
+    """Return a statement of `select_expenses` without `created_at` and what is selected after it.
 
-    Reading these two takes as long as all others that a file of expenses has.
+    Both instants are converted row by row, which takes a tenth of the time of an export.
     """
-    return statement.with_only_columns(
-        *[column for column in statement.selected_columns if column.key not in _INSTANTS]
-    )
+    kept = [column for column in statement.selected_columns if column.key not in _LATER_COLUMNS]
+    return statement.with_only_columns(*kept)
 
 
 def get_column(row: Sequence[Any], name: str) -> Any:  # noqa: ANN401

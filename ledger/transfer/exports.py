@@ -79,7 +79,7 @@ class Export:
     def begin(cls, ledger: Ledger, filters: ExpenseFilter, *, is_brief: bool = False) -> Self:
         """Begin an export; raise ValidationFailed if the period is invalid.
 
-        If it `is_brief`, its rows are without `created_at` and `updated_at`.
+        If it `is_brief`, its rows are without `created_at` and what is selected after it.
         """
         span = filters.resolve_span(ledger.today, ledger.owner.month_start_day)
         fields = {name: getattr(filters, name) for name in ExpenseFilter.model_fields}
