@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import date
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, union_all
 
 from ledger.core import Ledger
@@ -28,8 +28,8 @@ from values.fields import (
     Currency,
     Day,
     Omittable,
-    WholeNumber,
     make_validator,
+    parse_whole_number,
 )
 from values.search import MAX_WORDS, SearchWords, split_payee_words, split_words
 from values.shapes import PageQuery, RequestModel
@@ -66,7 +66,7 @@ ExternalIdFilter = Annotated[
 ]
 
 
-ImportIdFilter = Annotated[WholeNumber, Field(ge=1, le=LARGEST_ID)]
+ImportIdFilter = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(parse_whole_number)]
 
 
 class ExpenseFilter(RequestModel):

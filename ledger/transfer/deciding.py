@@ -44,8 +44,9 @@ async def decide(
     questions: list[Question] = []
     if is_unstated(reading, choices.source) and await _may_be_another_account(ledger, reading, rows, found):
         questions.append(await _ask_for_source(ledger, rows))
-    async for row in iterate_in_slices(rows):
-        identify(row, known, choices)
+    for is_same in (True, False):
+        async for row in iterate_in_slices(rows):
+            identify(row, known, choices, is_same=is_same)
     await _settle_named(ledger, rows, choices)
     await _link_chosen(ledger, rows)
     questions += await _settle_matches(ledger, reading, rows, found, choices)

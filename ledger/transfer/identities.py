@@ -62,14 +62,17 @@ class KnownRows:
         """Add a known row; all are added before the first is looked for."""
         self._known.setdefault((it.source, it.key), []).append(it)
 
-    def find(self, source: str, key: str) -> KnownRow | None:
-        """Return a known row that was not found yet."""
-        place = source, key
+    def find(self, row: FileRow, *, is_same: bool) -> KnownRow | None:
+        """Return a known row that was not found yet; with `is_same` one that has the row's day, amount and currency."""
+        place = row.source, row.key
         if place not in self._waiting:
             # The last one is found first.
-            self._waiting[place] = sorted(self._known.get(place, ()), key=lambda row: (row.is_live, -row.occurrence))
+            self._waiting[place] = sorted(self._known.get(place, ()), key=lambda it: (it.is_live, -it.occurrence))
         waiting = self._waiting[place]
-        return waiting.pop() if waiting else None
+        for index in reversed(range(len(waiting))):
+            if not is_same or waiting[index].is_same(row):
+                return waiting.pop(index)
+        return None
 
     def number(self, row: FileRow) -> int:
         """Return the occurrence of a row that becomes known."""
@@ -85,15 +88,18 @@ def _count_without(taken: AbstractSet[int]) -> Iterator[int]:
     return (number for number in count(1) if number not in taken)
 
 
-def identify(row: FileRow, known: KnownRows, choices: Choices) -> None:
-    """Settle an undecided row if it is known."""
-    if not row.is_undecided:
+def identify(row: FileRow, known: KnownRows, choices: Choices, *, is_same: bool) -> None:
+    """Settle an undecided row if it is known.
+
+    With `is_same` first: an entry that is split has rows with one key, and each is the known one of its amount.
+    """
+    if not row.is_undecided or row.known is not None:
         return
-    row.known = known.find(row.source, row.key)
+    row.known = known.find(row, is_same=is_same)
     if row.choice == "new" and row.known and row.known.is_live and row.key.startswith(BANK) and row.is_changed:
         # The caller says that the bank has used its id again, so the row is known by its texts.
         row.key = make_text_key(row.draft)
-        row.known = known.find(row.source, row.key)
+        row.known = known.find(row, is_same=False)
     if row.known is None:
         return
     if row.known.is_live:

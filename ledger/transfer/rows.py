@@ -46,6 +46,10 @@ class KnownRow(NamedTuple):
     amount: int
     currency: str
 
+    def is_same(self, row: "FileRow") -> bool:
+        """Whether a row has the same day, amount and currency."""
+        return row.place == (self.currency, self.amount, self.day)
+
 
 @dataclass(slots=True)
 class FileRow:
@@ -89,8 +93,7 @@ class FileRow:
     @property
     def is_changed(self) -> bool:
         """Whether it is a known row of another day, amount or currency."""
-        known = self.known
-        return known is not None and self.place != (known.currency, known.amount, known.day)
+        return self.known is not None and not self.known.is_same(self)
 
     def settle(self, status: RowStatus, reason: RowReason | None = None, expense_id: int | None = None) -> None:
         """Decide what becomes of the row."""

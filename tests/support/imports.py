@@ -33,7 +33,7 @@ def draft(day: str = "2026-11-02", amount: str = "12.50", **fields: Any) -> Draf
 
 def coffee(day: str = "02", **fields: Any) -> Draft:
     """Return the row of a coffee on a day of November 2026."""
-    return draft(f"2026-11-{day}", "3.50", **{"payee": "Café", **fields})
+    return draft(f"2026-11-{day}", **{"amount": "3.50", "payee": "Café", **fields})
 
 
 def reading(

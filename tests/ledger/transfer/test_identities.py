@@ -36,8 +36,9 @@ async def identified(*drafts: Draft, known: tuple[KnownRow, ...] = (), choices: 
     rows, place = await read_rows(reading(*drafts), choices), KnownRows()
     for it in known:
         place.add(it)
-    for row in rows:
-        identify(row, place, choices)
+    for is_same in (True, False):
+        for row in rows:
+            identify(row, place, choices, is_same=is_same)
     return rows
 
 
@@ -118,6 +119,13 @@ async def test_of_equal_rows_the_live_ones_are_found_first() -> None:
     known = (knowing(coffee(), 1, is_live=False), knowing(coffee(), 2))
 
     assert told(await identified(coffee(), known=known)) == [EXISTING]
+
+
+async def test_of_the_parts_of_one_entry_each_is_the_known_one_of_its_amount() -> None:
+    whole, fee = coffee(), coffee(amount="0.50", fingerprint=coffee().fingerprint)
+    known = (knowing(whole, 1, is_live=False), knowing(fee, 2))
+
+    assert told(await identified(whole, fee, known=known)) == [("existing", "deleted"), EXISTING]
 
 
 async def test_a_new_row_gets_the_first_number_that_is_free() -> None:
