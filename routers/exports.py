@@ -22,7 +22,7 @@ date,amount,currency,category,payee,description,tags,external_id,id\r
 """
 _NDJSON: Final = (
     '{"id":7,"amount":"12.50","currency":"EUR","date":"2026-11-22","category":"Groceries","payee":"Market hall",'
-    '"description":"Apples and bread","tags":["party","shared"],"external_id":"receipt-1","revision":31,'
+    '"description":"Apples and bread","tags":["party","shared"],"external_id":"receipt-1","import_id":null,"revision":31,'
     '"created_at":"2026-11-22T13:23:00Z","updated_at":"2026-11-22T13:23:00Z","deleted_at":null}\n'
 )
 _TEXT: Final = {"type": "string"}
