@@ -1,5 +1,6 @@
 """Exports: all expenses that match the filters, as a file."""
 
+import json
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from api.dependencies import Reader
 from api.headers import answer_304_if_current, write_ledger_etag
 from api.later_reads import LaterReads
+from api.openapi import EXAMPLES
 from api.problem_json import Responses
 from api.requests import StrictRequest
 from api.route import LedgerRoute
@@ -18,13 +20,9 @@ from ledger.transfer.exports import Export, ExportQuery
 _CSV: Final = """\
 date,amount,currency,category,payee,description,tags,external_id,id\r
 2026-11-21,-3.50,EUR,Groceries,Market hall,Deposit of the bottles,,,6\r
-2026-11-22,12.50,EUR,Groceries,Market hall,Apples and bread,"shared, party",receipt-1,7\r
+2026-11-22,12.50,EUR,Groceries,Market hall,Apples and bread,"party, shared",receipt-1,7\r
 """
-_NDJSON: Final = (
-    '{"id":7,"amount":"12.50","currency":"EUR","date":"2026-11-22","category":"Groceries","payee":"Market hall",'
-    '"description":"Apples and bread","tags":["party","shared"],"external_id":"receipt-1","revision":31,'
-    '"created_at":"2026-11-22T13:23:00Z","updated_at":"2026-11-22T13:23:00Z","deleted_at":null}\n'
-)
+_NDJSON: Final = json.dumps(EXAMPLES["Expense"], separators=(",", ":")) + "\n"
 _TEXT: Final = {"type": "string"}
 FILES: Final[Responses] = {
     HTTPStatus.OK.value: {
