@@ -50,6 +50,9 @@ PROFILES: Final[Mapping[str, Profile]] = {
 }
 """The profiles by name."""
 
+OWN: Final = PROFILES["expense-tracker"]
+"""This service's own export, in which texts that a spreadsheet would run are guarded (values/csv_cells.py)."""
+
 
 def recognize(headers: Sequence[str]) -> Profile | None:
     """Return the profile that a file's headers prove, the one with most of them; None if there is none."""

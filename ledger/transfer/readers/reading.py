@@ -1,7 +1,7 @@
 """Reading: a file's bytes, the options that were sent and the user's currency become a `Reading`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -15,8 +15,9 @@ from ledger.transfer.readers.entries import Question, Statement, UnsupportedForm
 from ledger.transfer.readers.formats import detect_format
 from ledger.transfer.readers.layout import find_layout
 from ledger.transfer.readers.ndjson import OWN_OPTIONS, read_ndjson
-from ledger.transfer.readers.profiles import PROFILES, recognize
+from ledger.transfer.readers.profiles import OWN, PROFILES, recognize
 from ledger.transfer.readers.table import read_table
+from values.csv_cells import unguard_cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,14 @@ def _read_rows(
 ) -> Reading:
     layout = find_layout(rows, sent.get("header_line"))
     profile = PROFILES[request.profile] if request.profile else recognize(layout.headers)
+    if profile is OWN:
+        layout = replace(layout, body=[_unguard(row) for row in layout.body])
     choices = Choices.build(profile.list_options(layout.headers) if profile else {}, sent)
     statement = read_table(layout, profile, choices, request.currency, said)
     statement.format = kind
     return draft(statement, choices, request.currency)
+
+
+def _unguard(row: GridRow) -> GridRow:
+    """Return a row of an own export with its texts as they were."""
+    return row._replace(cells=[unguard_cell(cell) for cell in row.cells])

@@ -9,7 +9,6 @@ kinds      which rows are no booked money
 statement   entries, and a question wherever two readings are left
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,12 +35,12 @@ from ledger.transfer.readers.entries import (
 from ledger.transfer.readers.kinds import Kinds
 from ledger.transfer.readers.layout import Layout
 from ledger.transfer.readers.numbers import read_number
-from ledger.transfer.readers.profiles import Profile
+from ledger.transfer.readers.profiles import OWN, Profile
 from ledger.transfer.readers.shares import SHARED_PROFILE, Shares, ask_person
 from ledger.transfer.readers.words import find_column, find_currencies, make_word
+from values.csv_cells import split_tags
 from values.money import DECIMALS
 
-OWN_PROFILE: Final = "expense-tracker"
 ID_DIGITS: Final = 18
 JOINER: Final = "; "
 """What stands between the texts of several columns in a description."""
@@ -237,9 +236,9 @@ class _Table:
         return account
 
     def _read_own_id(self, row: GridRow) -> int | None:
-        if self.profile is None or self.profile.name != OWN_PROFILE:
+        if self.profile is not OWN:
             return None
-        cell = row.cells[self.layout.headers.index("id")]
+        cell = row.cells[-1]
         return int(cell) if cell.isascii() and cell.isdigit() and len(cell) <= ID_DIGITS else None
 
     def _list_texts(self, row: GridRow) -> list[str]:
@@ -304,11 +303,6 @@ def _add_text(entry: Entry, row: GridRow) -> None:
 
 def _split_tags(cell: str) -> list[str]:
     """Return the tags of a cell: between commas or semicolons, quoted as in CSV where they hold one."""
-    if not cell:
-        return []
-    delimiter = ";" if ";" in cell and "," not in cell else ","
-    try:
-        found = next(csv.reader([cell], delimiter=delimiter, skipinitialspace=True), [])
-    except csv.Error:
-        found = cell.split(delimiter)
-    return [tag.strip() for tag in found if tag.strip()]
+    if ";" in cell and "," not in cell and '"' not in cell:
+        return [tag.strip() for tag in cell.split(";") if tag.strip()]
+    return split_tags(cell)

@@ -1,0 +1,68 @@
+"""This service's own exports, imported again: nothing is new where they come from, and all is equal elsewhere."""
+
+from typing import Any, Final
+
+import pytest
+
+from tests.support.files import send
+from tests.support.people import Person, SignUp
+
+EXPENSES: Final[list[dict[str, Any]]] = [
+    {
+        "amount": "12.50",
+        "date": "2026-03-01",
+        "category": "Food",
+        "payee": "Café 茶 🍵",
+        "tags": ["b", "a, c", 'x "y"'],
+    },
+    {"amount": "-3.50", "date": "2026-03-01", "category": "Food", "description": "=SUM(A1)\nsecond line"},
+    {"amount": "1250", "currency": "JPY", "date": "2026-03-02", "payee": "'quoted", "external_id": "bank-1"},
+    {"amount": "1.250", "currency": "KWD", "date": "2026-03-03", "description": '-2.50; "and" more'},
+    {"amount": "2.50", "date": "2026-03-04", "description": "two of them"},
+    {"amount": "2.50", "date": "2026-03-04", "description": "two of them"},
+]
+SHOWN: Final = ("amount", "currency", "date", "category", "payee", "description", "tags", "external_id")
+
+
+async def fill(person: Person) -> None:
+    operations = [{"op": "create", "data": expense} for expense in EXPENSES]
+    await person.post("/expenses/batch", json={"operations": operations})
+
+
+async def show(person: Person) -> list[list[Any]]:
+    rows = (await person.get("/expenses?sort=date&limit=200")).json()["items"]
+    return sorted([[row[name] for name in SHOWN] for row in rows], key=str)
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+async def test_an_export_has_nothing_new_for_its_own_account(person: Person, kind: str) -> None:
+    await fill(person)
+    exported = (await person.get(f"/expenses/export?format={kind}")).content
+
+    answer = (await send(person, exported)).json()
+
+    assert answer["id"] is None
+    assert answer["counts"] == {"rows": 6, "new": 0, "existing": 6, "linked": 0, "skipped": 0, "refused": 0, "open": 0}
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+async def test_an_export_makes_equal_expenses_in_another_account(sign_up: SignUp, kind: str) -> None:
+    ada, bob = await sign_up(), await sign_up()
+    await fill(ada)
+    exported = (await ada.get(f"/expenses/export?format={kind}")).content
+
+    answer = (await send(bob, exported)).json()
+
+    assert answer["counts"]["new"] == 6
+    assert await show(bob) == await show(ada)
+
+
+async def test_an_expense_that_was_changed_meanwhile_is_another_one(person: Person) -> None:
+    await fill(person)
+    exported = (await person.get("/expenses/export?max_amount=0")).content
+    (refund,) = (await person.get("/expenses?max_amount=0")).json()["items"]
+    await person.patch(f"/expenses/{refund['id']}", json={"amount": "-4.00"})
+
+    answer = (await send(person, exported, dry_run=True)).json()
+
+    assert answer["counts"]["new"] == 1
