@@ -14,7 +14,7 @@ from admin.console import OperatorError, erase_progress, say
 from config import list_unknown_settings, load_settings
 from infra.engines import CertificateError
 from users import invites
-from values.field_errors import ParseError
+from values.parse_errors import ParseError
 
 MAX_KEPT: Final = 1_000
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it

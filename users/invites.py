@@ -19,7 +19,8 @@ from database import UnitOfWork, now
 from infra.row_counts import execute_exactly
 from models import Invite
 from problems import ValidationFailed
-from values.field_errors import ParseError, field_error
+from values.field_errors import field_error
+from values.parse_errors import ParseError
 from values.shapes import ResponseModel
 
 CODE_BYTES: Final = 16

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from values.field_errors import ParseError
+from values.parse_errors import ParseError
 
 EARLIEST = date(1900, 1, 1)
 LATEST = date(2199, 12, 31)

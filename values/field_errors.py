@@ -9,7 +9,7 @@ The location is a JSON Pointer into the body, the name of a query parameter, or 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
@@ -40,16 +40,6 @@ class FieldError:
     def to_json(self) -> dict[str, str]:
         """Return the error as an element of the problem's `errors`."""
         return {**self.location, "code": self.code, "detail": self.detail}
-
-
-class ParseError(ValueError):
-    """This value cannot be used."""
-
-    code: ClassVar[str] = "malformed"
-
-    def __init__(self, detail: str | None = None) -> None:
-        """Take the sentence for the client; the default is the class's docstring."""
-        super().__init__(detail or self.__doc__)
 
 
 def field_error(pointer: str, code: str, detail: str) -> FieldError:

@@ -12,7 +12,8 @@ from pydantic_core import CoreSchema
 from typing_extensions import TypeAliasType
 
 from values import days, money
-from values.field_errors import ParseError, invalid_value
+from values.field_errors import invalid_value
+from values.parse_errors import ParseError
 
 T = TypeVar("T")
 

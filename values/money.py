@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final, Self
 
-from values.field_errors import ParseError
+from values.parse_errors import ParseError
 
 SCALE: Final = 1000
 MAX_WHOLE_DIGITS: Final = 12

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from values.days import DASH_DAY, DASH_MONTH, DAY, EARLIEST, LATEST, MONTH, YEAR, YEAR_IN_RANGE
-from values.field_errors import ParseError
+from values.parse_errors import ParseError
 from values.spans import (
     MONTHS_PER_YEAR,
     ONE_DAY,

@@ -19,7 +19,7 @@ from ledger.expenses.filter_ids import (
 from models import MAX_CATEGORIES, Expense
 from problems import ValidationFailed
 from values import days, periods
-from values.field_errors import ParseError, invalid_value, parameter_error
+from values.field_errors import invalid_value, parameter_error
 from values.fields import (
     CURRENCY_DESCRIPTION,
     LARGEST_ID,
@@ -31,6 +31,7 @@ from values.fields import (
     make_validator,
     parse_whole_number,
 )
+from values.parse_errors import ParseError
 from values.search import MAX_WORDS, SearchWords, split_payee_words, split_words
 from values.shapes import PageQuery, RequestModel
 from values.spans import Span

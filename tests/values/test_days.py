@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from values import days
 from values.days import parse_day, parse_instant, parse_timezone
-from values.field_errors import ParseError
+from values.parse_errors import ParseError
 
 SUNDAY = date(2026, 11, 22)
 

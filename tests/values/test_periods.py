@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from values import periods
 from values.days import EARLIEST, LATEST
-from values.field_errors import ParseError
+from values.parse_errors import ParseError
 from values.periods import Comparison, find_compared_span, resolve_period
 from values.spans import ONE_DAY, Span
 
