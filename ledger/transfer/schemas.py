@@ -134,6 +134,9 @@ class ImportCounts(ResponseModel):
 
 
 class _ImportFacts(ResponseModel):
+    # First, although it is not the same in all of them.
+    id: int | None
+    revision: int | None
     format: str
     profile: str | None
     source: str | None = Field(description="The account; null if nobody says, or if the file is of several.")
@@ -155,8 +158,6 @@ class Import(_ImportFacts):
 class ImportAnswer(_ImportFacts):
     """What an import did or, in a preview, would do; `id` is null in a preview, and if nothing was new or linked."""
 
-    id: int | None
-    revision: int | None
     created_at: datetime | None
     rows: list[ImportRow]
     questions: list[Question]

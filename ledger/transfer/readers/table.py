@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final
 
 from ledger.transfer.readers import balances
@@ -62,7 +63,7 @@ def read_table(
     return Statement(
         format="csv",
         entries=entries,
-        accounts=table.accounts,
+        accounts=table.accounts or table.find_stated_accounts(),
         profile=profile.name if profile else None,
         options={**said, **table.describe_options()},
         questions=list(table.list_questions()),
@@ -129,6 +130,13 @@ class _Table:
         cells = [cell for row in self.layout.preamble for cell in row.cells]
         stated = {cell for cell in cells if cell in DECIMALS} or {it for cell in cells for it in find_currencies(cell)}
         return next(filter(None, headers), None) or (stated.pop() if len(stated) == 1 else None)
+
+    def find_stated_accounts(self) -> list[str]:
+        """Return the account that the preamble names, if it names one: an IBAN, or what stands beside such a word."""
+        cells = [cell for row in self.layout.preamble for cell in row.cells if cell]
+        ibans = {iban for cell in cells if (iban := find_iban(cell))}
+        named = {value for label, value in pairwise(cells) if find_column(label)[0] == "account"}
+        return [*(ibans or named)] if len(ibans or named) == 1 else []
 
     def _has_iban(self) -> bool:
         texts = [cell for row in self.layout.preamble for cell in row.cells]

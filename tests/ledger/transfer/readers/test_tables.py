@@ -455,6 +455,19 @@ def test_the_only_account_of_a_file_is_its_source() -> None:
     assert (reading.source, reading.accounts) == ("Checking", [])
 
 
+@pytest.mark.parametrize(
+    ("line", "source"),
+    [
+        ("IBAN: DE89 3704 0044 0532 0130 00", "DE89370400440532013000"),
+        ("Kontonummer,12345", "12345"),
+        ("Account number:,12-345", "12-345"),
+        ("Statement of March", None),
+    ],
+)
+def test_the_account_that_stands_above_the_table_is_its_source(line: str, source: str | None) -> None:
+    assert read(f"{line}\nDate,Text,Amount\n2026-03-01,Coffee,-2.50\n").source == source
+
+
 def test_each_row_of_several_accounts_bears_its_own() -> None:
     text = "Account,Date,Text,Amount\nChecking,2026-03-01,Coffee,-2.50\nCash,2026-03-02,Bread,-3.10\n"
 
