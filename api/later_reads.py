@@ -1,10 +1,10 @@
 """Reads of a ledger after the endpoint has returned, while its answer is sent: for answers that are made in pieces.
 
-each read        takes the request's turn, opens a unit of work with the deadline of a read, runs again after a
-                   lost race or a lost connection, as every request does; then all of this is given back
-between reads    nothing is held, however slowly the client reads
-once the answer  a read that fails with 429 or 503 is tried again for a minute: a database that is started anew
-  has begun        delays the answer and does not break it off
+    each read        takes the request's turn, opens a unit of work with the deadline of a read, runs again after a
+                       lost race or a lost connection, as every request does; then all of this is given back
+    between reads    nothing is held, however slowly the client reads
+    once the answer  a read that fails with 429 or 503 is tried again for a minute: a database that is started anew
+      has begun        delays the answer and does not break it off
 
 The caller was authenticated when the request began; a session that ends meanwhile does not end the answer.
 """

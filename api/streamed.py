@@ -1,10 +1,10 @@
 """Answers that are made and sent in pieces, such as a file of all expenses.
 
-wait             until the client has fewer than two others under way; what is made as a whole, such as a workbook,
-                   also waits for its turn among all clients
-first piece      made before the answer begins, so that an error until then is answered with a problem
-other pieces     each is made when the client has read most of the piece before
-an error         breaks the transfer off, so that a client cannot take a part of a file for the whole
+    wait             until the client has fewer than two others under way; what is made as a whole, such as a workbook,
+                       also waits for its turn among all clients
+    first piece      made before the answer begins, so that an error until then is answered with a problem
+    other pieces     each is made when the client has read most of the piece before
+    an error         breaks the transfer off, so that a client cannot take a part of a file for the whole
 
 If the client has gone, the answer ends with the next read, and nothing of it is left.
 """
@@ -85,7 +85,11 @@ class StreamedAnswer(Response):
         try:
             async with self._later.request.turn.hold_whole_file(), asyncio.timeout(WHOLE_SECONDS):
                 yield
-        except TimeoutError:
+        except OSError as error:
+            # It takes too long, or the disk is full.
+            logger.warning(
+                "did not make a file: %s", describe_error(error), extra=get_log_context(self._later.request.scope)
+            )
             raise Unavailable from None
 
     async def _begin(self, send: Send) -> None:

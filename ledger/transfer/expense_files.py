@@ -1,8 +1,8 @@
 """Files of expenses: how pages of rows become the bytes of a CSV, NDJSON or XLSX file.
 
-csv       UTF-8 without a byte order mark, CRLF (RFC 4180); texts that a spreadsheet would run are guarded
-ndjson    an `Expense`, as lists answer it, on each line
-xlsx      a workbook, which is made as a whole before its first byte is there (ledger/transfer/workbooks.py)
+    csv       UTF-8 without a byte order mark, CRLF (RFC 4180); texts that a spreadsheet would run are guarded
+    ndjson    an `Expense`, as lists answer it, on each line
+    xlsx      a workbook, which is made as a whole before its first byte is there (ledger/transfer/workbooks.py)
 
 There is no byte order mark because it would be a part of the first column's name for most programs; of those that need
 it to read UTF-8, Excel is the one that people use, and for it there is xlsx.

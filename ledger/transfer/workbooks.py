@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any, Final, Self
 
 from xlsxwriter import Workbook
+from xlsxwriter.exceptions import XlsxFileError
 
 from ledger.tags.sets import split_names
 from values.csv_cells import join_tags
@@ -67,8 +68,11 @@ class ExpenseWorkbook:
         await asyncio.to_thread(self._write_rows, rows)
 
     async def finish(self) -> IO[bytes]:
-        """Complete the workbook and return its file, at its beginning."""
-        await asyncio.to_thread(self._workbook.close)
+        """Complete the workbook and return its file, at its beginning; raise OSError if the disk is full."""
+        try:
+            await asyncio.to_thread(self._workbook.close)
+        except XlsxFileError as error:
+            raise OSError("the workbook cannot be written") from error
         self._is_finished = True
         self._file.seek(0)
         return self._file
