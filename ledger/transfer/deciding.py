@@ -137,11 +137,12 @@ async def _settle_matches(
     candidates = await lookups.load_candidates(ledger, undecided, claimed, (reading.format, reading.profile))
     named = [row for row in undecided if row.source != UNNAMED]
     matcher, doubts = Matcher(twins if named else {}), Doubts()
-    async for row in iterate_in_slices(undecided):
-        matcher.add_row(row)
     async for candidate in iterate_in_slices(candidates):
         matcher.add_expense(candidate)
-    async for row in iterate_in_slices(undecided):
+    near = [row async for row in iterate_in_slices(undecided) if matcher.may_match(row)]
+    async for row in iterate_in_slices(near):
+        matcher.add_row(row)
+    async for row in iterate_in_slices(near):
         settle_match(row, matcher, choices.on_match, doubts)
     return list(_ask_about(doubts))
 

@@ -76,6 +76,7 @@ class Matcher:
         self._rows: dict[Slot, Counter[_Kind]] = {}
         self._expenses: dict[Slot, dict[frozenset[Origin], list[int]]] = {}
         self._by_id: dict[int, Candidate] = {}
+        self._amounts: set[tuple[str, int]] = set()
         self._twins = twins
 
     def add_row(self, row: FileRow) -> None:
@@ -87,6 +88,11 @@ class Matcher:
         slot = it.currency, it.amount, it.day
         self._expenses.setdefault(slot, {}).setdefault(it.origins, []).append(it.id)
         self._by_id[it.id] = it
+        self._amounts.add((it.currency, it.amount))
+
+    def may_match(self, row: FileRow) -> bool:
+        """Whether an expense has the amount of a row, or was this row; of most files few rows match any."""
+        return row.place[:2] in self._amounts or row.key in self._twins
 
     def find(self, row: FileRow) -> Found:
         """Return the matches of a row."""
