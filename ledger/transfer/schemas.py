@@ -59,7 +59,7 @@ class ImportForm(RequestModel):
     source: Omittable[SourceName] = Field(
         default=None,
         description="Which account the file is of, in your own words; unless given, what the file says, such as an "
-        "IBAN.",
+        "IBAN. `unnamed`: the account that you have given no name.",
     )
     rows: WholeNumber = Field(
         default=100, ge=0, le=MAX_ROWS, description="How many rows to show; refused and open ones always are."
@@ -134,6 +134,8 @@ class ImportCounts(ResponseModel):
 
 
 class _ImportFacts(ResponseModel):
+    id: int | None
+    revision: int | None
     format: str
     profile: str | None
     source: str | None = Field(description="The account; null if nobody says, or if the file is of several.")
@@ -155,8 +157,6 @@ class Import(_ImportFacts):
 class ImportAnswer(_ImportFacts):
     """What an import did or, in a preview, would do; `id` is null in a preview, and if nothing was new or linked."""
 
-    id: int | None
-    revision: int | None
     created_at: datetime | None
     rows: list[ImportRow]
     questions: list[Question]

@@ -7,7 +7,7 @@ All of it has one revision. Long loops pause, so that others are served meanwhil
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select
@@ -25,6 +25,8 @@ from ledger.transfer.lookups import free_external_ids
 from ledger.transfer.rows import FileRow
 from ledger.unused import refuse_outgrown_quota
 from models import Expense, Import, ImportedRow
+from problems import TooMany
+from values.field_errors import field_error
 from values.sizes import measure
 from values.texts import make_name_key
 
@@ -52,7 +54,16 @@ class Writer:
     known: KnownRows
 
     async def write(self, rows: Sequence[FileRow], told: dict[str, Any]) -> int:
-        """Write the rows that are new or linked, and the import, which `told` describes; return its id."""
+        """Write the rows that are new or linked, and the import, which `told` describes; return its id.
+
+        Raises TooMany, which names a row or else the file.
+        """
+        try:
+            return await self._write(rows, told)
+        except TooMany as problem:
+            raise _blame_file(problem) from None
+
+    async def _write(self, rows: Sequence[FileRow], told: dict[str, Any]) -> int:
         ledger = self.ledger
         new = [row for row in rows if row.status == "new"]
         columns = [self._build_columns(row) async for row in iterate_in_slices(new)]
@@ -128,6 +139,18 @@ class Writer:
             "amount": amount,
             "currency": currency,
         }
+
+
+def _blame_file(problem: TooMany) -> TooMany:
+    """Return a problem that names the file instead of a field that the form does not have."""
+    errors = problem.errors or [field_error(FILE, "not_allowed", problem.detail)]
+    return replace(
+        problem,
+        errors=[
+            it if it.location["pointer"].startswith("/rows/") else field_error(FILE, it.code, it.detail)
+            for it in errors
+        ],
+    )
 
 
 async def _resolve_in_batches(references: References, columns: Sequence[Columns]) -> AsyncIterator[list[Columns]]:
