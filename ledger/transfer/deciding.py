@@ -1,10 +1,12 @@
 """Decides what becomes of each row of a file: what the ledger knows is read, and then the pure modules decide.
 
-1. identities    which rows are known, in their source or as what they name
-2. source        if nobody says which account the file is of, and it lacks rows or is known elsewhere: a question
-3. lines         rows that the caller has linked to an expense
-4. matches       expenses that look like the rows that are left
-5. names         the categories and tags of the new rows
+    1. identities    which rows are known, in their source or as what they name
+    2. source        if nobody says which account the file is of, and it lacks rows or is known elsewhere: a question
+    3. lines         rows that the caller has linked to an expense
+    4. matches       expenses that look like the rows that are left
+    5. names         the categories and tags of the new rows
+
+A step leaves alone what an earlier one has decided.
 """
 
 from collections import Counter

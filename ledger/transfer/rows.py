@@ -74,6 +74,8 @@ class FileRow:
     matches: Sequence[int] = ()
     category: str | None = None
     """The stored name of its category, which `body` has as the file says it."""
+    tags: str | None = None
+    """Likewise the stored names of its tags, as the text of their set."""
 
     @property
     def is_undecided(self) -> bool:
