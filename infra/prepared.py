@@ -52,7 +52,8 @@ class Prepared:
     async def fetch_all(self, connection: AsyncConnection, parameters: Mapping[str, Any]) -> list[TupleRow]:
         """Run a SELECT and return all of its rows."""
         compiled = self._compile(connection.dialect)
-        return compiled.convert_rows(await _send(connection, run_select, compiled, parameters))
+        values = compiled.order_values(parameters)
+        return compiled.convert_rows(await _send(connection, run_select, compiled.sql, values))
 
     async def fetch_one(self, connection: AsyncConnection, parameters: Mapping[str, Any]) -> TupleRow | None:
         """Run a SELECT and return its first row, or None."""
@@ -64,9 +65,16 @@ class Prepared:
 
         Raises RowsMissed if it touches no row, or several.
         """
-        written = await _send(connection, run_write, self._compile(connection.dialect), parameters)
+        compiled = self._compile(connection.dialect)
+        written = await _send(connection, run_write, compiled.sql, compiled.order_values(parameters))
         refuse_missed_rows(1, written.rows)
         return written.inserted_id
+
+    async def insert_many(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run an INSERT of many rows, which the driver sends together; raise RowsMissed if it inserts fewer."""
+        compiled = self._compile(connection.dialect)
+        values = [compiled.order_values(row) for row in rows]
+        refuse_missed_rows(len(rows), await _send(connection, run_many, compiled.sql, values))
 
     def _compile(self, dialect: Dialect) -> "_Compiled":
         compiled = self._by_dialect.get(dialect.name)
@@ -112,13 +120,13 @@ class _Compiled:
 async def _send(
     connection: AsyncConnection,
     send: Callable[[Any, str, Sequence[Any]], Awaitable[T]],
-    compiled: _Compiled,
-    parameters: Mapping[str, Any],
+    sql: str,
+    values: Sequence[Any],
 ) -> T:
     """Run a statement; discard the connection after an error that may have left it unusable."""
     driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
     try:
-        return await send(driver, compiled.sql, compiled.order_values(parameters))
+        return await send(driver, sql, values)
     except BaseException as error:
         lost = translate_closed_transport(error, driver)
         await _discard_if_unusable(connection, lost or error)
@@ -160,3 +168,12 @@ async def run_write(driver: Any, sql: str, values: Sequence[Any]) -> Written:  #
     async with driver.cursor() as cursor:
         await cursor.execute(sql, values)
         return Written(int(cursor.lastrowid or 0), cursor.rowcount)
+
+
+async def run_many(driver: Any, sql: str, rows: Sequence[Sequence[Any]]) -> int:  # noqa: ANN401
+    """Run an INSERT for many rows on a connection of the driver; return how many rows were inserted."""
+    if isinstance(driver, aiosqlite.Connection):
+        return int((await driver.executemany(sql, rows)).rowcount)
+    async with driver.cursor() as cursor:
+        await cursor.executemany(sql, rows)
+        return int(cursor.rowcount)

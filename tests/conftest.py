@@ -292,7 +292,10 @@ def statements(app: FastAPI) -> Statements:
             return record_and_run
 
         prepared_statements = mock.patch.multiple(
-            prepared, run_select=wrap(prepared.run_select), run_write=wrap(prepared.run_write)
+            prepared,
+            run_select=wrap(prepared.run_select),
+            run_write=wrap(prepared.run_write),
+            run_many=wrap(prepared.run_many),
         )
         for listener in listeners:
             event.listen(*listener)

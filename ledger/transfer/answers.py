@@ -68,7 +68,7 @@ def _build_expense(row: FileRow) -> RowExpense | None:
         category=row.category or body.category,
         payee=body.payee,
         description=body.description,
-        tags=split_names(write_names(body.tags)),
+        tags=split_names(row.tags or write_names(body.tags)),
         external_id=body.external_id,
     )
 

@@ -1,10 +1,12 @@
 """Categories that a file names: those that exist, and those that its import makes, with their parents.
 
-the file says      there is                    the expense gets
-Bread in Food      Bread in Food               Bread
-Bread in Food      no Bread                    Bread, which is made in Food, which is made if there is none
-Bread in Food      Bread elsewhere             "Food: Bread", which is made in Food
-Bread in Food      Food, itself in Home        "Food: Bread", which stands on its own: there is one level
+    the file says      there is                    the expense gets
+    Bread in Food      Bread in Food               Bread
+    Bread in Food      no Bread                    Bread, which is made in Food, which is made if there is none
+    Bread in Food      Bread elsewhere             "Food: Bread", which is made in Food
+    Bread in Food      Food, itself in Home        "Food: Bread", which stands on its own: there is one level
+
+Categories that are there are found whatever the case of their names.
 """
 
 from collections.abc import Iterable

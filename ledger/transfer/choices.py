@@ -14,7 +14,7 @@ class Choices:
     """What to do with the rows of a file."""
 
     source: str | None = None
-    """The account that the caller names; "" is the unnamed source, None leaves it to the file."""
+    """The account that the caller names, or `unnamed`; None leaves it to the file."""
     dry_run: bool = False
     rows: int = 100
     """How many rows the answer shows."""

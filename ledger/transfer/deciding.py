@@ -1,14 +1,17 @@
 """Decides what becomes of each row of a file: what the ledger knows is read, and then the pure modules decide.
 
-1. identities    which rows are known, in their source or as what they name
-2. source        if nobody says which account the file is of, and it lacks rows or is known elsewhere: a question
-3. lines         rows that the caller has linked to an expense
-4. matches       expenses that look like the rows that are left
-5. names         the categories and tags of the new rows
+    1. identities    which rows are known, in their source or as what they name
+    2. source        if nobody says which account the file is of, and it lacks rows or is known elsewhere: a question
+    3. lines         rows that the caller has linked to an expense
+    4. matches       expenses that look like the rows that are left
+    5. names         the categories and tags of the new rows
+
+A step leaves alone what an earlier one has decided.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from infra.slices import iterate_in_slices
@@ -23,7 +26,7 @@ from ledger.transfer.matching import Doubts, Matcher, settle_match, write_number
 from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.readers.entries import Question, RowError
 from ledger.transfer.rows import FileRow, KnownRow, choice_error
-from ledger.transfer.sources import OWN_EXPORT, UNNAMED, is_unstated, list_sources
+from ledger.transfer.sources import OWN_EXPORT, UNNAMED, UNNAMED_WORD, is_unstated, list_sources
 from ledger.transfer.writing import Writer
 from problems import ValidationFailed
 from values.field_errors import FieldError
@@ -31,6 +34,8 @@ from values.texts import make_name_key
 
 MAX_SOURCES: Final = 20
 """Sources that a question offers."""
+MAX_WAYS: Final = 4
+"""Ways in which one row may be known: in several formats, and by the bank's id or by its texts."""
 
 
 async def decide(
@@ -68,10 +73,9 @@ async def _may_be_another_account(
     if not days:
         return False
     in_file = Counter([key async for draft in iterate_in_slices(reading.drafts) for key in list_all_keys(draft)])
-    # A row of the file may be known by the bank's id and by its texts, so this is more than it can have.
-    most = 2 * len(reading.drafts) + 1
-    keys = await lookups.load_keys_between(ledger, UNNAMED, min(days), max(days), most)
-    return lacks_rows(in_file, keys)
+    # A row may be known in several ways, but if there are more than this, the file lacks some of them.
+    most = MAX_WAYS * len(reading.drafts) + 1
+    return lacks_rows(in_file, await lookups.load_between(ledger, UNNAMED, min(days), max(days), most))
 
 
 async def _ask_for_source(ledger: Ledger, rows: Sequence[FileRow]) -> Question:
@@ -79,8 +83,8 @@ async def _ask_for_source(ledger: Ledger, rows: Sequence[FileRow]) -> Question:
         if row.is_undecided:
             row.settle("open")
     detail = (
-        "The file does not say which account it is of, and may be another one than the last: send a name for it as "
-        "`source`, or an empty one if it is the account without a name."
+        "The file does not say which account it is of, and may be of another one than the last: send a name for it as "
+        f"`source`, or `{UNNAMED_WORD}` if it is the account that you have given none."
     )
     return Question("source", list_sources(await lookups.load_sources(ledger, MAX_SOURCES)), detail)
 
@@ -130,20 +134,31 @@ async def _settle_matches(
     undecided = [row for row in rows if row.is_undecided and row.choice is None]
     if not undecided:
         return []
-    claimed, twins = _list_claimed(rows), defaultdict(list)
-    for it in known:
-        if it.source == UNNAMED and it.is_live and it.expense_id is not None and it.expense_id not in claimed:
-            twins[it.key].append(it.expense_id)
+    claimed = _list_claimed(rows)
+    twins = _find_twins(undecided, known, claimed)
+    claimed.update(*twins.values())
     candidates = await lookups.load_candidates(ledger, undecided, claimed, (reading.format, reading.profile))
-    named = [row for row in undecided if row.source != UNNAMED]
-    matcher, doubts = Matcher(twins if named else {}), Doubts()
-    async for row in iterate_in_slices(undecided):
-        matcher.add_row(row)
+    matcher, doubts = Matcher(twins), Doubts()
     async for candidate in iterate_in_slices(candidates):
         matcher.add_expense(candidate)
-    async for row in iterate_in_slices(undecided):
+    near = [row async for row in iterate_in_slices(undecided) if matcher.may_match(row)]
+    async for row in iterate_in_slices(near):
+        matcher.add_row(row)
+    async for row in iterate_in_slices(near):
         settle_match(row, matcher, choices.on_match, doubts)
     return list(_ask_about(doubts))
+
+
+def _find_twins(
+    undecided: Sequence[FileRow], known: Sequence[KnownRow], claimed: AbstractSet[int]
+) -> dict[str, list[int]]:
+    """Return the live expenses that were imported without a source as exactly a row that has one now, by its key."""
+    twins: dict[str, list[int]] = {row.key: [] for row in undecided if row.source != UNNAMED}
+    for it in known:
+        is_free = it.is_live and it.expense_id is not None and it.expense_id not in claimed
+        if it.source == UNNAMED and is_free and it.key in twins:
+            twins[it.key].append(int(it.expense_id or 0))
+    return {key: ids for key, ids in twins.items() if ids}
 
 
 def _ask_about(doubts: Doubts) -> list[Question]:

@@ -147,6 +147,18 @@ def list_all_keys(draft: Draft) -> list[str]:
     return [make_text_key(draft)] if draft.bank_id is None else [make_text_key(draft), make_bank_key(draft.bank_id)]
 
 
-def lacks_rows(in_file: Mapping[str, int], known: Sequence[str]) -> bool:
-    """Whether a file lacks one of the rows, given by their keys, that its source knows within the same days."""
-    return any(number > in_file.get(key, 0) for key, number in Counter(known).items())
+def lacks_rows(in_file: Mapping[str, int], known: Sequence[tuple[str, int | None]]) -> bool:
+    """Whether a file lacks one of the rows that its source knows within the same days: each a key and an expense.
+
+    An expense that came in two formats has a row of each; the file has one of them.
+    """
+    left = Counter(in_file)
+    keys: dict[int | None, list[str]] = {}
+    for key, expense_id in known:
+        if expense_id is None:
+            left[key] -= 1
+        else:
+            keys.setdefault(expense_id, []).append(key)
+    for several in sorted(keys.values(), key=len):
+        left[max(several, key=lambda key: left[key])] -= 1
+    return any(number < 0 for number in left.values())

@@ -57,7 +57,7 @@ async def run(ledger: Ledger, reading: Reading, choices: Choices) -> ImportAnswe
         revision=None,
         format=reading.format,
         profile=reading.profile,
-        source=None if reading.accounts else cut_source(choices.source or reading.source),
+        source=None if reading.accounts else cut_source(reading.source if choices.source is None else choices.source),
         options=dict(reading.options) | choices.list_options(),
         counts=await _count(rows),
         totals=await sum_up(rows, ledger.owner.currency),

@@ -36,9 +36,9 @@ _SELECT_KNOWN: Final = (
     .with_hint(Expense, _BY_PRIMARY_KEY, "mysql")
     .where(ImportedRow.mine())
 )
-# Answered by the index on (owner_id, source, spent_on, row_key), which covers it.
+# Answered by the index on (owner_id, source, spent_on, row_key).
 _SELECT_KEYS: Final = (
-    select(ImportedRow.row_key)
+    select(ImportedRow.row_key, ImportedRow.expense_id)
     .where(
         ImportedRow.mine(),
         ImportedRow.source == bindparam("source"),
@@ -97,10 +97,10 @@ async def load_known(ledger: Ledger, keys: Collection[str]) -> list[KnownRow]:
     return [KnownRow._make(row) async for row in iterate_in_slices(map(tuple, rows))]
 
 
-async def load_keys_between(ledger: Ledger, source: str, first: date, last: date, most: int) -> list[str]:
-    """Return the keys of the rows that a source knows within these days, as the files had them; at most so many."""
-    span = {"first": first, "last": last}
-    return [row.row_key for row in await ledger.fetch_in_slices(_SELECT_KEYS, source=source, most=most, **span)]
+async def load_between(ledger: Ledger, source: str, first: date, last: date, most: int) -> list[tuple[str, int | None]]:
+    """Return the rows that a source knows within these days, as the files had them; at most so many."""
+    rows = await ledger.fetch_in_slices(_SELECT_KEYS, source=source, most=most, first=first, last=last)
+    return [(row.row_key, row.expense_id) for row in rows]
 
 
 async def load_sources(ledger: Ledger, most: int) -> list[str]:

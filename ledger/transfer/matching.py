@@ -71,11 +71,12 @@ class Found:
 class Matcher:
     """Finds the matches of undecided rows."""
 
-    def __init__(self, twins: Mapping[str, Sequence[int]]) -> None:
+    def __init__(self, twins: Mapping[str, list[int]]) -> None:
         """Take the expenses that were imported without a source, by the key of the row that each was."""
         self._rows: dict[Slot, Counter[_Kind]] = {}
         self._expenses: dict[Slot, dict[frozenset[Origin], list[int]]] = {}
         self._by_id: dict[int, Candidate] = {}
+        self._amounts: set[tuple[str, int]] = set()
         self._twins = twins
 
     def add_row(self, row: FileRow) -> None:
@@ -87,21 +88,24 @@ class Matcher:
         slot = it.currency, it.amount, it.day
         self._expenses.setdefault(slot, {}).setdefault(it.origins, []).append(it.id)
         self._by_id[it.id] = it
+        self._amounts.add((it.currency, it.amount))
+
+    def may_match(self, row: FileRow) -> bool:
+        """Whether an expense has the amount of a row, or was this row; of most files few rows match any."""
+        return row.place[:2] in self._amounts or row.key in self._twins
 
     def find(self, row: FileRow) -> Found:
         """Return the matches of a row."""
+        if twins := self._twins.get(row.key):
+            # Equal rows have equal twins: which of them has which does not matter.
+            return Found([twins.pop()], 1, is_same_account=True)
         found, kind = Found(), _get_kind(row)
-        if twins := self._twins.get(row.key, ()):
-            found = Found([*twins[:MAX_MATCHES]], len(twins), is_same_account=True)
-            if len(twins) > MAX_MATCHES:
-                return found
         for slot in _list_slots(*row.place):
             for origins, ids in self._expenses.get(slot, {}).items():
                 relation = relate(kind.source, kind.letter, origins)
                 if relation is not None:
-                    more = [it for it in ids[: MAX_MATCHES + len(found.ids)] if it not in found.ids]
-                    found.ids = (found.ids + more)[:MAX_MATCHES]
-                    found.total += len(ids) - sum(self._is_in(it, slot, origins) for it in twins)
+                    found.ids = (found.ids + ids[:MAX_MATCHES])[:MAX_MATCHES]
+                    found.total += len(ids)
                     found.is_same_account |= relation == "same_account"
         return found
 
@@ -109,6 +113,7 @@ class Matcher:
         """Return how many rows an expense matches."""
         it = self._by_id.get(expense_id)
         if it is None:
+            # It is the twin of one row.
             return 1
         slots = _list_slots(it.currency, it.amount, it.day)
         return sum(
@@ -117,10 +122,6 @@ class Matcher:
             for kind, number in self._rows.get(slot, {}).items()
             if relate(kind.source, kind.letter, it.origins) is not None
         )
-
-    def _is_in(self, expense_id: int, slot: Slot, origins: frozenset[Origin]) -> bool:
-        it = self._by_id.get(expense_id)
-        return it is not None and (it.currency, it.amount, it.day) == slot and it.origins == origins
 
 
 def relate(source: str, letter: str, origins: Collection[Origin]) -> Relation | None:

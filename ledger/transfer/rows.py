@@ -1,13 +1,15 @@
 """The rows of a file on their way into a ledger: validated, and then each with a status.
 
-draft                     row           decided by
-read                 -->  undecided
-                          existing      identities: it was imported before
-                          linked        a match, or the option `lines`
-                          skipped       a match (`matched`), or the option `lines` (`chosen`)
-                          open          a question
-                          new           nothing of these
-skipped, refused, open    the same, unless the option `lines` says otherwise
+    draft                     row           decided by
+    read                 -->  undecided
+                              existing      identities: it was imported before
+                              linked        a match, or the option `lines`
+                              skipped       a match (`matched`), or the option `lines` (`chosen`)
+                              open          a question
+                              new           nothing of these
+    skipped, refused, open    the same, unless the option `lines` says otherwise
+
+The expense of a row has passed the same checks as one that is sent by itself.
 """
 
 import hashlib
@@ -72,6 +74,8 @@ class FileRow:
     matches: Sequence[int] = ()
     category: str | None = None
     """The stored name of its category, which `body` has as the file says it."""
+    tags: str | None = None
+    """Likewise the stored names of its tags, as the text of their set."""
 
     @property
     def is_undecided(self) -> bool:

@@ -59,7 +59,7 @@ class ImportForm(RequestModel):
     source: Omittable[SourceName] = Field(
         default=None,
         description="Which account the file is of, in your own words; unless given, what the file says, such as an "
-        "IBAN.",
+        "IBAN. `unnamed`: the account that you have given no name.",
     )
     rows: WholeNumber = Field(
         default=100, ge=0, le=MAX_ROWS, description="How many rows to show; refused and open ones always are."
@@ -134,7 +134,6 @@ class ImportCounts(ResponseModel):
 
 
 class _ImportFacts(ResponseModel):
-    # First, although it is not the same in all of them.
     id: int | None
     revision: int | None
     format: str

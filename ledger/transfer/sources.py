@@ -1,10 +1,13 @@
 """Sources: which account a row is of. Within a source a row is known again; two sources may have equal rows.
 
-said by           source                       key
-the file          NL01 INGB 0001 2345 67       nl01ingb0001234567
-the caller        NL01INGB0001234567           nl01ingb0001234567
-nobody            null                         "" (one unnamed source for all such files)
-our own export    null                         OWN_EXPORT
+    said by           source                       key
+    the file          NL01 INGB 0001 2345 67       nl01ingb0001234567
+    the caller        NL01INGB0001234567           nl01ingb0001234567
+    nobody            null                         UNNAMED, one for all such files
+    the caller        unnamed                      UNNAMED
+    our own export    null                         OWN_EXPORT
+
+The caller knows better than the file, but in a file of several accounts each row says its own.
 """
 
 import hashlib
@@ -15,6 +18,8 @@ from ledger.transfer.readers.drafts import Reading
 from values.texts import KEY_GROWTH, SOURCE_LENGTH, make_name_key
 
 UNNAMED: Final = ""
+UNNAMED_WORD: Final = "unnamed"
+"""What a caller sends for the unnamed source; in a form an empty text is none."""
 OWN_EXPORT: Final = "\nown"
 """No caller can name a source so: a name has one line."""
 _LONGEST: Final = SOURCE_LENGTH * KEY_GROWTH
@@ -23,6 +28,8 @@ _LONGEST: Final = SOURCE_LENGTH * KEY_GROWTH
 def make_source_key(source: str | None) -> str:
     """Return the key of a source, by which spaces and case do not count; of None that of the unnamed one."""
     key = "".join(make_name_key(source or "").split())
+    if key == UNNAMED_WORD:
+        return UNNAMED
     if len(key) <= _LONGEST:
         return key
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
@@ -50,12 +57,14 @@ def is_unstated(reading: Reading, stated: str | None) -> bool:
 
 
 def cut_source(source: str | None) -> str | None:
-    """Return a source as it is shown: an empty one as null, a long one cut."""
-    if not source or len(source) <= SOURCE_LENGTH:
-        return source or None
+    """Return a source as it is shown: the unnamed one as null, a long one cut."""
+    if source is None or make_source_key(source) == UNNAMED:
+        return None
+    if len(source) <= SOURCE_LENGTH:
+        return source
     return source[: SOURCE_LENGTH - 1] + "…"
 
 
 def list_sources(names: Sequence[str], most: int = 20) -> list[str]:
     """Return the answers that a question about the source offers: the unnamed one, and those that are known."""
-    return [UNNAMED, *names[:most]]
+    return [UNNAMED_WORD, *names[:most]]

@@ -6,17 +6,18 @@
 All of it has one revision. Long loops pause, so that others are served meanwhile.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from database import get_inserted_id
+from infra.prepared import Prepared
 from infra.slices import batched, iterate_in_slices
 from ledger.core import ROWS_PER_STATEMENT, Ledger
 from ledger.expenses.references import Columns, References
-from ledger.expenses.rows import build_columns, measure_row
+from ledger.expenses.rows import build_columns
 from ledger.payees import names as payee_names
 from ledger.transfer.categories import CategoryPlan
 from ledger.transfer.identities import KnownRows
@@ -24,6 +25,8 @@ from ledger.transfer.lookups import free_external_ids
 from ledger.transfer.rows import FileRow
 from ledger.unused import refuse_outgrown_quota
 from models import Expense, Import, ImportedRow
+from problems import TooMany
+from values.field_errors import field_error
 from values.sizes import measure
 from values.texts import make_name_key
 
@@ -32,6 +35,23 @@ FILE: Final = "/file"
 _SELECT_NEW: Final = (
     select(Expense.id).where(Expense.mine(), Expense.revision == bindparam("revision")).order_by(Expense.id)
 )
+
+# The driver sends rows of these without what SQLAlchemy does for each of them, which takes as long again.
+_INSERT_EXPENSES, _INSERT_KNOWN = (
+    Prepared(insert(table).inline(), [column.key for column in table.__table__.columns if column.key != "id"])
+    for table in (Expense, ImportedRow)
+)
+
+
+@dataclass(slots=True)
+class _Named:
+    """What new expenses refer to by name, and the bytes of their texts."""
+
+    size: int = 0
+    payees: set[str] = field(default_factory=set)
+    """The keys of their names."""
+    tag_sets: set[str] = field(default_factory=set)
+    external_ids: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -45,56 +65,79 @@ class Writer:
     known: KnownRows
 
     async def write(self, rows: Sequence[FileRow], told: dict[str, Any]) -> int:
-        """Write the rows that are new or linked, and the import, which `told` describes; return its id."""
+        """Write the rows that are new or linked, and the import, which `told` describes; return its id.
+
+        Raises TooMany, which names a row or else the file.
+        """
+        try:
+            return await self._write(rows, told)
+        except TooMany as problem:
+            raise _blame_file(problem) from None
+
+    async def _write(self, rows: Sequence[FileRow], told: dict[str, Any]) -> int:
         ledger = self.ledger
         new = [row for row in rows if row.status == "new"]
-        columns = [self._build_columns(row) async for row in iterate_in_slices(new)]
-        sizes = [measure_row(it) async for it in iterate_in_slices(columns)]
+        named = await self._plan_names(new)
+        booked = [row for row in rows if row.status in {"new", "linked"}]
         revision = ledger.take_revision(expenses=len(new))
-        ledger.add_text(sum(sizes) + measure(told["options"]), FILE)
+        ledger.add_text(named.size + measure(told["options"]), FILE)
+        ledger.add_imported(sum(row.known is None for row in booked))
         import_id = get_inserted_id(await ledger.insert(Import, **told, revision=revision, created_at=ledger.instant))
-        external_ids = {it["external_id"] for it in columns if it["external_id"] is not None}
-        if external_ids:
-            await free_external_ids(ledger, external_ids)
-        await self._create_references(columns)
-        await self._insert_expenses(new, columns, import_id, revision)
-        await self._make_known([row for row in rows if row.status in {"new", "linked"}], import_id)
+        if named.external_ids:
+            await free_external_ids(ledger, named.external_ids)
+        await self._create_references(named)
+        await self._insert_expenses(new, {"import_id": import_id, "revision": revision})
+        await self._make_known(booked, import_id)
         await refuse_outgrown_quota(ledger)
         return import_id
 
+    async def _plan_names(self, new: Sequence[FileRow]) -> _Named:
+        named = _Named()
+        async for row in iterate_in_slices(new):
+            body = row.expense
+            row.tags = self.references.plan_tags(body.tags, f"/rows/{row.draft.number}/tags")
+            named.size += measure(body.payee, body.description, body.external_id)
+            if body.payee is not None:
+                named.payees.add(make_name_key(body.payee))
+            if row.tags is not None:
+                named.tag_sets.add(row.tags)
+            if body.external_id is not None:
+                named.external_ids.add(body.external_id)
+        return named
+
+    async def _create_references(self, named: _Named) -> None:
+        self.references.categories = await self.categories.create()
+        await self.references.create_missing([{"tags": names} for names in named.tag_sets])
+        payees = await payee_names.find_payees(self.ledger, named.payees)
+        for missing in batched(sorted(named.payees - payees.keys()), ROWS_PER_STATEMENT):
+            payees |= await payee_names.create_payees(self.ledger, missing)
+        self.references.payees = payees
+
+    async def _insert_expenses(self, new: Sequence[FileRow], own: Columns) -> None:
+        """Insert the expenses of the new rows, which get their ids; only those of one statement are built at a time."""
+        some: list[Columns] = []
+        async for row in iterate_in_slices(new):
+            some.append(self.references.resolve(self._build_columns(row)) | own)
+            if len(some) == ROWS_PER_STATEMENT:
+                await self.ledger.insert_prepared(_INSERT_EXPENSES, some)
+                some = []
+        await self.ledger.insert_prepared(_INSERT_EXPENSES, some)
+        ids = await self.ledger.fetch_in_slices(_SELECT_NEW, revision=own["revision"])
+        for row, stored in zip(new, ids, strict=True):
+            row.expense_id = stored.id
+
     def _build_columns(self, row: FileRow) -> Columns:
         body = row.expense
-        texts = {"payee": body.payee, "description": body.description}
         return {
-            **build_columns(texts | {"date": body.day}),
+            **build_columns({"payee": body.payee, "description": body.description, "date": body.day}),
             "amount": body.amount,
             "currency": body.currency,
             "external_id": body.external_id,
             "edited": False,
             **self.ledger.new_row_instants,
             "category": row.category,
-            "tags": self.references.plan_tags(body.tags, f"/rows/{row.draft.number}/tags"),
+            "tags": row.tags,
         }
-
-    async def _create_references(self, columns: Sequence[Columns]) -> None:
-        self.references.categories = await self.categories.create()
-        tag_sets = {it["tags"] for it in columns if it["tags"] is not None}
-        await self.references.create_missing([{"tags": names} for names in tag_sets])
-        keys = {make_name_key(it["payee"]) async for it in iterate_in_slices(columns) if it["payee"] is not None}
-        payees = await payee_names.find_payees(self.ledger, keys)
-        for missing in batched(sorted(keys - payees.keys()), ROWS_PER_STATEMENT):
-            payees |= await payee_names.create_payees(self.ledger, missing)
-        self.references.payees = payees
-
-    async def _insert_expenses(
-        self, new: Sequence[FileRow], columns: Sequence[Columns], import_id: int, revision: int
-    ) -> None:
-        own = {"import_id": import_id, "revision": revision}
-        async for some in _resolve_in_batches(self.references, columns):
-            await self.ledger.insert_all(Expense, [it | own for it in some])
-        ids = await self.ledger.fetch_in_slices(_SELECT_NEW, revision=revision)
-        for row, stored in zip(new, ids, strict=True):
-            row.expense_id = stored.id
 
     async def _make_known(self, rows: Sequence[FileRow], import_id: int) -> None:
         """Note the rows by which the file is known again; of those that were known before, instead of them."""
@@ -102,9 +145,9 @@ class Writer:
         for some in batched(replaced, ROWS_PER_STATEMENT):
             which = ImportedRow.mine(), ImportedRow.id.in_(some)
             await self.ledger.execute_exactly(len(some), delete(ImportedRow).where(*which))
-        self.ledger.add_imported(len(rows) - len(replaced))
         for some_rows in batched(rows, ROWS_PER_STATEMENT):
-            await self.ledger.insert_all(ImportedRow, [self._build_known(row, import_id) for row in some_rows])
+            known = [self._build_known(row, import_id) for row in some_rows]
+            await self.ledger.insert_prepared(_INSERT_KNOWN, known)
 
     def _build_known(self, row: FileRow, import_id: int) -> dict[str, Any]:
         currency, amount, day = row.place
@@ -122,12 +165,13 @@ class Writer:
         }
 
 
-async def _resolve_in_batches(references: References, columns: Sequence[Columns]) -> AsyncIterator[list[Columns]]:
-    some: list[Columns] = []
-    async for it in iterate_in_slices(columns):
-        some.append(references.resolve(it))
-        if len(some) == ROWS_PER_STATEMENT:
-            yield some
-            some = []
-    if some:
-        yield some
+def _blame_file(problem: TooMany) -> TooMany:
+    """Return a problem that names the file instead of a field that the form does not have."""
+    errors = problem.errors or [field_error(FILE, "not_allowed", problem.detail)]
+    return replace(
+        problem,
+        errors=[
+            it if it.location["pointer"].startswith("/rows/") else field_error(FILE, it.code, it.detail)
+            for it in errors
+        ],
+    )

@@ -1,7 +1,9 @@
 """Prepared statements return what SQLAlchemy would, and leave the connection usable."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 
+import pymysql
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import bindparam, insert, select
@@ -12,6 +14,7 @@ from infra.ownership import UnownedStatement
 from infra.prepared import Prepared
 from models import Expense, Tombstone, User
 from tests.support.people import Person
+from tests.support.statements import Statements
 
 MINE = select(Expense.id, Expense.spent_on, Expense.created_at, Expense.amount).where(
     Expense.owner_id == bindparam("owner")
@@ -77,6 +80,26 @@ async def test_an_insert_returns_its_id(unit: UnitOfWork, person: Person) -> Non
     await Prepared(insert(Tombstone).inline(), columns).write(connection, row)
     stones = select(Tombstone.row_id).where(Tombstone.owner_id == bindparam("owner"))
     assert await Prepared(stones).fetch_all(connection, {"owner": person.user["id"]}) == [(1,)]
+
+
+STONES = Prepared(insert(Tombstone).inline(), ["owner_id", "kind", "row_id", "revision"])
+
+
+async def test_many_rows_are_inserted_together(unit: UnitOfWork, person: Person, statements: Statements) -> None:
+    connection, owner = await unit.begin(person.user["id"]), person.user["id"]
+    rows = [{"owner_id": owner, "kind": "a % 'b'", "row_id": number, "revision": 1} for number in (1, 2, 3)]
+    with statements() as sent:
+        await STONES.insert_many(connection, rows)
+    stones = select(Tombstone.row_id, Tombstone.kind).where(Tombstone.owner_id == bindparam("owner"))
+    found = await Prepared(stones).fetch_all(connection, {"owner": owner})
+    assert (len(sent), found) == (1, [(1, "a % 'b'"), (2, "a % 'b'"), (3, "a % 'b'")])
+
+
+async def test_of_many_rows_one_that_is_there_already_is_an_error(unit: UnitOfWork, person: Person) -> None:
+    connection = await unit.begin(person.user["id"])
+    row = {"owner_id": person.user["id"], "kind": "tag", "row_id": 1, "revision": 1}
+    with pytest.raises((sqlite3.IntegrityError, pymysql.err.IntegrityError)):
+        await STONES.insert_many(connection, [row, row])
 
 
 async def test_a_statement_without_an_owner_is_refused_before_it_is_sent(reading: AsyncConnection) -> None:

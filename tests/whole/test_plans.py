@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from database import Base, get_inserted_id, now
 from ledger.tags.sets import write_ids
 from main import create_app
 from models import Category, LedgerState, Payee, Tag, TagSet
+from tests.support.imports import draft, load, reading
 from tests.support.people import Person, make_transport
 from tests.support.plans import Plan, explain
 from tests.support.servers import DRIVER, MySQL, make_plain_engine
@@ -138,6 +140,7 @@ async def planner(mysql_server: MySQL) -> AsyncIterator[Planner]:
             app.router.lifespan_context(app),
             Person(transport=make_transport(app), base_url="http://t") as person,
         ):
+            person.app = app
             with engine.connect() as connection, pytest.MonkeyPatch.context() as patch:
                 await register_with(person, connection, THEIRS)
                 await register_with(person, connection, MINE)
@@ -479,3 +482,63 @@ async def test_the_trash_is_read_in_the_order_of_deletions(planner: Planner) -> 
     plan = await planner.plan("/expenses/trash?limit=5", "trash")
     assert plan.indexes["trash"] == BY_REVISION["trash"]
     assert not plan.is_sorted
+
+
+# --- imports ----------------------------------------------------------------------------------------------------------
+
+KNOW_ALL = text("""
+    INSERT INTO imported_rows (owner_id, source, row_key, occurrence, expense_id, spent_on, amount, currency)
+    SELECT owner_id, '', CONCAT('f', SHA2(id, 256)), 1, id, spent_on, amount, currency FROM expenses
+""")
+FILE = 40
+
+
+@pytest.fixture
+async def asked(planner: Planner) -> Callable[[str], Plan]:
+    """Let a file of rows that the ledger knows be previewed; return what explains the statement with these words."""
+    connection = planner._connection
+    if connection.execute(text("SELECT COUNT(*) FROM imported_rows")).scalar_one() == 0:
+        connection.execute(KNOW_ALL)
+        connection.exec_driver_sql("ANALYZE TABLE imported_rows")
+    found = connection.execute(text("SELECT id, amount FROM expenses WHERE spent_on = '2024-03-01' LIMIT 10")).all()
+    known = [draft("2024-03-01", fingerprint=sha256(str(it.id).encode()).hexdigest()) for it in found]
+    amounts = [f"{it.amount / 1000:.2f}" for it in found]
+    new = [draft(f"2024-03-{day:02}", amount) for day, amount in enumerate(amounts * 3, start=1)]
+    planner.sent.clear()
+    await load(planner.person, reading(*known, *new, source=None), source="unnamed", dry_run=True)
+    await load(planner.person, reading(*new, source="another account"), dry_run=True)
+    await load(planner.person, reading(*new, source=None), dry_run=True)
+
+    def explain_sent(words: str) -> Plan:
+        return planner.explain(next(sent for sent in planner.sent if words in sent))
+
+    return explain_sent
+
+
+def test_what_is_known_of_a_file_is_looked_up_by_its_keys(asked: Callable[[str], Plan]) -> None:
+    plan = asked("imported_rows.row_key IN")
+    assert plan.indexes == {
+        "imported_rows": "uq_imported_rows_owner_id_row_key_source_occurrence",
+        "expenses": "PRIMARY",
+    }
+    assert plan.rows_read <= 4 * FILE
+
+
+def test_what_lies_near_the_rows_of_a_file_is_read_from_the_index_of_reports(asked: Callable[[str], Plan]) -> None:
+    plan = asked("expenses.amount) IN")
+    assert plan.indexes["expenses"] == BY_REPORT
+    assert "expenses" in plan.covered
+    # The days of the file, and three before and after them.
+    assert plan.rows_read <= MINE * 45 / 1461 + SLACK
+
+
+def test_how_expenses_were_imported_is_looked_up(asked: Callable[[str], Plan]) -> None:
+    plan = asked("imported_rows.expense_id IN")
+    assert plan.indexes["imported_rows"] == "ix_imported_rows_owner_id_expense_id"
+    assert plan.rows_read <= MINE / 10
+
+
+def test_what_a_source_knows_of_some_days_is_read_by_its_index(asked: Callable[[str], Plan]) -> None:
+    plan = asked("imported_rows.spent_on BETWEEN")
+    assert plan.indexes["imported_rows"] == "ix_imported_rows_owner_id_source_spent_on_row_key"
+    assert plan.rows_read <= 4 * FILE + SLACK

@@ -143,9 +143,17 @@ async def test_a_row_that_the_caller_skips_takes_no_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "is_lacking"), [([], False), (["a"], False), (["a", "a"], True), (["a", "b"], True), (["b"], True)]
+    ("known", "is_lacking"), [("", False), ("a", False), ("aa", True), ("ab", True), ("b", True)], ids=repr
 )
-def test_a_file_lacks_what_its_source_has_more_often(known: list[str], is_lacking: bool) -> None:
+@pytest.mark.parametrize("expenses", [[1, 2], [None, None]])
+def test_a_file_lacks_what_its_source_has_more_often(known: str, is_lacking: bool, expenses: list[int | None]) -> None:
+    assert lacks_rows({"a": 1}, list(zip(known, expenses, strict=False))) == is_lacking
+
+
+@pytest.mark.parametrize(("known", "is_lacking"), [([("b", 1), ("a", 1)], False), ([("b", 1), ("c", 1)], True)])
+def test_a_file_has_an_expense_that_it_brought_in_one_of_two_formats(
+    known: list[tuple[str, int | None]], is_lacking: bool
+) -> None:
     assert lacks_rows({"a": 1}, known) == is_lacking
 
 

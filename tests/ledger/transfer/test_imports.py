@@ -354,10 +354,10 @@ async def test_an_open_source_stops_an_import(person: Person) -> None:
     assert blame(refused.value) == ["/source"]
 
 
-async def test_the_account_without_a_name_is_named_by_an_empty_source(person: Person) -> None:
+async def test_the_account_without_a_name_can_be_stated(person: Person) -> None:
     await load(person, reading(coffee("01"), coffee("02"), coffee("03"), source=None))
 
-    answer = await load(person, reading(coffee("01"), coffee("03"), source=None), source="")
+    answer = await load(person, reading(coffee("01"), coffee("03"), source=None), source="Unnamed")
 
     assert statuses(answer) == ["existing", "existing"]
 
@@ -373,7 +373,7 @@ async def test_a_file_without_a_source_of_which_another_source_knows_a_row_is_a_
 
     answer = await load(person, reading(coffee(), source=None), dry_run=True)
 
-    assert [(it.option, it.choices) for it in answer.questions] == [("source", ["", "checking"])]
+    assert [(it.option, it.choices) for it in answer.questions] == [("source", ["unnamed", "checking"])]
 
 
 async def test_a_file_that_came_without_a_source_and_now_has_one_is_a_question(person: Person) -> None:
@@ -382,6 +382,16 @@ async def test_a_file_that_came_without_a_source_and_now_has_one_is_a_question(p
     answer = await load(person, reading(coffee()), dry_run=True)
 
     assert (statuses(answer), [it.option for it in answer.questions]) == (["open"], ["on_match"])
+
+
+@pytest.mark.parametrize(("on_match", "status"), [("link", "linked"), ("skip", "skipped matched")])
+async def test_each_row_of_such_a_file_is_the_one_that_came_without_a_source(
+    person: Person, on_match: str, status: str
+) -> None:
+    rows = [coffee(), coffee(), coffee("03"), coffee("04")]
+    await load(person, reading(*rows, source=None))
+
+    assert statuses(await load(person, reading(*rows), on_match=on_match)) == [status] * 4
 
 
 # --- matches ----------------------------------------------------------------------------------------------------------
