@@ -26,6 +26,8 @@ SINGLE_ROLES: Final = (
     *("tags", "external_id", "bank_id", "account", "type", "status"),
 )
 """The roles of which the options name one column each; `description` may have several."""
+AMBIGUOUS_WORDS: Final = frozenset({word for word in DIRECTIONS if len(word) == 1} | {"true", "false", "paid", "sale"})
+"""Words that say a direction only where the header says so, or where there is none."""
 _LETTER: Final = re.compile(r"[^\W\d_]")
 
 
@@ -186,7 +188,10 @@ def _find_by_header_and_value(
     roles = Roles(columns, {}, [], [])
     by_role: dict[str, list[Column]] = {}
     for column in free:
-        if column.role and _suits(column, meanings):
+        if column.role and not _suits(column, meanings):
+            # The same word means the day of the value in one language and the currency in another.
+            column.role = None
+        if column.role:
             by_role.setdefault(column.role, []).append(column)
     roles.dates = [it.index for role in DATE_ROLES for it in by_role.get(role, ())]
     if not roles.dates:
@@ -238,16 +243,14 @@ def _find_amounts(roles: Roles, by_role: Mapping[str, Sequence[Column]], free: S
     amounts = list(by_role.get("amount", ()))
     if amounts:
         signed = [it for it in amounts if it.negative]
-        has_sides = {"debit", "credit"} <= roles.found.keys()
-        if has_sides and not signed:
+        if {"debit", "credit"} <= roles.found.keys() and not signed:
             return
         roles.found.pop("debit", None)
         roles.found.pop("credit", None)
         roles.found["amount"] = (signed or amounts)[0].index
-        rivals = [it for it in amounts if it.words != amounts[0].words and it.filled]
-        if rivals and not signed:
-            choices = [it.index for it in amounts]
-            roles.questions.append(_ask_column(roles, "amount", choices, "Which of these columns is the amount?"))
+        rivals = [it.index for it in amounts if it.filled]
+        if len({frozenset(roles.columns[it].words) for it in rivals}) > 1:
+            roles.questions.append(_ask_column(roles, "amount", rivals, "Which of these columns is the amount?"))
         return
     if roles.found.keys() & {"debit", "credit"}:
         return
@@ -285,17 +288,24 @@ def _find_words(
         if role in by_role:
             roles.found[role] = by_role[role][0].index
     used = {*roles.found.values()}
-    unnamed = [it for it in free if it.role is None and it.index not in used and it.texts and not it.exact]
-    kinds = [it for it in by_role.get("type", ()) if it.has_only(known)]
+    others = [it for it in free if it.role is None and it.index not in used and it.texts and not it.exact]
+    # A header that says something else is believed: *Debit* and *Credit* may be kinds of cards.
+    unnamed = [it for it in others if not it.header]
+    kinds = [it for it in by_role.get("type", ()) if it.has_only(known) and not it.words & AMBIGUOUS_WORDS]
     if "direction" not in roles.found:
-        found = kinds or [it for it in unnamed if it.has_only(known)]
+        found = kinds or [it for it in unnamed if it.has_only(known) and _tells_sides(it)]
         if found:
             roles.found["direction"] = found[0].index
             if roles.found.get("type") == found[0].index:
                 del roles.found["type"]
     if "status" not in roles.found and (states := [it for it in unnamed if it.has_only(STATUSES)]):
         roles.found["status"] = states[0].index
-    _find_currency_column(roles, by_role, unnamed)
+    _find_currency_column(roles, by_role, others)
+
+
+def _tells_sides(column: Column) -> bool:
+    """Whether words without a header say the direction: two different ones, or one that means nothing else."""
+    return len(column.words) > 1 or not column.words & AMBIGUOUS_WORDS
 
 
 def _find_currency_column(roles: Roles, by_role: Mapping[str, Sequence[Column]], unnamed: Sequence[Column]) -> None:

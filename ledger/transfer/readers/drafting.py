@@ -126,7 +126,8 @@ class _Drafting:
         # What is left out although it is money is shown with its expense, and so must be read in full.
         is_money = skip in {None, "transfer", "incoming"}
         currency = self._find_currency(entry, is_money=is_money)
-        is_open = entry.day is None or entry.amount is None or (entry.fee and self.choices.fees is None)
+        waits = self._ask_about_transfer(entry) or (entry.fee and self.choices.fees is None)
+        is_open = entry.day is None or entry.amount is None or waits
         if is_open or currency is None:
             return Draft(**where, status="open" if is_money else "skipped", reason=None if is_money else skip)
         errors = [*_check_money(entry, currency), *_check_texts(entry)]
@@ -139,10 +140,19 @@ class _Drafting:
         """Return why an entry is not imported, of what it is and of what was chosen."""
         if self.choices.accounts is not None and entry.account not in self.choices.accounts:
             return "chosen"
-        if entry.skip and not (entry.skip == "transfer" and self.choices.transfers == "import"):
-            return entry.skip
+        skip: Reason | None = "transfer" if entry.may_be_transfer and self.choices.transfers == "skip" else entry.skip
+        if skip and not (skip == "transfer" and self.choices.transfers == "import"):
+            return skip
         is_incoming = entry.amount is not None and entry.amount > 0
         return "incoming" if is_incoming and self.choices.incoming != "refund" else None
+
+    def _ask_about_transfer(self, entry: Entry) -> bool:
+        """Ask what transfers are, if the entry may be one; return whether it waits for the answer."""
+        if not entry.may_be_transfer or self.choices.transfers is not None:
+            return False
+        detail = "This file calls rows transfers: are these between your own accounts, to be skipped, or payments?"
+        self.questions.setdefault("transfers", Question("transfers", ["skip", "import"], detail))
+        return True
 
     def _find_currency(self, entry: Entry, *, is_money: bool) -> str | None:
         """Return the code of an entry's currency; None after asking what a sign stands for."""

@@ -109,6 +109,8 @@ class Entry:
     """A fee beside the amount, positive."""
     splits: Sequence[Split] = ()
     skip: Reason | None = None
+    may_be_transfer: bool = False
+    """Whether it may be between own accounts, as nothing but the user tells."""
     texts: Sequence[str] = ()
     """All texts of the row as the file says them, uncut, by which it is known again beside its day and amount."""
     errors: list[RowError] = field(default_factory=list)

@@ -65,14 +65,20 @@ class Kinds:
         if role in {"status", "date"}:
             return STATUSES.get(word, "")
         if role in {"direction", "type"}:
-            return "transfer" if word in _FLOWS else DIRECTIONS.get(word, "")
+            meaning = "transfer" if word in _FLOWS else DIRECTIONS.get(word, "")
+            # Beside words for money in and money out, a transfer is neither.
+            return "transfer" if meaning == "any_transfer" and role == "direction" else meaning
         return ""
+
+    def may_be_transfer(self, row: GridRow) -> bool:
+        """Whether the kind of a row is a transfer, of which nothing says whether it stays with the user."""
+        return self._find_meaning("type", make_word(self.roles.get(row, "type"))) == "any_transfer"
 
     def find_direction(self, row: GridRow) -> str | None:
         """Return `out` or `in` if the word of a row's direction says so."""
         word = make_word(self.roles.get(row, "direction"))
         meaning = _FLOWS.get(word) or self.meanings.get(word) or DIRECTIONS.get(word)
-        return "out" if meaning == "transfer" else meaning if meaning in {"out", "in"} else None
+        return "out" if meaning in {"transfer", "any_transfer"} else meaning if meaning in {"out", "in"} else None
 
     def find_side(self, row: GridRow) -> Literal["in", "out"] | None:
         """Return what CR or DR in a column of its own says."""
@@ -93,7 +99,7 @@ class Kinds:
     def list_known(self, words: Sequence[str]) -> dict[str, str]:
         """Return the meanings of the words that have one."""
         found = {word: self.meanings.get(make_word(word)) or DIRECTIONS.get(make_word(word)) for word in words}
-        return {word: meaning for word, meaning in found.items() if meaning}
+        return {word: meaning.removeprefix("any_") for word, meaning in found.items() if meaning}
 
 
 def _may_be_word(cell: str) -> bool:

@@ -202,6 +202,7 @@ class _Table:
         if self.shares:
             self.shares.apply(entry, row)
         entry.day = self.days.read(self.roles.get(row, "date"))
+        entry.may_be_transfer = skip is None and self.kinds.may_be_transfer(row)
         entry.skip = skip or ("zero" if entry.said_amount == 0 and not entry.errors else None)
         if entry.skip is None:
             self._check(entry, row, has_amount=has_amount)

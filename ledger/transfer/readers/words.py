@@ -40,7 +40,7 @@ def _index(table: Mapping[str, list[str]]) -> dict[str, str]:
 COLUMNS: Final[Mapping[str, str]] = _index(_TABLE["columns"])
 """The role of a column by its header."""
 DIRECTIONS: Final[Mapping[str, str]] = _index(_TABLE["directions"])
-"""`out`, `in`, `transfer` or `neutral` by the word in a column of directions or types."""
+"""`out`, `in`, `transfer`, `any_transfer` or `neutral` by the word in a column of directions or types."""
 STATUSES: Final[Mapping[str, str]] = _index(_TABLE["statuses"])
 """`booked`, `pending` or `failed` by the word in a column of statuses."""
 ROWS: Final[Mapping[str, str]] = _index({name: _TABLE["rows"][name] for name in ("balance", "total")})

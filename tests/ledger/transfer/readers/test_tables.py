@@ -439,6 +439,39 @@ def test_transfers_between_own_accounts_are_skipped_unless_they_are_wanted() -> 
     assert list_rows(read(text, transfers="import")) == ["2026-03-01 2.50 EUR", "2026-03-02 100.00 EUR"]
 
 
+def test_a_transfer_in_a_statement_may_be_a_payment_so_it_is_asked() -> None:
+    text = "Date,Text,Type,Amount\n2026-03-01,Coffee,Card,-2.50\n2026-03-02,Rent,Transfer,-650.00\n"
+
+    assert list_options(read(text)) == ["transfers"]
+    assert list_all_rows(read(text)) == ["read 2026-03-01 2.50 EUR", "open"]
+    assert list_rows(read(text, transfers="import")) == ["2026-03-01 2.50 EUR", "2026-03-02 650.00 EUR"]
+    assert list_all_rows(read(text, transfers="skip"))[1] == "transfer 2026-03-02 650.00 EUR"
+
+
+def test_kinds_of_cards_are_no_direction() -> None:
+    text = "Date,Shop,Method,Amount\n2026-03-01,Coffee,Credit,2.50\n2026-03-02,Bread,Debit,3.10\n"
+
+    assert list_options(read(text)) == ["sign"]
+
+
+def test_letters_are_a_direction_only_where_the_header_says_so() -> None:
+    rows = "2026-03-01,Coffee,A,2.50\n2026-03-02,Bread,B,3.10\n"
+
+    assert list_options(read(f"Date,Text,Type,Amount\n{rows}")) == ["sign"]
+
+
+def test_two_columns_of_amounts_that_differ_are_asked_about() -> None:
+    text = "Date,Text,Transaction amount,Amount\n2026-03-01,Hotel,-100.00,-92.50\n2026-03-02,Bread,-3.10,-3.10\n"
+
+    assert list_options(read(text)) == ["columns.amount"]
+
+
+def test_a_header_that_means_two_things_is_told_by_its_values() -> None:
+    reading = read("Dato;Tekst;Beløp;Valuta\n13.01.2026;Kaffe;-25,00;NOK\n14.01.2026;Brød;-31,00;NOK\n")
+
+    assert list_rows(reading) == ["2026-01-13 25.00 NOK", "2026-01-14 31.00 NOK"]
+
+
 def test_money_in_is_skipped_unless_it_is_a_refund() -> None:
     text = "Date,Text,Amount\n2026-03-01,Coffee,-2.50\n2026-03-02,Bread,-3.10\n2026-03-03,Coffee,2.50\n"
 
