@@ -2,7 +2,8 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final, NamedTuple
 
 from ledger.transfer.readers.dates import read_shape
@@ -13,10 +14,15 @@ from ledger.transfer.readers.words import find_column
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_CELL_LENGTH: Final = 100_000
 MAX_COLUMNS: Final = 1_000
+MAX_CELLS: Final = 2_000_000
 MAX_OTHER_ROWS: Final = 5_000
 """Rows beside those that are imported: a preamble, repeated headers, texts that go on."""
+MAX_LINES_OF_BLOCK: Final = 50
+_DAY_ROLES: Final = frozenset({"date", "transaction_date", "booking_date"})
+_AMOUNT_ROLES: Final = frozenset({"amount", "debit"})
 SAMPLE_CHARACTERS: Final = 16_384
 SAMPLE_ROWS: Final = 200
+_LONG_CELL: Final = f"A cell has more than {MAX_CELL_LENGTH:,} characters."
 MAX_LINES_OF_CELL: Final = 200
 MAX_BROKEN_ROWS: Final = 100
 END: Final = "\x00"
@@ -62,7 +68,7 @@ def _count_known_cells(sample: str, delimiter: str) -> tuple[int, int]:
 
 def _read_sample(sample: str, delimiter: str) -> list[GridRow]:
     try:
-        return [row for _, row in zip(range(SAMPLE_ROWS), _iterate_rows(sample, delimiter), strict=False)]
+        return list(islice(_iterate_rows(sample, delimiter, MAX_ENTRIES), SAMPLE_ROWS))
     except UnreadableFile:
         return []
 
@@ -72,40 +78,60 @@ def _is_known(cell: str) -> bool:
 
 
 def _read_rows(text: str, delimiter: str) -> list[GridRow]:
+    """Return the rows that are not blank; they are counted while they are read, so that no more are kept."""
     rows: list[GridRow] = []
-    for row in _iterate_rows(text, delimiter):
-        if len(rows) >= MAX_ENTRIES + MAX_OTHER_ROWS:
-            raise TooManyEntries
+    cells = 0
+    for row in _iterate_rows(text, delimiter, MAX_ENTRIES + MAX_OTHER_ROWS):
+        cells += len(row.cells)
+        if cells > MAX_CELLS:
+            raise UnreadableFile(f"The file has more than {MAX_CELLS:,} cells: leave out columns, or split it.")
         rows.append(row)
     return rows
 
 
-def _iterate_rows(text: str, delimiter: str) -> Iterator[GridRow]:
-    """Yield the rows that are not blank."""
+def _iterate_rows(text: str, delimiter: str, most: int) -> Iterator[GridRow]:
     csv.field_size_limit(MAX_CELL_LENGTH)
-    records: list[Record] = []
-    try:
-        records += _parse_strictly(text, delimiter)
-    except csv.Error as error:
-        if "limit" in str(error):
-            raise UnreadableFile(f"A cell has more than {MAX_CELL_LENGTH:,} characters.") from None
-        records = list(_parse_laxly(text.split("\n"), delimiter))
+    records = _parse_strictly(text, delimiter) if _is_strict(text, delimiter, most) else _parse_laxly(text, delimiter)
+    found = 0
     for line, cells, is_broken in records:
         if len(cells) > MAX_COLUMNS:
             raise UnreadableFile(f"The file has more than {MAX_COLUMNS:,} columns: leave out what is not needed.")
         if any(not cell.isspace() for cell in cells if cell):
+            found += 1
+            if found > most:
+                raise TooManyEntries
             yield GridRow(line, [cell.strip() for cell in cells], is_broken)
 
 
+def _is_strict(text: str, delimiter: str, most: int) -> bool:
+    """Whether all quotes of the rows that may be read fit."""
+    if '"' not in text:
+        return True
+    try:
+        for _ in islice(_parse_strictly(text, delimiter), most * 2):
+            pass
+    except csv.Error:
+        return False
+    return True
+
+
 def _parse_strictly(text: str, delimiter: str) -> Iterator[Record]:
-    reader = csv.reader(_iterate_lines(text), delimiter=delimiter, skipinitialspace=True, strict=True)
+    reader = csv.reader(iterate_lines(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     line = 1
-    for cells in reader:
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "limit" in str(error):
+                raise UnreadableFile(_LONG_CELL) from None
+            raise
         yield line, cells, False
         line = reader.line_num + 1
 
 
-def _iterate_lines(text: str) -> Iterator[str]:
+def iterate_lines(text: str) -> Iterator[str]:
     """Yield the lines with their ends; unlike in a `StringIO`, nothing is copied at four bytes a character."""
     start = 0
     while (end := text.find("\n", start) + 1) > 0:
@@ -115,12 +141,13 @@ def _iterate_lines(text: str) -> Iterator[str]:
         yield text[start:]
 
 
-def _parse_laxly(lines: list[str], delimiter: str) -> Iterator[Record]:
+def _parse_laxly(text: str, delimiter: str) -> Iterator[Record]:
     """Yield the records of a text with quotes that do not fit.
 
     A record of one line may have them anywhere. A cell of several lines must be closed before its delimiter; if it is
     not, its first line is a broken row.
     """
+    lines = text.split("\n")
     at, broken = 0, 0
     while at < len(lines):
         taken, cells = _parse_record(lines, at, delimiter)
@@ -156,36 +183,55 @@ def _parse_one(lines: list[str], delimiter: str, *, strict: bool) -> list[str] |
 
 def _read_blocks(text: str) -> list[GridRow]:
     """Return blocks of `Key: value` lines as a table, with the keys as its header; none if there are no such blocks."""
-    blocks = [_read_block(line, lines) for line, lines in _iterate_paragraphs(text)]
-    records = [block for block in blocks if block and len(block[1]) > 1]
-    keys = list(dict.fromkeys(key for _, block in records for key in block))
-    roles = {find_column(key)[0] for key in keys}
-    if len(records) < 2 or not ({"date", "transaction_date", "booking_date"} & roles and {"amount", "debit"} & roles):  # noqa: PLR2004
+    if not _list_records(text[:SAMPLE_CHARACTERS]):
         return []
-    date_keys = {key for key in keys if find_column(key)[0] in {"date", "transaction_date", "booking_date"}}
-    body = [(line, block) for line, block in records if date_keys & block.keys()]
+    body = _list_records(text)
+    if not body:
+        return []
     keys = list(dict.fromkeys(key for _, block in body for key in block))
     first = body[0][0]
-    preamble = [
-        GridRow(number, [line]) for number, line in enumerate(text.split("\n"), 1) if number < first and line.strip()
-    ]
+    above = islice(iterate_lines(text), first - 1)
+    preamble = [GridRow(number, [line.strip()]) for number, line in enumerate(above, 1) if line.strip()]
     rows = [GridRow(line, [block.get(key, "") for key in keys]) for line, block in body]
     return [*preamble, GridRow(first, keys), *rows]
 
 
+def _list_records(text: str) -> list[tuple[int, dict[str, str]]]:
+    """Return the blocks with a key for a day, if there are two at least, and one with a key for an amount."""
+    records: list[tuple[int, dict[str, str]]] = []
+    for line, lines in _iterate_paragraphs(text):
+        block = _read_block(line, lines)
+        if block and len(block[1]) > 1:
+            records.append(block)
+        if len(records) > MAX_ENTRIES:
+            raise TooManyEntries
+    dated = [(line, block) for line, block in records if _has_role(block, _DAY_ROLES)]
+    return dated if len(dated) > 1 and any(_has_role(block, _AMOUNT_ROLES) for _, block in dated) else []
+
+
+def _has_role(block: Mapping[str, str], roles: frozenset[str]) -> bool:
+    return any(find_column(key)[0] in roles for key in block)
+
+
 def _read_block(line: int, lines: list[str]) -> tuple[int, dict[str, str]] | None:
+    if len(lines) > MAX_LINES_OF_BLOCK:
+        return None
     found = [_KEY_LINE.fullmatch(it.strip()) for it in lines]
     pairs = {it[1].strip(): it[2].strip() for it in found if it}
     return (line, pairs) if pairs and all(found) and len(pairs) == len(lines) else None
 
 
 def _iterate_paragraphs(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines between blank ones, with the number of the first; of a long paragraph not all."""
     lines: list[str] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            lines.append(line)
-        elif lines:
-            yield number - len(lines), lines
+    start = 1
+    for number, line in enumerate(iterate_lines(text), 1):
+        if not line.strip():
+            if lines:
+                yield start, lines
             lines = []
+        elif len(lines) <= MAX_LINES_OF_BLOCK:
+            start = start if lines else number
+            lines.append(line)
     if lines:
-        yield len(text.split("\n")) - len(lines) + 1, lines
+        yield start, lines

@@ -13,11 +13,13 @@ Source: the description of the format by Intuit, as far as files follow it.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.dates import read_shape
 from ledger.transfer.readers.days import DayReader, build_day_reader
+from ledger.transfer.readers.delimited import iterate_lines
 from ledger.transfer.readers.entries import (
     MAX_ENTRIES,
     Entry,
@@ -27,6 +29,7 @@ from ledger.transfer.readers.entries import (
     Split,
     Statement,
     TooManyEntries,
+    UnreadableFile,
 )
 from ledger.transfer.readers.numbers import DecimalSign, Written, decide_decimal, read_number
 from ledger.transfer.readers.words import ROWS, make_word
@@ -34,6 +37,9 @@ from ledger.transfer.readers.words import ROWS, make_word
 _MONEY_SECTIONS: Final = frozenset({"bank", "cash", "ccard", "oth a", "oth l"})
 _SPLIT_CODES: Final = "SE$%"
 MAX_LINE: Final = 10_000
+MAX_PARTS: Final = 1_000
+MAX_REPEATED: Final = 20
+"""Lines of one letter in a record, such as those of an address."""
 
 
 @dataclass(slots=True)
@@ -51,7 +57,7 @@ class _Record:
 def read_qif(text: str, sent: Mapping[str, Any], said: Mapping[str, Any]) -> Statement:
     """Read the records of money of a QIF file; `said` are the options by which the text was found."""
     choices = Choices.build(sent)
-    records = list(_iterate_records(text))
+    records = list(islice(_iterate_records(text), MAX_ENTRIES + 1))
     if len(records) > MAX_ENTRIES:
         raise TooManyEntries
     days = build_day_reader((record.get("D") for record in records), [], choices)
@@ -71,7 +77,7 @@ def _iterate_records(text: str) -> Iterator[_Record]:
     """Yield the records of sections of money that are not empty."""
     section, account = "bank", None
     record = _Record(1, None)
-    for number, raw in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+    for number, raw in enumerate(iterate_lines(text.replace("\r\n", "\n").replace("\r", "\n")), 1):
         line = raw.strip().lstrip("\ufeff")[:MAX_LINE]
         if line.startswith("!"):
             section = _read_section(line) or section
@@ -84,6 +90,8 @@ def _iterate_records(text: str) -> Iterator[_Record]:
             record = _Record(number + 1, account)
         elif line:
             _add_line(record, line)
+            if len(record.splits) > MAX_PARTS:
+                raise UnreadableFile(f"A record has more than {MAX_PARTS:,} parts.")
     if section in _MONEY_SECTIONS and record.get("D"):
         yield record
 
@@ -106,7 +114,9 @@ def _add_line(record: _Record, line: str) -> None:
         # A part has no day of its own; some programs write one.
         return
     else:
-        record.fields.setdefault(code.upper(), []).append(value)
+        values = record.fields.setdefault(code.upper(), [])
+        if len(values) < MAX_REPEATED:
+            values.append(value)
 
 
 def _list_amounts(record: _Record) -> list[str]:

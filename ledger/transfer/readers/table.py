@@ -45,6 +45,8 @@ from values.money import DECIMALS
 ID_DIGITS: Final = 18
 JOINER: Final = "; "
 """What stands between the texts of several columns in a description."""
+MAX_DESCRIPTION: Final = 2_000
+"""Characters after which a description does not go on: an expense has at most 500."""
 MAX_LETTERS: Final = 14
 
 
@@ -306,6 +308,8 @@ def _is_text(cell: str) -> bool:
 
 def _add_text(entry: Entry, row: GridRow) -> None:
     texts = [cell for cell in row.cells if cell]
+    if len(entry.description or "") > MAX_DESCRIPTION:
+        return
     entry.description = JOINER.join([*([entry.description] if entry.description else []), *texts])
     entry.texts = [*entry.texts, *texts]
 
