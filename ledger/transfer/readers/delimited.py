@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple
@@ -13,6 +14,7 @@ from ledger.transfer.readers.words import find_column
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_CELL_LENGTH: Final = 100_000
+MAX_LINE_LENGTH: Final = 1_000_000
 MAX_COLUMNS: Final = 1_000
 MAX_CELLS: Final = 2_000_000
 MAX_OTHER_ROWS: Final = 5_000
@@ -134,11 +136,12 @@ def _parse_strictly(text: str, delimiter: str) -> Iterator[Record]:
 def iterate_lines(text: str) -> Iterator[str]:
     """Yield the lines with their ends; unlike in a `StringIO`, nothing is copied at four bytes a character."""
     start = 0
-    while (end := text.find("\n", start) + 1) > 0:
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        if end - start > MAX_LINE_LENGTH:
+            raise UnreadableFile(f"A line has more than {MAX_LINE_LENGTH:,} characters.")
         yield text[start:end]
         start = end
-    if start < len(text):
-        yield text[start:]
 
 
 def _parse_laxly(text: str, delimiter: str) -> Iterator[Record]:
@@ -147,27 +150,33 @@ def _parse_laxly(text: str, delimiter: str) -> Iterator[Record]:
     A record of one line may have them anywhere. A cell of several lines must be closed before its delimiter; if it is
     not, its first line is a broken row.
     """
-    lines = text.split("\n")
-    at, broken = 0, 0
-    while at < len(lines):
-        taken, cells = _parse_record(lines, at, delimiter)
+    following = iterate_lines(text)
+    # So many as a cell may have, and no more: they may be millions.
+    ahead = deque(islice(following, MAX_LINES_OF_CELL))
+    at, broken = 1, 0
+    while ahead:
+        lines = [line.removesuffix("\n") for line in ahead] if '"' in ahead[0] else [ahead[0].removesuffix("\n")]
+        taken, cells = _parse_record(lines, delimiter)
         if cells is None:
             broken += 1
             if broken > MAX_BROKEN_ROWS:
                 raise UnreadableFile("Many rows have a quote that nothing closes.")
-            cells = lines[at].split(delimiter)
-        yield at + 1, cells, taken == 0
+            cells = lines[0].split(delimiter)
+        yield at, cells, taken == 0
         at += taken or 1
+        for _ in range(taken or 1):
+            ahead.popleft()
+        ahead.extend(islice(following, taken or 1))
 
 
-def _parse_record(lines: list[str], at: int, delimiter: str) -> tuple[int, list[str] | None]:
-    """Return how many lines the record takes that begins at a line, and its cells; 0 and None if it has no end."""
-    first = _parse_one([lines[at]], delimiter, strict=False)
+def _parse_record(lines: list[str], delimiter: str) -> tuple[int, list[str] | None]:
+    """Return how many lines the first record takes, and its cells; 0 and None if it has no end."""
+    first = _parse_one(lines[:1], delimiter, strict=False)
     if first is not None:
         return 1, first
-    for end in range(at + 2, min(at + MAX_LINES_OF_CELL, len(lines)) + 1):
-        if '"' in lines[end - 1] and (cells := _parse_one(lines[at:end], delimiter, strict=True)) is not None:
-            return end - at, cells
+    for end in range(2, len(lines) + 1):
+        if '"' in lines[end - 1] and (cells := _parse_one(lines[:end], delimiter, strict=True)) is not None:
+            return end, cells
     return 0, None
 
 

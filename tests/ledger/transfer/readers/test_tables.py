@@ -548,6 +548,10 @@ def test_other_texts_make_another_row() -> None:
         ("Date,Amount\n" + "2026-03-01,-1.00\n" * 50_001, "50,000 rows"),
         (",".join(["x"] * 10_000), "1,000 columns"),
         ('Date,Amount\n"' + "x" * 200_000 + '",1', "100,000 characters"),
+        ("x" * 2_000_000, "1,000,000 characters"),
+        ("Date,Amount\n" + (",".join(["2026-03-01", *["1.50"] * 900]) + "\n") * 3_000, "2,000,000 cells"),
+        ('"a,b\n' * 10_000, "quote that nothing closes"),
+        ("Date: 01/02/2026\nAmount: 5\n\n" * 50_001, "50,000 rows"),
     ],
 )
 def test_a_file_that_is_too_large_says_so(text: str, detail: str) -> None:
