@@ -57,6 +57,9 @@ OF_ONE_ROW: Final = sorted(
     operation for operation in OPERATIONS if "{" in operation[1] and operation != ("PUT", "/imports/profiles/{name}")
 )
 FORM: Final = "application/x-www-form-urlencoded"
+UPLOAD: Final = "multipart/form-data"
+BOUNDARY: Final = "part"
+STATEMENT: Final = "Date,Payee,Amount,Currency\n2026-11-02,Market,-12.50,EUR\n2026-11-23,Cafe,-3.50,EUR\n"
 # Answers repeat the request id; with the same id, two answers can be compared byte by byte.
 SAME_REQUEST: Final = {"X-Request-ID": "the-same"}
 # Without these queries the operations are refused: a category in use needs them, and a bulk change needs a filter.
@@ -227,8 +230,21 @@ def encode_body(operation: Operation, body: Any) -> dict[str, Any]:  # noqa: ANN
     kind = media_type(operation)
     if kind is None or body is None:
         return {}
+    if kind == UPLOAD and isinstance(body, dict):
+        return {"content": _write_parts(body), "headers": {"Content-Type": f"{UPLOAD}; boundary={BOUNDARY}"}}
     text = urlencode(body, errors="surrogatepass") if kind == FORM else json.dumps(body)
     return {"content": text.encode(), "headers": {"Content-Type": kind}}
+
+
+def _write_parts(body: dict[str, Any]) -> bytes:
+    """Return a form with a file, whose content is a statement; all that is no text is sent as JSON."""
+    lines = []
+    for name, value in body.items():
+        is_file = name == "file"
+        about = f'Content-Disposition: form-data; name="{name}"' + '; filename="statement.csv"' * is_file
+        content = STATEMENT if is_file else value if isinstance(value, str) else json.dumps(value)
+        lines += [f"--{BOUNDARY}", about, "", content]
+    return "\r\n".join([*lines, f"--{BOUNDARY}--", ""]).encode("utf-8", "surrogatepass")
 
 
 async def call(
