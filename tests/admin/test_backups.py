@@ -99,7 +99,7 @@ def test_a_clean_check_says_what_it_has_counted(run: Run, url: str) -> None:
         f"{HELD}, schema {migrations.read_newest_revision()}.\n"
         "The largest accounts:\n"
         "  ada  2 expenses, 1 in the trash, 70 bytes of texts, 210 bytes of remembered answers\n"
-        "  bo   1 expenses, 0 in the trash, 30 bytes of texts, 0 bytes of remembered answers\n"
+        "  bo   1 expenses, 0 in the trash, 34 bytes of texts, 0 bytes of remembered answers\n"
     )
 
 
