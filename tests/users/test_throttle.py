@@ -688,7 +688,7 @@ TAKE_BACK: Final = 1 + 3
         (sign_in, COUNT + TAKE_BACK + 7, 3),
         (change_name, COUNT + TAKE_BACK + COUNT + 7, 4),
         (change_password, COUNT + TAKE_BACK + 7, 3),
-        (delete_account, COUNT + TAKE_BACK + 21, 3),
+        (delete_account, COUNT + TAKE_BACK + 24, 3),
     ],
 )
 async def test_an_attempt_asks_the_database_no_more_than_it_must(
