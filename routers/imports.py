@@ -12,6 +12,7 @@ from api.problem_json import document_problems
 from api.route import LedgerRoute
 from api.uploads import UPLOAD_TYPE
 from ledger.transfer import imports, profiles, undo
+from ledger.transfer.archives.running import import_read
 from ledger.transfer.option_schemas import ImportOptions
 from ledger.transfer.readers.profiles import PROFILES
 from ledger.transfer.schemas import (
@@ -66,7 +67,8 @@ async def import_file(
     you send the file again or one that overlaps with it.
     """
     statement = importer.statement
-    answer = await imports.run(importer.ledger, statement.reading, form.build_choices(statement.options))
+    choices = form.build_choices(statement.options)
+    answer = await import_read(importer.ledger, statement.reading, choices)
     importer.remember(answer)
     if answer.id is None:
         response.status_code = HTTPStatus.OK

@@ -175,7 +175,7 @@ class _Drafting:
             "external_id": _clean_line(entry.external_id),
             "own_id": entry.own_id,
             "bank_id": _clean_line(entry.bank_id),
-            "fingerprint": _compute_fingerprint(entry),
+            "fingerprint": compute_fingerprint(entry),
         }
 
     def _find_category(self, entry: Entry) -> tuple[str | None, str | None]:
@@ -216,7 +216,7 @@ def _check_texts(entry: Entry) -> Iterator[RowError]:
         yield RowError("external_id", "too_long", f"An external id has at most {EXTERNAL_ID_LENGTH} characters.")
 
 
-def _compute_fingerprint(entry: Entry) -> str:
+def compute_fingerprint(entry: Entry) -> str:
     """Return the hash by which a row is known again: of what the file says, and not of what the options make of it."""
     said = entry.said_amount if entry.said_amount is not None else entry.amount
     parts = [

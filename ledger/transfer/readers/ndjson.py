@@ -21,14 +21,18 @@ def read_ndjson(text: str, said: Mapping[str, Any]) -> Statement:
 
 
 def _read_line(number: int, line: str) -> Entry:
-    entry = Entry(line=number)
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
-        entry.errors.append(RowError(None, "malformed", "This line is no JSON object."))
-        return entry
+        return Entry(line=number, errors=[RowError(None, "malformed", "This line is no JSON object.")])
+    return build_entry(number, row)
+
+
+def build_entry(number: int, row: Mapping[str, Any]) -> Entry:
+    """Return what one exported expense says."""
+    entry = Entry(line=number)
     _read_money(entry, row)
     _read_texts(entry, row)
     own_id = row.get("id")
