@@ -18,9 +18,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from ledger.transfer.readers.drafting import compute_fingerprint
+from ledger.transfer.readers.drafting import hash_parts
 from ledger.transfer.readers.entries import TooManyEntries, UnreadableFile
-from ledger.transfer.readers.ndjson import build_entry
+from ledger.transfer.readers.ndjson import list_texts
 from ledger.transfer.readers.zip_members import check_members, iterate_pieces
 
 VERSION: Final = 1
@@ -39,9 +39,19 @@ _LINE_BYTES: Final = 192 * 1024
 _DEPTH: Final = 8
 _LARGEST_INTEGER: Final = 2**63 - 1
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,3})?", re.ASCII)
-_TEXTS: Final = frozenset({"amount", "currency", "date", "category", "payee", "description", "external_id"})
-_EXPENSE_FIELDS: Final = _TEXTS | {"id", "tags", "import_id", "edited", "created_at", "updated_at"}
-_FIELDS: Final = {"expenses": _EXPENSE_FIELDS, "trash": _EXPENSE_FIELDS | {"deleted_at"}}
+_NUMBER, _TEXT, _FLAG, _LIST = frozenset({int}), frozenset({str}), frozenset({bool}), frozenset({list})
+_MAYBE: Final = frozenset({type(None)})
+_EXPENSE: Final[Mapping[str, frozenset[type]]] = {
+    "id": _NUMBER,
+    **dict.fromkeys(("amount", "currency", "date"), _TEXT),
+    **dict.fromkeys(("category", "payee", "description", "external_id"), _TEXT | _MAYBE),
+    "tags": _LIST,
+    "import_id": _NUMBER | _MAYBE,
+    "edited": _FLAG,
+    **dict.fromkeys(("created_at", "updated_at"), _TEXT),
+}
+"""The types of the fields of an expense."""
+_FIELDS: Final = {"expenses": _EXPENSE, "trash": {**_EXPENSE, "deleted_at": _TEXT}}
 
 Line = tuple[str, int, dict[str, Any], str | None]
 """Kind, number of the line, the row, and of an expense the fingerprint that it has in an export too."""
@@ -65,7 +75,7 @@ def read_archive(data: bytes) -> Iterator[Line]:
         count = 0
         for count, text in enumerate(_iterate_lines(data, members[name_member(kind)]), 1):  # it is used after the loop
             row = _parse_row(kind, count, text)
-            yield kind, count, row, _fingerprint(kind, count, row)
+            yield kind, count, row, _compute_fingerprint(row) if kind in _FIELDS else None
             if kind == "expenses":
                 total, number = totals[row["currency"]]
                 totals[row["currency"]] = total + Decimal(row["amount"]), number + 1
@@ -131,7 +141,7 @@ def _iterate_lines(data: bytes, member: zipfile.ZipInfo) -> Iterator[bytes]:
 
 def _parse_row(kind: str, line: int, text: bytes) -> dict[str, Any]:
     row = _parse(text)
-    if not isinstance(row, dict) or not _is_plain(row) or not _has_fields(kind, row):
+    if not isinstance(row, dict) or not (_is_expense(kind, row) if kind in _FIELDS else _is_plain(row)):
         raise UnreadableFile(f"{_BROKEN} Line {line} of {name_member(kind)} is not what an archive has there.")
     return row
 
@@ -139,8 +149,9 @@ def _parse_row(kind: str, line: int, text: bytes) -> dict[str, Any]:
 def _parse(text: bytes) -> Any:  # noqa: ANN401
     try:
         value = json.loads(text.decode(), parse_constant=_refuse_constant) if len(text) <= _LINE_BYTES else None
-        # A lone surrogate cannot be written as UTF-8.
-        json.dumps(value, ensure_ascii=False).encode()
+        if b"\\u" in text:
+            # A lone surrogate, which only an escape can name, cannot be written as UTF-8.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return value
@@ -160,24 +171,26 @@ def _is_plain(value: object, left: int = _DEPTH) -> bool:
     return not isinstance(value, int) or abs(value) <= _LARGEST_INTEGER
 
 
-def _has_fields(kind: str, row: Mapping[str, Any]) -> bool:
-    """Whether the row of an expense has the fields of one, of their types; rows of other kinds are small."""
-    if kind not in _FIELDS:
-        return True
-    if row.keys() != _FIELDS[kind] or not all(row[name] is None or isinstance(row[name], str) for name in _TEXTS):
+def _is_expense(kind: str, row: Mapping[str, Any]) -> bool:
+    """Whether a row has the fields of an expense, of their types; there are many, and so this is quick."""
+    kinds = _FIELDS[kind]
+    if row.keys() != kinds.keys():
         return False
-    if not isinstance(row["tags"], list) or not all(isinstance(tag, str) for tag in row["tags"]):
-        return False
-    return bool(row["currency"] and _AMOUNT.fullmatch(row["amount"] or "")) and _is_day(row["date"])
+    for name, value in row.items():
+        if type(value) not in kinds[name]:
+            return False
+    are_names = all(type(tag) is str for tag in row["tags"])
+    return are_names and _AMOUNT.fullmatch(row["amount"]) is not None and _is_day(row["date"])
 
 
-def _is_day(text: str | None) -> bool:
+def _is_day(text: str) -> bool:
     try:
-        date.fromisoformat(text or "")
+        date.fromisoformat(text)
     except ValueError:
         return False
     return True
 
 
-def _fingerprint(kind: str, line: int, row: Mapping[str, Any]) -> str | None:
-    return compute_fingerprint(build_entry(line, row)) if kind in _FIELDS else None
+def _compute_fingerprint(row: Mapping[str, Any]) -> str:
+    """Return by what an expense is known again: it is the same in an export."""
+    return hash_parts(row["date"], -Decimal(row["amount"]), row["currency"], list_texts(row, row["tags"]))

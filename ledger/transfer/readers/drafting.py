@@ -11,7 +11,7 @@ What an expense cannot hold is told row by row; nothing is rounded, and no name 
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -175,7 +175,7 @@ class _Drafting:
             "external_id": _clean_line(entry.external_id),
             "own_id": entry.own_id,
             "bank_id": _clean_line(entry.bank_id),
-            "fingerprint": compute_fingerprint(entry),
+            "fingerprint": _compute_fingerprint(entry),
         }
 
     def _find_category(self, entry: Entry) -> tuple[str | None, str | None]:
@@ -216,17 +216,17 @@ def _check_texts(entry: Entry) -> Iterator[RowError]:
         yield RowError("external_id", "too_long", f"An external id has at most {EXTERNAL_ID_LENGTH} characters.")
 
 
-def compute_fingerprint(entry: Entry) -> str:
-    """Return the hash by which a row is known again: of what the file says, and not of what the options make of it."""
+def _compute_fingerprint(entry: Entry) -> str:
     said = entry.said_amount if entry.said_amount is not None else entry.amount
-    parts = [
-        entry.day.isoformat() if entry.day else "",
-        "" if said is None else f"{said.normalize():f}",
-        entry.currency or "",
-        *(" ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split()) for text in entry.texts),
-    ]
+    return hash_parts(entry.day.isoformat() if entry.day else "", said, entry.currency or "", entry.texts)
+
+
+def hash_parts(day: str, amount: Decimal | None, currency: str, texts: Iterable[str]) -> str:
+    """Return the hash by which a row is known again: of what the file says, and not of what the options make of it."""
+    said = "" if amount is None else f"{amount.normalize():f}"
+    parts = [day, said, currency, *(" ".join(unicodedata.normalize("NFC", text).split()) for text in texts)]
     # Each part is preceded by its length, so that different parts never give the same text.
-    told = "".join(f"{len(part)}:{part}" for part in parts)
+    told = "".join([f"{len(part)}:{part}" for part in parts])
     return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
 
 
