@@ -73,9 +73,7 @@ async def _undo(ledger: Ledger, row: Row[Any], *, keep_changed: bool) -> Counter
     await _forget_rows(ledger, linked, ImportedRow.mine(), ImportedRow.import_id == row.id)
     if kept:
         values = {"import_id": None, **ledger.stamp_change()}
-        await ledger.execute_exactly(
-            kept, update(Expense).where(*_OWN, Expense.edited).values(values), undone=row.id
-        )
+        await ledger.execute_exactly(kept, update(Expense).where(*_OWN, Expense.edited).values(values), undone=row.id)
     if gone:
         await delete_rows(ledger, len(gone), Expense, *_OWN, undone=row.id)
     for table in (TrashedExpense, ImportedRow):

@@ -25,8 +25,9 @@ from ledger.transfer.rows import TEXT
 from models import MAX_BUDGETS, MAX_CATEGORIES, MAX_IMPORT_PROFILES, MAX_TAGS
 from problems import ImportRefused
 from values import days, money
-from values.field_errors import FieldError, ParseError, field_error, translate_errors
+from values.field_errors import FieldError, field_error, translate_errors
 from values.fields import LARGEST_ID
+from values.parse_errors import ParseError
 from values.texts import make_name_key
 
 M = TypeVar("M", bound=BaseModel)
