@@ -65,7 +65,7 @@ def name_member(kind: str) -> str:
 def read_archive(data: bytes) -> Iterator[Line]:
     """Yield all lines of an archive; raise UnreadableFile, perhaps after the last one, if it is not whole."""
     members = {it.filename: it for it in check_members(data, MOVE_ADVICE)}
-    manifest = _read_manifest(data, members[MANIFEST])
+    manifest = _read_manifest(data, members.get(MANIFEST))
     if members.keys() != {MANIFEST, *map(name_member, KINDS)}:
         raise UnreadableFile("This zip file is no archive of this service: it lacks files, or has others.")
     if sum(manifest.counts[kind] for kind in _FIELDS) > MAX_ARCHIVED_EXPENSES:
@@ -111,9 +111,9 @@ def _parse_total(text: str) -> Decimal:
     return Decimal(text)
 
 
-def _read_manifest(data: bytes, member: zipfile.ZipInfo) -> _Manifest:
+def _read_manifest(data: bytes, member: zipfile.ZipInfo | None) -> _Manifest:
     content = b""
-    for piece in iterate_pieces(data, member):
+    for piece in iterate_pieces(data, member) if member else ():
         content += piece
         if len(content) > _MANIFEST_BYTES:
             raise UnreadableFile(_BROKEN)
