@@ -65,6 +65,9 @@ async def import_file(
     The service never guesses: what the file does not prove is a question, which an option answers. A real import with
     an open question or a refused row is a 422, and nothing of it is written. The same row never comes twice, whether
     you send the file again or one that overlaps with it.
+
+    An archive of this service is imported as a whole, without options, or refused. It makes everything that your
+    account does not have: expenses, trash, categories, tags, budgets, profiles, and the imports that they came by.
     """
     statement = importer.statement
     choices = form.build_choices(statement.options)
@@ -115,7 +118,8 @@ async def undo_import(
 ) -> ImportUndone:
     """Delete the expenses that an import brought, for good; afterwards the file can be imported again.
 
-    Linked expenses stay, and so do expenses in the trash, which can be restored. Categories and tags stay too. What
+    Linked expenses stay, and so do expenses in the trash, which can be restored. Categories and tags stay too, and the
+    budgets and profiles of an archive. With an archive go the imports that it brought. What
     another import called `existing` because of this one is deleted as well, and comes back with that file.
     """
     return await undo.undo_import(ledger, import_id, condition, keep_changed=query.keep_changed)

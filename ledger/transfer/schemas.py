@@ -51,7 +51,7 @@ class ImportForm(RequestModel):
 
     file: UploadedFile = Field(
         description="CSV and its kin, XLSX, OFX or QFX, QIF, CAMT.053, MT940, or an export or archive of this "
-        "service; at most 20 MiB and 50,000 rows, of an archive 200,000 expenses."
+        "service; at most 20 MiB and 50,000 rows, of an archive 100,000 expenses."
     )
     dry_run: BooleanParameter = Field(default=False, description="Only preview: nothing is written.")
     profile: Omittable[ProfileName] = Field(default=None, description="The name of a profile, ours or your own.")

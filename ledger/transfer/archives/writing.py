@@ -39,6 +39,7 @@ from ledger.transfer.archives.schemas import (
 from ledger.transfer.imports import SELECT_IMPORTS
 from ledger.transfer.lookups import free_external_ids
 from ledger.transfer.sources import OWN_EXPORT
+from ledger.transfer.writing import FILE, INSERT_EXPENSES, INSERT_KNOWN
 from ledger.unused import refuse_outgrown_quota
 from models import (
     MAX_BUDGETS,
@@ -49,7 +50,6 @@ from models import (
     Category,
     Expense,
     Import,
-    ImportedRow,
     ImportProfile,
     Tag,
 )
@@ -57,7 +57,6 @@ from problems import TooMany
 from values.sizes import measure
 from values.texts import make_name_key
 
-FILE: Final = "/file"
 _CATEGORIES: Final = select(Category.id, Category.name, Category.name_key, Category.parent_id).where(Category.mine())
 _TAGS: Final = select(Tag.id, Tag.name, Tag.name_key).where(Tag.mine())
 _PROFILES: Final = select(ImportProfile.name_key).where(ImportProfile.mine())
@@ -259,7 +258,7 @@ class Writer:
         """Insert expenses in their order, and note their ids."""
         async for rows in _in_batches(iterate_in_slices(self._build_columns(it, references) for it in some)):
             self._ledger.add_text(sum(map(measure_row, rows)), FILE)
-            await self._ledger.insert_all(Expense, rows)
+            await self._ledger.insert_prepared(INSERT_EXPENSES, rows)
         ids = [row.id for row in await self._ledger.fetch_in_slices(_NEW_EXPENSES, revision=self._revision)]
         for expense, expense_id in zip(some, ids, strict=True):
             expense.expense_id = expense_id
@@ -296,7 +295,7 @@ class Writer:
         for some in rows:
             async for batch in _in_batches(iterate_in_slices(some)):
                 self._ledger.add_imported(len(batch))
-                await self._ledger.insert_all(ImportedRow, batch)
+                await self._ledger.insert_prepared(INSERT_KNOWN, batch)
 
     def _list_known(self, ids: Mapping[int, int | None]) -> Iterable[Columns]:
         for it in self._contents.imported_rows:

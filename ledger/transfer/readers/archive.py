@@ -27,11 +27,11 @@ VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
 KINDS: Final = ("categories", "tags", "budgets", "profiles", "imports", "expenses", "trash", "imported_rows")
 """What an archive holds; rows refer to rows of kinds before theirs, and `imported_rows` to expenses."""
-MAX_ARCHIVED_EXPENSES: Final = 200_000
+MAX_ARCHIVED_EXPENSES: Final = 100_000
 """Expenses of one archive, those in the trash included: as many as are written within the deadline."""
 MOVE_ADVICE: Final = (
-    "An archive that is imported has at most 200,000 expenses, 128 MiB unpacked. Whoever operates the service moves a "
-    "larger account with `python -m commands copy`."
+    "An archive that is imported has at most 100,000 expenses, and 128 MiB unpacked. Whoever operates the service can "
+    "move all of its accounts at once, with `python -m commands backup`."
 )
 _BROKEN: Final = "This archive is broken, or was changed: download it again."
 _MANIFEST_BYTES: Final = 64 * 1024
