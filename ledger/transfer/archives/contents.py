@@ -6,10 +6,12 @@ An archive is imported as a whole or not at all: a row that the API would refuse
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from itertools import chain
+from typing import Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from infra.slices import iterate_in_slices
 from ledger.transfer.archives.schemas import (
     ArchivedBudget,
     ArchivedCategory,
@@ -29,8 +31,6 @@ from values.field_errors import FieldError, field_error, translate_errors
 from values.fields import LARGEST_ID
 from values.parse_errors import ParseError
 from values.texts import make_name_key
-
-M = TypeVar("M", bound=BaseModel)
 
 MAX_ERRORS: Final = 20
 """Errors that are told."""
@@ -95,9 +95,9 @@ class Contents:
     trash: list[ArchivedExpense] = field(default_factory=list)
     imported_rows: list[KnownRow] = field(default_factory=list)
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
         """Forget what became of the expenses: a transaction that lost a race is tried again."""
-        for it in (*self.expenses, *self.trash):
+        async for it in iterate_in_slices(chain(self.expenses, self.trash)):
             it.status, it.reason, it.expense_id = "new", None, None
 
 

@@ -114,12 +114,13 @@ async def _write_lines(page: Iterable[Row]) -> bytes:
     return "".join(lines).encode()
 
 
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_write_value)
-
-
 def _write_value(value: date | datetime) -> str:
-    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else value.isoformat()
+    # As `strftime` writes an instant, in a fifth of its time.
+    return f"{value.isoformat()[:19]}Z" if isinstance(value, datetime) else value.isoformat()
+
+
+# Made once: `json.dumps` would make one for each row.
+_dump: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_write_value).encode
 
 
 class _Summary:

@@ -1,6 +1,5 @@
 """Imports what was read of an uploaded file: an archive, or a statement."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -36,10 +35,10 @@ async def import_read(ledger: Ledger, read: Reading | Contents, choices: Choices
 
 
 async def _import_archive(ledger: Ledger, contents: Contents, choices: Choices) -> ImportAnswer:
-    contents.begin()
+    await contents.begin()
     holdings = await settle_existing(ledger, contents)
     planned = await plan(ledger, contents)
-    statuses = Counter(it.status for it in contents.expenses)
+    new = len(planned.expenses)
     answer = ImportAnswer(
         id=None,
         revision=None,
@@ -49,8 +48,8 @@ async def _import_archive(ledger: Ledger, contents: Contents, choices: Choices) 
         options={},
         counts=ImportCounts(
             rows=len(contents.expenses),
-            new=statuses["new"],
-            existing=statuses["existing"],
+            new=new,
+            existing=len(contents.expenses) - new,
             linked=0,
             skipped=0,
             refused=0,

@@ -10,7 +10,7 @@ imported rows    those of the archive; an expense that has none is known by its 
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import Any, Final
 
 from sqlalchemy import bindparam, select
@@ -110,8 +110,8 @@ async def plan(ledger: Ledger, contents: Contents) -> Plan:
         ],
         profiles=[it for it in contents.profiles if make_name_key(it.name) not in profiles],
         imports=[it for it in contents.imports if it.id not in import_ids],
-        expenses=[it for it in contents.expenses if it.status == "new"],
-        trash=[it for it in contents.trash if it.status == "new"],
+        expenses=[it async for it in iterate_in_slices(contents.expenses) if it.status == "new"],
+        trash=[it async for it in iterate_in_slices(contents.trash) if it.status == "new"],
         import_ids=import_ids,
     )
     if len(categories) + len(planned.categories) > MAX_CATEGORIES:
@@ -287,10 +287,10 @@ class Writer:
     # --- rows of files ------------------------------------------------------------------------------------------------
 
     async def _create_imported_rows(self) -> None:
-        expenses = [*self._contents.expenses, *self._contents.trash]
-        ids = {it.id: it.expense_id for it in expenses}
-        by_name = {it.expense_id for it in self._contents.imported_rows if it.expense_id is not None}
-        nameless = [it for it in [*self._plan.expenses, *self._plan.trash] if it.id not in by_name]
+        expenses = chain(self._contents.expenses, self._contents.trash)
+        ids = {it.id: it.expense_id async for it in iterate_in_slices(expenses)}
+        named = {it.expense_id async for it in iterate_in_slices(self._contents.imported_rows)}
+        nameless = (it for it in chain(self._plan.expenses, self._plan.trash) if it.id not in named)
         rows = [self._list_known(ids), self._list_by_text(nameless)]
         for some in rows:
             async for batch in _in_batches(iterate_in_slices(some)):
