@@ -1,6 +1,7 @@
 """The database: declarative base, the engines, and the unit of work of a request.
 
     connection()        reads in autocommit, on a connection of the pool for reads
+    begin_snapshot()    what is read from now on is of one moment
     begin(owner_id)     releases that connection, waits in the queue of the owner's lock (on SQLite: of the file), takes
                           a connection of the pool for transactions, and begins one
     connection()        from now on the transaction's connection
@@ -32,6 +33,12 @@ from infra.faults import CommitLost, describe_error, is_commit_refused, is_conne
 from infra.pools import LEDGER_LOCK, Pools, make_pool
 
 INTERRUPT_INTERVAL: Final = 0.1
+_SNAPSHOT_ON_SQLITE: Final = ("BEGIN",)
+# SET applies to the next transaction alone.
+_SNAPSHOT_ON_MYSQL: Final = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+)
 # The event loop keeps no task alive by itself.
 _FINISHING: Final = set[asyncio.Task[None]]()
 
@@ -126,6 +133,7 @@ class UnitOfWork:
         self._reading: PooledConnection | None = None
         self._writing: PooledConnection | None = None
         self._has_begun = False
+        self._has_snapshot = False
         self._writer_turn: Turn | None = None
 
     async def __aenter__(self) -> Self:
@@ -176,6 +184,13 @@ class UnitOfWork:
             self._reading = await self._pools.read.acquire()
         return self._reading.sqlalchemy
 
+    async def begin_snapshot(self) -> None:
+        """Let all that this unit reads be of one moment, until it ends; no writer waits for that."""
+        connection = await self.connection()
+        for statement in _SNAPSHOT_ON_SQLITE if self._pools.is_single_writer else _SNAPSHOT_ON_MYSQL:
+            await connection.exec_driver_sql(statement)
+        self._has_snapshot = True
+
     async def begin(self, owner_id: int | None = None, lock: str = LEDGER_LOCK) -> AsyncConnection:
         """Wait in the queue of the owner's `lock` (on SQLite: of the file), then begin the transaction.
 
@@ -214,7 +229,19 @@ class UnitOfWork:
     async def _release_reading(self) -> None:
         if self._reading is not None:
             connection, self._reading = self._reading, None
+            if self._has_snapshot:
+                await self._end_snapshot(connection)
             await self._pools.read.release(connection)
+
+    async def _end_snapshot(self, connection: PooledConnection) -> None:
+        self._has_snapshot = False
+        try:
+            if connection.is_usable:
+                await connection.sqlalchemy.exec_driver_sql("ROLLBACK")
+        except BaseException as error:
+            # It would go on to read of that moment.
+            await connection.invalidate(error)
+            raise
 
     async def commit(self) -> None:
         """Commit the transaction, if any; raise CommitLost if the connection was lost and the outcome is unknown."""

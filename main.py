@@ -27,6 +27,7 @@ from infra.engines import CertificateError
 from infra.signing_keys import KeyFileError, load_signing_keys
 from migrations.errors import SchemaError
 from routers import (
+    archives,
     budgets,
     categories,
     changes,
@@ -72,7 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         expenses.bulk_router,
         *(noun.router for noun in (categories, tags, payees, reports, budgets, trash, exports, changes, imports)),
         users.registration,
-        *(noun.router for noun in (sessions, tokens, users)),
+        *(noun.router for noun in (sessions, tokens, archives, users)),
         system.currencies,
         system.router,
     ):

@@ -165,6 +165,8 @@ register_url_convertor(IMPORT_ID, ImportIdConvertor())
 
 Reader = Annotated[Ledger, Security(BearerDependency(open_ledger, "read"))]
 """The caller's ledger, for reading."""
+ArchiveReader = Annotated[Ledger, Security(BearerDependency(open_ledger, "read"))]
+"""The same, for an operation under `/users`, whose answers have no ETag."""
 Writer = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]
 """The caller's ledger, locked for writing."""
 BulkWriter = Annotated[Ledger, Security(BearerDependency(_lock_ledger, "write"))]

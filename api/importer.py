@@ -17,13 +17,14 @@ from api.dependencies import lock_ledger_to_change, open_ledger
 from api.requests import StrictRequest
 from infra.child_process import ChildFailed, ChildLimits, ChildTooLarge, ChildTooSlow
 from ledger.core import Ledger
+from ledger.transfer.archives.contents import Contents, read_contents
 from ledger.transfer.option_schemas import ImportOptions
 from ledger.transfer.profiles import find_profile
 from ledger.transfer.readers.choices import Choices as ReaderChoices
 from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.readers.entries import BadOption, TooManyEntries, UnreadableFile, UnsupportedFormat
 from ledger.transfer.readers.profiles import PROFILES
-from ledger.transfer.readers.wire import read_reading
+from ledger.transfer.readers.wire import read_head, read_lines, read_reading
 from ledger.transfer.schemas import ImportAnswer, ImportForm
 from problems import ImportRefused, Problem, TooMany, UnsupportedMediaType, ValidationFailed
 from values.field_errors import FieldError, field_error
@@ -33,6 +34,8 @@ SECONDS: Final = 20
 SECONDS_PER_MIB: Final = 2
 """A long file takes longer to read than a short one."""
 _MIB: Final = 1024 * 1024
+ANSWER_BYTES: Final = 192 * _MIB
+"""An archive unpacks to 128 MiB, and what each line is known by comes to that."""
 _TOO_SLOW: Final = "Reading the file takes too long: split it, and import its parts."
 _TOO_LARGE: Final = "Reading the file takes too much memory: split it, and import its parts."
 _UNREADABLE: Final = "The file cannot be read: save it once more, as CSV if you can."
@@ -42,7 +45,8 @@ _UNREADABLE: Final = "The file cannot be read: save it once more, as CSV if you 
 class StatementRead:
     """What was read of an uploaded file, and the options with those of the caller's profile."""
 
-    reading: Reading
+    reading: Reading | Contents
+    """Of an archive, what it holds."""
     options: ImportOptions
 
 
@@ -84,22 +88,36 @@ async def _read_statement(request: StrictRequest, ledger: Ledger, form: ImportFo
     await request.unit.release()
     reading = await _read_file(request, form, arguments)
     await request.wait_for_turn()
-    if own is not None and reading.profile is None:
+    if isinstance(reading, Contents):
+        _refuse_choices(form)
+    elif own is not None and reading.profile is None:
         reading.profile = own.name
     return StatementRead(reading, ImportOptions.model_validate(options))
 
 
-async def _read_file(request: StrictRequest, form: ImportForm, arguments: object) -> Reading:
-    limits = ChildLimits(seconds=SECONDS + SECONDS_PER_MIB * form.file.size / _MIB)
+async def _read_file(request: StrictRequest, form: ImportForm, arguments: object) -> Reading | Contents:
+    seconds = SECONDS + SECONDS_PER_MIB * form.file.size / _MIB
+    limits = ChildLimits(seconds=seconds, answer_bytes=ANSWER_BYTES)
     children = request.services.children
     try:
         async with children.run(READER, form.file.fileno(), arguments, request.turn.key, limits) as values:
-            return await read_reading(values)
+            head = await read_head(values)
+            if head.get("archive"):
+                return await read_contents(read_lines(values))
+            return await read_reading(head, values)
     except (UnreadableFile, BadOption) as error:
         raise _explain(error) from None
     except ChildFailed as error:
         detail = {ChildTooSlow: _TOO_SLOW, ChildTooLarge: _TOO_LARGE}.get(type(error), _UNREADABLE)
         raise ImportRefused(errors=[_file_error("out_of_range", detail)]) from None
+
+
+def _refuse_choices(form: ImportForm) -> None:
+    """Raise ValidationFailed if a form says how an archive is to be read."""
+    detail = "An archive of this service says all of itself: leave this out."
+    sent = [name for name in ("profile", "options", "source") if getattr(form, name) is not None]
+    if sent:
+        raise ValidationFailed(errors=[field_error(f"/{name}", "not_allowed", detail) for name in sent])
 
 
 def _explain(error: UnreadableFile | BadOption) -> Problem:

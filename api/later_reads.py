@@ -2,6 +2,7 @@
 
     each read        takes the request's turn, opens a unit of work with the deadline of a read, runs again after a
                        lost race or a lost connection, as every request does; then all of this is given back
+    of one moment    only where reads one by one cannot do: a snapshot of the database, and its connection to the end
     between reads    nothing is held, however slowly the client reads
     once the answer  a read that fails with 429 or 503 is tried again for a minute: a database that is started anew
       has begun        delays the answer and does not break it off
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS: Final = 60
 PAUSE_SECONDS: Final = 0.5
+MOMENT_SECONDS: Final = 300
+"""How long a read of one moment may take."""
 
 
 class ClientGone(Exception):
@@ -54,19 +57,27 @@ class LaterReads:
                     raise
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _read_once(self, read: Callable[[Ledger], Awaitable[T]]) -> T:
+    async def read_at_one_moment(self, read: Callable[[Ledger], Awaitable[T]]) -> T:
+        """Run a read all of whose statements see the same moment; it may take minutes, and holds a connection."""
+        return await self._read_once(read, MOMENT_SECONDS, is_of_one_moment=True)
+
+    async def _read_once(
+        self, read: Callable[[Ledger], Awaitable[T]], seconds: float = READ_DEADLINE, *, is_of_one_moment: bool = False
+    ) -> T:
         request, found = self.request, list[T]()
         if is_gone(request.receive):
             raise ClientGone
 
         async def handle(request: StrictRequest) -> Response:
+            if is_of_one_moment:
+                await request.unit.begin_snapshot()
             found.append(await read(build_ledger(request, self._caller)))
             return Response()
 
         request.turn.late = 0
         try:
             await request.turn.take()
-            await run_with_deadline(READ_DEADLINE, handle, request)
+            await run_with_deadline(seconds, handle, request)
         finally:
             request.turn.give_away()
         return found[-1]

@@ -24,6 +24,13 @@ date,amount,currency,category,payee,description,tags,external_id,id\r
 """
 _NDJSON: Final = json.dumps(EXAMPLES["Expense"], separators=(",", ":")) + "\n"
 _TEXT: Final = {"type": "string"}
+ATTACHMENT: Final = {
+    "Content-Disposition": {
+        "description": 'What to save it as, such as `attachment; filename="expenses.csv"`.',
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
 FILES: Final[Responses] = {
     HTTPStatus.OK.value: {
         "description": "The file.",
@@ -32,13 +39,7 @@ FILES: Final[Responses] = {
             FORMATS["ndjson"].media_type: {"schema": _TEXT, "example": _NDJSON},
             FORMATS["xlsx"].media_type: {"schema": _TEXT | {"format": "binary"}},
         },
-        "headers": {
-            "Content-Disposition": {
-                "description": 'What to save it as: `attachment; filename="expenses.csv"`.',
-                "required": True,
-                "schema": {"type": "string"},
-            }
-        },
+        "headers": ATTACHMENT,
     }
 }
 

@@ -12,6 +12,7 @@ from api.problem_json import document_problems
 from api.route import LedgerRoute
 from api.uploads import UPLOAD_TYPE
 from ledger.transfer import imports, profiles, undo
+from ledger.transfer.archives.running import import_read
 from ledger.transfer.option_schemas import ImportOptions
 from ledger.transfer.readers.profiles import PROFILES
 from ledger.transfer.schemas import (
@@ -64,9 +65,13 @@ async def import_file(
     The service never guesses: what the file does not prove is a question, which an option answers. A real import with
     an open question or a refused row is a 422, and nothing of it is written. The same row never comes twice, whether
     you send the file again or one that overlaps with it.
+
+    An archive of this service is imported as a whole, without options, or refused. It makes everything that your
+    account does not have: expenses, trash, categories, tags, budgets, profiles, and the imports that they came by.
     """
     statement = importer.statement
-    answer = await imports.run(importer.ledger, statement.reading, form.build_choices(statement.options))
+    choices = form.build_choices(statement.options)
+    answer = await import_read(importer.ledger, statement.reading, choices)
     importer.remember(answer)
     if answer.id is None:
         response.status_code = HTTPStatus.OK
@@ -113,7 +118,8 @@ async def undo_import(
 ) -> ImportUndone:
     """Delete the expenses that an import brought, for good; afterwards the file can be imported again.
 
-    Linked expenses stay, and so do expenses in the trash, which can be restored. Categories and tags stay too. What
+    Linked expenses stay, and so do expenses in the trash, which can be restored. Categories and tags stay too, and the
+    budgets and profiles of an archive. With an archive go the imports that it brought. What
     another import called `existing` because of this one is deleted as well, and comes back with that file.
     """
     return await undo.undo_import(ledger, import_id, condition, keep_changed=query.keep_changed)

@@ -30,10 +30,10 @@ _COLUMNS: Final = (
     *(Import.id, Import.revision, Import.format, Import.profile, Import.source),
     *(Import.options, Import.counts, Import.totals, Import.created_at),
 )
-_SELECT: Final = select(*_COLUMNS).where(Import.mine())
-_ONE: Final = _SELECT.where(Import.id == bindparam("row_id"))
+SELECT_IMPORTS: Final = select(*_COLUMNS).where(Import.mine())
+_ONE: Final = SELECT_IMPORTS.where(Import.id == bindparam("row_id"))
 # The newest first: the unique index on (owner_id, id), read backwards.
-_PAGE: Final = _SELECT.order_by(Import.id.desc()).limit(PAGE_SIZE)
+_PAGE: Final = SELECT_IMPORTS.order_by(Import.id.desc()).limit(PAGE_SIZE)
 _NEXT_PAGE: Final = _PAGE.where(Import.id < CURSOR_ROW_ID)
 _COUNT: Final = select(func.count()).select_from(Import).where(Import.mine())
 
@@ -63,12 +63,13 @@ async def run(ledger: Ledger, reading: Reading, choices: Choices) -> ImportAnswe
         totals=await sum_up(rows, ledger.owner.currency),
         created_at=None,
         rows=[],
+        archive=None,
         questions=[QuestionShown(option=it.option, choices=[*it.choices], detail=it.detail) for it in questions],
     )
     if not choices.dry_run:
         _refuse_doubtful(rows, questions, choices)
         if answer.counts.new or answer.counts.linked:
-            answer.id = await writer.write(rows, _describe(answer))
+            answer.id = await writer.write(rows, describe(answer))
             answer.revision, answer.created_at = ledger.revision, ledger.instant
     answer.rows = await build_rows(rows, choices.rows, has_accounts=bool(reading.accounts))
     return answer
@@ -79,7 +80,7 @@ async def _count(rows: Sequence[FileRow]) -> ImportCounts:
     return ImportCounts(rows=len(rows), **{status: statuses[status] for status in get_args(RowStatus)})
 
 
-def _describe(answer: ImportAnswer) -> dict[str, Any]:
+def describe(answer: ImportAnswer) -> dict[str, Any]:
     """Return the columns of the import's row."""
     shown = answer.model_dump(mode="json", include={"options", "counts", "totals"})
     texts = {name: json.dumps(value, ensure_ascii=False) for name, value in shown.items()}

@@ -50,8 +50,8 @@ class ImportForm(RequestModel):
     """A file to import, and how."""
 
     file: UploadedFile = Field(
-        description="CSV and its kin, XLSX, OFX or QFX, QIF, CAMT.053, MT940, or an export of this service; at most "
-        "20 MiB and 50,000 rows."
+        description="CSV and its kin, XLSX, OFX or QFX, QIF, CAMT.053, MT940, or an export or archive of this "
+        "service; at most 20 MiB and 50,000 rows, of an archive 100,000 expenses."
     )
     dry_run: BooleanParameter = Field(default=False, description="Only preview: nothing is written.")
     profile: Omittable[ProfileName] = Field(default=None, description="The name of a profile, ours or your own.")
@@ -133,6 +133,24 @@ class ImportCounts(ResponseModel):
     open: int
 
 
+class ArchivedCount(ResponseModel):
+    """How many rows of a kind an archive has, and how many of them were new here."""
+
+    rows: int
+    new: int
+
+
+class ArchivedCounts(ResponseModel):
+    """What an archive holds beside expenses."""
+
+    categories: ArchivedCount
+    tags: ArchivedCount
+    budgets: ArchivedCount
+    profiles: ArchivedCount
+    imports: ArchivedCount
+    trash: ArchivedCount
+
+
 class _ImportFacts(ResponseModel):
     id: int | None
     revision: int | None
@@ -160,8 +178,9 @@ class ImportAnswer(_ImportFacts):
     created_at: datetime | None
     rows: list[ImportRow]
     questions: list[Question]
+    archive: ArchivedCounts | None = Field(description="Of an archive of this service, what else it holds; else null.")
 
-    model_config = with_example(**_IMPORT, rows=[], questions=[])
+    model_config = with_example(**_IMPORT, rows=[], questions=[], archive=None)
 
 
 class ImportList(ResponseModel):

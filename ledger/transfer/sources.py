@@ -22,6 +22,8 @@ UNNAMED_WORD: Final = "unnamed"
 """What a caller sends for the unnamed source; in a form an empty text is none."""
 OWN_EXPORT: Final = "\nown"
 """No caller can name a source so: a name has one line."""
+ARCHIVE: Final = "archive"
+"""The format of an import that an archive of this service was; what it brought is known as an own export's."""
 _LONGEST: Final = SOURCE_LENGTH * KEY_GROWTH
 
 

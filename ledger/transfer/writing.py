@@ -37,7 +37,7 @@ _SELECT_NEW: Final = (
 )
 
 # The driver sends rows of these without what SQLAlchemy does for each of them, which takes as long again.
-_INSERT_EXPENSES, _INSERT_KNOWN = (
+INSERT_EXPENSES, INSERT_KNOWN = (
     Prepared(insert(table).inline(), [column.key for column in table.__table__.columns if column.key != "id"])
     for table in (Expense, ImportedRow)
 )
@@ -119,9 +119,9 @@ class Writer:
         async for row in iterate_in_slices(new):
             some.append(self.references.resolve(self._build_columns(row)) | own)
             if len(some) == ROWS_PER_STATEMENT:
-                await self.ledger.insert_prepared(_INSERT_EXPENSES, some)
+                await self.ledger.insert_prepared(INSERT_EXPENSES, some)
                 some = []
-        await self.ledger.insert_prepared(_INSERT_EXPENSES, some)
+        await self.ledger.insert_prepared(INSERT_EXPENSES, some)
         ids = await self.ledger.fetch_in_slices(_SELECT_NEW, revision=own["revision"])
         for row, stored in zip(new, ids, strict=True):
             row.expense_id = stored.id
@@ -147,7 +147,7 @@ class Writer:
             await self.ledger.execute_exactly(len(some), delete(ImportedRow).where(*which))
         for some_rows in batched(rows, ROWS_PER_STATEMENT):
             known = [self._build_known(row, import_id) for row in some_rows]
-            await self.ledger.insert_prepared(_INSERT_KNOWN, known)
+            await self.ledger.insert_prepared(INSERT_KNOWN, known)
 
     def _build_known(self, row: FileRow, import_id: int) -> dict[str, Any]:
         currency, amount, day = row.place

@@ -5,13 +5,14 @@ list_rows(reading)      # ["2026-03-01 2.50 EUR", "2026-03-02 3.10 EUR"]
 """
 
 from ledger.transfer.readers.drafts import Draft, Reading
+from ledger.transfer.readers.formats import detect_format
 from ledger.transfer.readers.reading import Request, read_file
 
 
 def read(content: str | bytes, *, currency: str = "EUR", profile: str | None = None, **options: object) -> Reading:
     """Read a file with these options, for a user with this currency."""
     data = content.encode() if isinstance(content, str) else content
-    return read_file(data, Request(currency=currency, options=options, profile=profile))
+    return read_file(data, detect_format(data), Request(currency=currency, options=options, profile=profile))
 
 
 def list_rows(reading: Reading) -> list[str]:

@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from api.problem_codes import ADVICE
 from problems import Problem
 from routers import (
+    archives,
     budgets,
     categories,
     changes,
@@ -93,7 +94,7 @@ def test_every_operation_has_a_summary_and_a_description() -> None:
 def test_an_operation_is_named_after_its_function() -> None:
     modules = (
         *(users, sessions, tokens, categories, tags, payees),
-        *(expenses, trash, reports, budgets, imports, exports, changes, system),
+        *(expenses, trash, reports, budgets, imports, exports, archives, changes, system),
     )
 
     assert [
@@ -396,8 +397,8 @@ class Auditor:
         assert [header for header in headers if header not in response.headers] == []
         content = operation["responses"][status].get("content", {})
         media_type, _, _ = response.headers.get("content-type", "").partition(";")
-        if name == "export_expenses" and status == "200":
-            # A file of one of several media types, which is no JSON.
+        if name in {"export_expenses", "download_archive"} and status == "200":
+            # A file, perhaps of one of several media types, which is no JSON.
             assert (media_type in content, _wrong(content[media_type]["schema"], response.text)) == (True, [])
             self.seen.add((name, media_type))
             return
@@ -446,6 +447,8 @@ async def keep_in_step(person: Person) -> None:
 async def take_out(person: Person) -> None:
     for name in ("csv", "ndjson", "xlsx"):
         await person.get("/expenses/export", params={"format": name, "period": "last-3-months"})
+    archive = await person.get("/users/me/archive")
+    await person.post("/imports", files={"file": ("archive.zip", archive.content)})
 
 
 async def come_and_go(person: Person) -> None:

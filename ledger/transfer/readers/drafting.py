@@ -11,7 +11,7 @@ What an expense cannot hold is told row by row; nothing is rounded, and no name 
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -227,16 +227,16 @@ def _check_texts(entry: Entry) -> Iterator[RowError]:
 
 
 def _compute_fingerprint(entry: Entry) -> str:
-    """Return the hash by which a row is known again: of what the file says, and not of what the options make of it."""
     said = entry.said_amount if entry.said_amount is not None else entry.amount
-    parts = [
-        entry.day.isoformat() if entry.day else "",
-        "" if said is None else f"{said.normalize():f}",
-        entry.currency or "",
-        *(" ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split()) for text in entry.texts),
-    ]
+    return hash_parts(entry.day.isoformat() if entry.day else "", said, entry.currency or "", entry.texts)
+
+
+def hash_parts(day: str, amount: Decimal | None, currency: str, texts: Iterable[str]) -> str:
+    """Return the hash by which a row is known again: of what the file says, and not of what the options make of it."""
+    said = "" if amount is None else f"{amount.normalize():f}"
+    parts = [day, said, currency, *(" ".join(unicodedata.normalize("NFC", text).split()) for text in texts)]
     # Each part is preceded by its length, so that different parts never give the same text.
-    told = "".join(f"{len(part)}:{part}" for part in parts)
+    told = "".join([f"{len(part)}:{part}" for part in parts])
     return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
 
 

@@ -39,8 +39,8 @@ class UnsupportedFormat(UnreadableFile):
 class TooManyEntries(UnreadableFile):
     """A file has at most 50,000 rows; split it into several."""
 
-    def __init__(self) -> None:
-        super().__init__(type(self).__doc__)
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or type(self).__doc__)
 
 
 class BadOption(ValueError):

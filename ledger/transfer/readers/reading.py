@@ -11,8 +11,8 @@ from ledger.transfer.readers.delimited import GridRow, split_table
 from ledger.transfer.readers.drafting import draft
 from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.readers.encodings import decode
-from ledger.transfer.readers.entries import Question, Statement, UnsupportedFormat
-from ledger.transfer.readers.formats import detect_format
+from ledger.transfer.readers.entries import Question, Statement
+from ledger.transfer.readers.formats import Format
 from ledger.transfer.readers.layout import find_layout
 from ledger.transfer.readers.ndjson import OWN_OPTIONS, read_ndjson
 from ledger.transfer.readers.profiles import OWN, PROFILES, recognize
@@ -34,12 +34,12 @@ class Request:
     """The options of the user's own profile."""
 
 
-def read_file(data: bytes, request: Request) -> Reading:
-    """Read a file; raise UnreadableFile if it is no statement, BadOption if an option does not fit it."""
-    kind = detect_format(data)
+def read_file(data: bytes, kind: Format, request: Request) -> Reading:
+    """Read a file of a format that is no archive; raise UnreadableFile if it is no statement.
+
+    Raises BadOption if an option does not fit it.
+    """
     sent = {**Choices.merge(request.profile_options, request.options)}
-    if kind == "archive":
-        raise UnsupportedFormat("An archive of this service is not imported yet: send an export of expenses.")
     if kind in {"csv", "xlsx"}:
         return _read_table(data, kind, sent, request)
     statement, own = _read_records(data, kind, sent)

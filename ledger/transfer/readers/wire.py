@@ -1,10 +1,16 @@
-"""What a process that reads a file writes: lines of JSON, first the reading, then each draft as a list of fields."""
+"""What a process that reads a file writes: lines of JSON.
+
+a file        the reading, then each draft as a list of fields
+an archive    {"archive": true}, then each of its lines as a list
+neither       the failure; of an archive it may also come after lines
+"""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final
 
+from ledger.transfer.readers.archive import Line
 from ledger.transfer.readers.drafts import Draft, Reading
 from ledger.transfer.readers.entries import (
     BadOption,
@@ -19,6 +25,7 @@ _DRAFT_FIELDS: Final = tuple(it.name for it in fields(Draft))
 _FAILURES: Final[Mapping[str, type[UnreadableFile]]] = {
     "unsupported": UnsupportedFormat,
     "unreadable": UnreadableFile,
+    "too_many": TooManyEntries,
 }
 
 
@@ -31,37 +38,56 @@ def write_reading(reading: Reading) -> Iterator[str]:
         yield _dump([*values[:-1], [[it.column, it.code, it.detail] for it in draft.errors]])
 
 
+def write_archive(lines: Iterable[Line]) -> Iterator[str]:
+    """Yield the lines of an archive."""
+    yield _dump({"archive": True})
+    for line in lines:
+        yield _dump(line)
+
+
 def write_failure(error: UnreadableFile | BadOption) -> str:
     """Return the line that says why a file was not read."""
     if isinstance(error, BadOption):
         return _dump({"failure": "option", "option": error.option, "detail": error.detail})
-    if isinstance(error, TooManyEntries):
-        return _dump({"failure": "too_many"})
-    return _dump({"failure": _name_failure(error), "detail": str(error)})
+    name = next(name for name, kind in _FAILURES.items() if type(error) is kind)
+    return _dump({"failure": name, "detail": str(error)})
 
 
-def _name_failure(error: UnreadableFile) -> str:
-    return "unsupported" if isinstance(error, UnsupportedFormat) else "unreadable"
+# Made once: `json.dumps` would make one for each line.
+_dump: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+async def read_head(values: AsyncIterator[Any]) -> dict[str, Any]:
+    """Return the value of the first line; raise the failure that it tells."""
+    head: dict[str, Any] = await anext(values)
+    _raise_failure(head)
+    return head
 
 
-async def read_reading(values: AsyncIterator[Any]) -> Reading:
-    """Return the reading of the values of these lines; raise the failure that they tell instead."""
-    head = await anext(values)
-    if failure := head.get("failure"):
-        raise _build_failure(failure, head)
-    questions = [Question(**question) for question in head.pop("questions")]
-    drafts = [_build_draft(value) async for value in values]
-    return Reading(**head, questions=questions, drafts=drafts)
+async def read_reading(head: Mapping[str, Any], values: AsyncIterator[Any]) -> Reading:
+    """Return the reading that begins with this head."""
+    told = {**head, "questions": [Question(**question) for question in head["questions"]]}
+    return Reading(**told, drafts=[_build_draft(value) async for value in values])
+
+
+async def read_lines(values: AsyncIterator[Any]) -> AsyncIterator[Line]:
+    """Yield the lines of an archive; raise the failure that is told after some of them."""
+    async for value in values:
+        if isinstance(value, dict):
+            _raise_failure(value)
+        kind, line, row, fingerprint = value
+        yield kind, line, row, fingerprint
+
+
+def _raise_failure(told: Mapping[str, str]) -> None:
+    if failure := told.get("failure"):
+        raise _build_failure(failure, told)
 
 
 def _build_failure(failure: str, head: Mapping[str, str]) -> UnreadableFile | BadOption:
     if failure == "option":
         return BadOption(head["option"], head["detail"])
-    return TooManyEntries() if failure == "too_many" else _FAILURES[failure](head["detail"])
+    return _FAILURES[failure](head["detail"])
 
 
 def _build_draft(values: Sequence[Any]) -> Draft:

@@ -33,11 +33,14 @@ def list_members(data: bytes) -> list[zipfile.ZipInfo]:
         raise UnreadableFile(_BROKEN) from None
 
 
-def check_members(data: bytes) -> list[zipfile.ZipInfo]:
-    """Return the members of a zip file, none of them encrypted or named twice, which unpack to a sane size."""
+def check_members(data: bytes, advice: str = _HUGE) -> list[zipfile.ZipInfo]:
+    """Return the members of a zip file, none of them encrypted or named twice, which unpack to a sane size.
+
+    Raises UnreadableFile; with `advice` if it unpacks to more.
+    """
     members = list_members(data)
     if len(members) > _MAX_MEMBERS:
-        raise UnreadableFile(_HUGE)
+        raise UnreadableFile(advice)
     if len({it.filename for it in members}) < len(members):
         raise UnreadableFile(_BROKEN)
     if any(it.flag_bits & _ENCRYPTED for it in members):
@@ -45,13 +48,13 @@ def check_members(data: bytes) -> list[zipfile.ZipInfo]:
     most = min(_MAX_BYTES, max(_ANY_RATIO_BYTES, _MAX_RATIO * len(data)))
     unpacked = sum(it.file_size for it in members)
     if unpacked > most:
-        raise UnreadableFile(_HUGE)
+        raise UnreadableFile(advice)
     unpacked = 0
     for member in members:
         for piece in iterate_pieces(data, member):
             unpacked += len(piece)
             if unpacked > most:
-                raise UnreadableFile(_HUGE)
+                raise UnreadableFile(advice)
     return members
 
 

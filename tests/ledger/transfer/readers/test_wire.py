@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ledger.transfer.readers.entries import BadOption, TooManyEntries, UnreadableFile, UnsupportedFormat
-from ledger.transfer.readers.wire import read_reading, write_failure, write_reading
+from ledger.transfer.readers.wire import read_head, read_reading, write_failure, write_reading
 from tests.support.readings import read
 
 
@@ -25,8 +25,9 @@ async def _pass(lines: Iterable[str]) -> AsyncIterator[Any]:
 )
 async def test_a_reading_is_read_as_it_was_written(text: str) -> None:
     lines = [*write_reading(read(text))]
+    values = _pass(lines)
 
-    assert [*write_reading(await read_reading(_pass(lines)))] == lines
+    assert [*write_reading(await read_reading(await read_head(values), values))] == lines
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,6 @@ async def test_a_reading_is_read_as_it_was_written(text: str) -> None:
 )
 async def test_a_failure_is_raised_again(error: UnreadableFile | BadOption) -> None:
     with pytest.raises(type(error)) as raised:
-        await read_reading(_pass([write_failure(error)]))
+        await read_head(_pass([write_failure(error)]))
 
     assert str(raised.value) == str(error)
