@@ -179,16 +179,17 @@ async def test_a_workbook_that_was_sent_leaves_no_file(service: Service, rich: h
     assert service.log.count("Traceback") == 0
 
 
-async def test_without_room_for_a_workbook_nothing_is_sent(
-    service: Service, rich: httpx.AsyncClient, spool: Path
+@pytest.mark.parametrize("path", ["/expenses/export?format=xlsx", "/users/me/archive"])
+async def test_without_room_for_a_whole_file_nothing_is_sent(
+    service: Service, rich: httpx.AsyncClient, spool: Path, path: str
 ) -> None:
     move(spool, f"{spool}.away")
-    refused = await rich.get("/expenses/export?format=xlsx")
+    refused = await rich.get(path)
     move(f"{spool}.away", spool)
 
     assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
     assert "did not make a file: FileNotFoundError" in service.log
-    assert (await rich.get("/expenses/export?format=xlsx")).status_code == 200
+    assert (await rich.get(path)).status_code == 200
 
 
 # --- what fails midway ------------------------------------------------------------------------------------------------

@@ -438,9 +438,10 @@ async def test_no_refusal_repeats_what_was_sent(somebody: Person, caplog: pytest
 async def test_a_byte_more_than_20_mib_is_too_large(somebody: Person) -> None:
     answer = await post(somebody, b"\n" * (MAX_FILE_BYTES + 1))
 
-    assert (answer.status_code, answer.json()["detail"]) == (
-        413,
-        "The body is too large: this address takes at most 20 MiB.",
+    assert answer.status_code == 413
+    assert answer.json()["detail"] == (
+        "The body is too large: this address takes at most 20 MiB. Split the file; whoever operates the service can "
+        "move larger accounts, with `python -m commands backup`."
     )
 
 

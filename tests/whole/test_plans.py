@@ -13,6 +13,7 @@ import migrations
 from config import Settings
 from database import Base, get_inserted_id, now
 from ledger.tags.sets import write_ids
+from ledger.transfer.archives.sections import PAGE_ROWS as ARCHIVE_PAGE
 from main import create_app
 from models import Category, LedgerState, Payee, Tag, TagSet
 from tests.support.imports import draft, load, reading
@@ -542,3 +543,20 @@ def test_what_a_source_knows_of_some_days_is_read_by_its_index(asked: Callable[[
     plan = asked("imported_rows.spent_on BETWEEN")
     assert plan.indexes["imported_rows"] == "ix_imported_rows_owner_id_source_spent_on_row_key"
     assert plan.rows_read <= 4 * FILE + SLACK
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize(
+    ("table", "index"),
+    [
+        ("expenses", BY_DATE),
+        ("trash", BY_REVISION["trash"]),
+        ("imported_rows", "uq_imported_rows_owner_id_row_key_source_occurrence"),
+    ],
+)
+async def test_an_archive_reads_each_page_by_its_index(planner: Planner, table: str, index: str) -> None:
+    plan = await planner.plan("/users/me/archive", table)
+    assert plan.indexes[table] == index
+    assert not plan.is_sorted
+    # The expense, its category and its tags, or what a row of a file is, of each row of a page.
+    assert plan.rows_read <= 4 * ARCHIVE_PAGE + SLACK

@@ -19,12 +19,10 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Final, TypeVar
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from infra.log import logger
 from infra.slices import batched, pause
 from ledger.core import Ledger
 from ledger.transfer.archives.sections import SECTIONS, Moment, ReadLedger, Row
 from ledger.transfer.readers.archive import MANIFEST, VERSION, name_member
-from problems import Unavailable
 
 T = TypeVar("T")
 
@@ -40,7 +38,7 @@ class LedgerMoved(Exception):
 
 
 async def stream_archive(read: ReadLedger, read_at_one_moment: ReadLedger) -> AsyncGenerator[bytes]:
-    """Yield the archive of a ledger in pieces, once it is complete; raise Unavailable if the disk is full.
+    """Yield the archive of a ledger in pieces, once it is complete; raise OSError if the disk is full.
 
     `read` is for one page; all statements of `read_at_one_moment` see the same moment.
     """
@@ -65,11 +63,8 @@ async def _make(read: ReadLedger) -> IO[bytes]:
     file = TemporaryFile()  # noqa: SIM115  # the caller closes it
     try:
         await _write(file, read)
-    except BaseException as error:
+    except BaseException:
         file.close()
-        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-            logger.warning("an archive cannot be written: error %s of the system", error.errno)
-            raise Unavailable from None
         raise
     file.seek(0)
     return file

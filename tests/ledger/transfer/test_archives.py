@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -84,6 +85,29 @@ async def test_a_stranger_s_rows_are_not_in_it(person: Person, stranger: Person)
     await fill(stranger)
 
     assert not any(rows for kind, rows in unpack(await download(person)).items() if kind != "manifest")
+
+
+@pytest.mark.parametrize("scope", ["read", "write"])
+@on_sqlite
+async def test_a_script_downloads_it_with_a_token(person: Person, scope: str) -> None:
+    made = await person.post("/users/me/tokens", json={"name": "backup", "scope": scope})
+    answer = await person.get("/users/me/archive", headers={"Authorization": f"Bearer {made.json()['token']}"})
+
+    assert (answer.status_code, answer.content[:2]) == (200, b"PK")
+
+
+@on_sqlite
+async def test_nobody_else_downloads_it(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/users/me/archive")
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+
+
+@on_sqlite
+async def test_head_tells_of_the_file_and_sends_none(person: Person) -> None:
+    answer = await person.head("/users/me/archive")
+
+    assert (answer.status_code, answer.headers["Content-Type"], answer.content) == (200, "application/zip", b"")
 
 
 # --- one moment -------------------------------------------------------------------------------------------------------
