@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from infra.uploaded_files import UploadedFile
@@ -15,13 +15,15 @@ from schemas import ListTotal
 from values.fields import AmountText, BooleanParameter, CurrencyCode, Omittable, RevisionNumber, WholeNumber
 from values.shapes import OMITS_DEFAULTS, RequestModel, ResponseModel, with_example
 from values.text_fields import CategoryName, make_line_validator
-from values.texts import SOURCE_LENGTH, make_name_key
+from values.texts import NAME_LENGTH, SOURCE_LENGTH, make_name_key
 
 MAX_ROWS: Final = 50_000
 SourceName = Annotated[
     str, AfterValidator(make_line_validator(0, SOURCE_LENGTH, make_name_key)), Field(max_length=SOURCE_LENGTH)
 ]
 ProfileName = CategoryName
+# A field that is left blank is none.
+ProfileField = Annotated[ProfileName, WithJsonSchema({"type": "string", "maxLength": NAME_LENGTH})]
 
 _OPTIONS: Final[dict[str, JsonValue]] = {"date_order": "DMY", "decimal": ","}
 _COUNTS: Final[dict[str, JsonValue]] = {
@@ -54,7 +56,7 @@ class ImportForm(RequestModel):
         "service; at most 20 MiB and 50,000 rows, of an archive 100,000 expenses."
     )
     dry_run: BooleanParameter = Field(default=False, description="Only preview: nothing is written.")
-    profile: Omittable[ProfileName] = Field(default=None, description="The name of a profile, ours or your own.")
+    profile: Omittable[ProfileField] = Field(default=None, description="The name of a profile, ours or your own.")
     options: Omittable[ImportOptions] = Field(default=None, description="`ImportOptions` as JSON.")
     source: Omittable[SourceName] = Field(
         default=None,

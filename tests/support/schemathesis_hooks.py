@@ -24,6 +24,7 @@ STATES: Final = {
     "resync_required": "how far the ledger has come",
     "filter_required": "that one of many parameters must be there",
     "too_many": "how much the account holds already",
+    "import_refused": "what a file proves, and what is asked",
 }
 """Codes of problems that depend on stored data or on several parameters, with the rule behind each."""
 ENTRIES: Final = (
@@ -67,6 +68,12 @@ ENTRIES: Final = (
     ("password|new_password", r"Send at (least 8|most 128) characters\."),
     # how long a name is with its case folded
     (r"name|category|parent|payee|tag|move_to|\d+", r"Send fewer characters: .*"),
+    # which files are statements, what is in them, and which profiles there are
+    ("file", r".*"),
+    (r"\w+", r"No column of the file has this (header|name)\.|The file has \d+ columns\."),
+    (r"\d+", r"The file has no row of this number\.|This row is no expense: .*"),
+    ("encoding", r"There is no such encoding, .*|The file is not in this encoding\."),
+    ("profile", r"There is no such profile\."),
     # what the rules of domain names (RFC 5891) leave of `format: email`
     ("email", r"This is not an e-mail address\."),
 )
@@ -124,7 +131,8 @@ def filter_failure(_: HookContext, failure: Failure, __: Case[Any], response: Re
 def is_unsayable(problem: dict[str, Any]) -> bool:
     """Whether all reasons of a problem are rules that a document cannot express."""
     errors = problem.get("errors", [])
-    are_expected = problem["code"] == "validation_failed" and errors and all(map(_is_unsayable, errors))
+    may_be_expected = problem["code"] in {"validation_failed", "unsupported_media_type"}
+    are_expected = may_be_expected and errors and all(map(_is_unsayable, errors))
     return problem["code"] in STATES or bool(are_expected)
 
 
