@@ -74,7 +74,7 @@ async def _may_be_another_account(
         return False
     in_file = Counter([key async for draft in iterate_in_slices(reading.drafts) for key in list_all_keys(draft)])
     # A row may be known in several ways, but if there are more than this, the file lacks some of them.
-    most = MAX_WAYS * len(reading.drafts) + 1
+    most = MAX_WAYS * in_file.total() + 1
     return lacks_rows(in_file, await lookups.load_between(ledger, UNNAMED, min(days), max(days), most))
 
 

@@ -6,7 +6,10 @@
     coffee              coffee, coffee            existing
     coffee              coffee, which was deleted existing (`deleted`); new with `deleted: import`
 
-So of equal rows the ledger has as many as the file that has most of them.
+    the parts of an entry     the whole entry         existing, and conversely
+    an entry and its fee      the entry               existing: its amount may have had the fee
+
+So of equal rows the ledger has as many as the file that has most of them, whatever the options.
 """
 
 from collections import Counter
@@ -20,7 +23,7 @@ from typing import NamedTuple
 from ledger.transfer.choices import Choices
 from ledger.transfer.readers.drafts import Draft
 from ledger.transfer.readers.entries import RowError
-from ledger.transfer.rows import BANK, FileRow, KnownRow, make_bank_key, make_text_key
+from ledger.transfer.rows import FileRow, KnownRow, make_bank_key, make_key, make_text_key
 
 Place = tuple[str, str]
 """The keys of a source and of a row."""
@@ -44,10 +47,20 @@ class OwnExpense(NamedTuple):
 
 
 def list_keys(row: FileRow) -> list[str]:
-    """Return the keys by which a row may be known; where the option `lines` says that it is new, both of them."""
+    """Return the keys by which a row may be known; where the option `lines` says that it is new, also by its texts."""
     if not row.is_undecided:
         return []
-    return [row.key, make_text_key(row.draft)] if row.choice == "new" else [row.key]
+    if row.choice == "new" or row.head is not None or row.draft.parts:
+        return [row.key, make_text_key(row.draft.fingerprint), *_list_part_keys(row), *_list_head_keys(row)]
+    return [row.key]
+
+
+def _list_part_keys(row: FileRow) -> list[str]:
+    return [make_text_key(part) for part in row.draft.parts]
+
+
+def _list_head_keys(row: FileRow) -> list[str]:
+    return [] if row.head is None else [make_key(row.head)]
 
 
 class KnownRows:
@@ -66,13 +79,28 @@ class KnownRows:
         """Return a known row that was not found yet; with `is_same` one that has the row's day, amount and currency."""
         place = row.source, row.key
         if place not in self._waiting:
+            known = [*self._list_known(*place), *self._list_otherwise_known(row)]
             # The last one is found first.
-            self._waiting[place] = sorted(self._known.get(place, ()), key=lambda it: (it.is_live, -it.occurrence))
+            self._waiting[place] = sorted(known, key=lambda it: not it.is_live)[::-1]
         waiting = self._waiting[place]
         for index in reversed(range(len(waiting))):
             if not is_same or waiting[index].is_same(row):
                 return waiting.pop(index)
         return None
+
+    def _list_known(self, source: str, key: str) -> list[KnownRow]:
+        return sorted(self._known.get((source, key), ()), key=lambda it: (not it.is_live, it.occurrence))
+
+    def _list_otherwise_known(self, row: FileRow) -> list[KnownRow]:
+        """Return the rows that were imported with other options: the whole ones of a part, the parts of a whole one.
+
+        A separate fee has a row of its own beside the entry's, so only entries without one may have it in their amount.
+        """
+        wholes = [it for key in _list_head_keys(row) for it in self._list_known(row.source, key)]
+        if row.is_fee:
+            return wholes[len(self._known.get((row.source, row.key), ())) :]
+        parts = [self._list_known(row.source, key) for key in _list_part_keys(row)]
+        return [*wholes, *max(parts, key=len, default=())]
 
     def number(self, row: FileRow) -> int:
         """Return the occurrence of a row that becomes known."""
@@ -91,22 +119,24 @@ def _count_without(taken: AbstractSet[int]) -> Iterator[int]:
 def identify(row: FileRow, known: KnownRows, choices: Choices, *, is_same: bool) -> None:
     """Settle an undecided row if it is known.
 
-    With `is_same` first: an entry that is split has rows with one key, and each is the known one of its amount.
+    With `is_same` first, so that of several with its key a row is the one that has its amount.
     """
     if not row.is_undecided or row.known is not None:
         return
     row.known = known.find(row, is_same=is_same)
-    if row.choice == "new" and row.known and row.known.is_live and row.key.startswith(BANK) and row.is_changed:
+    if row.choice == "new" and row.known and row.known.is_live and row.is_changed:
         # The caller says that the bank has used its id again, so the row is known by its texts.
-        row.key = make_text_key(row.draft)
+        row.key = make_text_key(row.draft.fingerprint)
         row.known = known.find(row, is_same=False)
     if row.known is None:
         return
     if row.known.is_live:
-        is_changed = row.key.startswith(BANK) and row.is_changed
-        row.settle("existing", "changed" if is_changed else None, row.known.expense_id)
+        row.settle("existing", "changed" if row.is_changed else None, row.known.expense_id)
     elif choices.deleted == "keep" and row.choice is None:
         row.settle("existing", "deleted")
+    elif row.known.key != row.key:
+        # It becomes known beside the deleted row, whose other parts stay deleted.
+        row.known = None
 
 
 @dataclass(slots=True)
@@ -143,8 +173,10 @@ def _settle_repeated(row: FileRow, first: FileRow) -> None:
 
 
 def list_all_keys(draft: Draft) -> list[str]:
-    """Return the keys by which a row of the file may be known, also one that is not imported."""
-    return [make_text_key(draft)] if draft.bank_id is None else [make_text_key(draft), make_bank_key(draft.bank_id)]
+    """Return the keys by which a row of the file may be known, whatever the options, also one that is not imported."""
+    texts = [draft.fingerprint, *draft.parts] if draft.fee is None else [draft.fingerprint, *draft.parts, draft.fee]
+    keys = [make_text_key(it) for it in texts]
+    return keys if draft.bank_id is None else [*keys, make_bank_key(draft.bank_id)]
 
 
 def lacks_rows(in_file: Mapping[str, int], known: Sequence[tuple[str, int | None]]) -> bool:

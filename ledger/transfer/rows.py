@@ -60,6 +60,8 @@ class FileRow:
     draft: Draft
     source: str
     """The key of its source."""
+    head: Draft | None = None
+    """The row that it is a part of, or whose fee it is."""
     choice: LineChoice | None = None
     status: RowStatus | None = None
     reason: RowReason | None = None
@@ -83,6 +85,11 @@ class FileRow:
         return self.status is None
 
     @property
+    def is_fee(self) -> bool:
+        """Whether it is the fee of another row, and not a part of one."""
+        return self.head is not None and self.head.reason != "split_parent"
+
+    @property
     def expense(self) -> ImportedExpense:
         """Return the expense of a row that is one."""
         if self.body is None:
@@ -96,8 +103,9 @@ class FileRow:
 
     @property
     def is_changed(self) -> bool:
-        """Whether it is a known row of another day, amount or currency."""
-        return self.known is not None and not self.known.is_same(self)
+        """Whether the bank's id is known with another day, amount or currency."""
+        is_bank = self.key.startswith(BANK) and self.known is not None and self.known.key == self.key
+        return is_bank and self.known is not None and not self.known.is_same(self)
 
     def settle(self, status: RowStatus, reason: RowReason | None = None, expense_id: int | None = None) -> None:
         """Decide what becomes of the row."""
@@ -113,21 +121,21 @@ def make_bank_key(bank_id: str) -> str:
     return BANK + hashlib.sha256(bank_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def make_text_key(draft: Draft) -> str:
+def make_text_key(fingerprint: str) -> str:
     """Return the key of a row that is known by all that the file says of it."""
-    return TEXT + draft.fingerprint
+    return TEXT + fingerprint
 
 
 def make_key(draft: Draft) -> str:
     """Return the key by which a row is known."""
-    return make_text_key(draft) if draft.bank_id is None else make_bank_key(draft.bank_id)
+    return make_text_key(draft.fingerprint) if draft.bank_id is None else make_bank_key(draft.bank_id)
 
 
 async def read_rows(reading: Reading, choices: Choices) -> list[FileRow]:
     """Return the rows of a file; raise ValidationFailed if the option `lines` names one that is none, or no expense."""
     sources, checker = choose_keys(reading, choices.source), Checker()
     rows = [
-        _read_row(draft, source, choices.lines.get(draft.number), checker)
+        _read_row(draft, source, reading.find_head(draft), choices.lines.get(draft.number), checker)
         async for draft, source in iterate_in_slices(zip(reading.drafts, sources, strict=True))
     ]
     errors = _list_choice_errors(rows, choices)
@@ -141,8 +149,8 @@ def choice_error(number: int, code: str, detail: str) -> FieldError:
     return field_error(f"/options/lines/{number}", code, detail)
 
 
-def _read_row(draft: Draft, source: str, choice: LineChoice | None, checker: Checker) -> FileRow:
-    row = FileRow(draft, source, choice)
+def _read_row(draft: Draft, source: str, head: Draft | None, choice: LineChoice | None, checker: Checker) -> FileRow:
+    row = FileRow(draft, source, head, choice)
     is_read = None not in {draft.amount, draft.currency, draft.date}
     if choice == "skip":
         row.settle("skipped", "chosen")

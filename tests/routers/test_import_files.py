@@ -1,13 +1,14 @@
 """Files through `POST /imports`: what a client sends, and what it gets."""
 
 import asyncio
+import itertools
 from http import HTTPStatus
 from typing import Any, Final
 
 import pytest
 
 from tests.support.files import get_pointers, send
-from tests.support.people import Person
+from tests.support.people import Person, SignUp
 
 STATEMENT: Final = b"Date;Text;Amount\n13.01.2026;Coffee;-2,50\n14.01.2026;Bread;-3,10\n15.01.2026;Pay;900,00\n"
 AMBIGUOUS: Final = b"Date,Text,Amount\n02/12/2026,Coffee,-2.50\n03/12/2026,Bread,-3.10\n"
@@ -181,6 +182,26 @@ async def test_two_imports_of_one_file_at_once_have_one_effect(person: Person) -
 
     assert sorted(answer.status_code for answer in answers) == [200, 200, 201]
     assert await list_amounts(person) == ["2.50", "3.10"]
+
+
+TRAVEL: Final = b"Date,Text,Amount,Fee\n2026-01-13,Taxi,-20.00,0.50\n2026-01-14,Hotel,-80.00,2.00\n"
+SHOPPING: Final = b"!Type:Bank\nD2026-01-13\nT-8.00\nPShop\nSFood\n$-3.00\nSHome\n$-5.00\n^\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "option", "ways"),
+    [(TRAVEL, "fees", ("included", "separate", "add")), (SHOPPING, "splits", ("whole", "parts"))],
+    ids=["fees", "splits"],
+)
+async def test_a_row_is_known_again_whole_and_in_parts(
+    sign_up: SignUp, file: bytes, option: str, ways: tuple[str, ...]
+) -> None:
+    for first, second in itertools.permutations(ways, 2):
+        person = await sign_up()
+        new = (await send(person, file, options={option: first})).json()["counts"]["new"]
+        again = (await send(person, file, options={option: second})).json()
+
+        assert (new > 0, again.get("id"), again["counts"]["new"]) == (True, None, 0), (first, second)
 
 
 async def test_a_repeated_key_gets_the_first_answer_without_its_rows(person: Person) -> None:

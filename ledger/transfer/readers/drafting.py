@@ -35,8 +35,9 @@ def draft(statement: Statement, choices: Choices, currency: str) -> Reading:
     drafting = _Drafting(choices, currency, len(statement.accounts) > 1)
     drafts: list[Draft] = []
     for entry in statement.entries:
-        for one in _spread(entry, choices):
-            drafts.append(drafting.draft(len(drafts) + 1, one))
+        first = len(drafts) + 1
+        for number, row in enumerate(_spread(entry, choices), first):
+            drafts.append(drafting.draft(number, row, first if number > first else None))
     several = len(statement.accounts) > 1
     return Reading(
         format=statement.format,
@@ -60,7 +61,7 @@ def _spread(entry: Entry, choices: Choices) -> Iterator[Entry]:
         yield replace(entry, fee=None)
         yield _build_fee(entry)
     elif entry.fee and choices.fees == "add" and entry.amount is not None:
-        yield replace(entry, amount=entry.amount - entry.fee, fee=None, said_amount=entry.said_amount or entry.amount)
+        yield replace(entry, amount=entry.amount - entry.fee, said_amount=_get_said_amount(entry))
     else:
         yield entry
 
@@ -69,7 +70,8 @@ def _build_fee(entry: Entry) -> Entry:
     fee = -(entry.fee or Decimal(0))
     skip = None if entry.skip in {"transfer", "zero"} else entry.skip
     texts = ["fee", *entry.texts]
-    return replace(entry, amount=fee, said_amount=fee, fee=None, skip=skip, bank_id=None, texts=texts, splits=())
+    own: dict[str, Any] = {"amount": fee, "said_amount": fee, "texts": texts, "skip": skip}
+    return replace(entry, **own, fee=None, splits=(), bank_id=None, external_id=None)
 
 
 def _list_parts(entry: Entry) -> list[Entry]:
@@ -86,6 +88,7 @@ def _list_parts(entry: Entry) -> list[Entry]:
             subcategory=split.subcategory,
             description=split.description or entry.description,
             bank_id=None,
+            external_id=None,
             splits=(),
             texts=[*entry.texts, f"part {number}", split.category or "", split.description or ""],
         )
@@ -116,10 +119,10 @@ class _Drafting:
                 told[name] = value
         return told
 
-    def draft(self, number: int, entry: Entry) -> Draft:
-        """Return what one entry becomes."""
+    def draft(self, number: int, entry: Entry, head: int | None = None) -> Draft:
+        """Return what one entry becomes; `head` is the number of the row of which it is a part or the fee."""
         account = entry.account[:SOURCE_LENGTH] if entry.account and self.has_accounts else None
-        where: dict[str, Any] = {"number": number, "line": entry.line, "account": account}
+        where: dict[str, Any] = {"number": number, "line": entry.line, "account": account, "head": head}
         if entry.errors:
             return Draft(**where, status="refused", errors=entry.errors)
         skip = self._find_skip(entry)
@@ -186,6 +189,8 @@ class _Drafting:
             "own_id": entry.own_id,
             "bank_id": _clean_line(entry.bank_id),
             "fingerprint": _compute_fingerprint(entry),
+            "parts": [_compute_fingerprint(part) for part in _list_parts(entry)] if entry.splits else (),
+            "fee": _compute_fingerprint(_build_fee(entry)) if entry.fee else None,
         }
 
     def _find_category(self, entry: Entry) -> tuple[str | None, str | None]:
@@ -227,8 +232,12 @@ def _check_texts(entry: Entry) -> Iterator[RowError]:
 
 
 def _compute_fingerprint(entry: Entry) -> str:
-    said = entry.said_amount if entry.said_amount is not None else entry.amount
-    return hash_parts(entry.day.isoformat() if entry.day else "", said, entry.currency or "", entry.texts)
+    day = entry.day.isoformat() if entry.day else ""
+    return hash_parts(day, _get_said_amount(entry), entry.currency or "", entry.texts)
+
+
+def _get_said_amount(entry: Entry) -> Decimal | None:
+    return entry.amount if entry.said_amount is None else entry.said_amount
 
 
 def hash_parts(day: str, amount: Decimal | None, currency: str, texts: Iterable[str]) -> str:

@@ -39,6 +39,12 @@ class Draft:
     """The bank's own id; None if the file has it twice."""
     fingerprint: str = ""
     """SHA-256 in hexadecimal of day, amount, currency and texts as the file says them, whatever the options."""
+    head: int | None = None
+    """Of a part of an entry, or a fee that is a row of its own: the number of the row that it belongs to."""
+    parts: Sequence[str] = ()
+    """The fingerprints that its parts have, or would have."""
+    fee: str | None = None
+    """Likewise that of a fee that is no row of its own."""
     errors: Sequence[RowError] = ()
 
 
@@ -55,3 +61,7 @@ class Reading:
     options: dict[str, Any] = field(default_factory=dict)
     questions: Sequence[Question] = ()
     drafts: Sequence[Draft] = ()
+
+    def find_head(self, draft: Draft) -> Draft | None:
+        """Return the row that one of these is a part of, or whose fee it is."""
+        return None if draft.head is None else self.drafts[draft.head - 1]

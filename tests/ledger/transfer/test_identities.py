@@ -1,5 +1,6 @@
 """Which rows of a file are known: one rule a test, without a database."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -100,7 +101,7 @@ async def test_a_changed_row_is_new_if_the_caller_says_so() -> None:
 
     (row,) = await identified(coffee(bank_id="17"), known=(known,), choices=Choices(lines={1: "new"}))
 
-    assert (row.status, row.key) == (None, make_text_key(row.draft))
+    assert (row.status, row.key) == (None, make_text_key(row.draft.fingerprint))
 
 
 async def test_what_was_deleted_stays_deleted() -> None:
@@ -121,11 +122,70 @@ async def test_of_equal_rows_the_live_ones_are_found_first() -> None:
     assert told(await identified(coffee(), known=known)) == [EXISTING]
 
 
-async def test_of_the_parts_of_one_entry_each_is_the_known_one_of_its_amount() -> None:
-    whole, fee = coffee(), coffee(amount="0.50", fingerprint=coffee().fingerprint)
-    known = (knowing(whole, 1, is_live=False), knowing(fee, 2))
+async def test_of_rows_with_one_key_each_is_the_known_one_of_its_amount() -> None:
+    one, other = coffee(), coffee(amount="0.50", fingerprint=coffee().fingerprint)
+    known = (knowing(one, 1, is_live=False), knowing(other, 2))
 
-    assert told(await identified(whole, fee, known=known)) == [("existing", "deleted"), EXISTING]
+    assert told(await identified(one, other, known=known)) == [("existing", "deleted"), EXISTING]
+
+
+# --- the same entry with other options --------------------------------------------------------------------------------
+
+WHOLE = draft(amount="8.00", parts=["milk", "soap"])
+HEAD = replace(WHOLE, status="skipped", reason="split_parent")
+MILK, SOAP = draft(amount="3.00", fingerprint="milk", head=1), draft(amount="5.00", fingerprint="soap", head=1)
+IN_PARTS = HEAD, MILK, SOAP
+PARENT = ("skipped", "split_parent")
+
+
+async def test_the_parts_of_an_entry_that_is_known_whole_are_existing() -> None:
+    assert told(await identified(*IN_PARTS, known=(knowing(WHOLE),))) == [PARENT, EXISTING, EXISTING]
+
+
+@pytest.mark.parametrize("known", [(MILK, SOAP), (SOAP,)], ids=len)
+async def test_an_entry_of_which_a_part_is_known_is_existing(known: tuple[Draft, ...]) -> None:
+    assert told(await identified(WHOLE, known=tuple(map(knowing, known)))) == [EXISTING]
+
+
+async def test_whole_entries_and_those_in_parts_count_together() -> None:
+    known = knowing(WHOLE), knowing(MILK), knowing(SOAP)
+
+    assert told(await identified(WHOLE, WHOLE, WHOLE, known=known)) == [EXISTING, EXISTING, UNDECIDED]
+    more = [replace(it, head=4) for it in (MILK, SOAP)], [replace(it, head=7) for it in (MILK, SOAP)]
+    rows = await identified(*IN_PARTS, HEAD, *more[0], HEAD, *more[1], known=known)
+    assert told(rows) == [PARENT, EXISTING, EXISTING] * 2 + [PARENT, UNDECIDED, UNDECIDED]
+
+
+async def test_a_deleted_whole_comes_again_in_parts_if_it_is_asked_for() -> None:
+    dead = knowing(WHOLE, is_live=False)
+
+    rows = await identified(*IN_PARTS, known=(dead,), choices=Choices(deleted="import"))
+
+    assert told(rows) == [PARENT, UNDECIDED, UNDECIDED]
+    assert [row.known for row in rows] == [None] * 3
+    rows = await identified(*IN_PARTS, known=(dead, knowing(MILK)))
+    assert told(rows) == [PARENT, EXISTING, ("existing", "deleted")]
+
+
+TRIP = draft(amount="100.00", bank_id="17")
+FEE = draft(amount="1.50", fingerprint="fee", head=1)
+
+
+async def test_the_fee_of_an_entry_that_was_imported_with_it_is_existing() -> None:
+    assert told(await identified(TRIP, FEE, known=(knowing(TRIP),))) == [EXISTING, EXISTING]
+
+
+async def test_a_fee_that_has_a_row_is_not_looked_for_in_the_entry() -> None:
+    file = TRIP, FEE, draft(amount="100.00"), replace(FEE, head=3)
+
+    assert told(await identified(*file, known=(knowing(TRIP), knowing(FEE)))) == [
+        *[EXISTING, EXISTING],
+        *[UNDECIDED, UNDECIDED],
+    ]
+
+
+def test_a_file_has_its_parts_and_its_fee_also_if_they_are_no_rows() -> None:
+    assert list_all_keys(replace(WHOLE, fee="fee"))[1:] == ["fmilk", "fsoap", "ffee"]
 
 
 async def test_a_new_row_gets_the_first_number_that_is_free() -> None:

@@ -9,7 +9,7 @@ import pytest
 from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.drafting import draft
 from ledger.transfer.readers.drafts import Draft
-from ledger.transfer.readers.entries import Entry, Statement
+from ledger.transfer.readers.entries import Entry, Split, Statement
 
 
 def _draft(*entries: Entry, currency: str = "EUR", **options: Any) -> list[Draft]:
@@ -43,6 +43,28 @@ def test_a_fee_of_its_own_is_another_row_to_know_again() -> None:
 
     assert whole.fingerprint != fee.fingerprint
     assert whole.fingerprint == _draft(_entry(fee=Decimal("0.50")), fees="included")[0].fingerprint
+
+
+SPLIT = _entry("-8.00", external_id="bank-1", splits=[Split(Decimal("-3.00"), "Food"), Split(Decimal("-5.00"), "Home")])
+
+
+def test_parts_and_fees_name_the_row_that_they_belong_to() -> None:
+    fee = _entry(fee=Decimal("0.50"))
+
+    assert [made.head for made in _draft(_entry(), fee, fees="separate")] == [None, None, 2]
+    assert [made.head for made in _draft(_entry(), SPLIT, splits="parts")] == [None, None, 2, 2]
+
+
+def test_a_row_tells_what_its_parts_and_its_fee_would_be_known_by() -> None:
+    (whole,), (_, *parts) = _draft(SPLIT, splits="whole"), _draft(SPLIT, splits="parts")
+
+    assert [*whole.parts] == [made.fingerprint for made in parts]
+    (added,), (_, fee) = (_draft(_entry(fee=Decimal("0.50")), fees=way) for way in ("add", "separate"))
+    assert added.fee == fee.fingerprint
+
+
+def test_only_the_whole_entry_has_its_external_id() -> None:
+    assert [made.external_id for made in _draft(SPLIT, splits="parts")] == ["bank-1", None, None]
 
 
 def test_a_long_payee_moves_to_the_description() -> None:
