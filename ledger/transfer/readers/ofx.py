@@ -33,6 +33,7 @@ from ledger.transfer.readers.charsets import find_codec, is_unicode
 from ledger.transfer.readers.encodings import decode
 from ledger.transfer.readers.entries import (
     MAX_ENTRIES,
+    BadOption,
     Entry,
     RowError,
     Statement,
@@ -193,7 +194,7 @@ def _decode(data: bytes, encoding: str | None) -> tuple[str, str]:
     if encoding is None and not is_unicode(data):
         charset = _CHARSET.search(data[:2000].decode("latin-1"))
         encoding = find_codec(charset[1]) if charset else None
-        with suppress(UnreadableFile):
+        with suppress(BadOption):
             return decode(data, encoding)
         encoding = None
     return decode(data, encoding)

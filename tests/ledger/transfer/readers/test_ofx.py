@@ -92,6 +92,12 @@ def test_a_declared_charset_is_believed_where_the_bytes_are_no_utf_8() -> None:
     assert only(read(text.encode("cp1251"))).payee == "Магазин"
 
 
+def test_a_declared_charset_that_the_bytes_refute_is_no_fault_of_an_option() -> None:
+    data = ofx(ofx_account(ofx_row(rest="<NAME>Cafe"))).replace(b"Cafe", b"Caf\x8d")
+
+    assert only(read(data)).payee is not None
+
+
 def test_the_option_beats_what_the_header_claims() -> None:
     data = ofx(ofx_account(ofx_row(rest="<NAME>Żabka"))).decode().encode("cp1250")
     statement = read(data, encoding="cp1250")
