@@ -1,8 +1,10 @@
 """The application: builds the services, the middleware and the routers, and serves it."""
 
+import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -47,6 +49,9 @@ from users.accounts import Accounts
 from users.hashing import PasswordHasher
 from users.sessions import Sessions
 from users.throttle import Throttle
+
+GARBAGE_OBJECTS: Final = 10_000
+"""Garbage is looked for after so many new objects, not after 700: hardly any refer to each other in a circle."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -110,6 +115,10 @@ def _build_lifespan(settings: Settings) -> log.Lifespan[FastAPI]:
 
 settings = load_settings()
 app = create_app(settings)
+# The garbage collector would go through all that is there now, and stays, again and again while requests wait.
+gc.collect()
+gc.freeze()
+gc.set_threshold(GARBAGE_OBJECTS)
 
 if __name__ == "__main__":
     sys.exit(serving.serve(app, settings, render_refusal))

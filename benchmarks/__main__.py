@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks import (
     abuse,
     exports,
+    imports,
     members,
     million,
     profiles,
@@ -32,7 +33,8 @@ from benchmarks.throughput_table import write_throughput_table
 from benchmarks.timing import Comparison
 from benchmarks.verdicts import judge_at_most, write_ms, write_verdict
 
-PARTS: Final = (*throughput.PARTS, "exports", "signins", "timing", "million", "reports")
+FILES: Final = ("imports", "exports")
+PARTS: Final = (*throughput.PARTS, *FILES, "signins", "timing", "million", "reports")
 # Measured only when it is asked for: it is about growth, and takes minutes to fill large tables.
 SCALE: Final = "scale"
 # Measured only when it is asked for too: it says where the time is spent, not how much of it.
@@ -43,6 +45,7 @@ ASKED: Final = (PROFILE, SCALE, ABUSE)
 PROFILE_SECONDS: Final = 10
 QUICK_PROFILE_SECONDS: Final = 3
 QUICK_ROWS: Final = 50_000
+QUICK_IMPORT: Final = 5_000
 QUICK_SIZES: Final = (1_000, 10_000)
 QUICK_USERS: Final = (100, 1_000)
 QUICK_SAMPLES: Final = 20
@@ -99,7 +102,7 @@ def report(options: Options, on: Stage) -> Iterator[str]:
     yield from report_by_driver(options, on)
     # The other parts measure the service, and what they measure hardly depends on the driver.
     on = on.through(options.drivers[0])
-    if set(options.parts) - {*throughput.PARTS, "exports", PROFILE, ABUSE}:
+    if set(options.parts) - {*throughput.PARTS, *FILES, PROFILE, ABUSE}:
         yield from ("", f"the service through {options.drivers[0]}")
     if "signins" in options.parts:
         quiet = QUICK_QUIET if options.quick else signins.QUIET_SECONDS
@@ -127,6 +130,9 @@ def report_by_driver(options: Options, on: Stage) -> Iterator[str]:
         length = QUICK_PROFILE_SECONDS if options.quick else PROFILE_SECONDS
         for profile in profiles.measure(on, driver, throughput.SINGLE, length):
             yield from profiles.write_profile(profile)
+    for driver in options.drivers if "imports" in options.parts else ():
+        rows = QUICK_IMPORT if options.quick else imports.ROWS
+        yield from imports.write_imports_table(imports.measure(on, driver, options.rounds, rows))
     for driver in options.drivers if "exports" in options.parts else ():
         rows = QUICK_ROWS if options.quick else exports.ROWS
         yield from exports.write_exports_table(exports.measure(on, driver, options.rounds, rows))

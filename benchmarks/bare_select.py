@@ -28,7 +28,12 @@ EXPENSES: Final = (
 
 def measure_select(environment: Mapping[str, str], owner: int, cores: Cores) -> float:
     """Run the SELECT in a new process on these cores, and return its seconds."""
-    command = [sys.executable, "-m", "benchmarks.bare_select", str(owner)]
+    return run_bare("benchmarks.bare_select", environment, owner, cores)
+
+
+def run_bare(module: str, environment: Mapping[str, str], owner: int, cores: Cores) -> float:
+    """Run a module that prints how many seconds its statements took for an owner; return them."""
+    command = [sys.executable, "-m", module, str(owner)]
     with on(cores):
         printed = subprocess.run(
             command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=True

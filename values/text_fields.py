@@ -91,7 +91,7 @@ def make_text_validator(shortest: int, longest: int, *keys: Callable[[str], str]
             raise invalid_value("malformed", "Leave out control characters.")
         _check_length(trimmed, shortest, longest)
         # A few characters become up to 18 in the key; the key of a text of them would not fit its column.
-        if any(len(make_key(trimmed)) > longest * KEY_GROWTH for make_key in keys):
+        if not trimmed.isascii() and any(len(make_key(trimmed)) > longest * KEY_GROWTH for make_key in keys):
             raise invalid_value("too_long", "Send fewer characters: some of these stand for many letters each.")
         return trimmed
 

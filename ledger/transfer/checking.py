@@ -67,15 +67,15 @@ class Checker:
     """Checks the rows of one file."""
 
     def __init__(self) -> None:
-        self._checked: dict[tuple[str, object], Any] = {}
+        self._checked: dict[str, dict[object, Any]] = {name: {} for name in _RULES}
 
     def check(self, draft: Draft) -> ImportedExpense:
         """Return the expense that a draft describes; raise RowRefused with all that is wrong with it."""
         errors: list[RowError] = []
         said: dict[str, Any] = {}
-        for name in _RULES:
+        for name, checked in self._checked.items():
             sent = tuple(draft.tags) if name == "tags" else getattr(draft, name)
-            said[name] = self._check(name, sent, errors)
+            said[name] = checked[sent] if sent in checked else self._check(name, sent, errors)
         if not errors:
             said["amount"] = _convert(said["amount"], said["currency"], errors)
         if errors:
@@ -83,15 +83,13 @@ class Checker:
         return ImportedExpense(day=said.pop("date"), **said)
 
     def _check(self, name: str, sent: Any, errors: list[RowError]) -> Any:  # noqa: ANN401
-        known = name, sent
-        if known not in self._checked:
-            try:
-                checked = _RULES[name].validate_python([*sent] if name == "tags" else sent, strict=True)
-            except ValidationError as error:
-                errors += _describe(name, error)
-                return None
-            self._checked[known] = checked
-        return self._checked[known]
+        try:
+            checked = _RULES[name].validate_python([*sent] if name == "tags" else sent, strict=True)
+        except ValidationError as error:
+            errors += _describe(name, error)
+            return None
+        self._checked[name][sent] = checked
+        return checked
 
 
 def _convert(amount: Decimal, currency: str, errors: list[RowError]) -> int:

@@ -79,28 +79,25 @@ class KnownRows:
         """Return a known row that was not found yet; with `is_same` one that has the row's day, amount and currency."""
         place = row.source, row.key
         if place not in self._waiting:
-            known = [*self._list_known(*place), *self._list_otherwise_known(row)]
+            known = [*self._known.get(place, ()), *self._list_otherwise_known(row)]
             # The last one is found first.
-            self._waiting[place] = sorted(known, key=lambda it: not it.is_live)[::-1]
+            self._waiting[place] = sorted(known, key=lambda it: (it.is_live, it.key == row.key, -it.occurrence))
         waiting = self._waiting[place]
         for index in reversed(range(len(waiting))):
             if not is_same or waiting[index].is_same(row):
                 return waiting.pop(index)
         return None
 
-    def _list_known(self, source: str, key: str) -> list[KnownRow]:
-        return sorted(self._known.get((source, key), ()), key=lambda it: (not it.is_live, it.occurrence))
-
     def _list_otherwise_known(self, row: FileRow) -> list[KnownRow]:
         """Return the rows that were imported with other options: the whole ones of a part, the parts of a whole one.
 
         A separate fee has a row of its own beside the entry's, so only entries without one may have it in their amount.
         """
-        wholes = [it for key in _list_head_keys(row) for it in self._list_known(row.source, key)]
-        if row.is_fee:
-            return wholes[len(self._known.get((row.source, row.key), ())) :]
-        parts = [self._list_known(row.source, key) for key in _list_part_keys(row)]
-        return [*wholes, *max(parts, key=len, default=())]
+        if row.head is not None:
+            wholes = self._known.get((row.source, make_key(row.head)), [])
+            return wholes[len(self._known.get((row.source, row.key), ())) :] if row.is_fee else wholes
+        parts = [self._known.get((row.source, key), []) for key in _list_part_keys(row)]
+        return max(parts, key=len, default=[])
 
     def number(self, row: FileRow) -> int:
         """Return the occurrence of a row that becomes known."""

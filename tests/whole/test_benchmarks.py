@@ -14,6 +14,7 @@ from benchmarks.abuse_table import is_bad, write_abuse_table, write_answers
 from benchmarks.attacks import ATTACKS, Attack, Attacker
 from benchmarks.crowd import LOST, NUMBER, REVISION, Outcome, fill_in, read_answer, read_content_length
 from benchmarks.exports import Exports, write_exports_table
+from benchmarks.imports import Imports, write_imports_table, write_statement
 from benchmarks.profiles import Profile, count_own_samples, write_profile
 from benchmarks.questions import Answered
 from benchmarks.scale import Scale
@@ -22,6 +23,7 @@ from benchmarks.second_worker import Served, Shared
 from benchmarks.throughput import OPERATIONS, Compared, Throughput, Turns
 from benchmarks.throughput_table import write_throughput_table
 from benchmarks.timing import rank_test
+from ledger.transfer.readers.reading import Request, read_file
 from tests.support.servers import ROOT
 
 # Ages at the diagnosis of diabetes, of men and of women: the example in SciPy's documentation of mannwhitneyu.
@@ -207,7 +209,22 @@ def test_the_table_warns_if_a_worker_did_not_have_its_core() -> None:
     assert _compare(0.61, busy=0.84)[-1].startswith("! A worker did not have its core all the time")
 
 
-# --- exports ----------------------------------------------------------------------------------------------------------
+# --- imports and exports ----------------------------------------------------------------------------------------------
+
+
+def test_an_import_is_judged_by_the_time_of_the_bare_inserts() -> None:
+    _, title, preview, real, memory = write_imports_table(Imports("asyncmy", 50_000, 1.0, 2.0, 3.1, 3 << 20))
+
+    assert title.split() == ["ms,", "50,000", "rows,", "asyncmy", "INSERTs", "import", "times", "as", "long"]
+    assert preview.split()[-6:] == ["1000.00", "2000.00", "2.00", "ok", "<=", "3.00"]
+    assert real.split()[-4:] == ["3.10", "NO", "<=", "3.00"]
+    assert memory.split()[-1] == "3.0"
+
+
+def test_the_statement_of_the_benchmark_is_read_without_a_question() -> None:
+    reading = read_file(write_statement(200), "csv", Request(currency="EUR"))
+
+    assert ([draft.status for draft in reading.drafts], reading.questions) == (["read"] * 200, [])
 
 
 def test_an_export_is_judged_by_its_share_of_the_speed_of_the_bare_select() -> None:

@@ -10,7 +10,7 @@ DraftStatus = Literal["read", "skipped", "refused", "open"]
 """`read` rows become expenses, unless the ledger has them; an `open` row waits for the answer to a question."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Draft:
     """One row of a file, with the expense that it describes."""
 

@@ -18,6 +18,8 @@ _SKIPS: Final[Mapping[str, Reason]] = {
     "skip": "balance",
 }
 """Why a row is skipped of which a word has this meaning."""
+_TELLING: Final = ("status", "direction", "type", "date", "category")
+"""The columns whose words may say that a row is not booked money."""
 _FLOWS: Final = {
     "transfer out": "out",
     "transfer-out": "out",
@@ -52,8 +54,9 @@ class Kinds:
         return {}
 
     def _find_skip(self, row: GridRow) -> Reason | None:
-        for role in ("status", "direction", "type", "date", "category"):
-            if skip := _SKIPS.get(self._find_meaning(role, make_word(self.roles.get(row, role)))):
+        for role in _TELLING:
+            cell = self.roles.get(row, role) if role in self.roles.found else ""
+            if cell and (skip := _SKIPS.get(self._find_meaning(role, make_word(cell)))):
                 return skip
         if any(self.roles.get(row, "payee").startswith(start) for start in self.transfer_payees):
             return "transfer"
@@ -72,10 +75,13 @@ class Kinds:
 
     def may_be_transfer(self, row: GridRow) -> bool:
         """Whether the kind of a row is a transfer, of which nothing says whether it stays with the user."""
-        return self._find_meaning("type", make_word(self.roles.get(row, "type"))) == "any_transfer"
+        cell = self.roles.get(row, "type")
+        return bool(cell) and self._find_meaning("type", make_word(cell)) == "any_transfer"
 
     def find_direction(self, row: GridRow) -> str | None:
         """Return `out` or `in` if the word of a row's direction says so."""
+        if "direction" not in self.roles.found:
+            return None
         word = make_word(self.roles.get(row, "direction"))
         meaning = _FLOWS.get(word) or self.meanings.get(word) or DIRECTIONS.get(word)
         return "out" if meaning in {"transfer", "any_transfer"} else meaning if meaning in {"out", "in"} else None

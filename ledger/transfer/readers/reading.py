@@ -27,11 +27,9 @@ class Request:
     currency: str
     """The user's own, an ISO 4217 code."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """The options that were sent."""
+    """Those that were sent, over those of the user's own profile."""
     profile: str | None = None
     """The profile that was named, of ours."""
-    profile_options: Mapping[str, Any] = field(default_factory=dict)
-    """The options of the user's own profile."""
 
 
 def read_file(data: bytes, kind: Format, request: Request) -> Reading:
@@ -39,7 +37,7 @@ def read_file(data: bytes, kind: Format, request: Request) -> Reading:
 
     Raises BadOption if an option does not fit it.
     """
-    sent = {**Choices.merge(request.profile_options, request.options)}
+    sent = request.options
     if kind in {"csv", "xlsx"}:
         return _read_table(data, kind, sent, request)
     statement, own = _read_records(data, kind, sent)

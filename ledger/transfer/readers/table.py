@@ -301,8 +301,10 @@ class _Table:
 
 
 def _is_text(cell: str) -> bool:
-    letters = sum(map(str.isalpha, cell))
     # A day has at most the letters of a month, and a number those of a currency.
+    if len(cell) > MAX_LETTERS and cell.isalpha():
+        return True
+    letters = sum(map(str.isalpha, cell))
     return letters > MAX_LETTERS or (letters > 0 and not (read_shape(cell) or read_number(cell)))
 
 

@@ -91,6 +91,7 @@ def _build_failure(failure: str, head: Mapping[str, str]) -> UnreadableFile | Ba
 
 
 def _build_draft(values: Sequence[Any]) -> Draft:
-    told = dict(zip(_DRAFT_FIELDS, values, strict=True))
-    told["errors"] = [RowError(*error) for error in told["errors"]]
-    return Draft(**told)
+    draft = Draft(*values)
+    if draft.errors:
+        draft.errors = [RowError(*error) for error in values[-1]]
+    return draft
