@@ -1,24 +1,28 @@
 """The encoding of a file: its byte order mark, strict UTF-8, or the most plausible of those that banks use."""
 
 import codecs
+import re
 from typing import Final
 
 from charset_normalizer import from_bytes
 
 from ledger.transfer.readers.charsets import guess_utf16
 from ledger.transfer.readers.entries import BadOption, UnreadableFile
+from ledger.transfer.readers.languages import LATIN_ENCODINGS, Sample
 
-# In the order in which they are preferred where a file fits several equally well.
-_PLAUSIBLE: Final = [
-    *("cp1252", "cp1250", "cp1251", "cp1257", "cp1254", "cp1253", "iso8859_2", "iso8859_15"),
-    *("gb18030", "cp932", "big5", "cp949", "euc_jp", "koi8_r", "cp1255", "cp1256", "cp874", "mac_roman", "cp852"),
+# Of other letters than Latin ones, in the order in which they are preferred where a file fits several equally well.
+_NOT_LATIN: Final = [
+    *("cp1251", "cp1253", "gb18030", "cp932", "big5", "cp949", "euc_jp", "koi8_r", "cp866"),
+    *("cp1255", "cp1256", "cp874"),
 ]
+_PLAUSIBLE: Final = ["cp1252", "cp1250", *_NOT_LATIN]
 _ACCEPTED: Final = {
     codecs.lookup(name).name
     for name in (
         *_PLAUSIBLE,
+        *LATIN_ENCODINGS,
         *("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii"),
-        *(f"cp{number}" for number in (437, 850, 858, 866, *range(1250, 1259))),
+        *(f"cp{number}" for number in (437, 858, *range(1250, 1259))),
         *(f"iso8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)),
         *("koi8-u", "gbk", "gb2312", "shift_jis", "euc_kr", "iso2022_jp"),
     )
@@ -33,13 +37,21 @@ _MARKS: Final = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 SAMPLE_BYTES: Final = 32_768
+LIKELY: Final = 0.75
+"""From this share of letters on that are those of one language, a file is in Latin letters."""
 FEW_BYTES: Final = 4
-"""With fewer bytes that are not ASCII than these, nothing tells encodings apart, and the most common one is taken."""
+"""With fewer bytes that are not ASCII than these, a file is in Latin letters in any case."""
+MOST_OF_WORDS: Final = 0.7
+"""Words in Latin letters have no larger share of bytes that are not ASCII."""
+_WORDS: Final = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
 _HIGH_BYTES: Final = bytes(range(0x80, 0x100))
 
 
-def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
-    """Return the text of a file and the name of its encoding; raise UnreadableFile if it is in none that is known."""
+def decode(data: bytes, encoding: str | None = None, currency: str | None = None) -> tuple[str, str]:
+    """Return the text of a file and the name of its encoding; raise UnreadableFile if it is in none that is known.
+
+    The user's `currency` tells languages apart that write different letters with the same bytes.
+    """
     if encoding is not None:
         return _decode_as_named(data, encoding), encoding
     found = next((it for mark, it in _MARKS.items() if data.startswith(mark)), None) or guess_utf16(data)
@@ -48,7 +60,7 @@ def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
     try:
         return data.decode(), "utf-8"
     except UnicodeDecodeError:
-        return _decode_plausibly(data)
+        return _decode_plausibly(data, currency)
 
 
 def _decode_as(data: bytes, encoding: str) -> str:
@@ -73,11 +85,10 @@ def _decode_as_named(data: bytes, encoding: str) -> str:
         raise BadOption("encoding", "The file is not in this encoding.") from None
 
 
-def _decode_plausibly(data: bytes) -> tuple[str, str]:
+def _decode_plausibly(data: bytes, currency: str | None) -> tuple[str, str]:
     # Lines in ASCII are the same in all of them.
     telling = b"\n".join(line for line in data.splitlines() if not line.isascii())[:SAMPLE_BYTES]
-    found = [] if _count_high_bytes(telling) < FEW_BYTES else _rank_encodings(telling)
-    for name in dict.fromkeys([*found, *_PLAUSIBLE]):
+    for name in dict.fromkeys([*_rank_encodings(telling, data[:SAMPLE_BYTES], currency), *_PLAUSIBLE]):
         try:
             return data.decode(name), name
         except UnicodeDecodeError:
@@ -85,10 +96,19 @@ def _decode_plausibly(data: bytes) -> tuple[str, str]:
     raise UnreadableFile("The encoding of the file is not known: save it as UTF-8.")
 
 
-def _rank_encodings(telling: bytes) -> list[str]:
-    """Return the encodings that fit, the best first; of those that read the same text the most common first."""
-    matches = from_bytes(telling, cp_isolation=_PLAUSIBLE, threshold=0.9)
-    return [min(match.could_be_from_charset, key=_PLAUSIBLE.index) for match in matches]
+def _rank_encodings(telling: bytes, start: bytes, currency: str | None) -> list[str]:
+    """Return the encodings that fit, the best first."""
+    best, share = Sample(telling, start.decode("ascii", errors="replace"), currency).choose_encoding()
+    if share >= LIKELY and not _is_not_latin(telling):
+        return [best]
+    matches = from_bytes(telling, cp_isolation=_NOT_LATIN, threshold=0.9)
+    return [min(match.could_be_from_charset, key=_NOT_LATIN.index) for match in matches]
+
+
+def _is_not_latin(telling: bytes) -> bool:
+    """Whether words with bytes that are not ASCII have little else, as those in Latin letters never do."""
+    words = b"".join(_WORDS.findall(telling))
+    return _count_high_bytes(words) > max(FEW_BYTES, MOST_OF_WORDS * len(words))
 
 
 def _count_high_bytes(data: bytes) -> int:

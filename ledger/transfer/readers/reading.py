@@ -40,16 +40,18 @@ def read_file(data: bytes, kind: Format, request: Request) -> Reading:
     sent = request.options
     if kind in {"csv", "xlsx"}:
         return _read_table(data, kind, sent, request)
-    statement, own = _read_records(data, kind, sent)
+    statement, own = _read_records(data, kind, sent, request.currency)
     return draft(statement, Choices.build(own, sent), request.currency)
 
 
-def _read_records(data: bytes, kind: str, sent: Mapping[str, Any]) -> tuple[Statement, Mapping[str, Any]]:
+def _read_records(
+    data: bytes, kind: str, sent: Mapping[str, Any], currency: str
+) -> tuple[Statement, Mapping[str, Any]]:
     """Read a file that is no table; return what it says, and the options that its format implies."""
     if kind in {"ofx", "camt", "mt940"}:
         read: Callable[[bytes, Mapping[str, Any]], Statement] = getattr(_load(kind), f"read_{kind}")
         return read(data, sent), {}
-    text, encoding = decode(data, sent.get("encoding"))
+    text, encoding = decode(data, sent.get("encoding"), currency)
     said = {"encoding": encoding}
     return (_load("qif").read_qif(text, sent, said), {}) if kind == "qif" else (read_ndjson(text, said), OWN_OPTIONS)
 
@@ -69,7 +71,7 @@ def _read_table(data: bytes, kind: str, sent: Mapping[str, Any], request: Reques
         rows = [GridRow(line, cells) for line, cells in enumerate(sheets[name], 1) if any(cells)]
         said = {"sheet": name}
     else:
-        text, encoding = decode(data, sent.get("encoding"))
+        text, encoding = decode(data, sent.get("encoding"), request.currency)
         rows, delimiter = split_table(text, sent.get("delimiter"))
         # Blocks of keys and values have none.
         said = {"encoding": encoding} | ({"delimiter": delimiter} if delimiter else {})

@@ -22,6 +22,49 @@ def test_the_encoding_of_banks_is_told(text: str, encoding: str) -> None:
     assert decode(text.encode(encoding))[0] == text
 
 
+# As short as the texts of a small statement: a few words beside amounts.
+BY_LANGUAGE = {
+    "Danish": ("Dato;Tekst;Beløb\n01.11.;Føtex Rødovre;12\n02.11.;Købmand Ærø;5\n", "cp1252 cp850 mac_roman"),
+    "Swedish": ("Datum;Text;Belopp\n01.11.;Hemköp Gävle;12\n02.11.;Åhléns;5\n", "cp1252 cp850 mac_roman"),
+    "Finnish": ("Kirjauspäivä;Selitys;Määrä\n01.11.;Lähikauppa Töölö;12\n", "cp1252 cp850 mac_roman"),
+    "German": ("Buchungstag;Verwendungszweck;Betrag\n01.11.;Bäckerei Müller Straße;12\n", "cp1252 cp850 mac_roman"),
+    "French": ("Date;Libellé;Débit\n01.11.;Crèche où ça;12\n02.11.;Hôtel;5\n", "cp1252 cp850 mac_roman"),
+    "Spanish": ("Fecha;Concepto;Importe\n01.11.;Panadería Ibáñez;12\n02.11.;Nómina;5\n", "cp1252 cp850"),
+    "Portuguese": ("Data;Descrição;Valor\n01.11.;Pão de Açúcar São João;12\n", "cp1252 cp850"),
+    "Italian": ("Data;Descrizione;Importo\n01.11.;Caffè Università;12\n02.11.;Più;5\n", "cp1252 cp850"),
+    "Polish": ("Data;Tytuł;Kwota\n01.11.;Żabka Łódź;12\n02.11.;Opłata;5\n", "cp1250 iso8859_2 cp852"),
+    "Czech": ("Datum;Částka;Zůstatek\n01.11.;Řeznictví Kávárna;12\n02.11.;Čaj;5\n", "cp1250 iso8859_2 cp852"),
+    "Hungarian": ("Dátum;Közlemény;Összeg\n01.11.;Győr fűtés;12\n02.11.;Őszi vásár;5\n", "cp1250 iso8859_2 cp852"),
+    "Croatian": ("Datum;Opis;Iznos\n01.11.;Čakovec plaća Müller;12\n02.11.;Kaštel;5\n", "cp1250 iso8859_2"),
+    "Estonian": ("Kuupäev;Selgitus;Summa\n01.11.;Võru õlu;12\n02.11.;Jäätis Žanna;5\n", "cp1257"),
+    "Lithuanian": ("Data;Gavėjas;Suma\n01.11.;Šiaulių turgus;12\n02.11.;Ąžuolas;5\n", "cp1257"),
+    "Turkish": ("Tarih;Açıklama;Tutar\n01.11.;Şarküteri Işık;12\n02.11.;Doğalgaz;5\n", "cp1254"),
+    "Russian": ("Дата;Описание;Сумма\n01.11.;Аптека на углу;12\n02.11.;Перевод;5\n", "cp1251 koi8_r cp866"),
+    "Greek": ("Ημερομηνία;Περιγραφή;Ποσό\n01.11.;Καφές και νερό;12\n02.11.;Ενοίκιο;5\n", "cp1253"),
+    "Japanese": ("取引日,入出金(円)\n20261101,-5 カブシキガイシヤ Alpha\n20261102,7 Luna シヤ\n", "cp932"),
+}
+
+
+@pytest.mark.parametrize("language", BY_LANGUAGE)
+def test_a_short_statement_of_each_language_is_read(language: str) -> None:
+    text, encodings = BY_LANGUAGE[language]
+    for encoding in encodings.split():
+        assert decode(text.encode(encoding))[0] == text, encoding
+
+
+def test_the_same_bytes_are_read_as_the_words_around_them_or_the_users_currency_tell() -> None:
+    row = "01.11.;F\xf8tex;12\n".encode("latin-1")
+
+    assert decode(b"Dato;Tekst;Saldo\n" + row)[0].endswith("Føtex;12\n")
+    assert decode(b"Datum;Popis;Mena\n" + row)[0].endswith("Fřtex;12\n")
+    assert decode(row, currency="CZK")[0].endswith("Fřtex;12\n")
+    assert decode(row, currency="DKK")[0].endswith("Føtex;12\n")
+
+
+def test_a_sign_alone_tells_no_language() -> None:
+    assert decode("12 €; 5 €; 7 €; 9 €".encode("cp1252"))[1] == "cp1252"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_unicode_is_told(encoding: str) -> None:
     assert decode("Café;Größe 12.50\n".encode(encoding)) == ("Café;Größe 12.50\n", encoding)
