@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import auth
 from benchmarks.crowd import NUMBER, REVISION, Group
+from benchmarks.imports import BOUNDARY, FILES, write_form, write_statement
 from users.personal_tokens import generate_token
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -88,6 +89,12 @@ def _batch(operations: Sequence[object], key: str = "") -> Callable[[Attacker], 
     return lambda attacker: [write("POST", "/expenses/batch", attacker.token, text, key=key)]
 
 
+def _upload(statement: str, **fields: str) -> Callable[[Attacker], Sequence[str]]:
+    return lambda attacker: [
+        write("POST", "/imports", attacker.token, write_form(statement, fields), f"{FILES}; boundary={BOUNDARY}")
+    ]
+
+
 def _sign_in(password: str, *names: str) -> Callable[[Attacker], Sequence[str]]:
     forms = [f"username={name}&password={quote(password)}" for name in names]
     return lambda _: [write("POST", "/users/token", body=form, media_type=FORM) for form in forms]
@@ -135,6 +142,9 @@ def _delete_and_restore(attacker: Attacker) -> list[str]:
     ]
 
 
+# Each of its quotes opens a cell that does not end, and its rows have no end that a parser could hold on to.
+_STRAY_QUOTES: Final = "Date;Text;Amount\n" + '2026-11-02;"coffee;-3,50\n;"";"\n' * 60_000
+_PREVIEW: Final = _upload(write_statement(20_000), dry_run="true", rows="0")
 _NAMES: Final = "&".join(f"{name}=" for name in _list_names(11_000))
 _KEYS: Final = dict.fromkeys(_list_names(6_500), 0)
 _PERSON: Final = {"username": f"p{NUMBER}", "email": f"p{NUMBER}@example.com", "password": f"by the sea {NUMBER}"}
@@ -256,7 +266,26 @@ ATTACKS: Final = (
     Attack(
         "personal tokens", "one writer of an account, 50 tokens", _send("POST", "/users/me/tokens", _TOKEN), "small"
     ),
+    Attack("20,000 rows previewed", "one long turn of an account, a process for a file", _PREVIEW, "small", 1, 4),
+    Attack(
+        "20,000 rows imported and known",
+        "one writer of an account, a process for a file",
+        _upload(write_statement(20_000), rows="0"),
+        "small",
+        1,
+        4,
+    ),
+    Attack(
+        "a file of stray quotes",
+        "a process for a file, ended at its deadline",
+        _upload(_STRAY_QUOTES, dry_run="true"),
+        "small",
+        1,
+        4,
+    ),
+    Attack("50,000 expenses exported", "one long turn of an account, pages", _get("/expenses/export"), "large", 1, 4),
     # --- Of twelve accounts at once
+    Attack("12 accounts: previews", "as many processes as cores, one of an account", _PREVIEW, "small", 12, 12),
     Attack("12 accounts: dry runs", "10 turns in all, one of an account", _DRY_RUN, "long", 12, 24),
     Attack(
         "12 accounts: 10 words", "10 turns in all, one of an account", _get("/expenses", q=_TEN_WORDS), "long", 12, 24

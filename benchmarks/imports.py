@@ -4,7 +4,7 @@ Each round has a user of its own, who previews the file and then imports it; the
 The service reads the file in a process of its own, on the core of the service.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -23,7 +23,9 @@ from benchmarks.workers import Worker, on, run_worker
 ROWS: Final = 50_000
 TO_BARE: Final = 3.0
 """At most so many times as long as the INSERTs."""
-_BOUNDARY: Final = "end-of-the-field"
+BOUNDARY: Final = "end-of-the-field"
+FILES: Final = "multipart/form-data"
+"""The media type of a form with a file, which also names the boundary."""
 
 
 class NotImported(Exception):
@@ -57,7 +59,7 @@ def measure(stage: Stage, driver: str, rounds: int, rows: int = ROWS) -> Imports
         return Imports(driver, rows, bare, preview, real, service.resident_bytes - resident)
 
 
-def write_statement(rows: int) -> bytes:
+def write_statement(rows: int) -> str:
     """Return a bank's statement: days first, comma as the decimal sign, the oldest row first."""
     oldest = date.fromisoformat(NEWEST) - timedelta(days=DAYS)
     lines = ["Date;Payee;Description;Category;Amount;Currency"]
@@ -66,34 +68,39 @@ def write_statement(rows: int) -> bytes:
         spent = f"{1 + number * 7919 % 499},{number % 100:02}"
         words = f"Payee {number * 7 % PAYEES};{PHRASES[number % len(PHRASES)]} {number}"
         lines.append(f"{day:%d.%m.%Y};{words};{CATEGORIES[number % len(CATEGORIES)]};-{spent};EUR")
-    return "\r\n".join([*lines, ""]).encode()
+    return "\r\n".join([*lines, ""])
 
 
-def _measure_round(stage: Stage, service: Worker, name: str, statement: bytes) -> tuple[float, float, float]:
+def write_form(statement: str, fields: Mapping[str, str]) -> str:
+    """Write the body of a request that imports a statement."""
+    parts = {**fields, 'file"; filename="statement.csv': statement}
+    start = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
+    return "".join(f'{start}"{name}"\r\n\r\n{value}\r\n' for name, value in parts.items()) + f"--{BOUNDARY}--\r\n"
+
+
+def _measure_round(stage: Stage, service: Worker, name: str, statement: str) -> tuple[float, float, float]:
     person = sign_up(service.url, name)
     preview = _send(service.port, person, statement, dry_run=True)
     real = _send(service.port, person, statement, dry_run=False)
     return measure_insert(stage.environment, person.id, stage.core), preview, real
 
 
-def _send(port: int, person: Person, statement: bytes, *, dry_run: bool) -> float:
-    fields = {"rows": b"0", "dry_run": b"true" if dry_run else b"false", 'file"; filename="statement.csv': statement}
-    start = f"--{_BOUNDARY}\r\nContent-Disposition: form-data; name="
-    parts = [f'{start}"{name}"\r\n\r\n'.encode() + value + b"\r\n" for name, value in fields.items()]
+def _send(port: int, person: Person, statement: str, *, dry_run: bool) -> float:
+    body = write_form(statement, {"rows": "0", "dry_run": "true" if dry_run else "false"}).encode()
     headers = {
         "Authorization": f"Bearer {person.token}",
-        "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
+        "Content-Type": f"{FILES}; boundary={BOUNDARY}",
     }
     began = perf_counter()
     with closing(HTTPConnection("127.0.0.1", port)) as client:
-        client.request("POST", "/imports", b"".join([*parts, f"--{_BOUNDARY}--\r\n".encode()]), headers)
+        client.request("POST", "/imports", body, headers)
         answer = client.getresponse()
-        body = answer.read()
+        answered = answer.read()
     seconds = perf_counter() - began
     expected = HTTPStatus.OK if dry_run else HTTPStatus.CREATED
-    rows = statement.count(b"\n") - 1
-    if answer.status != expected or f'"new":{rows},'.encode() not in body:
-        raise NotImported(answer.status, body[:500])
+    rows = statement.count("\n") - 1
+    if answer.status != expected or f'"new":{rows},'.encode() not in answered:
+        raise NotImported(answer.status, answered[:500])
     return seconds
 
 
