@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count, cycle
+from math import inf
 from threading import Timer
 from time import perf_counter
 from typing import IO, Final, cast
@@ -37,6 +38,8 @@ SWEEP_SECONDS: Final = 0.1
 LOST, UNREACHABLE, TIMEOUT, WAITING = "lost", "unreachable", "timeout", "waiting"
 # A connection that breaks does so at once, and would make the others look faster.
 IN_NO_TIME: Final = (LOST, UNREACHABLE)
+LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
+"""An empty chunk, after the end of the one before."""
 READY: Final = "ready\n"
 # How long it may take to say what it has seen.
 LAST_SECONDS: Final = 15
@@ -178,7 +181,7 @@ class Client(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._revision = b"1"
-        self._kept, self._length, self._expected = bytearray(), 0, 0
+        self._kept, self._length, self._expected, self._end = bytearray(), 0, 0.0, b""
         self._sent_at = 0.0
         self._is_over = False
 
@@ -199,11 +202,13 @@ class Client(asyncio.Protocol):
         if not self._group.reads:
             return
         self._length += len(data)
+        self._end = (self._end + data)[-len(LAST_CHUNK) :]
         if len(self._kept) < _KEPT_BYTES:
             self._kept += data
             if not self._expected and (end := self._kept.find(HEAD_END)) >= 0:
                 self._expected = end + len(HEAD_END) + read_content_length(bytes(self._kept[:end]))
-        if self._expected and self._length >= self._expected and self._sent_at:
+        is_complete = self._length >= self._expected if self._expected < inf else self._end == LAST_CHUNK
+        if self._expected and is_complete and self._sent_at:
             self._take_answer()
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -245,7 +250,7 @@ class Client(asyncio.Protocol):
         if self._transport is None or self._is_over:
             return
         self._kept.clear()
-        self._length = self._expected = 0
+        self._length, self._expected, self._end = 0, 0.0, b""
         self._sent_at = perf_counter()
         self._seen.sent += 1
         self._transport.write(fill_in(next(self._requests), next(_numbers), self._revision))
@@ -274,8 +279,10 @@ def fill_in(request: bytes, number: int, revision: bytes) -> bytes:
     return request.replace(_NUMBER, b"%08d" % number).replace(_REVISION, revision.ljust(len(_REVISION)))
 
 
-def read_content_length(head: bytes) -> int:
-    """Return the length of the body that belongs to this head."""
+def read_content_length(head: bytes) -> float:
+    """Return the length of the body that belongs to this head; infinite if it comes in chunks."""
+    if b"\r\ntransfer-encoding: chunked" in head.lower():
+        return inf
     _, _, rest = head.lower().partition(b"\r\ncontent-length:")
     return int(rest.partition(b"\r\n")[0] or 0)
 

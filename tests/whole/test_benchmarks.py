@@ -5,6 +5,7 @@ The rank test says whether two kinds of sign-in can be told apart.
 
 from collections import Counter
 from collections.abc import Mapping
+from math import inf
 
 import pytest
 
@@ -92,13 +93,17 @@ def test_what_an_attack_sends_is_no_larger_than_the_service_accepts(attack: Atta
     most = {"/expenses/batch": 1 << 20, "/imports": 20 << 20}
     for request in attack.write(SOMEBODY):
         head, _, body = request.partition("\r\n\r\n")
-        assert len(body.encode()) <= most.get(head.split()[1], 1 << 16)
+        assert len(body.encode()) <= most.get(head.partition(" HTTP")[0].removeprefix("POST "), 1 << 16)
 
 
 def test_a_number_and_a_revision_take_the_place_of_their_names_without_changing_the_length() -> None:
     request = f"{NUMBER} {REVISION}".encode()
 
     assert fill_in(request, 12, b"31") == b"00000012 31        "
+
+
+def test_an_answer_in_chunks_has_no_length() -> None:
+    assert read_content_length(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked") == inf
 
 
 def test_an_answer_is_told_by_its_status_and_the_code_of_its_problem() -> None:
