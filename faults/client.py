@@ -95,7 +95,7 @@ class Account:
         headers = {"Idempotency-Key": write.key}
         if write.if_match is not None:
             headers["If-Match"] = f'"{write.if_match}"'
-        body = {} if write.body is None else {"json": write.body}
+        body = _describe_body(write.body, self.name)
         answer = await self._send_signed_in(write.kind, write.method, write.path, headers=headers, **body)
         write.note(answer)
         return answer
@@ -125,6 +125,13 @@ class Account:
             answer = Answer(kind, self.name, began, loop.time(), got.status_code, body, code, replayed)
         self.journal.answers.append(answer)
         return answer
+
+
+def _describe_body(body: Any, source: str) -> dict[str, Any]:  # noqa: ANN401
+    """Return how a body is sent: a text is the statement of a bank, in a file."""
+    if isinstance(body, str):
+        return {"files": {"file": ("statement.csv", body.encode())}, "data": {"source": source}}
+    return {} if body is None else {"json": body}
 
 
 def read_session(token: str) -> str:

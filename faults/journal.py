@@ -89,6 +89,7 @@ class Write:
     method: str
     path: str
     body: Any
+    """What is sent as JSON, or the text of a statement, which is sent as a file."""
     effects: Mapping[str, State]
     """By the expense's description, which is unique and never changes."""
     if_match: int | None = None

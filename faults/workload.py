@@ -24,7 +24,7 @@ FOLLOW_EVERY: Final = 0.5
 # How long writers that end may wait for the answers to what they have sent.
 LAST_ANSWERS: Final = 5.0
 # How often a writer does what, out of 100.
-SHARES: Final = {"create": 40, "edit": 18, "delete": 20, "batch": 12, "read": 5, "newcomer": 5}
+SHARES: Final = {"create": 38, "edit": 18, "delete": 20, "batch": 10, "import": 4, "read": 5, "newcomer": 5}
 # A write of which the service says that nothing happened is repeated in this share of the cases, else left alone.
 REPEATED: Final = 0.5
 
@@ -55,6 +55,7 @@ class Writer:
             "edit": self._edit,
             "delete": self._delete,
             "batch": self._batch,
+            "import": self._import,
             "read": self._read,
             "newcomer": self._register,
         }
@@ -112,6 +113,14 @@ class Writer:
         if write.outcome is Outcome.ACKNOWLEDGED:
             self._learn_all(effects, answer.body["results"])
         return answer
+
+    async def _import(self) -> Answer:
+        """Import a statement of two rows, which is not touched again."""
+        numbers = [next(self._numbers) for _ in range(2)]
+        rows = [f"2026-01-31,{self._mark(number)},-{self._amount(number)},EUR\n" for number in numbers]
+        effects = {self._mark(number): State(self._amount(number)) for number in numbers}
+        statement = "".join(["Date,Description,Amount,Currency\n", *rows])
+        return await self._try(self._write(BULK, "POST", "/imports", statement, effects))
 
     async def _read(self) -> Answer:
         return await self._account.read("/expenses", limit=50)

@@ -20,6 +20,7 @@ from main import create_app
 from models import RememberedAnswer
 from tests.support.databases import on_mysql, on_sqlite, try_cases
 from tests.support.expenses import read, spend
+from tests.support.files import send
 from tests.support.ledgers import state_of
 from tests.support.people import Person, signed_up
 from tests.support.problems import JSON
@@ -486,6 +487,23 @@ async def test_what_nobody_knows_to_have_happened_has_once_when_asked_again(
     assert int(unknown.headers["Retry-After"]) > 0
     assert (again.status_code, again.headers.get(REPLAYED)) == (201, replayed)
     assert await all_of(far) == [again.json()]
+
+
+@on_mysql
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_an_import_that_nobody_knows_to_have_happened_has_once_when_it_is_sent_again(
+    far: Person, proxy: Proxy, arrives: bool
+) -> None:
+    statement = b"Date,Text,Amount,Currency\n2026-11-02,Coffee,-3.50,EUR\n2026-11-02,Coffee,-3.50,EUR\n"
+    # So that its connections are open, one to read and one to write: opening them commits, too.
+    assert (await A_POST.send(far)).is_success
+    before = len(await all_of(far))
+    proxy.cut_at("COMMIT", arrives=arrives)
+    unknown, again, third = [await send(far, statement, {"Idempotency-Key": "november"}) for _ in range(3)]
+    assert (unknown.status_code, unknown.json()["code"]) == (503, "outcome_unknown")
+    assert (again.status_code, again.json()["counts"]["new"]) == (201, 2)
+    assert (third.json()["id"], len(await all_of(far))) == (again.json()["id"], before + 2)
+    assert sum(row["import_id"] == again.json()["id"] for row in await all_of(far)) == 2
 
 
 @on_mysql
