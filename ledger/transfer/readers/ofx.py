@@ -1,6 +1,7 @@
 """OFX 1 (SGML), OFX 2 (XML) and QFX: statements of banks, cards and, of their bank transactions, of brokers.
 
-Read are the tags, never the header: files that say XML hold SGML, and character sets are not what they claim.
+Every file is read as SGML, whatever version its header names: files that say XML hold SGML. The header's character set
+counts only where the bytes prove none, because many files have another one than they claim.
 
 - The payee is NAME, or EXTDNAME or PAYEE's NAME. If it is missing or has no letter (some banks put an account's number
   there), it is MEMO. What is not the payee is the description.
