@@ -21,15 +21,13 @@ from typing import Any, Final
 from ledger.transfer.readers.bank_fields import (
     Days,
     blame_amount,
-    forget_repeated_ids,
     join_texts,
-    list_accounts,
     name_account,
     parse_day,
     read_bank_id,
-    settle_days,
     tidy,
 )
+from ledger.transfer.readers.bank_statements import BankAccount, build_statement
 from ledger.transfer.readers.charsets import find_codec, is_unicode
 from ledger.transfer.readers.encodings import decode
 from ledger.transfer.readers.entries import (
@@ -74,19 +72,11 @@ _NO_TEXTS: Final = {
 
 
 @dataclass(slots=True)
-class _Account:
-    """One statement of the file; the account may be named after its rows."""
-
-    number: str | None = None
-    currency: str | None = None
-
-
-@dataclass(slots=True)
 class _Row:
     """One movement as the file says it: the value of each tag, by its name below the movement."""
 
     line: int
-    account: _Account
+    account: BankAccount
     is_pending: bool
     is_complete: bool = False
     values: dict[str, str] = field(default_factory=dict)
@@ -108,7 +98,7 @@ class _Row:
 class _Collector:
     """Collects accounts, rows and balances from the tags, without relying on end tags."""
 
-    accounts: list[_Account] = field(default_factory=list)
+    accounts: list[BankAccount] = field(default_factory=list)
     rows: list[_Row] = field(default_factory=list)
     balances: list[tuple[str, str | None]] = field(default_factory=list)
     """Amounts with their currencies."""
@@ -139,7 +129,7 @@ class _Collector:
     def _start_account(self) -> None:
         if len(self.accounts) >= MAX_ENTRIES:
             raise TooManyEntries
-        self.accounts.append(_Account())
+        self.accounts.append(BankAccount())
         self.row = None
 
     def _start_row(self, token: Token) -> None:
@@ -165,7 +155,7 @@ class _Collector:
         if token.name == "CURDEF":
             account.currency = token.text[:3]
         elif token.name == "ACCTID" and self.block in _ACCOUNTS:
-            account.number = account.number or name_account(unescape(token.text))
+            account.name = account.name or name_account(unescape(token.text))
         elif token.name == "BALAMT" and len(self.balances) < MAX_ENTRIES:
             self.balances.append((token.text, account.currency))
 
@@ -181,12 +171,11 @@ def read_ofx(data: bytes, options: Mapping[str, Any]) -> Statement:
     decimal = options.get("decimal")
     if decimal not in {".", ","}:
         decimal = _decide_decimal([*((it.get("TRNAMT"), it.find_currency()) for it in rows), *collector.balances])
-    entries = _build_entries(rows, decimal)
-    forget_repeated_ids(entries)
-    return Statement(
-        format="ofx",
-        entries=entries,
-        accounts=list_accounts(it.number for it in collector.accounts),
+    return build_statement(
+        "ofx",
+        collector.accounts,
+        [(_build_entry(row, decimal), _read_days(row)) for row in rows],
+        day_column="DTPOSTED",
         options={"encoding": encoding} | ({"decimal": decimal} if decimal else {}),
         questions=_ask_for_decimal(rows) if decimal is None else [],
     )
@@ -241,13 +230,6 @@ def _ask_for_decimal(rows: Sequence[_Row]) -> list[Question]:
     return [Question("decimal", (".", ","), detail)]
 
 
-def _build_entries(rows: Sequence[_Row], decimal: DecimalSign | None) -> list[Entry]:
-    entries = [_build_entry(row, decimal) for row in rows]
-    days = [_read_days(row) for row in rows]
-    settle_days(entries, days, "DTPOSTED")
-    return entries
-
-
 def _build_entry(row: _Row, decimal: DecimalSign | None) -> Entry:
     payee, description = _read_texts(row)
     number = row.read_amount()
@@ -257,7 +239,7 @@ def _build_entry(row: _Row, decimal: DecimalSign | None) -> Entry:
         currency=row.find_currency(),
         payee=payee,
         description=description,
-        account=row.account.number,
+        account=row.account.name,
         bank_id=read_bank_id(row.get("FITID")),
         texts=tuple(value for name, value in row.values.items() if value and name not in _NO_TEXTS),
     )
