@@ -71,7 +71,15 @@ class ImportForm(RequestModel):
 
     def build_choices(self, options: ImportOptions) -> Choices:
         """Return what to do with the rows; `options` are those of the form with those of the profile."""
-        return options.build_choices(source=self.source, dry_run=self.dry_run, rows=self.rows)
+        return Choices(
+            source=self.source,
+            dry_run=self.dry_run,
+            rows=self.rows,
+            on_match=options.on_match,
+            lines={int(number): choice for number, choice in (options.lines or {}).items()},
+            deleted=options.deleted or "keep",
+            skip_refused=bool(options.skip_refused),
+        )
 
 
 @dataclass(slots=True)
