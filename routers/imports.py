@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
+from api.body_sizes import MAX_FILE_BYTES
 from api.dependencies import IMPORT_ID, BulkWriter, PreconditionDep, Reader, RowId, Writer
 from api.headers import answer_304_if_current, link_next_page, write_ledger_etag
 from api.importer import ImporterDep
@@ -31,7 +32,6 @@ from values.etags import write_row_etag
 from values.shapes import PageQuery
 
 IMPORT_PATH: Final = f"/{{import_id:{IMPORT_ID}}}"
-MAX_FILE_BYTES: Final = 20 * 1024 * 1024
 BUILT_IN: Final = [profiles.describe_built_in(name, dict(it.options)) for name, it in PROFILES.items()]
 
 router = APIRouter(prefix="/imports", tags=["imports"], route_class=LedgerRoute)
