@@ -72,7 +72,7 @@ class StreamedAnswer(Response):
         except ClientGone:
             pass
         except Exception as error:
-            if not self._later.is_patient:
+            if not self._later.has_begun:
                 raise
             log = logger.warning if isinstance(error, EXPECTED) else logger.exception
             log("broke off an answer: %s", describe_error(error), extra=get_log_context(scope))
@@ -82,7 +82,7 @@ class StreamedAnswer(Response):
         async with self._hold_whole():
             first = await anext(pieces, b"")
         await self._begin(send)
-        self._later.is_patient = True
+        self._later.has_begun = True
         await send({"type": "http.response.body", "body": first, "more_body": True})
         async for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
