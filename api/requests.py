@@ -99,7 +99,7 @@ class StrictRequest(Request):
     def is_dry_run(self) -> bool:
         """Whether the query, or a form with files, says `dry_run=true`, to an operation that knows it."""
         if self.upload:
-            return self.upload.is_dry_run
+            return self.upload.sent.get("dry_run") == "true"
         return self.query_params.getlist("dry_run") == ["true"]
 
     async def read_body(self, media_type: str | None, most: int = MAX_BODY_BYTES) -> None:
