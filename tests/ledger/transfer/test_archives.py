@@ -15,7 +15,7 @@ from config import Settings
 from ledger.core import Ledger
 from ledger.transfer.archives import sections
 from ledger.transfer.archives.making import stream_archive
-from ledger.transfer.archives.sections import ReadLedger
+from ledger.transfer.reads import ReadLedger
 from tests.support.archives import download, fill, repack, take, tell, unpack
 from tests.support.budgets import budget
 from tests.support.categories import create, listed
