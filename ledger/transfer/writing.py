@@ -55,7 +55,7 @@ class _Named:
 
 
 @dataclass(slots=True)
-class Writer:
+class StatementWriter:
     """What an import writes, checked and not written yet."""
 
     ledger: Ledger

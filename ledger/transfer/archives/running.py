@@ -9,7 +9,7 @@ from ledger.core import Ledger
 from ledger.transfer import imports
 from ledger.transfer.archives.contents import ArchivedExpense, Contents
 from ledger.transfer.archives.deciding import settle_existing
-from ledger.transfer.archives.writing import Plan, Writer, plan
+from ledger.transfer.archives.writing import ArchiveWriter, Plan, plan
 from ledger.transfer.choices import Choices
 from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.schemas import (
@@ -62,7 +62,7 @@ async def _import_archive(ledger: Ledger, contents: Contents, choices: Choices) 
         archive=_count(contents, planned),
     )
     if not (choices.dry_run or planned.is_empty):
-        answer.id = await Writer(ledger, contents, holdings, planned).write(imports.describe(answer))
+        answer.id = await ArchiveWriter(ledger, contents, holdings, planned).write(imports.describe(answer))
         answer.revision, answer.created_at = ledger.revision, ledger.instant
     answer.rows = [it async for it in iterate_in_slices(_build_rows(contents.expenses, choices.rows))]
     return answer

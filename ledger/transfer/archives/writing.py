@@ -144,7 +144,7 @@ def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-class Writer:
+class ArchiveWriter:
     """Writes one archive into a locked ledger."""
 
     def __init__(self, ledger: Ledger, contents: Contents, holdings: Holdings, planned: Plan) -> None:
