@@ -1,12 +1,13 @@
 """The rows and the sums in the answer of an import."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import islice
 from typing import Final
 
 from infra.slices import iterate_in_slices
 from ledger.tags.sets import split_names, write_names
+from ledger.transfer.checking import ImportedExpense
 from ledger.transfer.readers.drafts import Draft
 from ledger.transfer.rows import FileRow
 from ledger.transfer.schemas import ImportRow, RowExpense, RowProblem
@@ -28,14 +29,12 @@ def _choose(rows: Sequence[FileRow], shown: int) -> Iterator[FileRow]:
     yield from islice((row for row in rows[shown:] if row.status in {"refused", "open"}), MAX_DOUBTFUL)
 
 
-async def sum_up(rows: Sequence[FileRow], own: str) -> list[ListTotal]:
-    """Return the sums of the new rows by currency, the user's own first."""
+async def sum_up(new: Iterable[ImportedExpense], own: str) -> list[ListTotal]:
+    """Return the sums of new expenses by currency, the user's own first."""
     sums: dict[str, tuple[int, int]] = {}
-    async for row in iterate_in_slices(rows):
-        if row.status == "new":
-            currency, amount, _ = row.place
-            total, number = sums.get(currency, (0, 0))
-            sums[currency] = total + amount, number + 1
+    async for it in iterate_in_slices(new):
+        total, number = sums.get(it.currency, (0, 0))
+        sums[it.currency] = total + it.amount, number + 1
     return [
         ListTotal(currency=it, total=money.write_amount(sums[it][0], it), count=sums[it][1])
         for it in money.sort_own_first(sums, own)
@@ -61,14 +60,19 @@ def _build_expense(row: FileRow) -> RowExpense | None:
     body = row.body
     if body is None:
         return _show_draft(row.draft)
+    return show_expense(body, row.category or body.category, split_names(row.tags or write_names(body.tags)))
+
+
+def show_expense(body: ImportedExpense, category: str | None, tags: list[str]) -> RowExpense:
+    """Return the expense of a row, with the names that its category and its tags have here."""
     return RowExpense(
         amount=money.write_amount(body.amount, body.currency),
         currency=body.currency,
         date=body.day,
-        category=row.category or body.category,
+        category=category,
         payee=body.payee,
         description=body.description,
-        tags=split_names(row.tags or write_names(body.tags)),
+        tags=tags,
         external_id=body.external_id,
     )
 

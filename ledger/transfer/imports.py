@@ -60,7 +60,7 @@ async def run(ledger: Ledger, reading: Reading, choices: Choices) -> ImportAnswe
         source=None if reading.accounts else cut_source(reading.source if choices.source is None else choices.source),
         options=dict(reading.options) | choices.list_options(),
         counts=await _count(rows),
-        totals=await sum_up(rows, ledger.owner.currency),
+        totals=await sum_up((row.expense for row in rows if row.status == "new"), ledger.owner.currency),
         created_at=None,
         rows=[],
         archive=None,

@@ -7,6 +7,7 @@ from typing import Final
 from infra.slices import iterate_in_slices
 from ledger.core import Ledger
 from ledger.transfer import imports
+from ledger.transfer.answers import show_expense, sum_up
 from ledger.transfer.archives.contents import ArchivedExpense, Contents
 from ledger.transfer.archives.deciding import settle_existing
 from ledger.transfer.archives.writing import ArchiveWriter, Plan, plan
@@ -18,11 +19,8 @@ from ledger.transfer.schemas import (
     ImportAnswer,
     ImportCounts,
     ImportRow,
-    RowExpense,
 )
 from ledger.transfer.sources import ARCHIVE
-from schemas import ListTotal
-from values import money
 
 _KINDS: Final = ("categories", "tags", "budgets", "profiles", "imports", "trash")
 
@@ -55,7 +53,7 @@ async def _import_archive(ledger: Ledger, contents: Contents, choices: Choices) 
             refused=0,
             open=0,
         ),
-        totals=await _sum_up(planned.expenses, ledger.owner.currency),
+        totals=await sum_up((it.body for it in planned.expenses), ledger.owner.currency),
         created_at=None,
         rows=[],
         questions=[],
@@ -75,36 +73,15 @@ def _count(contents: Contents, planned: Plan) -> ArchivedCounts:
     return ArchivedCounts(**counts)
 
 
-async def _sum_up(expenses: Sequence[ArchivedExpense], own: str) -> list[ListTotal]:
-    sums: dict[str, tuple[int, int]] = {}
-    async for it in iterate_in_slices(expenses):
-        total, number = sums.get(it.body.currency, (0, 0))
-        sums[it.body.currency] = total + it.body.amount, number + 1
-    return [
-        ListTotal(currency=it, total=money.write_amount(sums[it][0], it), count=sums[it][1])
-        for it in money.sort_own_first(sums, own)
-    ]
-
-
 def _build_rows(expenses: Sequence[ArchivedExpense], shown: int) -> Iterator[ImportRow]:
     for it in islice(expenses, shown):
-        body = it.body
         yield ImportRow(
             number=it.line,
             line=it.line,
             status=it.status,
             reason=it.reason,
             source=None,
-            expense=RowExpense(
-                amount=money.write_amount(body.amount, body.currency),
-                currency=body.currency,
-                date=body.day,
-                category=body.category,
-                payee=body.payee,
-                description=body.description,
-                tags=body.tags,
-                external_id=body.external_id,
-            ),
+            expense=show_expense(it.body, it.body.category, it.body.tags),
             expense_id=None if it.reason else it.expense_id,
             matches=[],
             errors=[],
