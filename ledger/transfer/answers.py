@@ -1,22 +1,57 @@
-"""The rows and the sums in the answer of an import."""
+"""The answer of an import, its sums and its rows."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from infra.slices import iterate_in_slices
+from ledger.core import Ledger
 from ledger.tags.sets import split_names, write_names
 from ledger.transfer.checking import ImportedExpense
 from ledger.transfer.readers.drafts import Draft
+from ledger.transfer.readers.entries import Question
 from ledger.transfer.rows import FileRow
-from ledger.transfer.schemas import ImportRow, RowExpense, RowProblem
+from ledger.transfer.schemas import ImportAnswer, ImportCounts, ImportRow, RowExpense, RowProblem
+from ledger.transfer.schemas import Question as QuestionShown
 from ledger.transfer.sources import cut_source
 from schemas import ListTotal
 from values import money
 
 MAX_DOUBTFUL: Final = 1_000
 """Refused and open rows that are shown in any case."""
+
+
+def build_answer(
+    format_name: str,
+    counts: ImportCounts,
+    totals: list[ListTotal],
+    *,
+    profile: str | None = None,
+    source: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    questions: Sequence[Question] = (),
+) -> ImportAnswer:
+    """Return the answer of an import before anything is written; its rows are not shown yet."""
+    return ImportAnswer(
+        id=None,
+        revision=None,
+        format=format_name,
+        profile=profile,
+        source=source,
+        options=dict(options or {}),
+        counts=counts,
+        totals=totals,
+        created_at=None,
+        rows=[],
+        questions=[QuestionShown(option=it.option, choices=[*it.choices], detail=it.detail) for it in questions],
+        archive=None,
+    )
+
+
+def note_written(answer: ImportAnswer, import_id: int, ledger: Ledger) -> None:
+    """Put into the answer what the import has become."""
+    answer.id, answer.revision, answer.created_at = import_id, ledger.revision, ledger.instant
 
 
 async def build_rows(rows: Sequence[FileRow], shown: int, *, has_accounts: bool) -> list[ImportRow]:

@@ -7,7 +7,7 @@ from typing import Final
 from infra.slices import iterate_in_slices
 from ledger.core import Ledger
 from ledger.transfer import imports
-from ledger.transfer.answers import show_expense, sum_up
+from ledger.transfer.answers import build_answer, note_written, show_expense, sum_up
 from ledger.transfer.archives.contents import ArchivedExpense, Contents
 from ledger.transfer.archives.deciding import settle_existing
 from ledger.transfer.archives.writing import ArchiveWriter, Plan, plan
@@ -36,32 +36,16 @@ async def _import_archive(ledger: Ledger, contents: Contents, choices: Choices) 
     await contents.begin()
     holdings = await settle_existing(ledger, contents)
     planned = await plan(ledger, contents)
-    new = len(planned.expenses)
-    answer = ImportAnswer(
-        id=None,
-        revision=None,
-        format=ARCHIVE,
-        profile=None,
-        source=None,
-        options={},
-        counts=ImportCounts(
-            rows=len(contents.expenses),
-            new=new,
-            existing=len(contents.expenses) - new,
-            linked=0,
-            skipped=0,
-            refused=0,
-            open=0,
-        ),
-        totals=await sum_up((it.body for it in planned.expenses), ledger.owner.currency),
-        created_at=None,
-        rows=[],
-        questions=[],
-        archive=_count(contents, planned),
+    rows, new = len(contents.expenses), len(planned.expenses)
+    answer = build_answer(
+        ARCHIVE,
+        ImportCounts(rows=rows, new=new, existing=rows - new, linked=0, skipped=0, refused=0, open=0),
+        await sum_up((it.body for it in planned.expenses), ledger.owner.currency),
     )
+    answer.archive = _count(contents, planned)
     if not (choices.dry_run or planned.is_empty):
-        answer.id = await ArchiveWriter(ledger, contents, holdings, planned).write(imports.describe(answer))
-        answer.revision, answer.created_at = ledger.revision, ledger.instant
+        writer = ArchiveWriter(ledger, contents, holdings, planned)
+        note_written(answer, await writer.write(imports.describe(answer)), ledger)
     answer.rows = [it async for it in iterate_in_slices(_build_rows(contents.expenses, choices.rows))]
     return answer
 
