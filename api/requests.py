@@ -57,11 +57,11 @@ class StrictRequest(Request):
     conclusion: Conclusion | None = None
     """Called with the response before the commit; a write sets it when it locks its ledger."""
     upload: Upload | None = None
+    """The form with files, if the endpoint takes one."""
     remembered_body: str | None = None
     """What is stored of the answer for an Idempotency-Key, if the endpoint says so."""
-    statement: object = None
+    file_read: object = None
     """What was read of the uploaded file of an import: once, however often the unit of work is run."""
-    """The form with files, if the endpoint takes one."""
 
     def start_try(self, unit: UnitOfWork) -> None:
         """Start a try in `unit`, and drop the caller and the conclusion of the try before."""

@@ -12,8 +12,7 @@ from api.importer import ImporterDep
 from api.problem_json import document_problems
 from api.route import LedgerRoute
 from api.uploads import UPLOAD_TYPE
-from ledger.transfer import imports, profiles, undo
-from ledger.transfer.archives.running import import_read
+from ledger.transfer import importing, imports, profiles, undo
 from ledger.transfer.option_schemas import ImportOptions
 from ledger.transfer.readers.profiles import PROFILES
 from ledger.transfer.schemas import (
@@ -69,9 +68,8 @@ async def import_file(
     An archive of this service is imported as a whole, without options, or refused. It makes everything that your
     account does not have: expenses, trash, categories, tags, budgets, profiles, and the imports that they came by.
     """
-    statement = importer.statement
-    choices = form.build_choices(statement.options)
-    answer = await import_read(importer.ledger, statement.reading, choices)
+    file = importer.file
+    answer = await importing.import_file(importer.ledger, file.content, form.build_choices(file.options))
     importer.remember(answer)
     if answer.id is None:
         response.status_code = HTTPStatus.OK

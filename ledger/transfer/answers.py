@@ -1,5 +1,6 @@
 """The answer of an import, its sums and its rows."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import islice
@@ -47,6 +48,13 @@ def build_answer(
         questions=[QuestionShown(option=it.option, choices=[*it.choices], detail=it.detail) for it in questions],
         archive=None,
     )
+
+
+def describe_import(answer: ImportAnswer) -> dict[str, Any]:
+    """Return the columns of the import's row."""
+    shown = answer.model_dump(mode="json", include={"options", "counts", "totals"})
+    texts = {name: json.dumps(value, ensure_ascii=False) for name, value in shown.items()}
+    return {"format": answer.format, "profile": answer.profile, "source": answer.source, **texts}
 
 
 def note_written(answer: ImportAnswer, import_id: int, ledger: Ledger) -> None:

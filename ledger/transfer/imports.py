@@ -10,7 +10,7 @@ from sqlalchemy import Row, bindparam, func, select
 from infra.slices import iterate_in_slices
 from ledger.core import Ledger
 from ledger.pages import CURSOR_ROW_ID, PAGE_SIZE, Cursor, fingerprint_query, parse_cursor
-from ledger.transfer.answers import build_answer, build_rows, note_written, sum_up
+from ledger.transfer.answers import build_answer, build_rows, describe_import, note_written, sum_up
 from ledger.transfer.choices import Choices
 from ledger.transfer.deciding import decide
 from ledger.transfer.readers.drafts import Reading
@@ -63,7 +63,7 @@ async def run(ledger: Ledger, reading: Reading, choices: Choices) -> ImportAnswe
     if not choices.dry_run:
         _refuse_doubtful(rows, questions, choices)
         if answer.counts.new or answer.counts.linked:
-            note_written(answer, await writer.write(rows, describe(answer)), ledger)
+            note_written(answer, await writer.write(rows, describe_import(answer)), ledger)
     answer.rows = await build_rows(rows, choices.rows, has_accounts=bool(reading.accounts))
     return answer
 
@@ -71,13 +71,6 @@ async def run(ledger: Ledger, reading: Reading, choices: Choices) -> ImportAnswe
 async def _count(rows: Sequence[FileRow]) -> ImportCounts:
     statuses = Counter([row.status async for row in iterate_in_slices(rows)])
     return ImportCounts(rows=len(rows), **{status: statuses[status] for status in get_args(RowStatus)})
-
-
-def describe(answer: ImportAnswer) -> dict[str, Any]:
-    """Return the columns of the import's row."""
-    shown = answer.model_dump(mode="json", include={"options", "counts", "totals"})
-    texts = {name: json.dumps(value, ensure_ascii=False) for name, value in shown.items()}
-    return {"format": answer.format, "profile": answer.profile, "source": answer.source, **texts}
 
 
 def _refuse_doubtful(rows: Sequence[FileRow], questions: Sequence[Question], choices: Choices) -> None:

@@ -10,4 +10,5 @@ and imported, once `readers/archive.py` has found the zip whole in a process of 
     contents    every row by the rules of the API, and what rows refer to
     deciding    which rows the ledger has already
     writing     the others, as one import with one revision
+    running     all of these, and the answer
 """

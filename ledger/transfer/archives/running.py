@@ -1,4 +1,4 @@
-"""Imports what was read of an uploaded file: an archive, or a statement."""
+"""Imports an archive whose contents were checked."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -6,13 +6,11 @@ from typing import Final
 
 from infra.slices import iterate_in_slices
 from ledger.core import Ledger
-from ledger.transfer import imports
-from ledger.transfer.answers import build_answer, note_written, show_expense, sum_up
+from ledger.transfer.answers import build_answer, describe_import, note_written, show_expense, sum_up
 from ledger.transfer.archives.contents import ArchivedExpense, Contents
 from ledger.transfer.archives.deciding import settle_existing
 from ledger.transfer.archives.writing import ArchiveWriter, Plan, plan
 from ledger.transfer.choices import Choices
-from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.schemas import (
     ArchivedCount,
     ArchivedCounts,
@@ -25,14 +23,8 @@ from ledger.transfer.sources import ARCHIVE
 _KINDS: Final = ("categories", "tags", "budgets", "profiles", "imports", "trash")
 
 
-async def import_read(ledger: Ledger, read: Reading | Contents, choices: Choices) -> ImportAnswer:
-    """Import what was read from a file, or preview it, as `imports.run` does."""
-    if isinstance(read, Reading):
-        return await imports.run(ledger, read, choices)
-    return await _import_archive(ledger, read, choices)
-
-
-async def _import_archive(ledger: Ledger, contents: Contents, choices: Choices) -> ImportAnswer:
+async def import_archive(ledger: Ledger, contents: Contents, choices: Choices) -> ImportAnswer:
+    """Import what the ledger does not have of an archive, or preview that; raise TooMany beyond a cap."""
     await contents.begin()
     holdings = await settle_existing(ledger, contents)
     planned = await plan(ledger, contents)
@@ -45,7 +37,7 @@ async def _import_archive(ledger: Ledger, contents: Contents, choices: Choices) 
     answer.archive = _count(contents, planned)
     if not (choices.dry_run or planned.is_empty):
         writer = ArchiveWriter(ledger, contents, holdings, planned)
-        note_written(answer, await writer.write(imports.describe(answer)), ledger)
+        note_written(answer, await writer.write(describe_import(answer)), ledger)
     answer.rows = [it async for it in iterate_in_slices(_build_rows(contents.expenses, choices.rows))]
     return answer
 
