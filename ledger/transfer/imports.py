@@ -75,15 +75,14 @@ async def _count(rows: Sequence[FileRow]) -> ImportCounts:
 
 def _refuse_doubtful(rows: Sequence[FileRow], questions: Sequence[Question], choices: Choices) -> None:
     """Raise ImportRefused, which names each open question and each refused row."""
-    errors = [question_error(question) for question in questions]
+    errors = [_question_error(question) for question in questions]
     if not choices.skip_refused:
         errors += [_describe_refusal(row) for row in rows if row.status == "refused"]
     if errors:
         raise ImportRefused(errors=errors)
 
 
-def question_error(question: Question) -> FieldError:
-    """Return the error of a question that is not answered."""
+def _question_error(question: Question) -> FieldError:
     pointer = "/source" if question.option == "source" else f"/options/{question.option}"
     return field_error(pointer, "required", question.detail)
 
