@@ -117,7 +117,7 @@ async def undo_import(
     """Delete the expenses that an import brought, for good; afterwards the file can be imported again.
 
     Linked expenses stay, and so do expenses in the trash, which can be restored. Categories and tags stay too, and the
-    budgets and profiles of an archive. With an archive go the imports that it brought. What
-    another import called `existing` because of this one is deleted as well, and comes back with that file.
+    budgets and profiles of an archive. With an archive go the imports that it brought. What another import called
+    `existing` because of this one is deleted as well, and comes back with that file.
     """
     return await undo.undo_import(ledger, import_id, condition, keep_changed=query.keep_changed)
