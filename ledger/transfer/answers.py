@@ -85,14 +85,16 @@ async def sum_up(new: Iterable[ImportedExpense], own: str) -> list[ListTotal]:
 
 
 def _build_row(row: FileRow, has_accounts: bool) -> ImportRow:  # noqa: FBT001
-    draft = row.draft
+    draft, status = row.draft, row.status
+    if status is None:
+        raise RuntimeError("nothing has decided what becomes of this row")
     return ImportRow(
         number=draft.number,
         line=draft.line,
-        status=row.status or "new",
+        status=status,
         reason=row.reason,
         source=cut_source(draft.account) if has_accounts else None,
-        expense=None if row.status == "open" else _build_expense(row),
+        expense=None if status == "open" else _build_expense(row),
         expense_id=row.expense_id,
         matches=[*row.matches],
         errors=[RowProblem(it.column, it.code, it.detail) for it in row.errors],
