@@ -9,6 +9,7 @@ and imported, once `readers/archive.py` has found the zip whole in a process of 
 
     contents    every row by the rules of the API, and what rows refer to
     deciding    which rows the ledger has already
-    writing     the others, as one import with one revision
+    planning    what the ledger lacks, and whether there is room for it
+    writing     all of that, as one import with one revision
     running     all of these, and the answer
 """

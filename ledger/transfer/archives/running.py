@@ -9,7 +9,8 @@ from ledger.core import Ledger
 from ledger.transfer.answers import build_answer, describe_import, note_written, show_expense, sum_up
 from ledger.transfer.archives.contents import ArchivedExpense, Contents
 from ledger.transfer.archives.deciding import settle_existing
-from ledger.transfer.archives.writing import ArchiveWriter, Plan, plan
+from ledger.transfer.archives.planning import Plan, plan
+from ledger.transfer.archives.writing import ArchiveWriter
 from ledger.transfer.choices import Choices
 from ledger.transfer.schemas import (
     ArchivedCount,

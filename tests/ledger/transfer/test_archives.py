@@ -385,7 +385,7 @@ async def test_more_categories_than_an_account_holds_are_refused(
     await create(person, "Two")
     await create(stranger, "Three")
     archive = await download(person)
-    monkeypatch.setattr("ledger.transfer.archives.writing.MAX_CATEGORIES", 2)
+    monkeypatch.setattr("ledger.transfer.archives.planning.MAX_CATEGORIES", 2)
     answer = await stranger.post("/imports", files={"file": ("a.zip", archive)})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many")
