@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 import main
 from auth import Caller
@@ -417,7 +416,7 @@ async def test_an_empty_archive_is_nothing_new(person: Person, stranger: Person)
     assert (answer["id"], answer["counts"]["rows"]) == (None, 0)
 
 
-async def test_rows_come_as_they_were_told(person: Person, app: FastAPI) -> None:  # noqa: ARG001
+async def test_rows_come_as_they_were_told(person: Person) -> None:
     await spend(person, amount="1")
     rows: dict[str, Any] = unpack(await download(person))
     changed = [row | {"id": 7, "amount": "2.00"} for row in rows["expenses"]]
