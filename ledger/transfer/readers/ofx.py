@@ -250,14 +250,14 @@ def _build_entry(row: _Row, decimal: DecimalSign | None) -> Entry:
     elif _is_blank(row.get("TRNAMT")) and any(_BALANCE.search(it) for it in entry.texts):
         entry.skip = "balance"
     else:
-        entry.errors.extend(_find_errors(row))
+        entry.errors.extend(_find_errors(row, number))
     return entry
 
 
-def _find_errors(row: _Row) -> Iterator[RowError]:
+def _find_errors(row: _Row, number: Written | None) -> Iterator[RowError]:
     if not row.is_complete:
         yield RowError(None, "malformed", "The file ends within this row; download it again.")
-    elif row.read_amount() is None:
+    elif number is None:
         yield blame_amount("TRNAMT", None if _is_blank(row.get("TRNAMT")) else row.get("TRNAMT"))
 
 
