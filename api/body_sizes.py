@@ -7,7 +7,7 @@ from problems import BodyTooLarge
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_FILE_BYTES: Final = 20 * 1024 * 1024
-"""Of a file in a form."""
+"""Of a file in a form, which is a file to import."""
 MAX_BYTES_BESIDE_FILE: Final = 256 * 1024
 """Of what stands around a file in a form: the other fields, and the headers of the parts."""
 _MIB: Final = 1024 * 1024

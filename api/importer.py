@@ -42,11 +42,11 @@ _UNREADABLE: Final = "The file cannot be read: save it once more, as CSV if you 
 
 
 @dataclass(slots=True)
-class StatementRead:
+class FileRead:
     """What was read of an uploaded file, and the options with those of the caller's profile."""
 
-    reading: Reading | Contents
-    """Of an archive, what it holds."""
+    content: Reading | Contents
+    """The rows of a statement, or what an archive holds."""
     options: ImportOptions
 
 
@@ -55,7 +55,7 @@ class Importer:
     """The caller's ledger, locked unless it is a preview, and what was read."""
 
     ledger: Ledger
-    statement: StatementRead
+    file: FileRead
     _request: StrictRequest
 
     def remember(self, answer: ImportAnswer) -> None:
@@ -66,15 +66,15 @@ class Importer:
 async def _open_importer(request: StrictRequest, scope: str | None) -> Importer | None:
     """Return the importer; None if the form is not valid, so that the endpoint is not called."""
     form = request.upload.form if request.upload else None
-    if request.statement is None and isinstance(form, ImportForm):
+    if request.file_read is None and isinstance(form, ImportForm):
         ledger = await open_ledger(request, scope)
-        request.statement = await _read_statement(request, ledger, form)
+        request.file_read = await _read_file(request, ledger, form)
     ledger = await lock_ledger_to_change(request, scope)
-    statement = request.statement
-    return Importer(ledger, statement, request) if isinstance(statement, StatementRead) else None
+    file = request.file_read
+    return Importer(ledger, file, request) if isinstance(file, FileRead) else None
 
 
-async def _read_statement(request: StrictRequest, ledger: Ledger, form: ImportForm) -> StatementRead:
+async def _read_file(request: StrictRequest, ledger: Ledger, form: ImportForm) -> FileRead:
     own = await find_profile(ledger, form.profile) if form.profile else None
     if form.profile and own is None and form.profile not in PROFILES:
         raise ValidationFailed(errors=[field_error("/profile", "not_found", "There is no such profile.")])
@@ -86,16 +86,16 @@ async def _read_statement(request: StrictRequest, ledger: Ledger, form: ImportFo
         "profile": form.profile if own is None else None,
     }
     await request.unit.release()
-    reading = await _read_file(request, form, arguments)
+    content = await _read_content(request, form, arguments)
     await request.wait_for_turn()
-    if isinstance(reading, Contents):
+    if isinstance(content, Contents):
         _refuse_choices(form)
-    elif own is not None and reading.profile is None:
-        reading.profile = own.name
-    return StatementRead(reading, ImportOptions.model_validate(options))
+    elif own is not None and content.profile is None:
+        content.profile = own.name
+    return FileRead(content, ImportOptions.model_validate(options))
 
 
-async def _read_file(request: StrictRequest, form: ImportForm, arguments: object) -> Reading | Contents:
+async def _read_content(request: StrictRequest, form: ImportForm, arguments: object) -> Reading | Contents:
     seconds = SECONDS + SECONDS_PER_MIB * form.file.size / _MIB
     limits = ChildLimits(seconds=seconds, answer_bytes=ANSWER_BYTES)
     children = request.services.children

@@ -42,7 +42,7 @@ class LaterReads:
     def __init__(self, request: StrictRequest, ledger: Ledger) -> None:
         self.request = request
         self._caller = ledger.owner
-        self.is_patient = False
+        self.has_begun = False
         """Whether the answer has begun, so that its status cannot tell of an error any more."""
 
     async def read(self, read: Callable[[Ledger], Awaitable[T]]) -> T:
@@ -53,7 +53,7 @@ class LaterReads:
             try:
                 return await self._read_once(read)
             except (TooManyRequests, Unavailable):
-                if not self.is_patient or loop.time() >= end:
+                if not self.has_begun or loop.time() >= end:
                     raise
             await asyncio.sleep(PAUSE_SECONDS)
 

@@ -57,11 +57,11 @@ class StrictRequest(Request):
     conclusion: Conclusion | None = None
     """Called with the response before the commit; a write sets it when it locks its ledger."""
     upload: Upload | None = None
+    """The form with files, if the endpoint takes one."""
     remembered_body: str | None = None
     """What is stored of the answer for an Idempotency-Key, if the endpoint says so."""
-    statement: object = None
+    file_read: object = None
     """What was read of the uploaded file of an import: once, however often the unit of work is run."""
-    """The form with files, if the endpoint takes one."""
 
     def start_try(self, unit: UnitOfWork) -> None:
         """Start a try in `unit`, and drop the caller and the conclusion of the try before."""
@@ -99,7 +99,7 @@ class StrictRequest(Request):
     def is_dry_run(self) -> bool:
         """Whether the query, or a form with files, says `dry_run=true`, to an operation that knows it."""
         if self.upload:
-            return self.upload.is_dry_run
+            return self.upload.sent.get("dry_run") == "true"
         return self.query_params.getlist("dry_run") == ["true"]
 
     async def read_body(self, media_type: str | None, most: int = MAX_BODY_BYTES) -> None:

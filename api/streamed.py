@@ -10,17 +10,17 @@ If the client has gone, the answer ends with the next read, and nothing of it is
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.answer_headers import HEAD_KEY
 from api.later_reads import ClientGone, LaterReads
-from api.problem_json import EXPECTED
+from api.problem_json import EXPECTED, Responses
 from api.request_log import get_log_context
 from infra.faults import describe_error
 from infra.log import logger
@@ -28,6 +28,17 @@ from problems import Unavailable
 
 WHOLE_SECONDS: Final = 600
 """How long making a whole file may take."""
+
+
+BINARY: Final = {"type": "string", "format": "binary"}
+"""The schema of a file that is no text."""
+_ATTACHMENT: Final = {
+    "Content-Disposition": {
+        "description": 'What to save it as, such as `attachment; filename="expenses.csv"`.',
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
 
 
 class TransferBroken(Exception):
@@ -61,7 +72,7 @@ class StreamedAnswer(Response):
         except ClientGone:
             pass
         except Exception as error:
-            if not self._later.is_patient:
+            if not self._later.has_begun:
                 raise
             log = logger.warning if isinstance(error, EXPECTED) else logger.exception
             log("broke off an answer: %s", describe_error(error), extra=get_log_context(scope))
@@ -71,7 +82,7 @@ class StreamedAnswer(Response):
         async with self._hold_whole():
             first = await anext(pieces, b"")
         await self._begin(send)
-        self._later.is_patient = True
+        self._later.has_begun = True
         await send({"type": "http.response.body", "body": first, "more_body": True})
         async for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -94,3 +105,8 @@ class StreamedAnswer(Response):
 
     async def _begin(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+
+
+def document_file(description: str, content: Mapping[str, Any]) -> Responses:
+    """Return the OpenAPI response of a streamed file; `content` has a schema for each of its media types."""
+    return {HTTPStatus.OK.value: {"description": description, "content": content, "headers": _ATTACHMENT}}

@@ -33,7 +33,7 @@ TURN_KEY: Final = "expense_tracker.turn"
 """The name of the request's turn in its scope."""
 MAX_WAIT_SECONDS: Final = 4
 """How long a request waits for its turn; it is less than the deadline of a read."""
-MAX_BATCH_WAIT_SECONDS: Final = 30
+MAX_LONG_BODY_WAIT_SECONDS: Final = 30
 """How long a batch, or an upload, waits for those of its client before it."""
 EXPORTS_OF_ONE: Final = 2
 """How many files of one client are sent at once."""
@@ -79,13 +79,13 @@ class RequestTurn:
     async def take_batch(self) -> None:
         """Wait until no other batch of the client is under way, and let its next one wait until `end`."""
         self.give_away()
-        self._batch = await self._wait(self._long.batches, MAX_BATCH_WAIT_SECONDS)
+        self._batch = await self._wait(self._long.batches, MAX_LONG_BODY_WAIT_SECONDS)
         await self.take()
 
     async def take_upload(self) -> None:
         """Wait until no other upload of the client is under way, and let its next one wait until `end`."""
         self.give_away()
-        self._upload = await self._wait(self._long.uploads, MAX_BATCH_WAIT_SECONDS)
+        self._upload = await self._wait(self._long.uploads, MAX_LONG_BODY_WAIT_SECONDS)
 
     @asynccontextmanager
     async def hold_export(self) -> AsyncIterator[None]:

@@ -101,11 +101,6 @@ class Upload:
         self.unread: dict[str, tuple[str, str]] = {}
         """The fields that were not read as the schema needs them: a code and a sentence for each."""
 
-    @property
-    def is_dry_run(self) -> bool:
-        """Whether the form says `dry_run=true`."""
-        return self.sent.get("dry_run") == "true"
-
     def validate(self, schema: type[BaseModel], values: Mapping[str, object]) -> None:
         """Set the form, or the errors; of a field that was not read as the schema needs it, why not."""
         errors: list[dict[str, Any]] = [

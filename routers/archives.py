@@ -1,26 +1,15 @@
 """Archives: all that an account holds, as one file."""
 
 from http import HTTPStatus
-from typing import Final
 
 from fastapi import APIRouter
 
 from api.dependencies import ArchiveReader
 from api.later_reads import LaterReads
-from api.problem_json import Responses
 from api.requests import StrictRequest
 from api.route import LedgerRoute
-from api.streamed import StreamedAnswer
+from api.streamed import BINARY, StreamedAnswer, document_file
 from ledger.transfer.archives.making import FILE_NAME, MEDIA_TYPE, stream_archive
-from routers.exports import ATTACHMENT
-
-_FILE: Final[Responses] = {
-    HTTPStatus.OK.value: {
-        "description": "The archive.",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-        "headers": ATTACHMENT,
-    }
-}
 
 router = APIRouter(prefix="/users/me", tags=["exports"], route_class=LedgerRoute)
 
@@ -30,7 +19,7 @@ router = APIRouter(prefix="/users/me", tags=["exports"], route_class=LedgerRoute
     status_code=HTTPStatus.OK,
     summary="Download everything",
     response_class=StreamedAnswer,
-    responses=_FILE,
+    responses=document_file("The archive.", {MEDIA_TYPE: {"schema": BINARY}}),
 )
 async def download_archive(ledger: ArchiveReader, request: StrictRequest) -> StreamedAnswer:
     """Return all that your account holds as a zip, which `POST /imports` of this account or another one takes.

@@ -10,10 +10,9 @@ from api.dependencies import Reader
 from api.headers import answer_304_if_current, write_ledger_etag
 from api.later_reads import LaterReads
 from api.openapi import EXAMPLES
-from api.problem_json import Responses
 from api.requests import StrictRequest
 from api.route import LedgerRoute
-from api.streamed import StreamedAnswer
+from api.streamed import BINARY, StreamedAnswer, document_file
 from ledger.transfer.expense_files import FORMATS
 from ledger.transfer.exports import Export, ExportQuery
 
@@ -24,23 +23,10 @@ date,amount,currency,category,payee,description,tags,external_id,id\r
 """
 _NDJSON: Final = json.dumps(EXAMPLES["Expense"], separators=(",", ":")) + "\n"
 _TEXT: Final = {"type": "string"}
-ATTACHMENT: Final = {
-    "Content-Disposition": {
-        "description": 'What to save it as, such as `attachment; filename="expenses.csv"`.',
-        "required": True,
-        "schema": {"type": "string"},
-    }
-}
-FILES: Final[Responses] = {
-    HTTPStatus.OK.value: {
-        "description": "The file.",
-        "content": {
-            FORMATS["csv"].media_type: {"schema": _TEXT, "example": _CSV},
-            FORMATS["ndjson"].media_type: {"schema": _TEXT, "example": _NDJSON},
-            FORMATS["xlsx"].media_type: {"schema": _TEXT | {"format": "binary"}},
-        },
-        "headers": ATTACHMENT,
-    }
+_CONTENT: Final = {
+    FORMATS["csv"].media_type: {"schema": _TEXT, "example": _CSV},
+    FORMATS["ndjson"].media_type: {"schema": _TEXT, "example": _NDJSON},
+    FORMATS["xlsx"].media_type: {"schema": BINARY},
 }
 
 router = APIRouter(prefix="/expenses", tags=["exports"], route_class=LedgerRoute)
@@ -51,7 +37,7 @@ router = APIRouter(prefix="/expenses", tags=["exports"], route_class=LedgerRoute
     status_code=HTTPStatus.OK,
     summary="Export expenses",
     response_class=StreamedAnswer,
-    responses=FILES,
+    responses=document_file("The file.", _CONTENT),
 )
 async def export_expenses(
     ledger: Reader, request: StrictRequest, response: Response, query: Annotated[ExportQuery, Query()]

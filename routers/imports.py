@@ -5,14 +5,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
+from api.body_sizes import MAX_FILE_BYTES
 from api.dependencies import IMPORT_ID, BulkWriter, PreconditionDep, Reader, RowId, Writer
 from api.headers import answer_304_if_current, link_next_page, write_ledger_etag
 from api.importer import ImporterDep
 from api.problem_json import document_problems
 from api.route import LedgerRoute
 from api.uploads import UPLOAD_TYPE
-from ledger.transfer import imports, profiles, undo
-from ledger.transfer.archives.running import import_read
+from ledger.transfer import importing, imports, profiles, undo
 from ledger.transfer.option_schemas import ImportOptions
 from ledger.transfer.readers.profiles import PROFILES
 from ledger.transfer.schemas import (
@@ -31,7 +31,6 @@ from values.etags import write_row_etag
 from values.shapes import PageQuery
 
 IMPORT_PATH: Final = f"/{{import_id:{IMPORT_ID}}}"
-MAX_FILE_BYTES: Final = 20 * 1024 * 1024
 BUILT_IN: Final = [profiles.describe_built_in(name, dict(it.options)) for name, it in PROFILES.items()]
 
 router = APIRouter(prefix="/imports", tags=["imports"], route_class=LedgerRoute)
@@ -69,9 +68,8 @@ async def import_file(
     An archive of this service is imported as a whole, without options, or refused. It makes everything that your
     account does not have: expenses, trash, categories, tags, budgets, profiles, and the imports that they came by.
     """
-    statement = importer.statement
-    choices = form.build_choices(statement.options)
-    answer = await import_read(importer.ledger, statement.reading, choices)
+    file = importer.file
+    answer = await importing.import_file(importer.ledger, file.content, form.build_choices(file.options))
     importer.remember(answer)
     if answer.id is None:
         response.status_code = HTTPStatus.OK
@@ -119,7 +117,7 @@ async def undo_import(
     """Delete the expenses that an import brought, for good; afterwards the file can be imported again.
 
     Linked expenses stay, and so do expenses in the trash, which can be restored. Categories and tags stay too, and the
-    budgets and profiles of an archive. With an archive go the imports that it brought. What
-    another import called `existing` because of this one is deleted as well, and comes back with that file.
+    budgets and profiles of an archive. With an archive go the imports that it brought. What another import called
+    `existing` because of this one is deleted as well, and comes back with that file.
     """
     return await undo.undo_import(ledger, import_id, condition, keep_changed=query.keep_changed)

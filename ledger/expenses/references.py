@@ -91,9 +91,7 @@ class References:
         if self.new_tags:
             self.tags |= await tag_names.create_tags(self.ledger, list(self.new_tags.values()))
         keys = {make_name_key(row["payee"]) for row in rows if row.get("payee")}
-        self.payees = await payee_names.find_payees(self.ledger, keys)
-        if missing := keys - self.payees.keys():
-            self.payees |= await payee_names.create_payees(self.ledger, missing)
+        self.payees = await payee_names.find_or_create_payees(self.ledger, keys)
         wanted = {self._find_tag_ids(row["tags"]) for row in rows if row.get("tags")}
         names = {tag.id: tag.name for tag in self.tags.values()}
         self.tag_sets = await sets.find_or_create_sets(

@@ -6,13 +6,15 @@ is needed: whoever creates payees calls `ledger.unused.refuse_outgrown_quota` wh
 """
 
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import aliased
 
 from database import get_inserted_id
-from ledger.core import Ledger
+from infra.slices import batched
+from ledger.core import ROWS_PER_STATEMENT, Ledger
 from models import Category, Expense, Payee
 from values.sizes import measure
 from values.texts import make_name_key, make_payee_key
@@ -51,6 +53,14 @@ async def create_payees(ledger: Ledger, keys: Collection[str]) -> dict[str, int]
     ledger.count(text_bytes=measure(*keys))
     await ledger.insert_all(Payee, [_build_columns(key) for key in keys])
     return await find_payees(ledger, keys)
+
+
+async def find_or_create_payees(ledger: Ledger, keys: AbstractSet[str]) -> dict[str, int]:
+    """Return payees like find_payees, creating those that do not exist; others are served after every 250 of them."""
+    payees = await find_payees(ledger, keys)
+    for missing in batched(sorted(keys - payees.keys()), ROWS_PER_STATEMENT):
+        payees |= await create_payees(ledger, missing)
+    return payees
 
 
 async def find_or_create_payee(ledger: Ledger, name: str) -> int:

@@ -20,7 +20,9 @@ from ledger.core import Ledger
 from models import MAX_CATEGORIES, Category
 from values.texts import KEY_GROWTH, NAME_LENGTH, make_name_key
 
-_SELECT: Final = select(Category.id, Category.name, Category.name_key, Category.parent_id).where(Category.mine())
+SELECT_CATEGORY_KEYS: Final = select(Category.id, Category.name, Category.name_key, Category.parent_id).where(
+    Category.mine()
+)
 
 
 class NameTooLong(ValueError):
@@ -91,7 +93,7 @@ class CategoryPlan:
         rows = [{"name_key": key, **self._build_columns(self.by_key[key]), **stamps} for key in keys]
         if rows:
             await self.ledger.insert_all(Category, rows)
-            for stored in await self.ledger.fetch_all(_SELECT):
+            for stored in await self.ledger.fetch_all(SELECT_CATEGORY_KEYS):
                 self.by_key[stored.name_key].id = stored.id
 
     def _build_columns(self, it: _Planned) -> dict[str, Any]:
@@ -100,7 +102,7 @@ class CategoryPlan:
 
 async def load_categories(ledger: Ledger) -> CategoryPlan:
     """Return the ledger's categories, and none to make."""
-    rows = await ledger.fetch_all(_SELECT)
+    rows = await ledger.fetch_all(SELECT_CATEGORY_KEYS)
     keys = {row.id: row.name_key for row in rows}
     return CategoryPlan(
         ledger, {row.name_key: _Planned(row.name, keys.get(row.parent_id or 0), row.id) for row in rows}

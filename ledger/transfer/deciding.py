@@ -27,7 +27,7 @@ from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.readers.entries import Question, RowError
 from ledger.transfer.rows import FileRow, KnownRow, choice_error
 from ledger.transfer.sources import OWN_EXPORT, UNNAMED, UNNAMED_WORD, is_unstated, list_sources
-from ledger.transfer.writing import Writer
+from ledger.transfer.writing import StatementWriter as Writer
 from problems import ValidationFailed
 from values.field_errors import FieldError
 from values.texts import make_name_key

@@ -12,9 +12,9 @@ the beginning to the end, and matches, is exported once, as it was at some momen
 
 import asyncio
 from array import array
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
-from typing import Any, Final, Literal, Protocol, Self, TypeVar
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field
 from sqlalchemy import Select
@@ -28,10 +28,9 @@ from ledger.expenses.pages import PageRequest, load_page
 from ledger.expenses.rows import make_column_getter
 from ledger.pages import Cursor
 from ledger.sync.feed import EXPENSES, FEED_STATEMENTS
+from ledger.transfer.reads import ReadLedger
 from values.fields import LARGEST_ID
 from values.spans import Span
-
-T = TypeVar("T")
 
 PAGE_ROWS: Final = 500
 """Expenses that one statement reads; the slower driver decodes them in five milliseconds, in which it serves nobody."""
@@ -55,13 +54,6 @@ class ExportQuery(ExpenseFilter):
         default="csv",
         description="`csv` for programs, `ndjson` with every field of an expense, `xlsx` for spreadsheets.",
     )
-
-
-class ReadLedger(Protocol):
-    """Runs a read of the ledger in a unit of work of its own, which ends with it."""
-
-    async def __call__(self, read: Callable[[Ledger], Awaitable[T]]) -> T:
-        """Return what the read returns."""
 
 
 class Export:

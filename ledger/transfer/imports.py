@@ -10,7 +10,7 @@ from sqlalchemy import Row, bindparam, func, select
 from infra.slices import iterate_in_slices
 from ledger.core import Ledger
 from ledger.pages import CURSOR_ROW_ID, PAGE_SIZE, Cursor, fingerprint_query, parse_cursor
-from ledger.transfer.answers import build_rows, sum_up
+from ledger.transfer.answers import build_answer, build_rows, describe_import, note_written, sum_up
 from ledger.transfer.choices import Choices
 from ledger.transfer.deciding import decide
 from ledger.transfer.readers.drafts import Reading
@@ -18,7 +18,6 @@ from ledger.transfer.readers.entries import Question
 from ledger.transfer.rows import FileRow, RowStatus, read_rows
 from ledger.transfer.schemas import Import as ImportShown
 from ledger.transfer.schemas import ImportAnswer, ImportCounts, ImportList
-from ledger.transfer.schemas import Question as QuestionShown
 from ledger.transfer.sources import cut_source
 from models import Import
 from problems import ImportRefused, NotFound, ValidationFailed
@@ -52,25 +51,19 @@ async def run(ledger: Ledger, reading: Reading, choices: Choices) -> ImportAnswe
         await ledger.lock()
     writer, questions = await decide(ledger, reading, rows, choices)
     questions = [*reading.questions, *questions]
-    answer = ImportAnswer(
-        id=None,
-        revision=None,
-        format=reading.format,
+    answer = build_answer(
+        reading.format,
+        await _count(rows),
+        await sum_up((row.expense for row in rows if row.status == "new"), ledger.owner.currency),
         profile=reading.profile,
         source=None if reading.accounts else cut_source(reading.source if choices.source is None else choices.source),
         options=dict(reading.options) | choices.list_options(),
-        counts=await _count(rows),
-        totals=await sum_up(rows, ledger.owner.currency),
-        created_at=None,
-        rows=[],
-        archive=None,
-        questions=[QuestionShown(option=it.option, choices=[*it.choices], detail=it.detail) for it in questions],
+        questions=questions,
     )
     if not choices.dry_run:
         _refuse_doubtful(rows, questions, choices)
         if answer.counts.new or answer.counts.linked:
-            answer.id = await writer.write(rows, describe(answer))
-            answer.revision, answer.created_at = ledger.revision, ledger.instant
+            note_written(answer, await writer.write(rows, describe_import(answer)), ledger)
     answer.rows = await build_rows(rows, choices.rows, has_accounts=bool(reading.accounts))
     return answer
 
@@ -80,24 +73,16 @@ async def _count(rows: Sequence[FileRow]) -> ImportCounts:
     return ImportCounts(rows=len(rows), **{status: statuses[status] for status in get_args(RowStatus)})
 
 
-def describe(answer: ImportAnswer) -> dict[str, Any]:
-    """Return the columns of the import's row."""
-    shown = answer.model_dump(mode="json", include={"options", "counts", "totals"})
-    texts = {name: json.dumps(value, ensure_ascii=False) for name, value in shown.items()}
-    return {"format": answer.format, "profile": answer.profile, "source": answer.source, **texts}
-
-
 def _refuse_doubtful(rows: Sequence[FileRow], questions: Sequence[Question], choices: Choices) -> None:
     """Raise ImportRefused, which names each open question and each refused row."""
-    errors = [question_error(question) for question in questions]
+    errors = [_question_error(question) for question in questions]
     if not choices.skip_refused:
         errors += [_describe_refusal(row) for row in rows if row.status == "refused"]
     if errors:
         raise ImportRefused(errors=errors)
 
 
-def question_error(question: Question) -> FieldError:
-    """Return the error of a question that is not answered."""
+def _question_error(question: Question) -> FieldError:
     pointer = "/source" if question.option == "source" else f"/options/{question.option}"
     return field_error(pointer, "required", question.detail)
 

@@ -4,7 +4,6 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
-from ledger.transfer.choices import Choices
 from values.fields import Currency
 from values.shapes import RequestModel, with_example
 from values.text_fields import NON_BLANK_TEXT_PATTERN, CategoryName, make_text_validator
@@ -125,15 +124,3 @@ class ImportOptions(RequestModel):
         """Return the options that were sent, as JSON; of `columns` also those that are null."""
         sent = {name: value for name, value in self.model_dump(mode="json").items() if value is not None}
         return sent | ({"columns": self.columns.model_dump(mode="json", exclude_unset=True)} if self.columns else {})
-
-    def build_choices(self, *, source: str | None, dry_run: bool, rows: int) -> Choices:
-        """Return the choices of a request that sends these options."""
-        return Choices(
-            source=source,
-            dry_run=dry_run,
-            rows=rows,
-            on_match=self.on_match,
-            lines={int(number): choice for number, choice in (self.lines or {}).items()},
-            deleted=self.deleted or "keep",
-            skip_refused=bool(self.skip_refused),
-        )

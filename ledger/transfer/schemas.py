@@ -10,6 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from infra.uploaded_files import UploadedFile
 from ledger.transfer.choices import Choices
 from ledger.transfer.option_schemas import ImportOptions
+from ledger.transfer.readers.entries import MAX_ENTRIES
 from ledger.transfer.rows import RowReason, RowStatus
 from schemas import ListTotal
 from values.fields import AmountText, BooleanParameter, CurrencyCode, Omittable, RevisionNumber, WholeNumber
@@ -17,7 +18,6 @@ from values.shapes import OMITS_DEFAULTS, RequestModel, ResponseModel, with_exam
 from values.text_fields import CategoryName, make_line_validator
 from values.texts import NAME_LENGTH, SOURCE_LENGTH, make_name_key
 
-MAX_ROWS: Final = 50_000
 SourceName = Annotated[
     str, AfterValidator(make_line_validator(0, SOURCE_LENGTH, make_name_key)), Field(max_length=SOURCE_LENGTH)
 ]
@@ -64,14 +64,22 @@ class ImportForm(RequestModel):
         "IBAN. `unnamed`: the account that you have given no name.",
     )
     rows: WholeNumber = Field(
-        default=100, ge=0, le=MAX_ROWS, description="How many rows to show; refused and open ones always are."
+        default=100, ge=0, le=MAX_ENTRIES, description="How many rows to show; refused and open ones always are."
     )
 
     model_config = with_example(file="statement.csv", dry_run=True, options=_OPTIONS, source="Checking", rows=100)
 
     def build_choices(self, options: ImportOptions) -> Choices:
         """Return what to do with the rows; `options` are those of the form with those of the profile."""
-        return options.build_choices(source=self.source, dry_run=self.dry_run, rows=self.rows)
+        return Choices(
+            source=self.source,
+            dry_run=self.dry_run,
+            rows=self.rows,
+            on_match=options.on_match,
+            lines={int(number): choice for number, choice in (options.lines or {}).items()},
+            deleted=options.deleted or "keep",
+            skip_refused=bool(options.skip_refused),
+        )
 
 
 @dataclass(slots=True)

@@ -67,6 +67,6 @@ def cut_source(source: str | None) -> str | None:
     return source[: SOURCE_LENGTH - 1] + "…"
 
 
-def list_sources(names: Sequence[str], most: int = 20) -> list[str]:
+def list_sources(names: Sequence[str]) -> list[str]:
     """Return the answers that a question about the source offers: the unnamed one, and those that are known."""
-    return [UNNAMED_WORD, *names[:most]]
+    return [UNNAMED_WORD, *names]

@@ -8,39 +8,26 @@ All of it has one revision. Long loops pause, so that others are served meanwhil
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import delete
 
 from database import get_inserted_id
-from infra.prepared import Prepared
 from infra.slices import batched, iterate_in_slices
 from ledger.core import ROWS_PER_STATEMENT, Ledger
 from ledger.expenses.references import Columns, References
-from ledger.expenses.rows import build_columns
 from ledger.payees import names as payee_names
 from ledger.transfer.categories import CategoryPlan
 from ledger.transfer.identities import KnownRows
 from ledger.transfer.lookups import free_external_ids
 from ledger.transfer.rows import FileRow
+from ledger.transfer.storing import FILE, INSERT_KNOWN, build_expense_columns, insert_expenses
 from ledger.unused import refuse_outgrown_quota
-from models import Expense, Import, ImportedRow
+from models import Import, ImportedRow
 from problems import TooMany
 from values.field_errors import field_error
 from values.sizes import measure
 from values.texts import make_name_key
-
-FILE: Final = "/file"
-"""The field that texts are blamed on, because no row alone is too much."""
-_SELECT_NEW: Final = (
-    select(Expense.id).where(Expense.mine(), Expense.revision == bindparam("revision")).order_by(Expense.id)
-)
-
-# The driver sends rows of these without what SQLAlchemy does for each of them, which takes as long again.
-INSERT_EXPENSES, INSERT_KNOWN = (
-    Prepared(insert(table).inline(), [column.key for column in table.__table__.columns if column.key != "id"])
-    for table in (Expense, ImportedRow)
-)
 
 
 @dataclass(slots=True)
@@ -55,7 +42,7 @@ class _Named:
 
 
 @dataclass(slots=True)
-class Writer:
+class StatementWriter:
     """What an import writes, checked and not written yet."""
 
     ledger: Ledger
@@ -108,36 +95,17 @@ class Writer:
     async def _create_references(self, named: _Named) -> None:
         self.references.categories = await self.categories.create()
         await self.references.create_missing([{"tags": names} for names in named.tag_sets])
-        payees = await payee_names.find_payees(self.ledger, named.payees)
-        for missing in batched(sorted(named.payees - payees.keys()), ROWS_PER_STATEMENT):
-            payees |= await payee_names.create_payees(self.ledger, missing)
-        self.references.payees = payees
+        self.references.payees = await payee_names.find_or_create_payees(self.ledger, named.payees)
 
     async def _insert_expenses(self, new: Sequence[FileRow], own: Columns) -> None:
-        """Insert the expenses of the new rows, which get their ids; only those of one statement are built at a time."""
-        some: list[Columns] = []
-        async for row in iterate_in_slices(new):
-            some.append(self.references.resolve(self._build_columns(row)) | own)
-            if len(some) == ROWS_PER_STATEMENT:
-                await self.ledger.insert_prepared(INSERT_EXPENSES, some)
-                some = []
-        await self.ledger.insert_prepared(INSERT_EXPENSES, some)
-        ids = await self.ledger.fetch_in_slices(_SELECT_NEW, revision=own["revision"])
-        for row, stored in zip(new, ids, strict=True):
-            row.expense_id = stored.id
+        """Insert the expenses of the new rows, which get their ids."""
+        columns = (self.references.resolve(self._build_columns(row)) | own for row in new)
+        ids = await insert_expenses(self.ledger, columns, own["revision"])
+        for row, expense_id in zip(new, ids, strict=True):
+            row.expense_id = expense_id
 
     def _build_columns(self, row: FileRow) -> Columns:
-        body = row.expense
-        return {
-            **build_columns({"payee": body.payee, "description": body.description, "date": body.day}),
-            "amount": body.amount,
-            "currency": body.currency,
-            "external_id": body.external_id,
-            "edited": False,
-            **self.ledger.new_row_instants,
-            "category": row.category,
-            "tags": row.tags,
-        }
+        return build_expense_columns(self.ledger, row.expense, row.category, row.tags, edited=False)
 
     async def _make_known(self, rows: Sequence[FileRow], import_id: int) -> None:
         """Note the rows by which the file is known again; of those that were known before, instead of them."""

@@ -25,6 +25,12 @@ async def read(person: Person, expense: dict[str, Any]) -> dict[str, Any]:
     return now
 
 
+async def fetch(person: Person, query: str = "") -> list[Expense]:
+    """Return up to 200 expenses, the first recorded one first."""
+    items: list[Expense] = (await person.get(f"/expenses?limit=200{query}")).json()["items"]
+    return sorted(items, key=lambda row: int(row["id"]))
+
+
 async def change(person: Person, expense: dict[str, Any], **fields: object) -> dict[str, Any]:
     """Change these fields of an expense and return it."""
     answer = await person.patch(f"/expenses/{expense['id']}", json=fields)

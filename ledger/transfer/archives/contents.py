@@ -44,7 +44,7 @@ _MOST: Final = {
 }
 
 
-class KnownRow(NamedTuple):
+class ArchivedRow(NamedTuple):
     """A row of a file that is known, as the archive tells it; the ids are those of the archive."""
 
     source: str
@@ -93,7 +93,7 @@ class Contents:
     imports: list[ArchivedImport] = field(default_factory=list)
     expenses: list[ArchivedExpense] = field(default_factory=list)
     trash: list[ArchivedExpense] = field(default_factory=list)
-    imported_rows: list[KnownRow] = field(default_factory=list)
+    imported_rows: list[ArchivedRow] = field(default_factory=list)
 
     async def begin(self) -> None:
         """Forget what became of the expenses: a transaction that lost a race is tried again."""
@@ -209,7 +209,7 @@ class _Reader:
         self._claim("row", (it.key, it.source, it.occurrence), "key")
         self._refer("import", it.import_id, "import_id")
         ids = it.expense_id, it.import_id
-        known = KnownRow(it.source, it.key, it.occurrence, *ids, it.linked, it.revived, it.date, amount, it.currency)
+        known = ArchivedRow(it.source, it.key, it.occurrence, *ids, it.linked, it.revived, it.date, amount, it.currency)
         self.contents.imported_rows.append(known)
 
     def _claim(self, what: str, key: object, name: str) -> None:

@@ -17,8 +17,7 @@ from sqlalchemy import bindparam, select
 
 from infra.slices import iterate_in_slices
 from ledger.core import Ledger
-from ledger.transfer.archives.contents import ArchivedExpense, Contents
-from ledger.transfer.archives.contents import KnownRow as ArchivedRow
+from ledger.transfer.archives.contents import ArchivedExpense, ArchivedRow, Contents
 from ledger.transfer.identities import OwnExpense
 from ledger.transfer.lookups import load_by_external_id, load_known
 from ledger.transfer.rows import KnownRow

@@ -21,8 +21,9 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from infra.slices import batched, pause
 from ledger.core import Ledger
-from ledger.transfer.archives.sections import SECTIONS, Moment, ReadLedger, Row
+from ledger.transfer.archives.sections import SECTIONS, Moment, Row
 from ledger.transfer.readers.archive import MANIFEST, VERSION, name_member
+from ledger.transfer.reads import ReadLedger
 
 T = TypeVar("T")
 

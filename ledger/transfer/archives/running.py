@@ -1,4 +1,4 @@
-"""Imports what was read of an uploaded file: an archive, or a statement."""
+"""Imports an archive whose contents were checked."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -6,64 +6,39 @@ from typing import Final
 
 from infra.slices import iterate_in_slices
 from ledger.core import Ledger
-from ledger.transfer import imports
+from ledger.transfer.answers import build_answer, describe_import, note_written, show_expense, sum_up
 from ledger.transfer.archives.contents import ArchivedExpense, Contents
 from ledger.transfer.archives.deciding import settle_existing
-from ledger.transfer.archives.writing import Plan, Writer, plan
+from ledger.transfer.archives.planning import Plan, plan
+from ledger.transfer.archives.writing import ArchiveWriter
 from ledger.transfer.choices import Choices
-from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.schemas import (
     ArchivedCount,
     ArchivedCounts,
     ImportAnswer,
     ImportCounts,
     ImportRow,
-    RowExpense,
 )
 from ledger.transfer.sources import ARCHIVE
-from schemas import ListTotal
-from values import money
 
 _KINDS: Final = ("categories", "tags", "budgets", "profiles", "imports", "trash")
 
 
-async def import_read(ledger: Ledger, read: Reading | Contents, choices: Choices) -> ImportAnswer:
-    """Import what was read from a file, or preview it, as `imports.run` does."""
-    if isinstance(read, Reading):
-        return await imports.run(ledger, read, choices)
-    return await _import_archive(ledger, read, choices)
-
-
-async def _import_archive(ledger: Ledger, contents: Contents, choices: Choices) -> ImportAnswer:
+async def import_archive(ledger: Ledger, contents: Contents, choices: Choices) -> ImportAnswer:
+    """Import what the ledger does not have of an archive, or preview that; raise TooMany beyond a cap."""
     await contents.begin()
     holdings = await settle_existing(ledger, contents)
     planned = await plan(ledger, contents)
-    new = len(planned.expenses)
-    answer = ImportAnswer(
-        id=None,
-        revision=None,
-        format=ARCHIVE,
-        profile=None,
-        source=None,
-        options={},
-        counts=ImportCounts(
-            rows=len(contents.expenses),
-            new=new,
-            existing=len(contents.expenses) - new,
-            linked=0,
-            skipped=0,
-            refused=0,
-            open=0,
-        ),
-        totals=await _sum_up(planned.expenses, ledger.owner.currency),
-        created_at=None,
-        rows=[],
-        questions=[],
-        archive=_count(contents, planned),
+    rows, new = len(contents.expenses), len(planned.expenses)
+    answer = build_answer(
+        ARCHIVE,
+        ImportCounts(rows=rows, new=new, existing=rows - new, linked=0, skipped=0, refused=0, open=0),
+        await sum_up((it.body for it in planned.expenses), ledger.owner.currency),
     )
+    answer.archive = _count(contents, planned)
     if not (choices.dry_run or planned.is_empty):
-        answer.id = await Writer(ledger, contents, holdings, planned).write(imports.describe(answer))
-        answer.revision, answer.created_at = ledger.revision, ledger.instant
+        writer = ArchiveWriter(ledger, contents, holdings, planned)
+        note_written(answer, await writer.write(describe_import(answer)), ledger)
     answer.rows = [it async for it in iterate_in_slices(_build_rows(contents.expenses, choices.rows))]
     return answer
 
@@ -75,36 +50,15 @@ def _count(contents: Contents, planned: Plan) -> ArchivedCounts:
     return ArchivedCounts(**counts)
 
 
-async def _sum_up(expenses: Sequence[ArchivedExpense], own: str) -> list[ListTotal]:
-    sums: dict[str, tuple[int, int]] = {}
-    async for it in iterate_in_slices(expenses):
-        total, number = sums.get(it.body.currency, (0, 0))
-        sums[it.body.currency] = total + it.body.amount, number + 1
-    return [
-        ListTotal(currency=it, total=money.write_amount(sums[it][0], it), count=sums[it][1])
-        for it in money.sort_own_first(sums, own)
-    ]
-
-
 def _build_rows(expenses: Sequence[ArchivedExpense], shown: int) -> Iterator[ImportRow]:
     for it in islice(expenses, shown):
-        body = it.body
         yield ImportRow(
             number=it.line,
             line=it.line,
             status=it.status,
             reason=it.reason,
             source=None,
-            expense=RowExpense(
-                amount=money.write_amount(body.amount, body.currency),
-                currency=body.currency,
-                date=body.day,
-                category=body.category,
-                payee=body.payee,
-                description=body.description,
-                tags=body.tags,
-                external_id=body.external_id,
-            ),
+            expense=show_expense(it.body, it.body.category, it.body.tags),
             expense_id=None if it.reason else it.expense_id,
             matches=[],
             errors=[],

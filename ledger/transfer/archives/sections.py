@@ -6,11 +6,11 @@ from what was recorded by hand: an account that moves twice is the same account.
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, Executable, Select, bindparam, func, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -24,13 +24,13 @@ from ledger.pages import CURSOR_ROW_ID, PAGE_SIZE, build_after_condition
 from ledger.tags.tags import SELECT_TAGS
 from ledger.transfer.imports import SELECT_IMPORTS
 from ledger.transfer.profiles import list_profiles
+from ledger.transfer.reads import ReadLedger
 from ledger.transfer.sources import ARCHIVE, OWN_EXPORT
 from models import Expense, Import, ImportedRow, TrashedExpense
 from values import money
 from values.days import EARLIEST
 from values.texts import make_sort_key
 
-T = TypeVar("T")
 Row = dict[str, Any]
 PAGE_ROWS: Final = 1_000
 
@@ -93,13 +93,6 @@ _KNOWN: Final = Prepared(
     .order_by(ImportedRow.row_key, ImportedRow.source, ImportedRow.occurrence)
     .limit(PAGE_SIZE)
 )
-
-
-class ReadLedger(Protocol):
-    """Runs a read of the ledger."""
-
-    async def __call__(self, read: Callable[[Ledger], Awaitable[T]]) -> T:
-        """Return what the read returns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,143 +8,40 @@ imported rows    those of the archive; an expense that has none is known by its 
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, count
 from typing import Any, Final
 
 from sqlalchemy import bindparam, select
 
 from database import get_inserted_id
-from infra.slices import batched, iterate_in_slices
-from ledger.budgets.budgets import SELECT_BUDGETS
-from ledger.categories.names import too_many_categories_problem
-from ledger.core import ROWS_PER_STATEMENT, Ledger
+from infra.slices import iterate_in_slices
+from ledger.core import Ledger
 from ledger.editing import convert_amount
 from ledger.expenses.references import Columns, References
-from ledger.expenses.rows import build_columns, measure_row
 from ledger.expenses.trash import move_to_trash
 from ledger.payees import names as payee_names
 from ledger.tags import names as tag_names
 from ledger.tags.sets import write_names
 from ledger.transfer.archives.contents import ArchivedExpense, Contents
 from ledger.transfer.archives.deciding import Holdings, get_place
-from ledger.transfer.archives.schemas import (
-    ArchivedBudget,
-    ArchivedCategory,
-    ArchivedImport,
-    ArchivedProfile,
-    ArchivedTag,
-)
-from ledger.transfer.imports import SELECT_IMPORTS
+from ledger.transfer.archives.planning import SELECT_TAG_KEYS, Plan
+from ledger.transfer.archives.schemas import ArchivedCategory, ArchivedImport
+from ledger.transfer.categories import SELECT_CATEGORY_KEYS
 from ledger.transfer.lookups import free_external_ids
 from ledger.transfer.sources import OWN_EXPORT
-from ledger.transfer.writing import FILE, INSERT_EXPENSES, INSERT_KNOWN
+from ledger.transfer.storing import FILE, INSERT_KNOWN, batch_in_slices, build_expense_columns, insert_expenses
 from ledger.unused import refuse_outgrown_quota
-from models import (
-    MAX_BUDGETS,
-    MAX_CATEGORIES,
-    MAX_IMPORT_PROFILES,
-    MAX_TAGS,
-    Budget,
-    Category,
-    Expense,
-    Import,
-    ImportProfile,
-    Tag,
-)
-from problems import TooMany
+from models import Budget, Category, Expense, Import, ImportProfile, Tag
 from values.sizes import measure
 from values.texts import make_name_key
 
-_CATEGORIES: Final = select(Category.id, Category.name, Category.name_key, Category.parent_id).where(Category.mine())
-_TAGS: Final = select(Tag.id, Tag.name, Tag.name_key).where(Tag.mine())
-_PROFILES: Final = select(ImportProfile.name_key).where(ImportProfile.mine())
-_NEW_EXPENSES: Final = (
-    select(Expense.id).where(Expense.mine(), Expense.revision == bindparam("revision")).order_by(Expense.id)
-)
 _NEW_IMPORTS: Final = (
     select(Import.id).where(Import.mine(), Import.revision == bindparam("revision")).order_by(Import.id)
 )
 
 
-@dataclass(slots=True)
-class Plan:
-    """What the ledger does not have of an archive."""
-
-    categories: list[ArchivedCategory]
-    tags: list[ArchivedTag]
-    budgets: list[ArchivedBudget]
-    profiles: list[ArchivedProfile]
-    imports: list[ArchivedImport]
-    expenses: list[ArchivedExpense]
-    trash: list[ArchivedExpense]
-    import_ids: dict[int, int]
-    """The ids of the imports that the ledger has, by those of the archive."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the ledger has everything."""
-        return not any(
-            (self.categories, self.tags, self.budgets, self.profiles, self.imports, self.expenses, self.trash)
-        )
-
-
-async def plan(ledger: Ledger, contents: Contents) -> Plan:
-    """Return what the ledger lacks, once each expense has its status; raise TooMany beyond a cap."""
-    categories = {row.name_key for row in await ledger.fetch_all(_CATEGORIES)}
-    tags = {row.name_key for row in await ledger.fetch_all(_TAGS)}
-    profiles = {row.name_key for row in await ledger.fetch_all(_PROFILES)}
-    budgets = {
-        (row.category and make_name_key(row.category), row.currency, row.period)
-        for row in await ledger.fetch_all(SELECT_BUDGETS)
-    }
-    import_ids = await _find_imports(ledger, contents.imports)
-    planned = Plan(
-        categories=[it for it in contents.categories if make_name_key(it.name) not in categories],
-        tags=[it for it in contents.tags if make_name_key(it.name) not in tags],
-        budgets=[
-            it
-            for it in contents.budgets
-            if (it.category and make_name_key(it.category), it.currency, it.period) not in budgets
-        ],
-        profiles=[it for it in contents.profiles if make_name_key(it.name) not in profiles],
-        imports=[it for it in contents.imports if it.id not in import_ids],
-        expenses=[it async for it in iterate_in_slices(contents.expenses) if it.status == "new"],
-        trash=[it async for it in iterate_in_slices(contents.trash) if it.status == "new"],
-        import_ids=import_ids,
-    )
-    if len(categories) + len(planned.categories) > MAX_CATEGORIES:
-        raise too_many_categories_problem(FILE)
-    if len(tags) + len(planned.tags) > MAX_TAGS:
-        raise tag_names.too_many_tags_problem(FILE)
-    _refuse_too_many("budgets", len(budgets) + len(planned.budgets), MAX_BUDGETS)
-    _refuse_too_many("profiles", len(profiles) + len(planned.profiles), MAX_IMPORT_PROFILES)
-    return planned
-
-
-def _refuse_too_many(what: str, number: int, most: int) -> None:
-    if number > most:
-        raise TooMany(f"An account holds at most {most:,} {what}.")
-
-
-async def _find_imports(ledger: Ledger, imports: Sequence[ArchivedImport]) -> dict[int, int]:
-    """Return the ids of those imports that the ledger has: of the same instant, with the same facts."""
-    if not imports:
-        return {}
-    found = {
-        (row.created_at, row.format, row.source, json.dumps(json.loads(row.counts), sort_keys=True)): row.id
-        for row in await ledger.fetch_in_slices(SELECT_IMPORTS)
-    }
-    told = {it.id: (it.created_at, it.format, it.source, _dump(it.counts.model_dump())) for it in imports}
-    return {archived: found[facts] for archived, facts in told.items() if facts in found}
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-class Writer:
+class ArchiveWriter:
     """Writes one archive into a locked ledger."""
 
     def __init__(self, ledger: Ledger, contents: Contents, holdings: Holdings, planned: Plan) -> None:
@@ -181,7 +78,7 @@ class Writer:
         ledger, planned = self._ledger, self._plan
         tops = [it for it in planned.categories if it.parent is None]
         await self._insert_categories(tops, {})
-        rows = await ledger.fetch_all(_CATEGORIES)
+        rows = await ledger.fetch_all(SELECT_CATEGORY_KEYS)
         # A category that is a child here holds no others: there is one level.
         parents = {row.name_key: row.id for row in rows if row.parent_id is None}
         await self._insert_categories([it for it in planned.categories if it.parent is not None], parents)
@@ -189,8 +86,8 @@ class Writer:
         await ledger.insert_all(
             Tag, [{"name": it.name, "name_key": make_name_key(it.name), **stamps} for it in planned.tags]
         )
-        categories = {row.name_key: (row.id, row.name) for row in await ledger.fetch_all(_CATEGORIES)}
-        tags = {row.name_key: tag_names.KnownTag(row.id, row.name) for row in await ledger.fetch_all(_TAGS)}
+        categories = {row.name_key: (row.id, row.name) for row in await ledger.fetch_all(SELECT_CATEGORY_KEYS)}
+        tags = {row.name_key: tag_names.KnownTag(row.id, row.name) for row in await ledger.fetch_all(SELECT_TAG_KEYS)}
         return References(ledger, categories, 0, tags, 0)
 
     async def _insert_categories(self, some: Sequence[ArchivedCategory], parents: Mapping[str, int]) -> None:
@@ -242,42 +139,29 @@ class Writer:
         self._import_id = get_inserted_id(inserted)
 
     async def _create_references(self, references: References) -> None:
-        """Create payees and sets of tags, and let go of external ids that expired rows of the trash have."""
+        """Create payees and sets of tags, free external ids of expired rows of the trash, and count all texts."""
         new = [*self._plan.trash, *self._plan.expenses]
         wanted = {tuple(it.body.tags) async for it in iterate_in_slices(new) if it.body.tags}
         await references.create_missing([{"tags": references.plan_tags(tags, FILE)} for tags in wanted])
         keys = {make_name_key(it.body.payee) async for it in iterate_in_slices(new) if it.body.payee is not None}
-        references.payees = await payee_names.find_payees(self._ledger, keys)
-        for missing in batched(sorted(keys - references.payees.keys()), ROWS_PER_STATEMENT):
-            references.payees |= await payee_names.create_payees(self._ledger, missing)
+        references.payees = await payee_names.find_or_create_payees(self._ledger, keys)
         await free_external_ids(self._ledger, {it.body.external_id for it in new if it.body.external_id is not None})
+        texts = iterate_in_slices((it.body.payee, it.body.description, it.body.external_id) for it in new)
+        self._ledger.add_text(sum([measure(*them) async for them in texts]), FILE)
 
     # --- expenses -----------------------------------------------------------------------------------------------------
 
     async def _insert_expenses(self, some: Sequence[ArchivedExpense], references: References) -> list[int]:
         """Insert expenses in their order, and note their ids."""
-        async for rows in _in_batches(iterate_in_slices(self._build_columns(it, references) for it in some)):
-            self._ledger.add_text(sum(map(measure_row, rows)), FILE)
-            await self._ledger.insert_prepared(INSERT_EXPENSES, rows)
-        ids = [row.id for row in await self._ledger.fetch_in_slices(_NEW_EXPENSES, revision=self._revision)]
+        columns = (self._build_columns(it, references) for it in some)
+        ids = await insert_expenses(self._ledger, columns, self._revision)
         for expense, expense_id in zip(some, ids, strict=True):
             expense.expense_id = expense_id
         return ids
 
     def _build_columns(self, it: ArchivedExpense, references: References) -> Columns:
-        body = it.body
-        texts = {"payee": body.payee, "description": body.description}
-        tags = [references.tags[make_name_key(name)].name for name in body.tags]
-        columns = {
-            **build_columns(texts | {"date": body.day}),
-            "amount": body.amount,
-            "currency": body.currency,
-            "external_id": body.external_id,
-            "edited": it.edited,
-            **self._ledger.new_row_instants,
-            "category": body.category,
-            "tags": write_names(tags),
-        }
+        tags = write_names([references.tags[make_name_key(name)].name for name in it.body.tags])
+        columns = build_expense_columns(self._ledger, it.body, it.body.category, tags, edited=it.edited)
         own = {"import_id": self._find_import(it.import_id) or self._import_id, "revision": self._revision}
         return references.resolve(columns) | own
 
@@ -293,7 +177,7 @@ class Writer:
         nameless = (it for it in chain(self._plan.expenses, self._plan.trash) if it.id not in named)
         rows = [self._list_known(ids), self._list_by_text(nameless)]
         for some in rows:
-            async for batch in _in_batches(iterate_in_slices(some)):
+            async for batch in batch_in_slices(some):
                 self._ledger.add_imported(len(batch))
                 await self._ledger.insert_prepared(INSERT_KNOWN, batch)
 
@@ -344,14 +228,3 @@ def _describe_import(it: ArchivedImport) -> dict[str, Any]:
     texts = {"options": it.options, "counts": it.counts.model_dump(), "totals": [one.model_dump() for one in it.totals]}
     facts = {"format": it.format, "profile": it.profile, "source": it.source, "created_at": it.created_at}
     return facts | {name: _write(value) for name, value in texts.items()}
-
-
-async def _in_batches(rows: AsyncIterator[Columns]) -> AsyncIterator[list[Columns]]:
-    some: list[Columns] = []
-    async for row in rows:
-        some.append(row)
-        if len(some) == ROWS_PER_STATEMENT:
-            yield some
-            some = []
-    if some:
-        yield some

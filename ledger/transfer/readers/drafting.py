@@ -21,9 +21,15 @@ from ledger.transfer.readers.drafts import Draft, DraftStatus, Reading
 from ledger.transfer.readers.entries import Entry, Question, Reason, RowError, Statement
 from ledger.transfer.readers.words import SHARED_SIGNS
 from values.money import DECIMALS, MAX_WHOLE_DIGITS, SCALE, write_amount
-from values.texts import DESCRIPTION_LENGTH, EXTERNAL_ID_LENGTH, MAX_TAGS_OF_EXPENSE, NAME_LENGTH, PAYEE_LENGTH
+from values.texts import (
+    DESCRIPTION_LENGTH,
+    EXTERNAL_ID_LENGTH,
+    MAX_TAGS_OF_EXPENSE,
+    NAME_LENGTH,
+    PAYEE_LENGTH,
+    SOURCE_LENGTH,
+)
 
-SOURCE_LENGTH: Final = 64
 # C0 but the newline, DEL, C1 and what cannot be encoded: an expense refuses them.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 CUT: Final = "…"

@@ -21,14 +21,12 @@ from typing import Any, Final
 
 from ledger.transfer.readers.bank_fields import (
     Days,
-    forget_repeated_ids,
     join_texts,
-    list_accounts,
     name_account,
     parse_day,
     read_bank_id,
-    settle_days,
 )
+from ledger.transfer.readers.bank_statements import BankAccount, EntryWithDays, build_statement
 from ledger.transfer.readers.encodings import decode
 from ledger.transfer.readers.entries import MAX_ENTRIES, Entry, RowError, Statement, TooManyEntries, UnreadableFile
 from ledger.transfer.readers.mt940_details import read_details
@@ -61,19 +59,12 @@ class _Field:
 
 
 @dataclass(slots=True)
-class _Message:
-    """What a message says about all of its movements."""
-
-    account: str | None = None
-    currency: str | None = None
-
-
-@dataclass(slots=True)
 class _Movement:
     """A field 61 and the fields 86 that follow it."""
 
     head: _Field
-    message: _Message
+    account: BankAccount
+    """That of its message."""
     details: list[str] = field(default_factory=list)
 
 
@@ -81,19 +72,11 @@ def read_mt940(data: bytes, options: Mapping[str, Any]) -> Statement:
     """Read a file of MT940 messages; of the options only `encoding` counts."""
     text, encoding = decode(data, options.get("encoding"))
     text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    messages, movements = _group_fields(_split_fields(text))
-    if not messages:
+    accounts, movements = _group_fields(_split_fields(text))
+    if not accounts:
         raise UnreadableFile("This MT940 file has no message that begins with :20: or :25:; download it again.")
     read = [_read_movement(it) for it in movements]
-    entries = [entry for entry, _ in read]
-    settle_days(entries, [days for _, days in read], ":61:")
-    forget_repeated_ids(entries)
-    return Statement(
-        format="mt940",
-        entries=entries,
-        accounts=list_accounts(it.account for it in messages),
-        options={"encoding": encoding},
-    )
+    return build_statement("mt940", accounts, read, day_column=":61:", options={"encoding": encoding})
 
 
 def _split_fields(text: str) -> Iterator[_Field]:
@@ -119,16 +102,17 @@ def _split_fields(text: str) -> Iterator[_Field]:
         yield current
 
 
-def _group_fields(fields: Iterator[_Field]) -> tuple[list[_Message], list[_Movement]]:
-    messages: list[_Message] = []
+def _group_fields(fields: Iterator[_Field]) -> tuple[list[BankAccount], list[_Movement]]:
+    """Return the account of each message, and all movements."""
+    accounts: list[BankAccount] = []
     movements: list[_Movement] = []
     latest: _Movement | None = None
     for it in fields:
-        if it.tag == "20" or not messages or (it.tag[:2] == "25" and messages[-1].account):
-            messages.append(_Message())
-        message = messages[-1]
+        if it.tag == "20" or not accounts or (it.tag[:2] == "25" and accounts[-1].name):
+            accounts.append(BankAccount())
+        account = accounts[-1]
         if it.tag == "61":
-            latest = _Movement(it, message)
+            latest = _Movement(it, account)
             movements.append(latest)
         elif it.tag == "86":
             if latest and len(latest.details) < _MAX_LINES:
@@ -136,25 +120,25 @@ def _group_fields(fields: Iterator[_Field]) -> tuple[list[_Message], list[_Movem
         else:
             # An 86 that follows a balance is about the whole message.
             latest = None
-            _describe_message(message, it)
-        if max(len(messages), len(movements)) > MAX_ENTRIES:
+            _describe_account(account, it)
+        if max(len(accounts), len(movements)) > MAX_ENTRIES:
             raise TooManyEntries
-    return messages, movements
+    return accounts, movements
 
 
-def _describe_message(message: _Message, it: _Field) -> None:
+def _describe_account(account: BankAccount, it: _Field) -> None:
     if it.tag[:2] == "25":
-        message.account = name_account(it.lines[0])
+        account.name = name_account(it.lines[0])
     elif it.tag[:2] in {"60", "62"} and (match := _CURRENCY.match(it.lines[0])):
-        message.currency = message.currency or match[1]
+        account.currency = account.currency or match[1]
 
 
-def _read_movement(movement: _Movement) -> tuple[Entry, Days]:
+def _read_movement(movement: _Movement) -> EntryWithDays:
     first, *supplementary = movement.head.lines
     entry = Entry(
         line=movement.head.line,
-        currency=movement.message.currency,
-        account=movement.message.account,
+        currency=movement.account.currency,
+        account=movement.account.name,
         texts=tuple(it for it in (*supplementary, *movement.details) if it.strip()),
     )
     payee, description = read_details(movement.details)

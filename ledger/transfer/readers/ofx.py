@@ -1,6 +1,7 @@
 """OFX 1 (SGML), OFX 2 (XML) and QFX: statements of banks, cards and, of their bank transactions, of brokers.
 
-Read are the tags, never the header: files that say XML hold SGML, and character sets are not what they claim.
+Every file is read as SGML, whatever version its header names: files that say XML hold SGML. The header's character set
+counts only where the bytes prove none, because many files have another one than they claim.
 
 - The payee is NAME, or EXTDNAME or PAYEE's NAME. If it is missing or has no letter (some banks put an account's number
   there), it is MEMO. What is not the payee is the description.
@@ -11,7 +12,7 @@ Source: OFX 2.3, chapters 3, 11 and 13.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,38 +21,34 @@ from typing import Any, Final
 from ledger.transfer.readers.bank_fields import (
     Days,
     blame_amount,
-    forget_repeated_ids,
     join_texts,
-    list_accounts,
     name_account,
     parse_day,
     read_bank_id,
-    settle_days,
     tidy,
 )
+from ledger.transfer.readers.bank_statements import BankAccount, build_statement
 from ledger.transfer.readers.charsets import find_codec, is_unicode
 from ledger.transfer.readers.encodings import decode
 from ledger.transfer.readers.entries import (
     MAX_ENTRIES,
     BadOption,
     Entry,
+    Question,
     RowError,
     Statement,
     TooManyEntries,
     UnreadableFile,
 )
-from ledger.transfer.readers.ofx_amounts import (
-    Amount,
-    ask_for_decimal,
-    decide_decimal,
-    is_ambiguous,
-    is_blank,
-    parse_ofx_amount,
-)
+from ledger.transfer.readers.numbers import DecimalSign, Written, decide_decimal, read_number
 from ledger.transfer.readers.sgml import Token, iterate_tokens, unescape
+from values.money import DECIMALS, MAX_DECIMALS
 
 _CHARSET: Final = re.compile(r"(?:CHARSET:|<\?xml[^>]{0,40}encoding=[\"'])[ \t]*([A-Za-z0-9_.-]{1,20})", re.IGNORECASE)
 _DAY: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
+# The standard allows either decimal mark and no thousands marks, and banks write those, too; it has no room for a
+# currency, for CR and DR, or for a minus behind the digits.
+_AMOUNT: Final = re.compile(r"[+-]?[0-9.,]+")
 _BALANCE: Final = re.compile(r"\b(?:saldo|balance|solde|kontostand)\b", re.IGNORECASE)
 
 _MAX_VALUES: Final = 100
@@ -75,19 +72,11 @@ _NO_TEXTS: Final = {
 
 
 @dataclass(slots=True)
-class _Account:
-    """One statement of the file; the account may be named after its rows."""
-
-    number: str | None = None
-    currency: str | None = None
-
-
-@dataclass(slots=True)
 class _Row:
     """One movement as the file says it: the value of each tag, by its name below the movement."""
 
     line: int
-    account: _Account
+    account: BankAccount
     is_pending: bool
     is_complete: bool = False
     values: dict[str, str] = field(default_factory=dict)
@@ -95,6 +84,10 @@ class _Row:
     def get(self, *names: str) -> str:
         """Return the first value that is not empty."""
         return next((value for name in names if (value := self.values.get(name))), "")
+
+    def read_amount(self) -> Written | None:
+        """Return the amount as it is written; None if there is none, or it is no number."""
+        return _read_amount(self.get("TRNAMT"))
 
     def find_currency(self) -> str | None:
         """Return the amount's currency; ORIGCURRENCY names another, from which the amount was converted."""
@@ -105,9 +98,10 @@ class _Row:
 class _Collector:
     """Collects accounts, rows and balances from the tags, without relying on end tags."""
 
-    accounts: list[_Account] = field(default_factory=list)
+    accounts: list[BankAccount] = field(default_factory=list)
     rows: list[_Row] = field(default_factory=list)
-    balances: list[Amount] = field(default_factory=list)
+    balances: list[tuple[str, str | None]] = field(default_factory=list)
+    """Amounts with their currencies."""
     row: _Row | None = None
     block: str = ""
 
@@ -135,7 +129,7 @@ class _Collector:
     def _start_account(self) -> None:
         if len(self.accounts) >= MAX_ENTRIES:
             raise TooManyEntries
-        self.accounts.append(_Account())
+        self.accounts.append(BankAccount())
         self.row = None
 
     def _start_row(self, token: Token) -> None:
@@ -161,9 +155,9 @@ class _Collector:
         if token.name == "CURDEF":
             account.currency = token.text[:3]
         elif token.name == "ACCTID" and self.block in _ACCOUNTS:
-            account.number = account.number or name_account(unescape(token.text))
+            account.name = account.name or name_account(unescape(token.text))
         elif token.name == "BALAMT" and len(self.balances) < MAX_ENTRIES:
-            self.balances.append(Amount(token.text, account.currency))
+            self.balances.append((token.text, account.currency))
 
 
 def read_ofx(data: bytes, options: Mapping[str, Any]) -> Statement:
@@ -174,18 +168,16 @@ def read_ofx(data: bytes, options: Mapping[str, Any]) -> Statement:
         message = "This OFX file has no statement of an account; download the transactions of an account."
         raise UnreadableFile(message)
     rows = collector.rows
-    amounts = [*(Amount(it.get("TRNAMT"), it.find_currency()) for it in rows), *collector.balances]
     decimal = options.get("decimal")
     if decimal not in {".", ","}:
-        decimal = decide_decimal(amounts)
-    entries = _build_entries(rows, decimal)
-    forget_repeated_ids(entries)
-    return Statement(
-        format="ofx",
-        entries=entries,
-        accounts=list_accounts(it.number for it in collector.accounts),
+        decimal = _decide_decimal([*((it.get("TRNAMT"), it.find_currency()) for it in rows), *collector.balances])
+    return build_statement(
+        "ofx",
+        collector.accounts,
+        [(_build_entry(row, decimal), _read_days(row)) for row in rows],
+        day_column="DTPOSTED",
         options={"encoding": encoding} | ({"decimal": decimal} if decimal else {}),
-        questions=[] if decimal or not any(is_ambiguous(it.get("TRNAMT")) for it in rows) else [ask_for_decimal()],
+        questions=_ask_for_decimal(rows) if decimal is None else [],
     )
 
 
@@ -210,22 +202,44 @@ def _collect(text: str) -> _Collector:
     return collector
 
 
-def _build_entries(rows: Sequence[_Row], decimal: str | None) -> list[Entry]:
-    entries = [_build_entry(row, decimal) for row in rows]
-    days = [_read_days(row) for row in rows]
-    settle_days(entries, days, "DTPOSTED")
-    return entries
+def _read_amount(text: str) -> Written | None:
+    text = text.strip()
+    return read_number(text) if _AMOUNT.fullmatch(text) else None
 
 
-def _build_entry(row: _Row, decimal: str | None) -> Entry:
+def _is_blank(text: str) -> bool:
+    """Return whether an amount has no digit at all, as banks write it on lines that are no movements."""
+    return not any(letter.isalnum() for letter in text)
+
+
+def _decide_decimal(amounts: Iterable[tuple[str, str | None]]) -> DecimalSign | None:
+    """Return the decimal mark that amounts with their currencies prove; None if none does, or they differ."""
+    numbers = [(number, currency) for text, currency in amounts if (number := _read_amount(text))]
+    if any(number.shows in {".", ","} for number, _ in numbers):
+        return decide_decimal(number for number, _ in numbers)
+    # By the standard every mark is a decimal one, and these currencies are written with three decimals.
+    unclear = [it for it, code in numbers if it.shows == "unclear" and DECIMALS.get(code or "") == MAX_DECIMALS]
+    marks: set[DecimalSign] = {"," if "," in number.core else "." for number in unclear}
+    return marks.pop() if len(marks) == 1 else None
+
+
+def _ask_for_decimal(rows: Sequence[_Row]) -> list[Question]:
+    if not any(number.shows == "unclear" for row in rows if (number := row.read_amount())):
+        return []
+    detail = "No amount in this file tells whether 1.450 is one thousand four hundred and fifty or has three decimals."
+    return [Question("decimal", (".", ","), detail)]
+
+
+def _build_entry(row: _Row, decimal: DecimalSign | None) -> Entry:
     payee, description = _read_texts(row)
+    number = row.read_amount()
     entry = Entry(
         line=row.line,
-        amount=parse_ofx_amount(row.get("TRNAMT"), decimal),
+        amount=number.read(decimal) if number else None,
         currency=row.find_currency(),
         payee=payee,
         description=description,
-        account=row.account.number,
+        account=row.account.name,
         bank_id=read_bank_id(row.get("FITID")),
         texts=tuple(value for name, value in row.values.items() if value and name not in _NO_TEXTS),
     )
@@ -233,18 +247,18 @@ def _build_entry(row: _Row, decimal: str | None) -> Entry:
         entry.skip = "pending"
     elif entry.amount == 0:
         entry.skip = "zero"
-    elif is_blank(row.get("TRNAMT")) and any(_BALANCE.search(it) for it in entry.texts):
+    elif _is_blank(row.get("TRNAMT")) and any(_BALANCE.search(it) for it in entry.texts):
         entry.skip = "balance"
     else:
-        entry.errors.extend(_find_errors(row, entry))
+        entry.errors.extend(_find_errors(row, number))
     return entry
 
 
-def _find_errors(row: _Row, entry: Entry) -> Iterator[RowError]:
+def _find_errors(row: _Row, number: Written | None) -> Iterator[RowError]:
     if not row.is_complete:
         yield RowError(None, "malformed", "The file ends within this row; download it again.")
-    elif entry.amount is None and not is_ambiguous(row.get("TRNAMT")):
-        yield blame_amount("TRNAMT", row.get("TRNAMT") if not is_blank(row.get("TRNAMT")) else None)
+    elif number is None:
+        yield blame_amount("TRNAMT", None if _is_blank(row.get("TRNAMT")) else row.get("TRNAMT"))
 
 
 def _read_texts(row: _Row) -> tuple[str | None, str | None]:

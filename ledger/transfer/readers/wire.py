@@ -22,6 +22,8 @@ from ledger.transfer.readers.entries import (
 )
 
 _DRAFT_FIELDS: Final = tuple(it.name for it in fields(Draft))
+_ERRORS: Final = _DRAFT_FIELDS.index("errors")
+"""All other fields are written as they are."""
 _FAILURES: Final[Mapping[str, type[UnreadableFile]]] = {
     "unsupported": UnsupportedFormat,
     "unreadable": UnreadableFile,
@@ -35,7 +37,8 @@ def write_reading(reading: Reading) -> Iterator[str]:
     yield _dump(head | {"questions": [asdict(question) for question in reading.questions]})
     for draft in reading.drafts:
         values = [getattr(draft, name) for name in _DRAFT_FIELDS]
-        yield _dump([*values[:-1], [[it.column, it.code, it.detail] for it in draft.errors]])
+        values[_ERRORS] = [[it.column, it.code, it.detail] for it in draft.errors]
+        yield _dump(values)
 
 
 def write_archive(lines: Iterable[Line]) -> Iterator[str]:
@@ -93,5 +96,5 @@ def _build_failure(failure: str, head: Mapping[str, str]) -> UnreadableFile | Ba
 def _build_draft(values: Sequence[Any]) -> Draft:
     draft = Draft(*values)
     if draft.errors:
-        draft.errors = [RowError(*error) for error in values[-1]]
+        draft.errors = [RowError(*error) for error in values[_ERRORS]]
     return draft

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 import main
 from auth import Caller
@@ -15,7 +14,7 @@ from config import Settings
 from ledger.core import Ledger
 from ledger.transfer.archives import sections
 from ledger.transfer.archives.making import stream_archive
-from ledger.transfer.archives.sections import ReadLedger
+from ledger.transfer.reads import ReadLedger
 from tests.support.archives import download, fill, repack, take, tell, unpack
 from tests.support.budgets import budget
 from tests.support.categories import create, listed
@@ -385,7 +384,7 @@ async def test_more_categories_than_an_account_holds_are_refused(
     await create(person, "Two")
     await create(stranger, "Three")
     archive = await download(person)
-    monkeypatch.setattr("ledger.transfer.archives.writing.MAX_CATEGORIES", 2)
+    monkeypatch.setattr("ledger.transfer.archives.planning.MAX_CATEGORIES", 2)
     answer = await stranger.post("/imports", files={"file": ("a.zip", archive)})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many")
@@ -417,7 +416,7 @@ async def test_an_empty_archive_is_nothing_new(person: Person, stranger: Person)
     assert (answer["id"], answer["counts"]["rows"]) == (None, 0)
 
 
-async def test_rows_come_as_they_were_told(person: Person, app: FastAPI) -> None:  # noqa: ARG001
+async def test_rows_come_as_they_were_told(person: Person) -> None:
     await spend(person, amount="1")
     rows: dict[str, Any] = unpack(await download(person))
     changed = [row | {"id": 7, "amount": "2.00"} for row in rows["expenses"]]

@@ -10,17 +10,11 @@ from fastapi import FastAPI
 from ledger.quotas import Quotas
 from ledger.transfer.readers.entries import Question, RowError
 from problems import ImportRefused, TooMany, ValidationFailed
-from tests.support.expenses import change, discard, read, spend
+from tests.support.expenses import change, discard, fetch, read, spend
 from tests.support.imports import coffee, draft, list_amounts, load, reading, statuses, undo
 from tests.support.ledgers import state_of
 from tests.support.people import Person
 from tests.support.statements import Statements
-
-
-async def fetch(person: Person, query: str = "") -> list[dict[str, Any]]:
-    """Return the expenses, the first recorded one first."""
-    items: list[dict[str, Any]] = (await person.get(f"/expenses?limit=200{query}")).json()["items"]
-    return sorted(items, key=lambda row: int(row["id"]))
 
 
 def blame(problem: ImportRefused | ValidationFailed | TooMany) -> list[str]:
