@@ -8,11 +8,11 @@ from typing import Final
 
 from ledger.transfer.readers import balances
 from ledger.transfer.readers.choices import Choices
-from ledger.transfer.readers.columns import Roles
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Entry, Question, RowError
 from ledger.transfer.readers.kinds import Kinds, is_mark
 from ledger.transfer.readers.numbers import DecimalSign, Written, decide_decimal, read_number
+from ledger.transfer.readers.roles import Roles
 from ledger.transfer.readers.signs import Movement, Sign, apply_sign, decide_sign
 from ledger.transfer.readers.words import find_currency
 from values.money import DECIMALS

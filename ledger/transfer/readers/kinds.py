@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
 
-from ledger.transfer.readers.columns import Roles
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Reason
+from ledger.transfer.readers.roles import Roles
 from ledger.transfer.readers.words import DIRECTIONS, INCOME, ROWS, STATUSES, make_word
 
 _SKIPS: Final[Mapping[str, Reason]] = {

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Literal
 
 Sign = Literal["minus_is_spent", "plus_is_spent", "flag", "columns"]
-NO_SIGN_DETAIL: Final = "Nothing in this file tells whether its positive amounts were spent or received."
 
 
 @dataclass(frozen=True, slots=True)
