@@ -86,10 +86,10 @@ class Amounts:
         return not any(it.said > 0 for it in self._list_movements(self._booked) if it.meaning == "out")
 
     @cached_property
-    def _are_debits_negative(self) -> bool:
-        """Whether all numbers of the column of debits have a minus, which then says nothing."""
-        index = self.roles.found.get("debit")
-        return index is not None and all(it < 0 for it in self.read_column(index) if it)
+    def _negative_sides(self) -> set[str]:
+        """Which of the columns of debits and credits have a minus before all numbers, which then says nothing."""
+        sides = {it: self.roles.found[it] for it in ("debit", "credit") if it in self.roles.found}
+        return {side for side, index in sides.items() if all(it < 0 for it in self.read_column(index) if it)}
 
     def _has_running_balance(self) -> bool:
         amounts = self.read_column(self.roles.found["amount"])
@@ -113,11 +113,13 @@ class Amounts:
         entry.fee = abs(fee) if fee else None
 
     def _read_sides(self, entry: Entry, row: GridRow) -> None:
-        debit, credit = (self._read_cell(entry, row, it) for it in ("debit", "credit"))
-        if debit and self._are_debits_negative:
-            debit = abs(debit)
+        debit, credit = (self._read_side(entry, row, it) for it in ("debit", "credit"))
         if debit is not None or credit is not None:
             entry.said_amount = entry.amount = (credit or Decimal(0)) - (debit or Decimal(0))
+
+    def _read_side(self, entry: Entry, row: GridRow, side: str) -> Decimal | None:
+        number = self._read_cell(entry, row, side)
+        return abs(number) if number and side in self._negative_sides else number
 
     def _read_one(self, entry: Entry, row: GridRow) -> None:
         entry.said_amount = self._read_cell(entry, row, "amount")

@@ -9,6 +9,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ledger.transfer.readers.bank_fields import find_iban
 from ledger.transfer.readers.entries import BadOption
 from ledger.transfer.readers.layout import Layout
 from ledger.transfer.readers.measuring import Column, measure
@@ -23,13 +24,15 @@ def find_roles(layout: Layout, chosen: Mapping[str, Any], settled: Mapping[str, 
     for index in {index for found in taken.values() for index in found}:
         columns[index].role = None
     free = [column for column in columns if column.index not in {it for found in taken.values() for it in found}]
-    roles = detect_roles(free, columns, {make_word(word) for word in settled}, has_header=layout.header_line > 0)
+    ibans = {iban for row in layout.preamble for cell in row.cells if (iban := find_iban(cell))}
+    roles = detect_roles(free, columns, {make_word(word) for word in settled}, ibans, has_header=layout.header_line > 0)
     return _apply(roles, chosen, taken)
 
 
 def _apply(roles: Roles, chosen: Mapping[str, Any], taken: Mapping[str, Sequence[int]]) -> Roles:
     for role in chosen:
         roles.found.pop(role, None)
+        roles.beside.pop(role, None)
         if role == "description":
             roles.descriptions = list(taken.get(role, ()))
         elif role in taken:
@@ -41,6 +44,7 @@ def _apply(roles: Roles, chosen: Mapping[str, Any], taken: Mapping[str, Sequence
         roles.found.pop("credit", None)
     elif chosen.get("debit") or chosen.get("credit"):
         roles.found.pop("amount", None)
+    roles.settle_beside()
     answered = {f"columns.{role}" for role in chosen}
     if {"debit", "credit"} & chosen.keys():
         answered.add("columns.amount")

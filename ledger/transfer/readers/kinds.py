@@ -1,5 +1,6 @@
 """What the words of a row say: its direction, and why it is no booked movement of money."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,16 @@ from typing import Final, Literal
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Reason
 from ledger.transfer.readers.roles import Roles
-from ledger.transfer.readers.words import DIRECTIONS, INCOME, ROWS, STATUSES, make_word
+from ledger.transfer.readers.words import (
+    DIRECTIONS,
+    INCOME,
+    OWN_TRANSFER_STARTS,
+    OWN_TRANSFERS,
+    ROWS,
+    STATUS_TEXTS,
+    STATUSES,
+    make_word,
+)
 
 _SKIPS: Final[Mapping[str, Reason]] = {
     "pending": "pending",
@@ -30,6 +40,8 @@ _FLOWS: Final = {
 }
 """The direction of transfers whose name says it; others are written from their source, so that money goes out."""
 MAX_WORD_LENGTH: Final = 40
+# Some banks fill a cell up with blanks or lines, and write several texts into it.
+_FIELDS: Final = re.compile(r"\s*(?:\s{2}|\n)\s*")
 _SIDES: Final[Mapping[str, Literal["in", "out"]]] = {"cr": "in", "dr": "out"}
 
 
@@ -60,7 +72,24 @@ class Kinds:
                 return skip
         if any(self.roles.get(row, "payee").startswith(start) for start in self.transfer_payees):
             return "transfer"
-        return "balance" if "balance" in self._list_kinds(row) else None
+        return self._find_skip_in_texts(row) or ("balance" if "balance" in self._list_kinds(row) else None)
+
+    def _find_skip_in_texts(self, row: GridRow) -> Reason | None:
+        """Return why a row is not booked money, if one of its texts says that and nothing more."""
+        for index in self._text_columns:
+            cell = row.cells[index] if index < len(row.cells) else ""
+            if cell[:MAX_WORD_LENGTH].casefold().startswith(OWN_TRANSFER_STARTS):
+                return "transfer"
+            for part in _FIELDS.split(cell) if "  " in cell or "\n" in cell else (cell,):
+                word = make_word(part) if part and _may_be_word(part) else ""
+                if word in OWN_TRANSFERS or STATUS_TEXTS.get(word) == "pending":
+                    return "transfer" if word in OWN_TRANSFERS else "pending"
+        return None
+
+    @cached_property
+    def _text_columns(self) -> Sequence[int]:
+        named = [self.roles.found[it] for it in ("type", "payee") if it in self.roles.found]
+        return list(dict.fromkeys([*named, *self.roles.descriptions]))
 
     def _find_meaning(self, role: str, word: str) -> str:
         if word in self.meanings:
@@ -106,6 +135,11 @@ class Kinds:
         """Return the meanings of the words that have one."""
         found = {word: self.meanings.get(make_word(word)) or DIRECTIONS.get(make_word(word)) for word in words}
         return {word: meaning.removeprefix("any_") for word, meaning in found.items() if meaning}
+
+
+def is_status(cell: str) -> bool:
+    """Whether a cell only says whether its row is booked."""
+    return _may_be_word(cell) and make_word(cell) in STATUS_TEXTS
 
 
 def _may_be_word(cell: str) -> bool:

@@ -14,6 +14,8 @@ from ledger.transfer.readers.words import find_column, make_word
 SAMPLE_ROWS: Final = 400
 MOST: Final = 0.5
 """The share of a column's cells that must be days, or numbers, for it to be a column of them."""
+FEW: Final = 3
+"""Of fewer cells nobody can tell whether they differ."""
 _LETTER: Final = re.compile(r"[^\W\d_]")
 
 
@@ -26,6 +28,8 @@ class Column:
     role: str | None
     currency: str | None
     """The currency that the header names."""
+    seen: int = 0
+    """How many rows were looked at; in the others of these counts a row is one whose cell is filled."""
     filled: int = 0
     days: int = 0
     numbers: int = 0
@@ -41,6 +45,11 @@ class Column:
         """Whether most cells are days."""
         return self.days > self.filled * MOST
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether its words are mostly different, as those of texts are and those of kinds are not."""
+        return self.filled >= FEW and len(self.words) > self.filled * MOST
+
     def has_only(self, known: Mapping[str, str]) -> bool:
         """Whether all words of the column are known ones."""
         return bool(self.words) and all(word in known for word in self.words)
@@ -54,10 +63,13 @@ def measure(layout: Layout) -> list[Column]:
     ]
     # Rows without a day are totals, texts that go on, and remarks below.
     dated = [row for row in layout.body if any(cell and read_shape(cell) for cell in row.cells)]
-    rows = dated or layout.body
+    rows, seen = dated or layout.body, 0
     for row in rows[:: max(1, len(rows) // SAMPLE_ROWS)]:
         if not layout.is_header(row):
             _count_cells(columns, row)
+            seen += 1
+    for column in columns:
+        column.seen = seen
     return columns
 
 

@@ -4,11 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ledger.transfer.readers.bank_fields import find_iban, may_last
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Question
 from ledger.transfer.readers.layout import AMOUNT_ROLES, DATE_ROLES
 from ledger.transfer.readers.measuring import MOST, Column
-from ledger.transfer.readers.words import DIRECTIONS, STATUSES, find_currency
+from ledger.transfer.readers.words import (
+    DIRECTIONS,
+    SHARED_ACCOUNTS,
+    STATUS_TEXTS,
+    STATUSES,
+    find_currency,
+    make_word,
+)
 
 AMBIGUOUS_WORDS: Final = frozenset({word for word in DIRECTIONS if len(word) == 1} | {"true", "false", "paid", "sale"})
 """Words that say a direction only where the header says so, or where there is none."""
@@ -24,6 +32,8 @@ class Roles:
     dates: list[int]
     """The columns of days that may be the row's, in the order of their preference."""
     questions: list[Question] = field(default_factory=list)
+    beside: dict[str, list[int]] = field(default_factory=dict)
+    """The columns of currencies, and those of directions, where there are several: each belongs to another amount."""
 
     def name(self, index: int) -> str | int:
         """Return the header of a column, or its number from 1 if the header is empty or not the only one."""
@@ -35,6 +45,22 @@ class Roles:
         index = self.found.get(role)
         return row.cells[index] if index is not None and index < len(row.cells) else ""
 
+    def settle_beside(self) -> None:
+        """Take the currency and the direction that stand beside the amount."""
+        amount = next((self.found[role] for role in ("amount", "debit", "credit") if role in self.found), 0)
+        for role, indexes in self.beside.items():
+            self.found[role] = self._find_beside(indexes, amount)
+
+    def _find_beside(self, indexes: Sequence[int], amount: int) -> int:
+        if self._precede_numbers(indexes):
+            return next((it for it in reversed(indexes) if it < amount), indexes[0])
+        return next((it for it in indexes if it > amount), indexes[0])
+
+    def _precede_numbers(self, indexes: Sequence[int]) -> bool:
+        """Whether each of some columns stands before its number, and not behind it."""
+        before = all(it + 1 < len(self.columns) and self.columns[it + 1].numbers for it in indexes)
+        return before and not all(it and self.columns[it - 1].numbers for it in indexes)
+
     def describe_column(self, role: str) -> str | None:
         """Return the header of the column of a role, or its number."""
         return str(self.name(self.found[role])) if role in self.found else None
@@ -45,14 +71,17 @@ class Roles:
         return named | {"description": [self.name(index) for index in self.descriptions]}
 
 
-def detect_roles(free: Sequence[Column], columns: Sequence[Column], meanings: set[str], *, has_header: bool) -> Roles:
-    """Return the roles of the columns that are `free`; `meanings` are words that the options explain."""
+def detect_roles(
+    free: Sequence[Column], columns: Sequence[Column], meanings: set[str], ibans: set[str], *, has_header: bool
+) -> Roles:
+    """Return the roles of the columns that are `free`.
+
+    `meanings` are words that the options explain, and `ibans` those that stand above the table.
+    """
     roles = Roles(columns, {}, [], [])
     by_role: dict[str, list[Column]] = {}
     for column in free:
-        if column.role and not _suits(column, meanings):
-            # The same word means the day of the value in one language and the currency in another.
-            column.role = None
+        column.role = _check_role(column, meanings, ibans)
         if column.role:
             by_role.setdefault(column.role, []).append(column)
     roles.dates = [it.index for role in DATE_ROLES for it in by_role.get(role, ())]
@@ -71,12 +100,27 @@ def detect_roles(free: Sequence[Column], columns: Sequence[Column], meanings: se
     if "parent_category" in by_role and "category" in roles.found:
         roles.found["subcategory"] = roles.found["category"]
         roles.found["category"] = by_role["parent_category"][0].index
+    roles.settle_beside()
     used = {*roles.found.values(), *roles.descriptions}
     roles.descriptions += [
         it.index for it in free if it.index not in used and it.role in {None, "payee", "description"} and it.texts
     ]
     roles.descriptions.sort()
     return roles
+
+
+def _check_role(column: Column, meanings: set[str], ibans: set[str]) -> str | None:
+    """Return the role that a column's header gives it, or what its values make of it."""
+    if column.role and not _suits(column, meanings):
+        # The same word means the day of the value in one language and the currency in another.
+        return None
+    if column.role == "bank_id" and not all(map(may_last, column.words)):
+        return "ignored"
+    if column.role == "account" and not _is_own(column, ibans):
+        return "ignored"
+    if column.role in {None, "type", "description"} and _says_states(column):
+        return "status"
+    return column.role
 
 
 def _suits(column: Column, meanings: set[str]) -> bool:
@@ -90,6 +134,25 @@ def _suits(column: Column, meanings: set[str]) -> bool:
     if column.role == "currency":
         return any(find_currency(word) for word in column.words) or not column.filled
     return True
+
+
+def _says_states(column: Column) -> bool:
+    """Whether a column says in nearly every row whether it is booked, whatever its header is."""
+    return column.has_only(STATUS_TEXTS) and column.filled > column.seen * MOST
+
+
+def _is_own(column: Column, ibans: set[str]) -> bool:
+    """Whether a column names the account that the file is of, and not those of the others."""
+    if make_word(column.header) not in SHARED_ACCOUNTS or not any(map(_has_digit, column.words)):
+        return True
+    if column.filled < column.seen or (len(column.words) > 1 and len(column.words) > column.filled * MOST):
+        return False
+    named = {iban for word in column.words if (iban := find_iban(word.upper()))}
+    return not (ibans and named) or bool(ibans & named)
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
 
 
 def _are_alike(dates: Sequence[int], columns: Sequence[Column]) -> bool:
@@ -146,9 +209,11 @@ def _find_words(
 ) -> None:
     """Find the columns whose words say the direction, the kind, the state or the currency of a row."""
     known = {**DIRECTIONS, **dict.fromkeys(meanings, "")}
-    for role in ("direction", "type", "status"):
-        if role in by_role:
-            roles.found[role] = by_role[role][0].index
+    if directions := [it.index for it in by_role.get("direction", ())]:
+        roles.beside["direction"], roles.found["direction"] = directions, directions[0]
+    if states := by_role.get("status"):
+        roles.found["status"] = max(states, key=lambda it: any(word in STATUSES for word in it.words)).index
+    _find_kinds(roles, by_role.get("type", ()), known)
     used = {*roles.found.values()}
     others = [it for it in free if it.role is None and it.index not in used and it.texts and not it.exact]
     # A header that says something else is believed: *Debit* and *Credit* may be kinds of cards.
@@ -165,6 +230,14 @@ def _find_words(
     _find_currency_column(roles, by_role, others)
 
 
+def _find_kinds(roles: Roles, kinds: Sequence[Column], known: Mapping[str, str]) -> None:
+    """Take the first column of kinds; where the words are mostly different, they are texts."""
+    texts = [it for it in kinds if it.is_mixed and not it.has_only(known)]
+    roles.descriptions += [it.index for it in texts]
+    if kinds:
+        roles.found["type"] = next((it.index for it in kinds if it not in texts), kinds[0].index)
+
+
 def _tells_sides(column: Column) -> bool:
     """Whether words without a header say the direction: two different ones, or one that means nothing else."""
     return len(column.words) > 1 or not column.words & AMBIGUOUS_WORDS
@@ -178,9 +251,7 @@ def _find_currency_column(roles: Roles, by_role: Mapping[str, Sequence[Column]],
         if it.words and it.texts == it.filled and all(find_currency(word) for word in it.words)
     ]
     if found:
-        amount = roles.found.get("amount", roles.found.get("debit", 0))
-        # Of several the first behind the amount is the amount's.
-        roles.found["currency"] = next((it for it in found if it > amount), found[0])
+        roles.beside["currency"], roles.found["currency"] = found, found[0]
 
 
 def _ask_column(roles: Roles, role: str, indexes: Iterable[int], detail: str) -> Question:

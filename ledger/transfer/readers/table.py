@@ -145,6 +145,7 @@ class _Table:
         proved = balances.find_amount([self.amounts.read_column(it) for it in indexes])
         if proved is not None:
             self.roles.found["amount"] = indexes[proved]
+            self.roles.settle_beside()
             self.roles.questions.remove(asked)
         del self.movements, self.amounts
 

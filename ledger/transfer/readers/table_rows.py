@@ -11,7 +11,7 @@ from ledger.transfer.readers.dates import read_shape
 from ledger.transfer.readers.days import DayReader
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Entry, RowError
-from ledger.transfer.readers.kinds import Kinds
+from ledger.transfer.readers.kinds import Kinds, is_status
 from ledger.transfer.readers.layout import Layout
 from ledger.transfer.readers.numbers import read_number
 from ledger.transfer.readers.roles import Roles
@@ -99,12 +99,13 @@ class RowReader:
         described = dict.fromkeys(
             row.cells[it] for it in self.roles.descriptions if it < len(row.cells) and row.cells[it]
         )
+        payee = self.roles.get(row, "payee")
         return Entry(
             line=row.line,
-            payee=self.roles.get(row, "payee") or None,
+            payee=payee or None,
             category=self.roles.get(row, "category") or None,
             subcategory=self.roles.get(row, "subcategory") or None,
-            description=JOINER.join(described) or None,
+            description=JOINER.join(described) or (self.roles.get(row, "type") if not payee else "") or None,
             tags=_split_tags(self.roles.get(row, "tags")),
             account=self._read_account(row),
             bank_id=read_bank_id(self.roles.get(row, "bank_id")),
@@ -126,8 +127,12 @@ class RowReader:
         return int(cell) if cell.isascii() and cell.isdigit() and len(cell) <= ID_DIGITS else None
 
     def _list_texts(self, row: GridRow) -> list[str]:
-        """Return the texts by which the row is known again: not its days, its numbers, and whether it is cleared."""
-        return [cell for index, cell in enumerate(row.cells) if cell and index not in self._changing and _is_text(cell)]
+        """Return the texts by which the row is known again: not its days, its numbers, and whether it is booked."""
+        return [
+            cell
+            for index, cell in enumerate(row.cells)
+            if cell and index not in self._changing and _is_text(cell) and not is_status(cell)
+        ]
 
     @cached_property
     def _changing(self) -> frozenset[int]:
