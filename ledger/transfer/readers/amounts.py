@@ -1,7 +1,7 @@
 """The amount of each row of a table: its decimal sign, its direction, its currency."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Final
@@ -65,7 +65,13 @@ class Amounts:
             self._list_movements(self._booked),
             lambda: self.has_iban or self._has_running_balance(),
             lambda: self._list_movements(row for row in self._booked if self.kinds.is_income(row)),
+            self._list_kinds,
         )
+
+    def _list_kinds(self) -> list[Movement]:
+        """Return the movements of which the kind says the direction."""
+        told = [(self._read_movement(row), kind) for row in self._booked if (kind := self.kinds.find_kind(row))]
+        return [replace(movement, meaning=kind) for movement, kind in told if movement and movement.said]
 
     def _list_movements(self, rows: Iterable[GridRow]) -> list[Movement]:
         return [it for row in rows if (it := self._read_movement(row))]

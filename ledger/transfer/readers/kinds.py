@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Reason
-from ledger.transfer.readers.roles import Roles
+from ledger.transfer.readers.roles import AMBIGUOUS_WORDS, Roles
 from ledger.transfer.readers.words import (
     DIRECTIONS,
     INCOME,
@@ -40,6 +40,9 @@ _FLOWS: Final = {
 }
 """The direction of transfers whose name says it; others are written from their source, so that money goes out."""
 MAX_WORD_LENGTH: Final = 40
+MAX_STATUSES: Final = 5
+MIN_STATUS_LENGTH: Final = 3
+"""Shorter words are countries or codes."""
 # Some banks fill a cell up with blanks or lines, and write several texts into it.
 _FIELDS: Final = re.compile(r"\s*(?:\s{2}|\n)\s*")
 _SIDES: Final[Mapping[str, Literal["in", "out"]]] = {"cr": "in", "dr": "out"}
@@ -123,6 +126,17 @@ class Kinds:
         """Whether a text of the row is what only money in is called."""
         return any(cell and _may_be_word(cell) and make_word(cell) in INCOME for cell in row.cells)
 
+    def find_kind(self, row: GridRow) -> str | None:
+        """Return `out` or `in` if the kind of a row says so, and nothing else."""
+        word = make_word(self.roles.get(row, "type"))
+        meaning = None if word in AMBIGUOUS_WORDS else DIRECTIONS.get(word)
+        return meaning if meaning in {"out", "in"} else None
+
+    def is_balance(self, row: GridRow) -> bool:
+        """Whether a text of a row without an amount begins as balances do."""
+        starts = [make_word(cell[:MAX_WORD_LENGTH]).split() for cell in row.cells if cell]
+        return any(ROWS.get(" ".join(it[:count])) == "balance" for it in starts for count in range(1, len(it) + 1))
+
     def is_total(self, row: GridRow) -> bool:
         """Whether a text of the row is what sums and balances are called."""
         return bool(self._list_kinds(row))
@@ -130,6 +144,14 @@ class Kinds:
     def _list_kinds(self, row: GridRow) -> set[str]:
         words = [make_word(cell) for cell in row.cells if cell and _may_be_word(cell)]
         return {ROWS[word] for word in words if word in ROWS}
+
+    def list_unknown_statuses(self, rows: Sequence[GridRow]) -> list[str]:
+        """Return the words in the column of statuses, if they are a few different ones of which none is known."""
+        cells = list(dict.fromkeys(cell for row in rows if (cell := self.roles.get(row, "status"))))
+        if not 1 < len(cells) <= MAX_STATUSES or any(len(cell) < MIN_STATUS_LENGTH for cell in cells):
+            return []
+        known = {**STATUSES, **self.meanings}
+        return [] if any(make_word(cell) in known or not _may_be_word(cell) for cell in cells) else cells
 
     def list_known(self, words: Sequence[str]) -> dict[str, str]:
         """Return the meanings of the words that have one."""

@@ -162,7 +162,8 @@ class _Table:
     def build_reader(self) -> RowReader:
         """Return what reads the rows."""
         is_own = self.profile is OWN
-        return RowReader(self.layout, self.roles, self.kinds, self.days, self.amounts, self.shares, is_own)
+        waits = [question.option for question in (*self.roles.questions, *self._ask_statuses())]
+        return RowReader(self.layout, self.roles, self.kinds, self.days, self.amounts, self.shares, is_own, waits)
 
     # --- what is told -------------------------------------------------------------------------------------------------
 
@@ -170,6 +171,7 @@ class _Table:
         """Yield what the file does not prove."""
         yield from self.roles.questions
         yield from self.days.questions
+        yield from self._ask_statuses()
         all_columns = [self.roles.name(it.index) for it in self.roles.columns]
         if "date" not in self.roles.found:
             yield Question("columns.date", all_columns, "No column of this file holds days.")
@@ -179,6 +181,13 @@ class _Table:
             yield Question("columns.amount", all_columns, "No column of this file holds amounts.")
         if self.shares and self.shares.person is None:
             yield ask_person(list(self.shares.columns))
+
+    def _ask_statuses(self) -> list[Question]:
+        """Ask which word says that a row is not booked yet, if none of several different ones is known."""
+        words = self.kinds.list_unknown_statuses(self.movements)
+        choices: list[dict[str, str]] = [{it: "pending" if it == word else "booked" for it in words} for word in words]
+        detail = "Which of these words says that a row is not booked yet? None of them is known."
+        return [Question("meanings", [*choices, dict.fromkeys(words, "booked")], detail)] if words else []
 
     def describe_options(self) -> dict[str, Any]:
         """Return the options that the reading came to."""

@@ -1,6 +1,6 @@
 """The rows of a table as entries, once it is known what its columns mean and how days and amounts are read."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -39,6 +39,8 @@ class RowReader:
     shares: Shares | None
     is_own: bool
     """Whether the file is an export of this service."""
+    waits: Collection[str]
+    """The options that decide what every row says, and are asked for."""
     accounts: list[str] = field(default_factory=list)
     """Those that the rows name, in their order."""
 
@@ -67,8 +69,8 @@ class RowReader:
         if row.is_broken:
             error = RowError(None, "malformed", "A quote of this row is not closed, so that its cells are not known.")
             return Entry(line=row.line, errors=[error])
-        skip = self.kinds.find_skip(row)
         has_amount = any(self.roles.get(row, it) for it in MONEY_ROLES)
+        skip = self.kinds.find_skip(row) or (None if has_amount or not self.kinds.is_balance(row) else "balance")
         has_day = read_shape(self.roles.get(row, "date")) is not None
         if not has_day and (not has_amount or (skip is None and self.kinds.is_total(row))):
             return None
@@ -78,12 +80,20 @@ class RowReader:
             self.shares.apply(entry, row)
         entry.day = self.days.read(self.roles.get(row, "date"))
         entry.may_be_transfer = skip is None and self.kinds.may_be_transfer(row)
-        entry.skip = skip or ("zero" if entry.said_amount == 0 and not entry.errors else None)
-        if entry.skip is None:
+        entry.skip = skip or ("zero" if entry.said_amount == 0 and not entry.errors and not self.waits else None)
+        if entry.skip is None and not self.waits:
             self._check(entry, row, has_amount=has_amount)
         else:
             entry.errors = []
+        self._leave_open(entry, row)
         return entry
+
+    def _leave_open(self, entry: Entry, row: GridRow) -> None:
+        """Take off an entry what the answer to a question decides."""
+        if "columns.date" in self.waits:
+            entry.day = None
+        if "columns.amount" in self.waits or ("meanings" in self.waits and self.roles.get(row, "status")):
+            entry.amount = None
 
     def _check(self, entry: Entry, row: GridRow, *, has_amount: bool) -> None:
         cell = self.roles.get(row, "date")

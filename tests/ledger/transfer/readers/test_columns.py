@@ -120,3 +120,104 @@ def test_kinds_that_differ_from_row_to_row_are_descriptions() -> None:
 
     assert [draft.description for draft in reading.drafts] == ["A1; Ref 13", "B2; Ref 14", "C3; Ref 15"]
     assert list_options(reading) == []
+
+
+def test_kinds_that_agree_with_the_signs_prove_them() -> None:
+    rows = "2026-03-01,Coffee,Purchase,2.50\n2026-03-02,Zoë,Credit,-3.10\n2026-03-03,Thanks,Payment,-90.00\n"
+
+    reading = read(f"Date,Text,Type,Amount\n{rows}")
+
+    assert (reading.options["sign"], list_rows(reading)) == ("plus_is_spent", ["2026-03-01 2.50 EUR"])
+
+
+# --- balances ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "balances", [["+97.50", "+997.50", "+994.40"], ["+100.00", "+97.50", "+997.50"]], ids=["after", "before"]
+)
+@pytest.mark.parametrize("step", [1, -1], ids=["oldest first", "newest first"])
+def test_balances_before_or_after_each_row_prove_the_amount(balances: list[str], step: int) -> None:
+    amounts = ["-2.50", "+900.00", "-3.10"]
+    rows = [f"0{day}/03/2026,{amounts[day - 1]},Text {day},{balances[day - 1]}" for day in (1, 2, 3)]
+
+    reading = read("\n".join(rows[::step]), date_order="DMY")
+
+    assert list_options(reading) == []
+    assert sorted(list_rows(reading)) == ["2026-03-01 2.50 EUR", "2026-03-03 3.10 EUR"]
+
+
+def test_a_balance_that_is_missing_or_has_two_signs_proves_as_much() -> None:
+    rows = [
+        "-2.50,Tea,+7.50",
+        "-10.00,Rent,+-2.50",
+        "+3.00,Zoë,+0.50",
+        "-1.00,Bread,",
+        "+2.00,Al,+1.50",
+        "-1.00,Jam,0.50",
+    ]
+
+    reading = read("\n".join(f"2026-03-0{day},{row}" for day, row in enumerate(rows, 1)))
+
+    assert (list_options(reading), len(list_rows(reading))) == ([], 4)
+
+
+def test_a_balance_with_its_day_and_without_an_amount_is_no_movement() -> None:
+    text = "Date,Description,Amount,Running Bal.\n11/01/2026,Beginning balance as of 11/01/2026,,100.00\n"
+
+    reading = read(f"{text}11/13/2026,Coffee,-2.50,97.50\n")
+
+    assert list_all_rows(reading) == ["balance", "read 2026-11-13 2.50 EUR"]
+
+
+# --- what waits for an answer -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-03-01,Hotel,-100.00,-92.50\n2026-03-02,Bread,-3.10,-1.00\n",
+        "Date,Text,Transaction amount,Amount\n2026-03-01,Hotel,-100.00,-92.50\n2026-03-02,Bread,0.00,-3.10\n",
+    ],
+)
+def test_no_row_is_shown_as_read_while_a_question_decides_its_amount(text: str) -> None:
+    reading = read(text)
+
+    assert list_options(reading) == ["columns.amount"]
+    assert list_all_rows(reading) == ["open", "open"]
+
+
+def test_no_row_is_shown_as_read_while_a_question_decides_its_day() -> None:
+    reading = read("2026-03-01,2026-03-05,Hotel,-100.00\n2026-03-02,2026-03-02,Bread,-3.10\n")
+
+    assert (list_options(reading), list_all_rows(reading)) == (["columns.date"], ["open", "open"])
+
+
+STATES = "Date,Text,Status,Amount\n2026-03-01,Coffee,Zzyx,-2.50\n2026-03-02,Bread,Qrst,-3.10\n"
+
+
+def test_states_of_which_none_is_known_are_asked_about() -> None:
+    (question,) = read(STATES).questions
+
+    assert question.option == "meanings"
+    assert question.choices[0] == {"Zzyx": "pending", "Qrst": "booked"}
+    assert list_all_rows(read(STATES)) == ["open", "open"]
+
+
+def test_what_is_chosen_of_states_answers_the_question() -> None:
+    reading = read(STATES, meanings={"Zzyx": "pending", "Qrst": "booked"})
+
+    assert (list_options(reading), list_rows(reading)) == ([], ["2026-03-02 3.10 EUR"])
+
+
+# --- the user's currency ----------------------------------------------------------------------------------------------
+
+
+def test_the_users_currency_is_shown_where_a_row_names_none() -> None:
+    reading = read("Date,Text,Amount\n2026-03-01,Coffee,-2.50\n", currency="CHF")
+
+    assert reading.options["currency"] == "CHF"
+
+
+def test_the_users_currency_is_not_shown_where_every_row_bears_its_own() -> None:
+    assert "currency" not in read("Date,Text,Amount,Currency\n2026-03-01,Coffee,-2.50,GBP\n").options
