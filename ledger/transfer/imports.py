@@ -98,7 +98,7 @@ def _refuse_doubtful(rows: Sequence[FileRow], questions: Sequence[Question], cho
 
 def question_error(question: Question) -> FieldError:
     """Return the error of a question that is not answered."""
-    pointer = "/source" if question.option == "source" else f"/options/{question.option}"
+    pointer = "/source" if question.option == "source" else f"/options/{question.option.replace('.', '/')}"
     return field_error(pointer, "required", question.detail)
 
 
