@@ -14,7 +14,7 @@ from ledger.transfer.readers.words import find_column, make_word
 SAMPLE_ROWS: Final = 400
 MOST: Final = 0.5
 """The share of a column's cells that must be days, or numbers, for it to be a column of them."""
-FEW: Final = 3
+FEW: Final = 5
 """Of fewer cells nobody can tell whether they differ."""
 _LETTER: Final = re.compile(r"[^\W\d_]")
 

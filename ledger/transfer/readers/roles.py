@@ -101,7 +101,7 @@ def detect_roles(
         roles.found["subcategory"] = roles.found["category"]
         roles.found["category"] = by_role["parent_category"][0].index
     roles.settle_beside()
-    used = {*roles.found.values(), *roles.descriptions}
+    used = {*roles.found.values(), *roles.descriptions, *(it for some in roles.beside.values() for it in some)}
     roles.descriptions += [
         it.index for it in free if it.index not in used and it.role in {None, "payee", "description"} and it.texts
     ]
@@ -173,7 +173,7 @@ def _find_amounts(roles: Roles, by_role: Mapping[str, Sequence[Column]], free: S
         roles.found.pop("debit", None)
         roles.found.pop("credit", None)
         roles.found["amount"] = (signed or amounts)[0].index
-        rivals = [it.index for it in amounts if it.filled]
+        rivals = [it.index for it in amounts if it.numbers > it.zero]
         if len({frozenset(roles.columns[it].words) for it in rivals}) > 1:
             roles.questions.append(_ask_column(roles, "amount", rivals, "Which of these columns is the amount?"))
         return
@@ -231,11 +231,13 @@ def _find_words(
 
 
 def _find_kinds(roles: Roles, kinds: Sequence[Column], known: Mapping[str, str]) -> None:
-    """Take the first column of kinds; where the words are mostly different, they are texts."""
-    texts = [it for it in kinds if it.is_mixed and not it.has_only(known)]
-    roles.descriptions += [it.index for it in texts]
-    if kinds:
-        roles.found["type"] = next((it.index for it in kinds if it not in texts), kinds[0].index)
+    """Take the column of kinds, of several the one with the fewest; where words mostly differ, they are texts."""
+    if not kinds:
+        return
+    kind = min(kinds, key=lambda it: len(it.words)) if any(it.is_mixed for it in kinds) else kinds[0]
+    roles.found["type"] = kind.index
+    mixed = [it for it in kinds if it.is_mixed and not it.has_only(known)]
+    roles.descriptions += [it.index for it in mixed if it is not kind or len(kinds) == 1]
 
 
 def _tells_sides(column: Column) -> bool:

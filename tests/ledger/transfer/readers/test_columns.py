@@ -73,6 +73,12 @@ def test_the_currency_beside_the_amount_is_the_amounts(amount: str, row: str) ->
     assert list_rows(read(TWO_AMOUNTS, columns={"amount": amount}))[0] == row
 
 
+def test_a_currency_that_belongs_to_no_amount_is_no_description() -> None:
+    rows = "2026-03-01,EUR,97.50,EUR,-2.50\n2026-03-02,EUR,94.40,EUR,-3.10\n2026-03-03,EUR,93.40,EUR,-1.00\n"
+
+    assert read(rows).options["columns"] == {"date": 1, "currency": 4, "amount": 5, "description": []}
+
+
 def test_currencies_that_stand_before_their_amounts_belong_to_these() -> None:
     reading = read("Date,Text,Currency,Amount,Currency,Balance\n2026-03-01,Hotel,USD,-100.00,EUR,900.00\n")
 
@@ -114,12 +120,12 @@ def test_the_kind_of_a_row_without_any_text_describes_it() -> None:
 
 
 def test_kinds_that_differ_from_row_to_row_are_descriptions() -> None:
-    rows = "".join(f"{day}.03.2026;Karte;{text};Ref {day};-2,50\n" for day, text in enumerate(["A1", "B2", "C3"], 13))
+    rows = "".join(f"{day}.03.2026;Karte;Laden {day};Ref {day};-2,50\n" for day in range(13, 18))
 
     reading = read(f"Datum;Vorgang;Buchungstext;Referenz;Betrag\n{rows}")
 
-    assert [draft.description for draft in reading.drafts] == ["A1; Ref 13", "B2; Ref 14", "C3; Ref 15"]
-    assert list_options(reading) == []
+    assert [draft.description for draft in reading.drafts][:2] == ["Laden 13; Ref 13", "Laden 14; Ref 14"]
+    assert (list_options(reading), reading.options["columns"]["type"]) == ([], "Vorgang")
 
 
 def test_kinds_that_agree_with_the_signs_prove_them() -> None:
@@ -168,6 +174,12 @@ def test_a_balance_with_its_day_and_without_an_amount_is_no_movement() -> None:
     reading = read(f"{text}11/13/2026,Coffee,-2.50,97.50\n")
 
     assert list_all_rows(reading) == ["balance", "read 2026-11-13 2.50 EUR"]
+
+
+def test_a_column_of_amounts_that_are_all_zero_is_no_rival() -> None:
+    reading = read("Date,Text,Amount (total),Amount (tax)\n2026-03-01,Coffee,-2.50,0\n2026-03-02,Bread,-3.10,0\n")
+
+    assert (list_options(reading), list_rows(reading)) == ([], ["2026-03-01 2.50 EUR", "2026-03-02 3.10 EUR"])
 
 
 # --- what waits for an answer -----------------------------------------------------------------------------------------
