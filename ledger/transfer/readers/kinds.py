@@ -44,7 +44,15 @@ MAX_STATUSES: Final = 5
 MIN_STATUS_LENGTH: Final = 3
 """Shorter words are countries or codes."""
 # Some banks fill a cell up with blanks or lines, and write several texts into it.
-_FIELDS: Final = re.compile(r"\s*(?:\s{2}|\n)\s*")
+_FIELDS: Final = re.compile(r"\s{2,}|\n")
+MAX_FIELDS: Final = 10
+_TEXTS: Final[Mapping[str, Reason]] = {
+    **{word: "pending" for word, meaning in STATUS_TEXTS.items() if meaning == "pending"},
+    **dict.fromkeys(OWN_TRANSFERS, "transfer"),
+}
+"""Why a row is skipped of which a text is this, and nothing more."""
+_FIRST_LETTERS: Final = frozenset("".join(it[0] + it[0].upper() for it in OWN_TRANSFER_STARTS))
+_LONGEST_STATUS: Final = max(map(len, STATUS_TEXTS))
 _SIDES: Final[Mapping[str, Literal["in", "out"]]] = {"cr": "in", "dr": "out"}
 
 
@@ -79,14 +87,16 @@ class Kinds:
 
     def _find_skip_in_texts(self, row: GridRow) -> Reason | None:
         """Return why a row is not booked money, if one of its texts says that and nothing more."""
+        cells = row.cells
         for index in self._text_columns:
-            cell = row.cells[index] if index < len(row.cells) else ""
-            if cell[:MAX_WORD_LENGTH].casefold().startswith(OWN_TRANSFER_STARTS):
+            cell = cells[index] if index < len(cells) else ""
+            if not cell:
+                continue
+            if cell[0] in _FIRST_LETTERS and cell[:MAX_WORD_LENGTH].casefold().startswith(OWN_TRANSFER_STARTS):
                 return "transfer"
-            for part in _FIELDS.split(cell) if "  " in cell or "\n" in cell else (cell,):
-                word = make_word(part) if part and _may_be_word(part) else ""
-                if word in OWN_TRANSFERS or STATUS_TEXTS.get(word) == "pending":
-                    return "transfer" if word in OWN_TRANSFERS else "pending"
+            for part in _FIELDS.split(cell, MAX_FIELDS) if "  " in cell or "\n" in cell else (cell,):
+                if part and _may_be_word(part) and (reason := _TEXTS.get(make_word(part))):
+                    return reason
         return None
 
     @cached_property
@@ -161,7 +171,7 @@ class Kinds:
 
 def is_status(cell: str) -> bool:
     """Whether a cell only says whether its row is booked."""
-    return _may_be_word(cell) and make_word(cell) in STATUS_TEXTS
+    return len(cell) <= _LONGEST_STATUS and _may_be_word(cell) and make_word(cell) in STATUS_TEXTS
 
 
 def _may_be_word(cell: str) -> bool:
