@@ -157,16 +157,19 @@ class Kinds:
 
     def list_unknown_statuses(self, rows: Sequence[GridRow]) -> list[str]:
         """Return the words in the column of statuses, if they are a few different ones of which none is known."""
-        cells = list(dict.fromkeys(cell for row in rows if (cell := self.roles.get(row, "status"))))
+        found = rows if "status" in self.roles.found else ()
+        cells = list(dict.fromkeys(cell for row in found if (cell := self.roles.get(row, "status"))))
         if not 1 < len(cells) <= MAX_STATUSES or any(len(cell) < MIN_STATUS_LENGTH for cell in cells):
             return []
         known = {**STATUSES, **self.meanings}
         return [] if any(make_word(cell) in known or not _may_be_word(cell) for cell in cells) else cells
 
     def list_known(self, words: Sequence[str]) -> dict[str, str]:
-        """Return the meanings of the words that have one."""
+        """Return the meanings of the words that have one which can be sent."""
         found = {word: self.meanings.get(make_word(word)) or DIRECTIONS.get(make_word(word)) for word in words}
-        return {word: meaning.removeprefix("any_") for word, meaning in found.items() if meaning}
+        return {
+            word: meaning.removeprefix("any_") for word, meaning in found.items() if meaning and meaning != "neutral"
+        }
 
 
 def is_status(cell: str) -> bool:

@@ -29,7 +29,7 @@ class Column:
     currency: str | None
     """The currency that the header names."""
     seen: int = 0
-    """How many rows were looked at; in the others of these counts a row is one whose cell is filled."""
+    """The rows of the sample; the counts below are of those in which the cell is filled."""
     filled: int = 0
     days: int = 0
     numbers: int = 0

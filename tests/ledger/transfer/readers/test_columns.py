@@ -93,6 +93,13 @@ def test_the_direction_beside_the_amount_is_not_that_of_the_balance() -> None:
     assert list_all_rows(reading) == ["read 2026-03-01 2.50 EUR", "incoming 2026-03-02 -900.00 EUR"]
 
 
+def test_a_word_for_neither_direction_is_no_option() -> None:
+    reading = read("Date,Text,收/支,Amount\n2026-03-01,Coffee,支出,2.50\n2026-03-02,Savings,不计收支,100.00\n")
+
+    assert list_all_rows(reading) == ["read 2026-03-01 2.50 EUR", "neutral"]
+    assert reading.options["meanings"] == {"支出": "out"}
+
+
 # --- sides ------------------------------------------------------------------------------------------------------------
 
 
