@@ -95,8 +95,9 @@ class Kinds:
             if cell[0] in _FIRST_LETTERS and cell[:MAX_WORD_LENGTH].casefold().startswith(OWN_TRANSFER_STARTS):
                 return "transfer"
             for part in _FIELDS.split(cell, MAX_FIELDS) if "  " in cell or "\n" in cell else (cell,):
-                if part and _may_be_word(part) and (reason := _TEXTS.get(make_word(part))):
-                    return reason
+                word = make_word(part) if part and _may_be_word(part) else ""
+                if word in _TEXTS and word not in self.meanings:
+                    return _TEXTS[word]
         return None
 
     @cached_property

@@ -165,7 +165,8 @@ def _find_amounts(roles: Roles, by_role: Mapping[str, Sequence[Column]], free: S
         preferred = [*by_role.get(f"booked_{role}", ()), *by_role.get(role, ())]
         if preferred:
             roles.found[role] = preferred[0].index
-    amounts = list(by_role.get("amount", ()))
+    named = by_role.get("amount", ())
+    amounts = [it for it in named if it.numbers > it.zero] or list(named)
     if amounts:
         signed = [it for it in amounts if it.negative]
         if {"debit", "credit"} <= roles.found.keys() and not signed:
@@ -173,7 +174,7 @@ def _find_amounts(roles: Roles, by_role: Mapping[str, Sequence[Column]], free: S
         roles.found.pop("debit", None)
         roles.found.pop("credit", None)
         roles.found["amount"] = (signed or amounts)[0].index
-        rivals = [it.index for it in amounts if it.numbers > it.zero]
+        rivals = [it.index for it in amounts if it.filled]
         if len({frozenset(roles.columns[it].words) for it in rivals}) > 1:
             roles.questions.append(_ask_column(roles, "amount", rivals, "Which of these columns is the amount?"))
         return
@@ -232,12 +233,13 @@ def _find_words(
 
 def _find_kinds(roles: Roles, kinds: Sequence[Column], known: Mapping[str, str]) -> None:
     """Take the column of kinds, of several the one with the fewest; where words mostly differ, they are texts."""
-    if not kinds:
+    filled = [it for it in kinds if it.filled] or kinds
+    if not filled:
         return
-    kind = min(kinds, key=lambda it: len(it.words)) if any(it.is_mixed for it in kinds) else kinds[0]
+    kind = min(filled, key=lambda it: len(it.words)) if any(it.is_mixed for it in filled) else filled[0]
     roles.found["type"] = kind.index
-    mixed = [it for it in kinds if it.is_mixed and not it.has_only(known)]
-    roles.descriptions += [it.index for it in mixed if it is not kind or len(kinds) == 1]
+    mixed = [it for it in filled if it.is_mixed and not it.has_only(known)]
+    roles.descriptions += [it.index for it in mixed if it is not kind or len(filled) == 1]
 
 
 def _tells_sides(column: Column) -> bool:

@@ -184,7 +184,7 @@ def test_a_balance_with_its_day_and_without_an_amount_is_no_movement() -> None:
 
 
 def test_a_column_of_amounts_that_are_all_zero_is_no_rival() -> None:
-    reading = read("Date,Text,Amount (total),Amount (tax)\n2026-03-01,Coffee,-2.50,0\n2026-03-02,Bread,-3.10,0\n")
+    reading = read("Date,Text,Amount (tax),Amount (total)\n2026-03-01,Coffee,0,-2.50\n2026-03-02,Bread,0,-3.10\n")
 
     assert (list_options(reading), list_rows(reading)) == ([], ["2026-03-01 2.50 EUR", "2026-03-02 3.10 EUR"])
 

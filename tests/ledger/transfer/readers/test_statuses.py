@@ -88,6 +88,12 @@ def test_what_only_own_transfers_are_called_is_one(text: str, header: str) -> No
     assert list_all_rows(reading) == ["transfer 2026-03-01 250.00 EUR", "read 2026-03-02 3.10 EUR"]
 
 
+def test_a_text_is_what_the_caller_says_it_means() -> None:
+    text = "Date,Text,Amount\n2026-03-01,Umbuchung,-250.00\n2026-03-02,Bread,-3.10\n"
+
+    assert list_rows(read(text, meanings={"Umbuchung": "booked"})) == ["2026-03-01 250.00 EUR", "2026-03-02 3.10 EUR"]
+
+
 def test_a_fee_for_an_own_transfer_is_an_expense() -> None:
     reading = read("Date,Text,Amount\n2026-03-01,Own account transfer fee,-2.50\n2026-03-02,Bread,-3.10\n")
 
