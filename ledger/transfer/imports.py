@@ -83,7 +83,7 @@ def _refuse_doubtful(rows: Sequence[FileRow], questions: Sequence[Question], cho
 
 
 def _question_error(question: Question) -> FieldError:
-    pointer = "/source" if question.option == "source" else f"/options/{question.option}"
+    pointer = "/source" if question.option == "source" else f"/options/{question.option.replace('.', '/')}"
     return field_error(pointer, "required", question.detail)
 
 

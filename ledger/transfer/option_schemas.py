@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
 from values.fields import Currency
 from values.shapes import RequestModel, with_example
@@ -23,6 +23,7 @@ RowNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}$")]
 ExpenseId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
+_DOTTED: Final = "columns."
 _COLUMNS: Final[dict[str, JsonValue]] = {"date": "Datum", "description": ["Text", 7]}
 
 
@@ -78,7 +79,11 @@ class ImportOptions(RequestModel):
     )
     currency: Currency | None = Field(default=None, description="The currency of rows that name none.")
     category: CategoryName | None = Field(default=None, description="The category of rows that name none.")
-    columns: ImportColumns | None = Field(default=None, description="Columns, which replace those that were detected.")
+    columns: ImportColumns | None = Field(
+        default=None,
+        description="Columns, which replace those that were detected. The name of one may also stand beside the other "
+        "options as a question names it: `columns.amount`.",
+    )
     sign: Literal["minus_is_spent", "plus_is_spent", "flag", "columns"] | None = Field(
         default=None,
         description="What was spent: negative amounts, positive ones, those that `direction` says, or the column "
@@ -117,6 +122,19 @@ class ImportOptions(RequestModel):
         default=None, description="Rows whose expense you have deleted stay deleted, or are imported again."
     )
     skip_refused: bool | None = Field(default=None, description="Import the other rows although some are refused.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _move_dotted_names(cls, sent: object) -> object:
+        """Move `columns.amount`, as a question names the option, into `columns`."""
+        if not isinstance(sent, dict) or not isinstance(sent.get("columns", {}), dict | None):
+            return sent
+        dotted = {name: value for name, value in sent.items() if isinstance(name, str) and name.startswith(_DOTTED)}
+        if not dotted:
+            return sent
+        columns = {name.removeprefix(_DOTTED): value for name, value in dotted.items()}
+        others = {name: value for name, value in sent.items() if name not in dotted}
+        return others | {"columns": (sent.get("columns") or {}) | columns}
 
     model_config = with_example(date_order="DMY", decimal=",", incoming="skip", columns=_COLUMNS)
 

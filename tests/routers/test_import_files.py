@@ -12,6 +12,7 @@ from tests.support.people import Person, SignUp
 
 STATEMENT: Final = b"Date;Text;Amount\n13.01.2026;Coffee;-2,50\n14.01.2026;Bread;-3,10\n15.01.2026;Pay;900,00\n"
 AMBIGUOUS: Final = b"Date,Text,Amount\n02/12/2026,Coffee,-2.50\n03/12/2026,Bread,-3.10\n"
+TWO_AMOUNTS: Final = b"2026-01-13,Hotel,-100.00,-92.50\n2026-01-14,Bread,-3.10,-1.00\n"
 BROKEN: Final = b"Date,Text,Amount\n2026-01-13,Coffee,-2..50\n2026-01-14,Bread,-3.10\n2026-01-15,Tea,-1.00\n"
 
 
@@ -109,6 +110,20 @@ async def test_an_answered_question_lets_it_through(person: Person) -> None:
     assert (order, answer.status_code) == ("DMY", HTTPStatus.CREATED)
 
 
+async def test_an_answer_can_be_sent_under_the_name_that_the_question_gives(person: Person) -> None:
+    (question,) = (await send(person, TWO_AMOUNTS, dry_run=True)).json()["questions"]
+
+    answer = await send(person, TWO_AMOUNTS, options={question["option"]: question["choices"][1]})
+
+    assert (question["option"], answer.status_code) == ("columns.amount", HTTPStatus.CREATED)
+    assert answer.json()["options"]["columns"]["amount"] == 4
+    assert await list_amounts(person) == ["92.50", "1.00"]
+
+
+async def test_a_question_about_a_column_points_into_the_columns(person: Person) -> None:
+    assert get_pointers(await send(person, TWO_AMOUNTS)) == ["/options/columns/amount"]
+
+
 async def test_the_options_of_an_answer_can_be_sent_back(person: Person) -> None:
     preview = (await send(person, STATEMENT, dry_run=True)).json()
 
@@ -134,6 +149,7 @@ async def test_a_refused_row_stops_an_import_unless_it_is_left_out(person: Perso
         ({"encoding": "rot13"}, "/options/encoding"),
         ({"date_order": "XYZ"}, "/options/date_order"),
         ({"colums": {}}, "/options/colums"),
+        ({"columns.amout": 2}, "/options/columns/amout"),
         ({"lines": {"99": "skip"}}, "/options/lines/99"),
     ],
 )

@@ -1,18 +1,18 @@
 """The amount of each row of a table: its decimal sign, its direction, its currency."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Final
 
 from ledger.transfer.readers import balances
 from ledger.transfer.readers.choices import Choices
-from ledger.transfer.readers.columns import Roles
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Entry, Question, RowError
 from ledger.transfer.readers.kinds import Kinds, is_mark
 from ledger.transfer.readers.numbers import DecimalSign, Written, decide_decimal, read_number
+from ledger.transfer.readers.roles import Roles
 from ledger.transfer.readers.signs import Movement, Sign, apply_sign, decide_sign
 from ledger.transfer.readers.words import find_currency
 from values.money import DECIMALS
@@ -65,7 +65,13 @@ class Amounts:
             self._list_movements(self._booked),
             lambda: self.has_iban or self._has_running_balance(),
             lambda: self._list_movements(row for row in self._booked if self.kinds.is_income(row)),
+            self._list_kinds,
         )
+
+    def _list_kinds(self) -> list[Movement]:
+        """Return the movements of which the kind says the direction."""
+        told = [(self._read_movement(row), kind) for row in self._booked if (kind := self.kinds.find_kind(row))]
+        return [replace(movement, meaning=kind) for movement, kind in told if movement and movement.said]
 
     def _list_movements(self, rows: Iterable[GridRow]) -> list[Movement]:
         return [it for row in rows if (it := self._read_movement(row))]
@@ -86,10 +92,10 @@ class Amounts:
         return not any(it.said > 0 for it in self._list_movements(self._booked) if it.meaning == "out")
 
     @cached_property
-    def _are_debits_negative(self) -> bool:
-        """Whether all numbers of the column of debits have a minus, which then says nothing."""
-        index = self.roles.found.get("debit")
-        return index is not None and all(it < 0 for it in self.read_column(index) if it)
+    def _negative_sides(self) -> set[str]:
+        """Which of the columns of debits and credits have a minus before all numbers, which then says nothing."""
+        sides = {it: self.roles.found[it] for it in ("debit", "credit") if it in self.roles.found}
+        return {side for side, index in sides.items() if all(it < 0 for it in self.read_column(index) if it)}
 
     def _has_running_balance(self) -> bool:
         amounts = self.read_column(self.roles.found["amount"])
@@ -113,11 +119,13 @@ class Amounts:
         entry.fee = abs(fee) if fee else None
 
     def _read_sides(self, entry: Entry, row: GridRow) -> None:
-        debit, credit = (self._read_cell(entry, row, it) for it in ("debit", "credit"))
-        if debit and self._are_debits_negative:
-            debit = abs(debit)
+        debit, credit = (self._read_side(entry, row, it) for it in ("debit", "credit"))
         if debit is not None or credit is not None:
             entry.said_amount = entry.amount = (credit or Decimal(0)) - (debit or Decimal(0))
+
+    def _read_side(self, entry: Entry, row: GridRow, side: str) -> Decimal | None:
+        number = self._read_cell(entry, row, side)
+        return abs(number) if number and side in self._negative_sides else number
 
     def _read_one(self, entry: Entry, row: GridRow) -> None:
         entry.said_amount = self._read_cell(entry, row, "amount")

@@ -6,6 +6,7 @@ from itertools import pairwise, permutations
 
 Values = Sequence[Decimal | None]
 """One column of numbers; None where a cell is none."""
+_Pair = tuple[Decimal, Decimal | None]
 
 
 def find_amount(columns: Sequence[Values]) -> int | None:
@@ -13,7 +14,7 @@ def find_amount(columns: Sequence[Values]) -> int | None:
     proved = {
         amount
         for amount, balance in permutations(range(len(columns)), 2)
-        if is_running(columns[amount], columns[balance])
+        if is_running(columns[amount], columns[balance]) or _precedes(columns[amount], columns[balance])
     }
     proved |= {
         amount
@@ -25,16 +26,39 @@ def find_amount(columns: Sequence[Values]) -> int | None:
 
 def is_running(amounts: Values, balances: Values) -> bool:
     """Whether the balances are the amounts added up, the oldest row first or last; needs three rows."""
-    rows = [
-        (amount, balance) for amount, balance in zip(amounts, balances, strict=True) if None not in {amount, balance}
-    ]
-    if len(rows) < 3 or len(rows) < len(amounts) * 0.8 or not any(amount for amount, _ in rows):  # noqa: PLR2004
-        return False
-    return _adds_up(rows) or _adds_up(rows[::-1])
+    rows = _list_pairs(amounts, balances)
+    return bool(rows) and (_adds_up(rows) or _adds_up(rows[::-1]))
 
 
-def _adds_up(rows: Sequence[tuple[Decimal | None, Decimal | None]]) -> bool:
-    return all((before or 0) + (amount or 0) == balance for (_, before), (amount, balance) in pairwise(rows))
+def _precedes(amounts: Values, balances: Values) -> bool:
+    """Whether each balance is the one before its amount."""
+    rows = _list_pairs(amounts, balances)
+    return bool(rows) and (_adds_up(_shift(rows)) or _adds_up(_shift(rows[::-1])))
+
+
+def _list_pairs(amounts: Values, balances: Values) -> list[_Pair]:
+    """Return the amounts with their balances; none if they are too few, or too many lack one of both."""
+    rows = [(amount, balance) for amount, balance in zip(amounts, balances, strict=True) if amount is not None]
+    whole = sum(balance is not None for _, balance in rows)
+    is_enough = whole >= 3 and whole >= len(amounts) * 0.8 and any(amount for amount, _ in rows)  # noqa: PLR2004
+    return rows if is_enough else []
+
+
+def _shift(rows: Sequence[_Pair]) -> list[_Pair]:
+    """Return each balance with the amount of the row before."""
+    return [(before, balance) for (before, _), (_, balance) in pairwise([(Decimal(0), None), *rows])]
+
+
+def _adds_up(rows: Sequence[_Pair]) -> bool:
+    """Whether each balance is the one before it plus the amounts since then."""
+    expected: Decimal | None = None
+    for amount, balance in rows:
+        if expected is not None:
+            expected += amount
+            if balance is not None and balance != expected:
+                return False
+        expected = expected if balance is None else balance
+    return True
 
 
 def _are_between(before: Values, amounts: Values, after: Values) -> bool:

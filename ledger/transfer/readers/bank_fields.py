@@ -18,6 +18,7 @@ _IBAN_IN_TEXT: Final = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: 
 _IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 # More than any description holds; joining thousands of texts would take quadratic time.
 _LONG_TEXT: Final = 2000
+_SHORTEST_ID: Final = 8
 _NO_ID: Final = {"", "NONREF", "NOREF", "NOTPROVIDED", "NONE", "NULL", "NA"}
 
 
@@ -86,6 +87,12 @@ def read_bank_id(text: str | None) -> str | None:
     if tidied is None or re.sub(r"[^A-Z1-9]", "", tidied.upper()) in _NO_ID:
         return None
     return tidied
+
+
+def may_last(text: str) -> bool:
+    """Whether an id can be the only one for years: a short number counts the rows of one statement."""
+    bank_id = read_bank_id(text)
+    return bank_id is None or len(bank_id.lstrip("0")) >= _SHORTEST_ID
 
 
 def settle_days(entries: Sequence[Entry], days: Sequence[Days], column: str) -> None:

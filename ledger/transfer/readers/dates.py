@@ -10,7 +10,6 @@ cell                    shape
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import date
 from functools import lru_cache
@@ -27,7 +26,6 @@ CENTURY_TURN: Final = 70
 """Two digits from this one on are a year of the last century."""
 MAX_DATE_LENGTH: Final = 60
 LONG_YEAR: Final = 4
-NOT_MONTH: Final = 13
 
 _TIME: Final = (
     r"(?:[T\s,]+[0-9]{1,2}[:.h][0-9]{2}(?:[:.][0-9]{2})?(?:[.,][0-9]{1,9})?\s*(?:[AaPp]\.?[Mm]\.?)?"
@@ -215,8 +213,3 @@ def find_last_month(months: Iterable[int]) -> int:
     following = [*present[1:], present[0] + 12]
     gaps = [(after - month, month) for month, after in zip(present, following, strict=True)]
     return max(gaps)[1]
-
-
-def count_shapes(cells: Iterable[str]) -> Counter[Shape]:
-    """Count the shapes of the cells that are days."""
-    return Counter(shape for cell in cells if (shape := read_shape(cell)) is not None)

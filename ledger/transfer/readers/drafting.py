@@ -90,6 +90,7 @@ def _list_parts(entry: Entry) -> list[Entry]:
             entry,
             amount=split.amount,
             said_amount=split.amount,
+            whole=entry.amount,
             category=split.category,
             subcategory=split.subcategory,
             description=split.description or entry.description,
@@ -112,6 +113,8 @@ class _Drafting:
     has_accounts: bool
     """Whether the file is of several accounts."""
     questions: dict[str, Question] = field(default_factory=dict)
+    has_unnamed: bool = False
+    """Whether a row names no currency, so that it is in the user's."""
 
     def describe_options(self, statement: Statement) -> dict[str, Any]:
         """Return the options of drafting that matter to this file."""
@@ -123,7 +126,7 @@ class _Drafting:
         for name in ("category", "currency", "accounts", "person"):
             if (value := getattr(self.choices, name)) is not None:
                 told[name] = value
-        return told
+        return {"currency": self.currency} | told if self.has_unnamed else told
 
     def draft(self, number: int, entry: Entry, head: int | None = None) -> Draft:
         """Return what one entry becomes; `head` is the number of the row of which it is a part or the fee."""
@@ -135,6 +138,7 @@ class _Drafting:
         # What is left out although it is money is shown with its expense, and so must be read in full.
         is_money = skip in {None, "transfer", "incoming"}
         currency = self._find_currency(entry, is_money=is_money)
+        self.has_unnamed |= is_money and entry.currency is None
         waits = self._ask_about_transfer(entry) or (entry.fee and self.choices.fees is None)
         is_open = entry.day is None or entry.amount is None or waits
         if is_open or currency is None:
@@ -152,8 +156,8 @@ class _Drafting:
         skip: Reason | None = "transfer" if entry.may_be_transfer and self.choices.transfers == "skip" else entry.skip
         if skip and not (skip == "transfer" and self.choices.transfers == "import"):
             return skip
-        is_incoming = entry.amount is not None and entry.amount > 0
-        return "incoming" if is_incoming and self.choices.incoming != "refund" else None
+        amount = entry.amount if entry.whole is None else entry.whole
+        return "incoming" if amount is not None and amount > 0 and self.choices.incoming != "refund" else None
 
     def _ask_about_transfer(self, entry: Entry) -> bool:
         """Ask what transfers are, if the entry may be one; return whether it waits for the answer."""

@@ -107,6 +107,8 @@ class Entry:
     """The id of the expense from which this service itself has exported the row."""
     fee: Decimal | None = None
     """A fee beside the amount, positive."""
+    whole: Decimal | None = None
+    """Of a part, the amount of the entry that is split: a part of the other sign goes the same way."""
     splits: Sequence[Split] = ()
     skip: Reason | None = None
     may_be_transfer: bool = False

@@ -31,11 +31,6 @@ class Layout:
     """The line of the header; 0 if there is none."""
     body: Sequence[GridRow]
 
-    @property
-    def width(self) -> int:
-        """The number of columns."""
-        return len(self.headers)
-
     def is_header(self, row: GridRow) -> bool:
         """Whether a row of the body is the header once more."""
         if not self.header_line:

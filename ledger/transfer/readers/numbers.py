@@ -75,7 +75,9 @@ def read_number(cell: str) -> Written | None:
     found = _NUMBER.fullmatch(" ".join(text.split()))
     if found is None:
         return None
-    signs = "".join(found[name] for name in ("before", "inner", "after", "last"))
+    # Some banks write a plus before every balance, also before a minus.
+    before = "" if (found["before"], found["inner"]) == ("+", "-") else found["before"]
+    signs = before + "".join(found[name] for name in ("inner", "after", "last"))
     sign = {"": "", "-": "-", "+": "+", "()": "-"}.get(signs)
     units = [it for it in (found["unit"], found["unit_after"]) if it]
     unit = find_currency(units[0]) if units else None

@@ -39,7 +39,8 @@ class Profile:
         named = {
             role: [it for it in value if make_word(it) in found] if isinstance(value, list) else value
             for role, value in self.options.get("columns", {}).items()
-            if not isinstance(value, str) or make_word(value) in found
+            # An empty text takes away the column that would be found.
+            if not isinstance(value, str) or not value or make_word(value) in found
         }
         return {**self.options, "columns": named}
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Literal
 
 Sign = Literal["minus_is_spent", "plus_is_spent", "flag", "columns"]
-NO_SIGN_DETAIL: Final = "Nothing in this file tells whether its positive amounts were spent or received."
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +23,16 @@ class Movement:
 
 
 def decide_sign(
-    movements: Sequence[Movement], is_bank_account: Callable[[], bool], list_incomes: Callable[[], Sequence[Movement]]
+    movements: Sequence[Movement],
+    is_bank_account: Callable[[], bool],
+    list_incomes: Callable[[], Sequence[Movement]],
+    list_kinds: Callable[[], Sequence[Movement]],
 ) -> Sign | None:
     """Return how the direction of amounts in one column is told, proved by all rows; None if nothing proves it.
 
     `is_bank_account` returns whether the file bears an IBAN, or a running balance that the amounts add up to, and
-    `list_incomes` the rows with a word that only money in is called by; each is asked only if it matters.
+    `list_incomes` the rows with a word that only money in is called by, and `list_kinds` those whose kind says that
+    money came in or went out; each is asked only if it matters.
     """
     moved = [it for it in movements if it.said]
     negative, positive = [it for it in moved if it.said < 0], [it for it in moved if it.said > 0]
@@ -40,7 +43,7 @@ def decide_sign(
         return agreed
     if (negative and positive and all(it.has_plus for it in positive)) or is_bank_account():
         return "minus_is_spent"
-    if agreed := _compare_incomes(list_incomes()):
+    if agreed := _compare_incomes(list_incomes()) or _compare_kinds(list_kinds()):
         return agreed
     # A statement has more purchases than anything else.
     return "minus_is_spent" if len(negative) > len(positive) else None
@@ -60,6 +63,11 @@ def _compare(told: Sequence[Movement]) -> Sign | None:
     if len(is_minus) > 1:
         return None
     return "minus_is_spent" if is_minus.pop() else "plus_is_spent"
+
+
+def _compare_kinds(told: Sequence[Movement]) -> Sign | None:
+    """Return what kinds and signs say together; None unless some are out and some are in."""
+    return _compare(told) if {it.meaning for it in told} == {"out", "in"} else None
 
 
 def _compare_incomes(incomes: Sequence[Movement]) -> Sign | None:

@@ -1,53 +1,44 @@
 """Tables: the rows of a CSV file or of a sheet as entries.
 
-rows        layout     preamble, header, body
-profiles   known by its header?
-columns    which column is what
-days       which day, in which order, of which year
-amounts    which decimal sign, and what is money out
-kinds      which rows are no booked money
-statement   entries, and a question wherever two readings are left
+rows        layout      preamble, header, body
+            profiles    known by its header?
+            columns     which column is what
+            days        which day, in which order, of which year
+            amounts     which decimal sign, and what is money out
+            kinds       which rows are no booked money
+statement   table_rows  entries, and a question wherever two readings are left
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 from ledger.transfer.readers import balances
 from ledger.transfer.readers.amounts import MONEY_ROLES, Amounts
-from ledger.transfer.readers.bank_fields import find_iban, forget_repeated_ids, name_account, read_bank_id
+from ledger.transfer.readers.bank_fields import find_iban, forget_repeated_ids
 from ledger.transfer.readers.choices import Choices
-from ledger.transfer.readers.columns import Roles, find_roles
+from ledger.transfer.readers.columns import find_roles
 from ledger.transfer.readers.dates import read_shape
 from ledger.transfer.readers.days import DayReader, build_day_reader
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import (
     MAX_ENTRIES,
     BadOption,
-    Entry,
     Question,
-    RowError,
     Statement,
     TooManyEntries,
 )
 from ledger.transfer.readers.kinds import Kinds
 from ledger.transfer.readers.layout import Layout
-from ledger.transfer.readers.numbers import read_number
 from ledger.transfer.readers.profiles import OWN, Profile
+from ledger.transfer.readers.roles import Roles
 from ledger.transfer.readers.shares import SHARED_PROFILE, Shares, ask_person
+from ledger.transfer.readers.table_rows import RowReader
 from ledger.transfer.readers.words import find_column, find_currencies, make_word
-from values.csv_cells import split_tags
 from values.money import DECIMALS
-
-ID_DIGITS: Final = 18
-JOINER: Final = "; "
-"""What stands between the texts of several columns in a description."""
-MAX_DESCRIPTION: Final = 2_000
-"""Characters after which a description does not go on: an expense has at most 500."""
-MAX_LETTERS: Final = 14
 
 
 def read_table(
@@ -60,12 +51,13 @@ def read_table(
     if len(table.movements) > MAX_ENTRIES:
         raise TooManyEntries
     table.settle_date()
-    entries = list(table.iterate_entries())
+    reader = table.build_reader()
+    entries = list(reader.iterate_entries())
     forget_repeated_ids(entries)
     return Statement(
         format="csv",
         entries=entries,
-        accounts=table.accounts or table.find_stated_accounts(),
+        accounts=reader.accounts or table.find_stated_accounts(),
         profile=profile.name if profile else None,
         options={**said, **table.describe_options()},
         questions=list(table.list_questions()),
@@ -81,7 +73,6 @@ class _Table:
     choices: Choices
     roles: Roles
     own_currency: str
-    accounts: list[str] = field(default_factory=list)
 
     # --- what all rows tell together ----------------------------------------------------------------------------------
 
@@ -154,6 +145,7 @@ class _Table:
         proved = balances.find_amount([self.amounts.read_column(it) for it in indexes])
         if proved is not None:
             self.roles.found["amount"] = indexes[proved]
+            self.roles.settle_beside()
             self.roles.questions.remove(asked)
         del self.movements, self.amounts
 
@@ -167,100 +159,11 @@ class _Table:
             }
             self.roles.found["date"] = max(shapes, key=lambda it: shapes[it])
 
-    # --- rows ---------------------------------------------------------------------------------------------------------
-
-    def iterate_entries(self) -> Iterator[Entry]:
-        """Yield the entries; a row that goes on with the text of the one before is a part of that one."""
-        last: Entry | None = None
-        for row in self.layout.body:
-            if last is not None and self._goes_on(row):
-                _add_text(last, row)
-            elif any(row.cells):
-                if last is not None:
-                    yield last
-                last = self._read_row(row)
-        if last is not None:
-            yield last
-
-    def _goes_on(self, row: GridRow) -> bool:
-        """Whether a row has nothing but text for the payee or the description."""
-        texts = {*self.roles.descriptions, self.roles.found.get("payee", -1)}
-        return all(index in texts for index, cell in enumerate(row.cells) if cell)
-
-    def _read_row(self, row: GridRow) -> Entry | None:
-        """Return the entry of a row; None if it is no row of the statement, but a text below it."""
-        if self.layout.is_header(row):
-            return Entry(line=row.line, skip="repeated_header")
-        if row.is_broken:
-            error = RowError(None, "malformed", "A quote of this row is not closed, so that its cells are not known.")
-            return Entry(line=row.line, errors=[error])
-        skip = self.kinds.find_skip(row)
-        has_amount = any(self.roles.get(row, it) for it in MONEY_ROLES)
-        has_day = read_shape(self.roles.get(row, "date")) is not None
-        if not has_day and (not has_amount or (skip is None and self.kinds.is_total(row))):
-            return None
-        entry = self._build_entry(row)
-        self.amounts.read(entry, row)
-        if self.shares:
-            self.shares.apply(entry, row)
-        entry.day = self.days.read(self.roles.get(row, "date"))
-        entry.may_be_transfer = skip is None and self.kinds.may_be_transfer(row)
-        entry.skip = skip or ("zero" if entry.said_amount == 0 and not entry.errors else None)
-        if entry.skip is None:
-            self._check(entry, row, has_amount=has_amount)
-        else:
-            entry.errors = []
-        return entry
-
-    def _check(self, entry: Entry, row: GridRow, *, has_amount: bool) -> None:
-        cell = self.roles.get(row, "date")
-        if entry.day is None and not (self.days.is_open and read_shape(cell)):
-            detail = "This is no day that exists." if cell else "The row has no day."
-            code = "malformed" if cell else "required"
-            entry.errors.append(RowError(self.roles.describe_column("date"), code, detail))
-        if not has_amount and self.roles.found.keys() & {*MONEY_ROLES}:
-            named = next(it for it in MONEY_ROLES if it in self.roles.found)
-            entry.errors.append(RowError(self.roles.describe_column(named), "required", "The row has no amount."))
-
-    def _build_entry(self, row: GridRow) -> Entry:
-        described = dict.fromkeys(
-            row.cells[it] for it in self.roles.descriptions if it < len(row.cells) and row.cells[it]
-        )
-        return Entry(
-            line=row.line,
-            payee=self.roles.get(row, "payee") or None,
-            category=self.roles.get(row, "category") or None,
-            subcategory=self.roles.get(row, "subcategory") or None,
-            description=JOINER.join(described) or None,
-            tags=_split_tags(self.roles.get(row, "tags")),
-            account=self._read_account(row),
-            bank_id=read_bank_id(self.roles.get(row, "bank_id")),
-            external_id=self.roles.get(row, "external_id") or None,
-            own_id=self._read_own_id(row),
-            texts=self._list_texts(row),
-        )
-
-    def _read_account(self, row: GridRow) -> str | None:
-        account = name_account(self.roles.get(row, "account"))
-        if account and account not in self.accounts:
-            self.accounts.append(account)
-        return account
-
-    def _read_own_id(self, row: GridRow) -> int | None:
-        if self.profile is not OWN:
-            return None
-        cell = row.cells[-1]
-        return int(cell) if cell.isascii() and cell.isdigit() and len(cell) <= ID_DIGITS else None
-
-    def _list_texts(self, row: GridRow) -> list[str]:
-        """Return the texts by which the row is known again: not its days, its numbers, and whether it is cleared."""
-        return [cell for index, cell in enumerate(row.cells) if cell and index not in self._changing and _is_text(cell)]
-
-    @cached_property
-    def _changing(self) -> frozenset[int]:
-        """The columns whose words change while the row stays the same, whatever the options."""
-        headers = enumerate(self.layout.headers)
-        return frozenset(index for index, header in headers if header and find_column(header)[0] == "status")
+    def build_reader(self) -> RowReader:
+        """Return what reads the rows."""
+        is_own = self.profile is OWN
+        waits = [question.option for question in (*self.roles.questions, *self._ask_statuses())]
+        return RowReader(self.layout, self.roles, self.kinds, self.days, self.amounts, self.shares, is_own, waits)
 
     # --- what is told -------------------------------------------------------------------------------------------------
 
@@ -268,6 +171,7 @@ class _Table:
         """Yield what the file does not prove."""
         yield from self.roles.questions
         yield from self.days.questions
+        yield from self._ask_statuses()
         all_columns = [self.roles.name(it.index) for it in self.roles.columns]
         if "date" not in self.roles.found:
             yield Question("columns.date", all_columns, "No column of this file holds days.")
@@ -277,6 +181,13 @@ class _Table:
             yield Question("columns.amount", all_columns, "No column of this file holds amounts.")
         if self.shares and self.shares.person is None:
             yield ask_person(list(self.shares.columns))
+
+    def _ask_statuses(self) -> list[Question]:
+        """Ask which word says that a row is not booked yet, if none of several different ones is known."""
+        words = self.kinds.list_unknown_statuses(self.movements)
+        choices: list[dict[str, str]] = [{it: "pending" if it == word else "booked" for it in words} for word in words]
+        detail = "Which of these words says that a row is not booked yet? None of them is known."
+        return [Question("meanings", [*choices, dict.fromkeys(words, "booked")], detail)] if words else []
 
     def describe_options(self) -> dict[str, Any]:
         """Return the options that the reading came to."""
@@ -298,26 +209,3 @@ class _Table:
             return dict(self.choices.meanings) or None
         words = Counter(cell for row in self.movements if (cell := self.roles.get(row, "direction")))
         return {**self.kinds.list_known([word for word, _ in words.most_common(20)]), **self.choices.meanings}
-
-
-def _is_text(cell: str) -> bool:
-    # A day has at most the letters of a month, and a number those of a currency.
-    if len(cell) > MAX_LETTERS and cell.isalpha():
-        return True
-    letters = sum(map(str.isalpha, cell))
-    return letters > MAX_LETTERS or (letters > 0 and not (read_shape(cell) or read_number(cell)))
-
-
-def _add_text(entry: Entry, row: GridRow) -> None:
-    texts = [cell for cell in row.cells if cell]
-    if len(entry.description or "") > MAX_DESCRIPTION:
-        return
-    entry.description = JOINER.join([*([entry.description] if entry.description else []), *texts])
-    entry.texts = [*entry.texts, *texts]
-
-
-def _split_tags(cell: str) -> list[str]:
-    """Return the tags of a cell: between commas or semicolons, quoted as in CSV where they hold one."""
-    if ";" in cell and "," not in cell and '"' not in cell:
-        return [tag.strip() for tag in cell.split(";") if tag.strip()]
-    return split_tags(cell)

@@ -25,7 +25,7 @@ def make_word(text: str) -> str:
     if text in {"+", "-", "/"}:
         return text
     folded = make_text_key(_CAMEL.sub(" ", text).translate(_WIDE))
-    return " ".join(_OTHER.sub(" ", folded).strip(" .-/").split())
+    return " ".join(_OTHER.sub(" ", folded).replace(" / ", "/").strip(" .-/").split())
 
 
 def _index(table: Mapping[str, list[str]]) -> dict[str, str]:
@@ -45,6 +45,16 @@ STATUSES: Final[Mapping[str, str]] = _index(_TABLE["statuses"])
 """`booked`, `pending` or `failed` by the word in a column of statuses."""
 ROWS: Final[Mapping[str, str]] = _index({name: _TABLE["rows"][name] for name in ("balance", "total")})
 """`balance` or `total` by the only text of a row that is none."""
+STATUS_TEXTS: Final[Mapping[str, str]] = {
+    word: meaning for word, meaning in STATUSES.items() if word not in map(make_word, _TABLE["shared"]["statuses"])
+}
+"""Those of the statuses that say it wherever they stand alone."""
+SHARED_ACCOUNTS: Final = frozenset(map(make_word, _TABLE["shared"]["accounts"]))
+"""Headers of the own account in some files, and of the others' accounts in others."""
+OWN_TRANSFERS: Final = frozenset(map(make_word, _TABLE["rows"]["own_transfer"]))
+"""What only transfers between own accounts are called."""
+OWN_TRANSFER_STARTS: Final = tuple(f"{it} " for it in _TABLE["rows"]["own_transfer_starts"])
+"""What texts of such transfers begin with, in lower case."""
 INCOME: Final = frozenset(map(make_word, _TABLE["rows"]["income"]))
 """Words that only money in is called by."""
 MONTHS: Final[Mapping[str, int]] = {

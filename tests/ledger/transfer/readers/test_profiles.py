@@ -41,6 +41,10 @@ def _write(name: str, *rows: dict[str, str]) -> str:
         ("ing-nl", {"Datum": "20260302", "Af Bij": "Af", "Bedrag (EUR)": "2,50"}),
         ("kbc-card", {"datum verrichting": "02/03/2026", "bedrag": "-2,50", "debet": "-2,50", "munt": "EUR"}),
         ("mbank", {"#Data operacji": "2026-03-02", "#Kwota": "-2,50 EUR"}),
+        (
+            "dkb",
+            {"Buchungsdatum": "02.03.26", "Status": "Gebucht", "IBAN": "DE02120300000000202051", "Betrag (€)": "-2,5"},
+        ),
         ("nubank-card", {"date": "2026-03-02", "category": "food", "title": "Bar", "amount": "2.50"}),
         ("swedbank-lt", {"Date": "2026-03-02", "Amount": "2.50", "Currency": "EUR", "D/K": "D"}),
     ],
@@ -56,6 +60,7 @@ def test_a_known_export_is_read_without_a_question(name: str, row: dict[str, str
     ("name", "row", "written"),
     [
         ("alipay", {"交易时间": "2026-03-02 08:00:00", "收/支": "支出", "金额": "2.50"}, "2026-03-02 2.50 CNY"),
+        ("apple-card", {"Transaction Date": "03/02/2026", "Amount (USD)": "2.50"}, "2026-03-02 2.50 USD"),
         ("icbc", {"交易日期": "2026-03-02", "记账金额(支出)": "2.50", "记账币种": "人民币"}, "2026-03-02 2.50 CNY"),
         ("rakuten-card", {"利用日": "2026/03/02", "利用金額": "2,500"}, "2026-03-02 2500 JPY"),
         ("schwab", {"Date": "03/02/2026", "Withdrawal": "$2.50"}, "2026-03-02 2.50 USD"),
@@ -140,3 +145,38 @@ def test_what_several_have_paid_does_not_tell_their_shares() -> None:
 
     assert list_all_rows(read(text, person="Ada")) == ["refused"]
     assert list_rows(read(text, person="Cy")) == ["2026-03-02 30.00 EUR"]
+
+
+# --- banks and cards --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("General Currency Conversion", "transfer"),
+        ("Bank Deposit to PP Account ", "transfer"),
+        ("General Withdrawal", "transfer"),
+        ("General Authorization", "pending"),
+        ("Account Hold for Open Authorization", "pending"),
+    ],
+)
+def test_what_paypal_only_moves_or_holds_is_no_expense(kind: str, reason: str) -> None:
+    row = {"Date": "2026-03-02", "Type": kind, "Status": "Completed", "Currency": "EUR", "Net": "-2.50"}
+
+    assert list_all_rows(read(_write("paypal", row))) == [f"{reason} 2026-03-02 2.50 EUR"]
+
+
+def test_the_iban_of_the_others_is_no_account_of_a_known_bank() -> None:
+    row = {"Buchungsdatum": "02.03.26", "IBAN": "DE02120300000000202051", "Betrag (€)": "-2,50"}
+
+    assert read(_write("dkb", row)).source is None
+
+
+def test_a_header_that_others_have_too_needs_a_payment_that_proves_the_sign() -> None:
+    shop = {"date": "2026-03-02", "title": "Bar", "amount": "2.50"}
+    payment = {"date": "2026-03-03", "title": "Pagamento recebido", "amount": "-90.00"}
+    name = "nubank-card-without-categories"
+
+    assert list_options(read(_write(name, shop))) == ["sign"]
+    assert list_rows(read(_write(name, shop, payment))) == ["2026-03-02 2.50 EUR"]
+    assert read(_write(name, shop, payment)).profile == name

@@ -89,6 +89,22 @@ def test_the_parts_of_a_record_are_rows_if_they_are_wanted() -> None:
     ]
 
 
+def test_a_rebate_within_a_purchase_is_a_part_of_it() -> None:
+    text = _write("D2026-03-02\nT-140.00\nPMarket\nSFood\n$-200.00\nSRebates\n$60.00")
+
+    assert list_rows(read(text, splits="parts")) == ["2026-03-02 200.00 EUR", "2026-03-02 -60.00 EUR"]
+
+
+def test_a_deduction_from_pay_goes_the_way_of_the_pay() -> None:
+    text = _write("D2026-03-02\nT2000.00\nPWork\nSPay\n$2500.00\nSTax\n$-500.00")
+
+    assert list_rows(read(text, splits="parts")) == []
+    assert list_rows(read(text, splits="parts", incoming="refund")) == [
+        "2026-03-02 -2500.00 EUR",
+        "2026-03-02 500.00 EUR",
+    ]
+
+
 def test_parts_that_do_not_add_up_stay_one_row() -> None:
     assert list_rows(read(_write(SPLIT.replace("$-2.00", "$-1.00")), splits="parts")) == ["2026-03-02 5.00 EUR"]
 

@@ -510,11 +510,11 @@ def test_each_row_of_several_accounts_bears_its_own() -> None:
 
 
 def test_an_id_of_the_bank_that_occurs_twice_is_none() -> None:
-    rows = "A1,2026-03-01,Coffee,-2.50\nA1,2026-03-02,Bread,-3.10\nA2,2026-03-03,Tea,-1.00\n"
+    rows = "T2603010001,2026-03-01,Coffee,-2.50\nT2603010001,2026-03-02,Bread,-3.10\nT2603030002,2026-03-03,Tea,-1.00\n"
 
     reading = read(f"Transaction ID,Date,Text,Amount\n{rows}")
 
-    assert [draft.bank_id for draft in reading.drafts] == [None, None, "A2"]
+    assert [draft.bank_id for draft in reading.drafts] == [None, None, "T2603030002"]
 
 
 def test_a_row_is_known_again_whatever_the_options() -> None:
