@@ -1,8 +1,10 @@
 """Cells of a CSV file: quoting (RFC 4180), texts that a spreadsheet does not run as formulas, and lists of tags.
 
 A spreadsheet runs a cell that begins with = + - @, a TAB or a line end, some of them also after blanks or quotes, or in
-the fullwidth form of these characters (OWASP, CSV Injection). Such a cell gets an apostrophe in front, and so does one
-that begins with an apostrophe. So whoever reads the file takes off one apostrophe, if there is one, and has the text.
+the fullwidth form of these characters (OWASP, CSV Injection). One that splits rows at semicolons, TABs or bars, as many
+do by the language of their user, also begins a cell behind each of these, and a row behind a line end in quotes. What
+would be run there gets an apostrophe in front, and so does an apostrophe. So whoever reads the file takes off one
+apostrophe at each of these places, if there is one, and has the text.
 """
 
 import re
@@ -10,21 +12,28 @@ from collections.abc import Iterable
 from typing import Final
 
 _GUARD: Final = "'"
-_RISKY: Final = re.compile(r"""[\s"']*[=+\-@＝＋－＠]|[\t\n\r']""")  # noqa: RUF001  # fullwidth on purpose
+_RISKY: Final = re.compile(
+    r"""(?:\A(?=[\t\n\r])|(\A|[;|\t\n\r])(?=[\s"']*[=+\-@＝＋－＠]|'))"""  # noqa: RUF001  # fullwidth on purpose
+)
+_GUARDED: Final = re.compile(r"(\A|[;|\t\n\r])'")
 _NEEDS_QUOTES: Final = re.compile(r'[",\r\n]')
 # Nearly all texts: they begin with a letter or a digit, and need no quotes.
-_PLAIN: Final = re.compile(r'[^\W_][^",\r\n]*+')
+_PLAIN: Final = re.compile(r'[^\W_][^",;|\t\r\n]*+')
 _TAG: Final = re.compile(r'(?:\A|,)\s*+(?:"((?:[^"]++|"")*+)"\s*+(?=,|\Z)|([^,]*+))')
 
 
 def guard_cell(text: str) -> str:
     """Return the text of a cell, with an apostrophe before what a spreadsheet would run, and before an apostrophe."""
-    return _GUARD + text if _RISKY.match(text) else text
+    return _RISKY.sub(_add_guard, text)
+
+
+def _add_guard(found: re.Match[str]) -> str:
+    return (found[1] or "") + _GUARD
 
 
 def unguard_cell(cell: str) -> str:
     """Return the text that `guard_cell` was given."""
-    return cell.removeprefix(_GUARD)
+    return _GUARDED.sub(r"\1", cell)
 
 
 def write_cell(text: str | None) -> str:

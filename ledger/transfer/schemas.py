@@ -13,6 +13,7 @@ from ledger.transfer.option_schemas import ImportOptions
 from ledger.transfer.readers.entries import MAX_ENTRIES
 from ledger.transfer.rows import RowReason, RowStatus
 from schemas import ListTotal
+from values.field_errors import invalid_value
 from values.fields import AmountText, BooleanParameter, CurrencyCode, Omittable, RevisionNumber, WholeNumber
 from values.shapes import OMITS_DEFAULTS, RequestModel, ResponseModel, with_example
 from values.text_fields import CategoryName, make_line_validator
@@ -21,7 +22,16 @@ from values.texts import NAME_LENGTH, SOURCE_LENGTH, make_name_key
 SourceName = Annotated[
     str, AfterValidator(make_line_validator(0, SOURCE_LENGTH, make_name_key)), Field(max_length=SOURCE_LENGTH)
 ]
-ProfileName = CategoryName
+
+
+def _refuse_paths(name: str) -> str:
+    """Return a name that is one segment of a path; raise a validation error for another, such as `a/b`."""
+    if "/" in name or name in {".", ".."}:
+        raise invalid_value("malformed", "Leave out the slash: the name is a part of the profile's path.")
+    return name
+
+
+ProfileName = Annotated[CategoryName, AfterValidator(_refuse_paths)]
 # A field that is left blank is none.
 ProfileField = Annotated[ProfileName, WithJsonSchema({"type": "string", "maxLength": NAME_LENGTH})]
 

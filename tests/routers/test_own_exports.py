@@ -14,9 +14,17 @@ EXPENSES: Final[list[dict[str, Any]]] = [
         "category": "Food",
         "payee": "Café 茶 🍵",
         "tags": ["b", "a, c", 'x "y"'],
+        "external_id": "'quoted too",
     },
     {"amount": "-3.50", "date": "2026-03-01", "category": "Food", "description": "=SUM(A1)\nsecond line"},
-    {"amount": "1250", "currency": "JPY", "date": "2026-03-02", "payee": "'quoted", "external_id": "bank-1"},
+    {
+        "amount": "1250",
+        "currency": "JPY",
+        "date": "2026-03-02",
+        "payee": "'quoted",
+        "external_id": "bank-1",
+        "tags": ["d;e"],
+    },
     {"amount": "1.250", "currency": "KWD", "date": "2026-03-03", "description": '-2.50; "and" more'},
     {"amount": "2.50", "date": "2026-03-04", "description": "two of them"},
     {"amount": "2.50", "date": "2026-03-04", "description": "two of them"},
@@ -34,7 +42,7 @@ async def show(person: Person) -> list[list[Any]]:
     return sorted([[row[name] for name in SHOWN] for row in rows], key=str)
 
 
-@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "xlsx"])
 async def test_an_export_has_nothing_new_for_its_own_account(person: Person, kind: str) -> None:
     await fill(person)
     exported = (await person.get(f"/expenses/export?format={kind}")).content
@@ -45,7 +53,7 @@ async def test_an_export_has_nothing_new_for_its_own_account(person: Person, kin
     assert answer["counts"] == {"rows": 6, "new": 0, "existing": 6, "linked": 0, "skipped": 0, "refused": 0, "open": 0}
 
 
-@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "xlsx"])
 async def test_an_export_makes_equal_expenses_in_another_account(sign_up: SignUp, kind: str) -> None:
     ada, bob = await sign_up(), await sign_up()
     await fill(ada)

@@ -42,7 +42,28 @@ NAMES = TEXTS.map(str.strip).filter(lambda name: name and not {"\n", "\r", "\t"}
 )
 def test_what_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> None:
     """ASVS 5.0 1.2.10."""
-    assert guard_cell(text) == f"'{text}"
+    assert (guard_cell(text)[0], unguard_cell(guard_cell(text))) == ("'", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "guarded"),
+    [
+        ("shop;=1+1;x", "shop;'=1+1;x"),
+        ("a\n-1", "a\n'-1"),
+        ("a|@SUM(1)", "a|'@SUM(1)"),
+        ("a; =1", "a;' =1"),
+        ("a;'b", "a;''b"),
+        ("a; b", "a; b"),
+    ],
+)
+def test_what_would_be_run_behind_another_separator_gets_an_apostrophe_there(text: str, guarded: str) -> None:
+    assert guard_cell(text) == guarded
+
+
+@given(TEXTS)
+def test_however_a_spreadsheet_splits_rows_it_runs_no_part(text: str) -> None:
+    for separator in ";|\t\n\r":
+        assert all(guard_cell(part) == part for part in guard_cell(text).split(separator) if not part.startswith("'"))
 
 
 @pytest.mark.parametrize("text", ["", "Bread", "1 + 1 = 2", "a@example.com", "50-50", "é", "🍎", '"quoted"', "— dash"])

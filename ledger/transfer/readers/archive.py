@@ -29,9 +29,11 @@ KINDS: Final = ("categories", "tags", "budgets", "profiles", "imports", "expense
 """What an archive holds; rows refer to rows of kinds before theirs, and `imported_rows` to expenses."""
 MAX_ARCHIVED_EXPENSES: Final = 100_000
 """Expenses of one archive, those in the trash included: as many as are written within the deadline."""
+MAX_ARCHIVED_ROWS: Final = 200_000
+"""Likewise the rows of files that are known."""
 MOVE_ADVICE: Final = (
-    "An archive that is imported has at most 100,000 expenses, and 128 MiB unpacked. Whoever operates the service can "
-    "move all of its accounts at once, with `python -m commands backup`."
+    "An archive that is imported has at most 100,000 expenses, 200,000 rows of imported files, and 128 MiB unpacked. "
+    "Whoever operates the service can move all of its accounts at once, with `python -m commands backup`."
 )
 _BROKEN: Final = "This archive is broken, or was changed: download it again."
 _MANIFEST_BYTES: Final = 64 * 1024
@@ -68,7 +70,8 @@ def read_archive(data: bytes) -> Iterator[Line]:
     manifest = _read_manifest(data, members.get(MANIFEST))
     if members.keys() != {MANIFEST, *map(name_member, KINDS)}:
         raise UnreadableFile("This zip file is no archive of this service: it lacks files, or has others.")
-    if sum(manifest.counts[kind] for kind in _FIELDS) > MAX_ARCHIVED_EXPENSES:
+    expenses = sum(manifest.counts[kind] for kind in _FIELDS)
+    if expenses > MAX_ARCHIVED_EXPENSES or manifest.counts["imported_rows"] > MAX_ARCHIVED_ROWS:
         raise TooManyEntries(MOVE_ADVICE)
     totals: dict[str, tuple[Decimal, int]] = defaultdict(lambda: (Decimal(0), 0))
     for kind in KINDS:

@@ -3,14 +3,21 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise, permutations
+from typing import Final
 
 Values = Sequence[Decimal | None]
 """One column of numbers; None where a cell is none."""
 _Pair = tuple[Decimal, Decimal | None]
 
 
+MAX_COLUMNS: Final = 8
+"""Of more columns of numbers nothing is proved: each would be compared with every two others."""
+
+
 def find_amount(columns: Sequence[Values]) -> int | None:
     """Return which of some columns holds the amounts, proved by another that holds balances; None if nothing does."""
+    if len(columns) > MAX_COLUMNS:
+        return None
     proved = {
         amount
         for amount, balance in permutations(range(len(columns)), 2)

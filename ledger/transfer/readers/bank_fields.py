@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from ledger.transfer.readers.entries import Entry, RowError
+from values.money import DECIMALS
 
 # C0, DEL, C1 and what cannot be encoded; an expense refuses them.
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff]")
@@ -72,7 +73,10 @@ def name_account(text: str | None) -> str | None:
     if tidied is None:
         return None
     last = re.sub(r"[ -]", "", tidied.rpartition("/")[2]).upper()
-    return next((iban for iban in (last, last[:-3]) if _is_iban(iban)), tidied)
+    if last[-3:] in DECIMALS and _IBAN.fullmatch(last[:-3]):
+        # Believed whatever its check digits are: two formats of one bank must name the account alike.
+        return last[:-3]
+    return last if _is_iban(last) else tidied
 
 
 def find_iban(text: str) -> str | None:

@@ -15,7 +15,7 @@ from ledger.transfer.readers.words import find_column
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_CELL_LENGTH: Final = 100_000
 MAX_LINE_LENGTH: Final = 1_000_000
-MAX_COLUMNS: Final = 1_000
+MAX_COLUMNS: Final = 300
 MAX_CELLS: Final = 2_000_000
 MAX_OTHER_ROWS: Final = 5_000
 """Rows beside those that are imported: a preamble, repeated headers, texts that go on."""

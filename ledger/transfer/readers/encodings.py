@@ -9,6 +9,7 @@ from charset_normalizer import from_bytes
 from ledger.transfer.readers.charsets import guess_utf16
 from ledger.transfer.readers.entries import BadOption, UnreadableFile
 from ledger.transfer.readers.languages import LATIN_ENCODINGS, Sample
+from values.combining_marks import MAX_MARKS_IN_A_ROW, has_too_many_marks
 
 # Of other letters than Latin ones, in the order in which they are preferred where a file fits several equally well.
 _NOT_LATIN: Final = [
@@ -52,6 +53,20 @@ def decode(data: bytes, encoding: str | None = None, currency: str | None = None
 
     The user's `currency` tells languages apart that write different letters with the same bytes.
     """
+    text, name = _decode(data, encoding, currency)
+    refuse_marks(text)
+    return text, name
+
+
+def refuse_marks(text: str) -> None:
+    """Raise UnreadableFile for a text with over 30 combining marks in a row: sorting them takes quadratic time."""
+    if has_too_many_marks(text):
+        raise UnreadableFile(
+            f"The file has more than {MAX_MARKS_IN_A_ROW} combining marks in a row, as no bank writes."
+        )
+
+
+def _decode(data: bytes, encoding: str | None, currency: str | None) -> tuple[str, str]:
     if encoding is not None:
         return _decode_as_named(data, encoding), encoding
     found = next((it for mark, it in _MARKS.items() if data.startswith(mark)), None) or guess_utf16(data)

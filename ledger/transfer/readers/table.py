@@ -57,7 +57,7 @@ def read_table(
     return Statement(
         format="csv",
         entries=entries,
-        accounts=reader.accounts or table.find_stated_accounts(),
+        accounts=[*reader.accounts] or table.find_stated_accounts(),
         profile=profile.name if profile else None,
         options={**said, **table.describe_options()},
         questions=list(table.list_questions()),

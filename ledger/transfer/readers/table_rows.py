@@ -41,7 +41,7 @@ class RowReader:
     """Whether the file is an export of this service."""
     waits: Collection[str]
     """The options that decide what every row says, and are asked for."""
-    accounts: list[str] = field(default_factory=list)
+    accounts: dict[str, None] = field(default_factory=dict)
     """Those that the rows name, in their order."""
 
     def iterate_entries(self) -> Iterator[Entry]:
@@ -59,8 +59,11 @@ class RowReader:
 
     def _goes_on(self, row: GridRow) -> bool:
         """Whether a row has nothing but text for the payee or the description."""
-        texts = {*self.roles.descriptions, self.roles.found.get("payee", -1)}
-        return all(index in texts for index, cell in enumerate(row.cells) if cell)
+        return all(index in self._text_columns for index, cell in enumerate(row.cells) if cell)
+
+    @cached_property
+    def _text_columns(self) -> frozenset[int]:
+        return frozenset([*self.roles.descriptions, self.roles.found.get("payee", -1)])
 
     def _read_row(self, row: GridRow) -> Entry | None:
         """Return the entry of a row; None if it is no row of the statement, but a text below it."""
@@ -109,14 +112,14 @@ class RowReader:
         described = dict.fromkeys(
             row.cells[it] for it in self.roles.descriptions if it < len(row.cells) and row.cells[it]
         )
-        payee = self.roles.get(row, "payee")
+        payee, tags = self.roles.get(row, "payee"), self.roles.get(row, "tags")
         return Entry(
             line=row.line,
             payee=payee or None,
             category=self.roles.get(row, "category") or None,
             subcategory=self.roles.get(row, "subcategory") or None,
             description=JOINER.join(described) or (self.roles.get(row, "type") if not payee else "") or None,
-            tags=_split_tags(self.roles.get(row, "tags")),
+            tags=split_tags(tags) if self.is_own else _split_tags(tags),
             account=self._read_account(row),
             bank_id=read_bank_id(self.roles.get(row, "bank_id")),
             external_id=self.roles.get(row, "external_id") or None,
@@ -126,8 +129,8 @@ class RowReader:
 
     def _read_account(self, row: GridRow) -> str | None:
         account = name_account(self.roles.get(row, "account"))
-        if account and account not in self.accounts:
-            self.accounts.append(account)
+        if account:
+            self.accounts.setdefault(account)
         return account
 
     def _read_own_id(self, row: GridRow) -> int | None:

@@ -17,13 +17,15 @@ from typing import Final
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
+from ledger.transfer.readers.encodings import refuse_marks
 from ledger.transfer.readers.entries import MAX_ENTRIES, Question, TooManyEntries, UnreadableFile
 from ledger.transfer.readers.zip_members import check_members, iterate_pieces
 
 _MAX_ROWS: Final = MAX_ENTRIES + 1000
 """With what stands above and below the table."""
-_MAX_COLUMNS: Final = 1000
+_MAX_COLUMNS: Final = 300
 _MAX_CELLS: Final = 3_000_000
+_MAX_SHEETS: Final = 100
 _LETTERS: Final = 26
 _EXACT_WHOLE: Final = 2**53
 
@@ -32,6 +34,7 @@ _EXACT_WHOLE: Final = 2**53
 _PLACE: Final = re.compile(
     rb"""\sr\s*+=\s*+["']([A-Za-z]*+)([0-9]++)["']((?:\s++[\w:]++\s*+=\s*+(?:"[^"<]*+"|'[^'<]*+'))*+\s*+/>)?"""
 )
+_SHEET: Final = re.compile(rb"<(?:\w++:)?sheet[\s/>]")
 _CELL: Final = re.compile(rb"<(?:\w++:)?c[\s/>]")
 _DOCTYPES: Final = (b"<!DOCTYPE", "<!DOCTYPE".encode("utf-16-le"), "<!DOCTYPE".encode("utf-16-be"))
 
@@ -85,11 +88,14 @@ def write_cell(value: Cell) -> str:
 
 def _check_part(data: bytes, member: zipfile.ZipInfo) -> None:
     """Refuse a part with a document type, and a sheet whose cells span too much or do not say where they are."""
-    is_sheet, rows, columns, unplaced = False, 1, 1, 0
+    is_sheet, rows, columns, unplaced, sheets = False, 1, 1, 0, 0
     for markup in _iterate_markup(data, member):
         if any(it in markup for it in _DOCTYPES):
             raise UnreadableFile("This Excel file holds a document type, which Excel never writes; save it again.")
         is_sheet = is_sheet or b"sheetData" in markup
+        sheets += len(_SHEET.findall(markup))
+        if sheets > _MAX_SHEETS:
+            raise UnreadableFile(f"This Excel file has more than {_MAX_SHEETS} sheets: leave out the others.")
         places = _PLACE.findall(markup)
         unplaced += len(_CELL.findall(markup)) - sum(1 for letters, _, _ in places if letters)
         held = {(letters, digits) for letters, digits, is_empty in places if not is_empty}
@@ -103,7 +109,7 @@ def _check_span(rows: int, columns: int, unplaced: int) -> None:
     if rows > _MAX_ROWS:
         raise TooManyEntries
     if columns > _MAX_COLUMNS or rows * columns > _MAX_CELLS:
-        raise UnreadableFile("A sheet has at most 1,000 columns and 3,000,000 cells; delete what is no transaction.")
+        raise UnreadableFile("A sheet has at most 300 columns and 3,000,000 cells; delete what is no transaction.")
     if unplaced > 0:
         raise UnreadableFile("The cells of this file do not say where they are; open and save it in Excel.")
 
@@ -132,7 +138,11 @@ def _count_columns(letters: bytes) -> int:
 def _read_rows(sheet: CalamineSheet) -> list[list[str]]:
     """Return all rows of a sheet, with the empty ones above and the empty columns before its first cell."""
     before = [""] * (sheet.start[1] if sheet.start else 0)
-    return [before + [write_cell(cell) for cell in row] for row in sheet.iter_rows()]
+    rows = [before + [write_cell(cell) for cell in row] for row in sheet.iter_rows()]
+    for row in rows:
+        for cell in row:
+            refuse_marks(cell)
+    return rows
 
 
 def _write_number(number: float) -> str:

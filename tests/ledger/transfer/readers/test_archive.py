@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.transfer.readers.archive import MANIFEST, MAX_ARCHIVED_EXPENSES, read_archive
+from ledger.transfer.readers.archive import MANIFEST, MAX_ARCHIVED_EXPENSES, MAX_ARCHIVED_ROWS, read_archive
 from ledger.transfer.readers.entries import TooManyEntries, UnreadableFile
 from tests.support.archives import KINDS, Rows, pack, repack, write_lines
 
@@ -149,8 +149,11 @@ def test_other_sums_than_the_manifest_says_are_refused(totals: object) -> None:
     assert "broken" in refuse(repack(rows(), totals=totals))
 
 
-def test_more_expenses_than_can_be_written_in_time_are_refused_with_what_to_do() -> None:
-    counts = dict.fromkeys(KINDS, 0) | {"expenses": MAX_ARCHIVED_EXPENSES, "trash": 1}
+@pytest.mark.parametrize(
+    "more", [{"expenses": MAX_ARCHIVED_EXPENSES, "trash": 1}, {"imported_rows": MAX_ARCHIVED_ROWS + 1}]
+)
+def test_more_than_can_be_written_in_time_is_refused_with_what_to_do(more: dict[str, int]) -> None:
+    counts = dict.fromkeys(KINDS, 0) | more
     with pytest.raises(TooManyEntries, match="commands backup"):
         [*read_archive(repack(rows(), counts=counts))]
 

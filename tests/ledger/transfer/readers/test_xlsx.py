@@ -145,6 +145,12 @@ def test_a_sheet_of_too_many_columns_is_refused(place: bytes) -> None:
         read_sheets(replace_member(SMALL, SHEET, b'r="B2"', b'r="%s"' % place))
 
 
+def test_too_many_sheets_are_refused() -> None:
+    data = replace_member(SMALL, "xl/workbook.xml", b"<sheets>", b"<sheets>" + b'<sheet name="x"/>' * 101)
+    with pytest.raises(UnreadableFile, match="more than 100 sheets"):
+        read_sheets(data)
+
+
 def test_two_cells_that_span_too_much_are_refused() -> None:
     data = replace_member(SMALL, SHEET, b'r="A2"', b'r="A50000"')
 
