@@ -21,7 +21,7 @@ from ledger.transfer.readers.amounts import MONEY_ROLES, Amounts
 from ledger.transfer.readers.bank_fields import find_iban, forget_repeated_ids, name_account, read_bank_id
 from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.columns import Roles, find_roles
-from ledger.transfer.readers.dates import read_shape
+from ledger.transfer.readers.dates import identify_day, read_shape
 from ledger.transfer.readers.days import DayReader, build_day_reader
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import (
@@ -33,6 +33,7 @@ from ledger.transfer.readers.entries import (
     Statement,
     TooManyEntries,
 )
+from ledger.transfer.readers.fingerprints import EXPENSE_TEXTS, list_expense_texts, write_number
 from ledger.transfer.readers.kinds import Kinds
 from ledger.transfer.readers.layout import Layout
 from ledger.transfer.readers.numbers import read_number
@@ -48,6 +49,8 @@ JOINER: Final = "; "
 MAX_DESCRIPTION: Final = 2_000
 """Characters after which a description does not go on: an expense has at most 500."""
 MAX_LETTERS: Final = 14
+_DIRECTIONS: Final = frozenset("+-\u2212\u2013")
+"""Cells of a column that tells money in from money out by a sign alone."""
 
 
 def read_table(
@@ -204,6 +207,10 @@ class _Table:
         if self.shares:
             self.shares.apply(entry, row)
         entry.day = self.days.read(self.roles.get(row, "date"))
+        if self.profile is OWN:
+            _identify_expense(entry)
+        else:
+            self._identify(entry, row)
         entry.may_be_transfer = skip is None and self.kinds.may_be_transfer(row)
         entry.skip = skip or ("zero" if entry.said_amount == 0 and not entry.errors else None)
         if entry.skip is None:
@@ -237,7 +244,6 @@ class _Table:
             bank_id=read_bank_id(self.roles.get(row, "bank_id")),
             external_id=self.roles.get(row, "external_id") or None,
             own_id=self._read_own_id(row),
-            texts=self._list_texts(row),
         )
 
     def _read_account(self, row: GridRow) -> str | None:
@@ -252,9 +258,24 @@ class _Table:
         cell = row.cells[-1]
         return int(cell) if cell.isascii() and cell.isdigit() and len(cell) <= ID_DIGITS else None
 
-    def _list_texts(self, row: GridRow) -> list[str]:
-        """Return the texts by which the row is known again: not its days, its numbers, and whether it is cleared."""
-        return [cell for index, cell in enumerate(row.cells) if cell and index not in self._changing and _is_text(cell)]
+    def _identify(self, entry: Entry, row: GridRow) -> None:
+        """Give an entry all days and texts of its row, by which it is known again; whether it is cleared may change."""
+        texts: list[str] = []
+        days: list[str] = []
+        year = entry.day.year if entry.day else None
+        for index, cell in enumerate(row.cells):
+            if not cell or index in self._changing:
+                continue
+            if index not in self._day_columns and _is_text(cell):
+                texts.append(cell)
+            elif read_shape(cell):
+                days.append(identify_day(cell, year))
+        entry.texts, entry.said_day = texts, " ".join(days)
+
+    @cached_property
+    def _day_columns(self) -> frozenset[int]:
+        """The columns of days; in others a day that is written with a long name of the month is a text."""
+        return frozenset((*self.roles.dates, self.roles.found.get("date", -1)))
 
     @cached_property
     def _changing(self) -> frozenset[int]:
@@ -300,12 +321,21 @@ class _Table:
         return {**self.kinds.list_known([word for word, _ in words.most_common(20)]), **self.choices.meanings}
 
 
+def _identify_expense(entry: Entry) -> None:
+    """Let an expense of our own be known as every export and archive of it is."""
+    names = {name: getattr(entry, name) for name in EXPENSE_TEXTS}
+    entry.texts = list_expense_texts(names, entry.tags)
+    entry.said_number = write_number(None if entry.said_amount is None else -entry.said_amount)
+
+
 def _is_text(cell: str) -> bool:
     # A day has at most the letters of a month, and a number those of a currency.
     if len(cell) > MAX_LETTERS and cell.isalpha():
         return True
     letters = sum(map(str.isalpha, cell))
-    return letters > MAX_LETTERS or (letters > 0 and not (read_shape(cell) or read_number(cell)))
+    if letters == 0:
+        return cell in _DIRECTIONS
+    return letters > MAX_LETTERS or not (read_shape(cell) or read_number(cell))
 
 
 def _add_text(entry: Entry, row: GridRow) -> None:
