@@ -33,7 +33,7 @@ async def sum_up(rows: Sequence[FileRow], own: str) -> list[ListTotal]:
     sums: dict[str, tuple[int, int]] = {}
     async for row in iterate_in_slices(rows):
         if row.status == "new":
-            currency, amount, _ = row.place
+            currency, amount, _ = row.movement
             total, number = sums.get(currency, (0, 0))
             sums[currency] = total + amount, number + 1
     return [

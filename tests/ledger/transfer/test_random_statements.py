@@ -61,7 +61,7 @@ async def test_of_equal_rows_there_are_as_many_as_in_the_fullest_file(statements
             identify(row, place, Choices(), is_same=True)
         for row in (it for it in rows if it.is_undecided):
             serial += 1
-            currency, amount, day = row.place
+            currency, amount, day = row.movement
             known.append(KnownRow(serial, SOURCE, row.key, place.number(row), serial, True, day, amount, currency))
         books.take(statement)
 
