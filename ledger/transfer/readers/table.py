@@ -239,7 +239,7 @@ class _Table:
             category=self.roles.get(row, "category") or None,
             subcategory=self.roles.get(row, "subcategory") or None,
             description=JOINER.join(described) or None,
-            tags=_split_tags(self.roles.get(row, "tags")),
+            tags=(split_tags if self.profile is OWN else _split_tags)(self.roles.get(row, "tags")),
             account=self._read_account(row),
             bank_id=read_bank_id(self.roles.get(row, "bank_id")),
             external_id=self.roles.get(row, "external_id") or None,
