@@ -98,7 +98,8 @@ def identify_number(cell: str) -> str:
     if number is None:
         return cell
     value = number.read(None)
-    return f"{number.sign + number.core if value is None else write_number(value)} {number.side or ''}".rstrip()
+    told = number.sign + number.core if value is None else write_number(value)
+    return told if number.side is None else f"{told} {number.side}"
 
 
 def show_decimal(core: str) -> DecimalSign | Literal["plain", "unclear"] | None:

@@ -263,12 +263,13 @@ class _Table:
         texts: list[str] = []
         days: list[str] = []
         year = entry.day.year if entry.day else None
+        changing, of_days, of_money = self._changing, self._day_columns, self._money_columns
         for index, cell in enumerate(row.cells):
-            if not cell or index in self._changing:
+            if not cell or index in changing:
                 continue
-            if index not in self._day_columns and _is_text(cell):
+            if index not in of_days and _is_text(cell):
                 texts.append(cell)
-            elif read_shape(cell):
+            elif index not in of_money and read_shape(cell):
                 days.append(identify_day(cell, year))
         entry.texts, entry.said_day = texts, " ".join(days)
 
@@ -276,6 +277,12 @@ class _Table:
     def _day_columns(self) -> frozenset[int]:
         """The columns of days; in others a day that is written with a long name of the month is a text."""
         return frozenset((*self.roles.dates, self.roles.found.get("date", -1)))
+
+    @cached_property
+    def _money_columns(self) -> frozenset[int]:
+        """Columns in which no day is looked for, which would take long: nearly all of their cells are different."""
+        found = (self.roles.found.get(role, -1) for role in (*MONEY_ROLES, "fee"))
+        return frozenset((*found, *(it.index for it in self.roles.columns if it.role == "balance")))
 
     @cached_property
     def _changing(self) -> frozenset[int]:
