@@ -21,7 +21,7 @@ from ledger.transfer.readers.amounts import MONEY_ROLES, Amounts
 from ledger.transfer.readers.bank_fields import find_iban, forget_repeated_ids, name_account, read_bank_id
 from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.columns import Roles, find_roles
-from ledger.transfer.readers.dates import identify_day, read_shape
+from ledger.transfer.readers.dates import read_shape
 from ledger.transfer.readers.days import DayReader, build_day_reader
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import (
@@ -33,11 +33,10 @@ from ledger.transfer.readers.entries import (
     Statement,
     TooManyEntries,
 )
-from ledger.transfer.readers.fingerprints import EXPENSE_TEXTS, list_expense_texts, write_number
 from ledger.transfer.readers.kinds import Kinds
 from ledger.transfer.readers.layout import Layout
-from ledger.transfer.readers.numbers import read_number
 from ledger.transfer.readers.profiles import OWN, Profile
+from ledger.transfer.readers.row_identity import RowIdentity, tell_expense
 from ledger.transfer.readers.shares import SHARED_PROFILE, Shares, ask_person
 from ledger.transfer.readers.words import find_column, find_currencies, make_word
 from values.csv_cells import split_tags
@@ -48,9 +47,6 @@ JOINER: Final = "; "
 """What stands between the texts of several columns in a description."""
 MAX_DESCRIPTION: Final = 2_000
 """Characters after which a description does not go on: an expense has at most 500."""
-MAX_LETTERS: Final = 14
-_DIRECTIONS: Final = frozenset("+-\u2212\u2013")
-"""Cells of a column that tells money in from money out by a sign alone."""
 
 
 def read_table(
@@ -208,9 +204,9 @@ class _Table:
             self.shares.apply(entry, row)
         entry.day = self.days.read(self.roles.get(row, "date"))
         if self.profile is OWN:
-            _identify_expense(entry)
+            tell_expense(entry)
         else:
-            self._identify(entry, row)
+            self._identity.tell(entry, row)
         entry.may_be_transfer = skip is None and self.kinds.may_be_transfer(row)
         entry.skip = skip or ("zero" if entry.said_amount == 0 and not entry.errors else None)
         if entry.skip is None:
@@ -258,37 +254,9 @@ class _Table:
         cell = row.cells[-1]
         return int(cell) if cell.isascii() and cell.isdigit() and len(cell) <= ID_DIGITS else None
 
-    def _identify(self, entry: Entry, row: GridRow) -> None:
-        """Give an entry all days and texts of its row, by which it is known again; whether it is cleared may change."""
-        texts: list[str] = []
-        days: list[str] = []
-        year = entry.day.year if entry.day else None
-        changing, of_days, of_money = self._changing, self._day_columns, self._money_columns
-        for index, cell in enumerate(row.cells):
-            if not cell or index in changing:
-                continue
-            if index not in of_days and _is_text(cell):
-                texts.append(cell)
-            elif index not in of_money and read_shape(cell):
-                days.append(identify_day(cell, year))
-        entry.texts, entry.said_day = texts, " ".join(days)
-
     @cached_property
-    def _day_columns(self) -> frozenset[int]:
-        """The columns of days; in others a day that is written with a long name of the month is a text."""
-        return frozenset((*self.roles.dates, self.roles.found.get("date", -1)))
-
-    @cached_property
-    def _money_columns(self) -> frozenset[int]:
-        """Columns in which no day is looked for, which would take long: nearly all of their cells are different."""
-        found = (self.roles.found.get(role, -1) for role in (*MONEY_ROLES, "fee"))
-        return frozenset((*found, *(it.index for it in self.roles.columns if it.role == "balance")))
-
-    @cached_property
-    def _changing(self) -> frozenset[int]:
-        """The columns whose words change while the row stays the same, whatever the options."""
-        headers = enumerate(self.layout.headers)
-        return frozenset(index for index, header in headers if header and find_column(header)[0] == "status")
+    def _identity(self) -> RowIdentity:
+        return RowIdentity(self.roles, self.layout.headers)
 
     # --- what is told -------------------------------------------------------------------------------------------------
 
@@ -326,23 +294,6 @@ class _Table:
             return dict(self.choices.meanings) or None
         words = Counter(cell for row in self.movements if (cell := self.roles.get(row, "direction")))
         return {**self.kinds.list_known([word for word, _ in words.most_common(20)]), **self.choices.meanings}
-
-
-def _identify_expense(entry: Entry) -> None:
-    """Let an expense of our own be known as every export and archive of it is."""
-    names = {name: getattr(entry, name) for name in EXPENSE_TEXTS}
-    entry.texts = list_expense_texts(names, entry.tags)
-    entry.said_number = write_number(None if entry.said_amount is None else -entry.said_amount)
-
-
-def _is_text(cell: str) -> bool:
-    # A day has at most the letters of a month, and a number those of a currency.
-    if len(cell) > MAX_LETTERS and cell.isalpha():
-        return True
-    letters = sum(map(str.isalpha, cell))
-    if letters == 0:
-        return cell in _DIRECTIONS
-    return letters > MAX_LETTERS or not (read_shape(cell) or read_number(cell))
 
 
 def _add_text(entry: Entry, row: GridRow) -> None:
