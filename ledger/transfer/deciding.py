@@ -86,7 +86,13 @@ async def _may_be_another_account(
     days = {row.body.day for row in rows if row.body is not None}
     if not days:
         return False
-    in_file = Counter([key async for draft in iterate_in_slices(reading.drafts) for key in list_possible_keys(draft)])
+    in_file = Counter(
+        [
+            key
+            async for draft in iterate_in_slices(reading.drafts)
+            for key in list_possible_keys(draft, reading.find_head(draft))
+        ]
+    )
     # A row may be known in several ways, but if there are more than this, the file lacks some of them.
     most = MAX_WAYS * in_file.total() + 1
     return lacks_rows(in_file, await lookups.load_between(ledger, UNNAMED, min(days), max(days), most))

@@ -57,9 +57,12 @@ def list_keys_to_load(row: FileRow) -> list[str]:
     return [row.key, make_text_key(row.draft.fingerprint), *_list_part_keys(row.draft), *head]
 
 
-def list_possible_keys(draft: Draft) -> list[str]:
-    """Return all keys by which options may have made a row of the file known, also if it is not imported now."""
-    keys = [make_text_key(draft.fingerprint), *_list_part_keys(draft)]
+def list_possible_keys(draft: Draft, head: Draft | None = None) -> list[str]:
+    """Return all keys by which options may have made a row of the file known, also if it is not imported now.
+
+    `head` is the entry that it belongs to.
+    """
+    keys = [make_text_key(draft.fingerprint, head), *_list_part_keys(draft)]
     if draft.fee is not None:
         keys.append(make_text_key(draft.fee, draft))
     return keys if draft.bank_id is None else [*keys, make_bank_key(draft.bank_id)]

@@ -237,6 +237,13 @@ async def test_a_fee_that_was_left_out_comes_if_the_caller_says_so(person: Perso
     ]
 
 
+async def test_the_fees_of_a_file_without_a_source_are_in_it_when_it_comes_again(person: Person) -> None:
+    await load(person, read(FEES, fees="separate"))
+    new = "2026-11-01;Kiosk;-4.00;;18\n"
+
+    assert statuses(await load(person, read(FEES + new, fees="separate"))) == ["existing", "existing", "new"]
+
+
 async def test_an_amount_that_equals_a_fee_is_no_question(person: Person) -> None:
     await load(person, read(FEES, fees="separate"), source="bank")
     later = FEES.splitlines()[0] + "\n2026-11-02;Kiosk;-0.30;;19\n"
