@@ -139,12 +139,15 @@ def _is_near(row: Row[Any], wanted: Collection[tuple[str, int, date]]) -> bool:
 
 async def _load_imported(ledger: Ledger, in_order: Sequence[FileRow], file_format: str) -> list[Row[Any]]:
     """Return the rows near these that the same sources know, if any of them was imported in another way."""
-    by_source: dict[str, list[FileRow]] = defaultdict(list)
-    async for row in iterate_in_slices(in_order):
-        by_source[row.source].append(row)
+    ways = await _load_ways(ledger, in_order, file_format)
+    by_source: dict[str, list[FileRow]] = {source: [] for source in ways}
+    async for row in iterate_in_slices(in_order if ways else ()):
+        if row.source in by_source:
+            by_source[row.source].append(row)
     found: list[Row[Any]] = []
-    for source in await _find_mixed(ledger, by_source, file_format):
-        rows = by_source[source]
+    for source, rows in by_source.items():
+        if not _are_mixed(ways[source], rows):
+            continue
         wanted = {row.movement async for row in iterate_in_slices(rows)}
         for some in batched(rows, ROWS_PER_STATEMENT):
             near = await ledger.fetch_in_slices(_SELECT_IMPORTED_NEAR, source=source, **_ask_for(some))
@@ -152,17 +155,17 @@ async def _load_imported(ledger: Ledger, in_order: Sequence[FileRow], file_forma
     return found
 
 
-async def _find_mixed(ledger: Ledger, by_source: Mapping[str, Sequence[FileRow]], file_format: str) -> list[str]:
-    """Return the sources that know rows of these days in another way than all of the file's."""
-    ends = [row.expense.day for rows in by_source.values() for row in (rows[0], rows[-1])]
-    span = {"first": min(ends) - _MARGIN, "last": max(ends) + _MARGIN}
+async def _load_ways(ledger: Ledger, in_order: Sequence[FileRow], file_format: str) -> dict[str, set[Origin]]:
+    """Return by source in which ways the rows of these days were imported."""
+    span = {"first": in_order[0].expense.day - _MARGIN, "last": in_order[-1].expense.day + _MARGIN}
     ways: dict[str, set[Origin]] = defaultdict(set)
-    for some in batched(sorted(by_source), ROWS_PER_STATEMENT):
+    for some in batched(sorted({row.source for row in in_order}), ROWS_PER_STATEMENT):
         for it in await ledger.fetch_all(_SELECT_WAYS, sources=some, **span):
             ways[it.source].add(_describe_origin(it, file_format))
-    return [source for source, known in ways.items() if _is_mixed(known, by_source[source])]
+    return ways
 
 
-def _is_mixed(known: Collection[Origin], rows: Sequence[FileRow]) -> bool:
+def _are_mixed(known: Collection[Origin], rows: Sequence[FileRow]) -> bool:
+    """Whether a source knows rows in another way than all of the file's."""
     letters = {it.letter for it in known} | {row.key[:1] for row in rows}
     return len(letters) > 1 or not all(it.is_same_format for it in known)

@@ -74,10 +74,10 @@ class FileRow:
     expense_id: int | None = None
     """The expense that the row is."""
     known: KnownRow | None = None
-    """The row of an earlier file that it is. If that one's expense was deleted, and the row is imported all the same,
-    the new expense takes the place of the deleted one: this row is then known instead of that."""
+    """The row of an earlier file that this one is. If its expense was deleted, and this row is imported all the same,
+    this row replaces it among the rows that are known."""
     replaced: Sequence[int] = ()
-    """Deleted expenses that it comes instead of: the trash must not give them back beside it."""
+    """Deleted expenses that it is imported instead of; they leave the trash, or could be restored beside it."""
     matches: Sequence[int] = ()
     category: str | None = None
     """The stored name of its category, which `body` has as the file says it."""
