@@ -174,10 +174,14 @@ class NamedExpenses:
         """Settle an undecided row if the expense that it names is there; by `id` only if it says the same of it."""
         named, own = self.by_external_id.get(row.expense.external_id or ""), self.by_id.get(row.draft.own_id or 0)
         found = named or (own if own and own.is_told_by(row) else None)
-        if found and found.is_live:
+        if found is None:
+            return
+        if found.is_live:
             row.settle("existing", None, found.id)
-        elif found and choices.deleted == "keep" and row.choice is None:
+        elif choices.deleted == "keep" and row.choice is None:
             row.settle("existing", "deleted")
+        else:
+            row.replaced = [*row.replaced, found.id]
 
 
 def settle_repeated(rows: Iterable[FileRow]) -> None:

@@ -71,6 +71,18 @@ async def test_an_account_that_moves_twice_has_each_expense_once(sign_up: SignUp
     assert await show(bob) == await show(ada)
 
 
+async def test_what_comes_again_from_an_export_is_not_restored_beside_it(person: Person) -> None:
+    await fill(person)
+    exported = (await person.get("/expenses/export?max_amount=0")).content
+    (refund,) = (await person.get("/expenses?max_amount=0")).json()["items"]
+    await person.delete(f"/expenses/{refund['id']}")
+
+    answer = (await send(person, exported, options={"deleted": "import"})).json()
+
+    assert answer["counts"]["new"] == 1
+    assert not (await person.post(f"/expenses/{refund['id']}/restore")).is_success
+
+
 async def test_an_expense_that_was_changed_meanwhile_is_another_one(person: Person) -> None:
     await fill(person)
     exported = (await person.get("/expenses/export?max_amount=0")).content
