@@ -11,7 +11,6 @@ A step leaves alone what an earlier one has decided.
 
 from collections import Counter
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from typing import Final
 
 from infra.slices import iterate_in_slices
@@ -19,15 +18,26 @@ from ledger.core import Ledger
 from ledger.expenses.references import References
 from ledger.tags import names as tag_names
 from ledger.transfer import lookups
+from ledger.transfer.candidates import load_candidates
 from ledger.transfer.categories import CategoryPlan, NameTooLong, load_categories
 from ledger.transfer.choices import Choices
-from ledger.transfer.identities import KnownRows, NamedExpenses, identify, lacks_rows, list_all_keys, list_keys
+from ledger.transfer.identities import (
+    KnownRows,
+    NamedExpenses,
+    identify,
+    knows_ids_otherwise,
+    lacks_rows,
+    list_keys_to_load,
+    list_possible_keys,
+    settle_repeated,
+)
 from ledger.transfer.matching import Doubts, Matcher, settle_match, write_numbers
 from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.readers.entries import Question, RowError
 from ledger.transfer.rows import FileRow, KnownRow, choice_error
 from ledger.transfer.sources import OWN_EXPORT, UNNAMED, UNNAMED_WORD, is_unstated, list_sources
-from ledger.transfer.writing import StatementWriter as Writer
+from ledger.transfer.twins import find_twins, settle_deleted
+from ledger.transfer.writing import StatementWriter
 from problems import ValidationFailed
 from values.field_errors import FieldError
 from values.texts import make_name_key
@@ -40,9 +50,9 @@ MAX_WAYS: Final = 4
 
 async def decide(
     ledger: Ledger, reading: Reading, rows: Sequence[FileRow], choices: Choices
-) -> tuple[Writer, list[Question]]:
+) -> tuple[StatementWriter, list[Question]]:
     """Give each row a status; return what writes them, and the questions that the ledger has."""
-    keys = {key async for row in iterate_in_slices(rows) for key in list_keys(row)}
+    keys = {key async for row in iterate_in_slices(rows) for key in list_keys_to_load(row)}
     found, known = await lookups.load_known(ledger, keys), KnownRows()
     async for it in iterate_in_slices(found):
         known.add(it)
@@ -55,24 +65,34 @@ async def decide(
     await _settle_named(ledger, rows, choices)
     await _link_chosen(ledger, rows)
     questions += await _settle_matches(ledger, reading, rows, found, choices)
+    settle_repeated(rows)
     categories = await load_categories(ledger)
     references = await _load_tags(ledger, rows)
     async for row in iterate_in_slices(rows):
         if row.is_undecided:
             _finish(row, categories)
-    return Writer(ledger, categories, references, known), questions
+    return StatementWriter(ledger, categories, references, known), questions
 
 
 async def _may_be_another_account(
     ledger: Ledger, reading: Reading, rows: Sequence[FileRow], known: Sequence[KnownRow]
 ) -> bool:
-    """Whether another source knows a row of the file, or the file lacks one that the unnamed source has in its days."""
-    if any(it.source not in {UNNAMED, OWN_EXPORT} for it in known):
+    """Whether another source knows a row of the file, or the unnamed one knows its days otherwise.
+
+    That is so if the file lacks one of the rows of these days, or has an id of the bank with another day or amount.
+    """
+    if any(it.source not in {UNNAMED, OWN_EXPORT} for it in known) or knows_ids_otherwise(rows, known):
         return True
     days = {row.body.day for row in rows if row.body is not None}
     if not days:
         return False
-    in_file = Counter([key async for draft in iterate_in_slices(reading.drafts) for key in list_all_keys(draft)])
+    in_file = Counter(
+        [
+            key
+            async for draft in iterate_in_slices(reading.drafts)
+            for key in list_possible_keys(draft, reading.find_head(draft))
+        ]
+    )
     # A row may be known in several ways, but if there are more than this, the file lacks some of them.
     most = MAX_WAYS * in_file.total() + 1
     return lacks_rows(in_file, await lookups.load_between(ledger, UNNAMED, min(days), max(days), most))
@@ -125,7 +145,9 @@ async def _link_chosen(ledger: Ledger, rows: Sequence[FileRow]) -> None:
 
 
 def _list_claimed(rows: Sequence[FileRow]) -> set[int]:
-    return {row.expense_id for row in rows if row.expense_id is not None}
+    """Return the expenses, also deleted ones, that rows of the file are."""
+    known = {row.known.expense_id for row in rows if row.known is not None and row.known.expense_id is not None}
+    return known | {row.expense_id for row in rows if row.expense_id is not None}
 
 
 async def _settle_matches(
@@ -135,10 +157,15 @@ async def _settle_matches(
     if not undecided:
         return []
     claimed = _list_claimed(rows)
-    twins = _find_twins(undecided, known, claimed)
-    claimed.update(*twins.values())
-    candidates = await lookups.load_candidates(ledger, undecided, claimed, (reading.format, reading.profile))
-    matcher, doubts = Matcher(twins), Doubts()
+    twins = find_twins(undecided, known, claimed)
+    settle_deleted(undecided, twins, choices)
+    undecided = [row for row in undecided if row.is_undecided]
+    if not undecided:
+        return []
+    claimed.update(*twins.live.values())
+    with_deleted = choices.deleted == "keep"
+    candidates = await load_candidates(ledger, undecided, claimed, reading.format, with_deleted=with_deleted)
+    matcher, doubts = Matcher(twins.live), Doubts()
     async for candidate in iterate_in_slices(candidates):
         matcher.add_expense(candidate)
     near = [row async for row in iterate_in_slices(undecided) if matcher.may_match(row)]
@@ -149,24 +176,13 @@ async def _settle_matches(
     return list(_ask_about(doubts))
 
 
-def _find_twins(
-    undecided: Sequence[FileRow], known: Sequence[KnownRow], claimed: AbstractSet[int]
-) -> dict[str, list[int]]:
-    """Return the live expenses that were imported without a source as exactly a row that has one now, by its key."""
-    twins: dict[str, list[int]] = {row.key: [] for row in undecided if row.source != UNNAMED}
-    for it in known:
-        is_free = it.is_live and it.expense_id is not None and it.expense_id not in claimed
-        if it.source == UNNAMED and is_free and it.key in twins:
-            twins[it.key].append(int(it.expense_id or 0))
-    return {key: ids for key, ids in twins.items() if ids}
-
-
 def _ask_about(doubts: Doubts) -> list[Question]:
     questions = []
     if doubts.on_match:
         detail = (
             f"Rows {write_numbers(doubts.on_match)} look like expenses that were imported for the same account in "
-            "another way: link them, skip them, or report them and import them all the same."
+            "another way, or deleted since: link them (a deleted one stays deleted), skip them, or report them and "
+            "import them all the same."
         )
         questions.append(Question("on_match", ["report", "link", "skip"], detail))
     if doubts.lines:

@@ -1,24 +1,20 @@
 """What the ledger knows of the rows of a file, a statement for every 250 of them."""
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Collection, Iterable
+from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Row, UnaryExpression, bindparam, func, select
+from sqlalchemy import Row, bindparam, func, select
 
-from infra.ownership import UNARY_PLUS
 from infra.slices import batched, iterate_in_slices
 from ledger.core import ROWS_PER_STATEMENT, Ledger
 from ledger.expenses import trash
-from ledger.expenses.rows import measure_row
+from ledger.expenses.rows import BY_PRIMARY_KEY, measure_row
 from ledger.transfer.identities import OwnExpense
-from ledger.transfer.matching import MATCH_DAYS, Candidate, Origin
-from ledger.transfer.rows import FileRow, KnownRow
+from ledger.transfer.rows import KnownRow
 from models import Expense, Import, ImportedRow, TrashedExpense
 
 _BY_ROW_KEY: Final = "FORCE INDEX (uq_imported_rows_owner_id_row_key_source_occurrence)"
-_BY_PRIMARY_KEY: Final = "FORCE INDEX (PRIMARY)"
 _SELECT_KNOWN: Final = (
     select(
         ImportedRow.id,
@@ -33,7 +29,7 @@ _SELECT_KNOWN: Final = (
     )
     .outerjoin(Expense, (Expense.owner_id == ImportedRow.owner_id) & (Expense.id == ImportedRow.expense_id))
     .with_hint(ImportedRow, _BY_ROW_KEY, "mysql")
-    .with_hint(Expense, _BY_PRIMARY_KEY, "mysql")
+    .with_hint(Expense, BY_PRIMARY_KEY, "mysql")
     .where(ImportedRow.mine())
 )
 # Answered by the index on (owner_id, source, spent_on, row_key).
@@ -45,29 +41,6 @@ _SELECT_KEYS: Final = (
         ImportedRow.spent_on.between(bindparam("first"), bindparam("last")),
     )
     .limit(bindparam("most"))
-)
-# The plus keeps SQLite from the index of amounts, which would find a popular amount of all years.
-_AMOUNT: Final = UnaryExpression[int](Expense.amount.expression, operator=UNARY_PLUS)
-_SELECT_NEAR: Final = (
-    select(Expense.id, Expense.spent_on, Expense.amount, Expense.currency)
-    .with_hint(Expense, "FORCE INDEX (ix_expenses_for_reports)", "mysql")
-    .where(
-        Expense.mine(),
-        Expense.spent_on.between(bindparam("first"), bindparam("last")),
-        _AMOUNT.in_(bindparam("amounts", expanding=True)),
-    )
-)
-_SELECT_ORIGINS: Final = (
-    select(
-        ImportedRow.expense_id,
-        ImportedRow.source,
-        func.substr(ImportedRow.row_key, 1, 1).label("letter"),
-        Import.format,
-        Import.profile,
-    )
-    .outerjoin(Import, (Import.owner_id == ImportedRow.owner_id) & (Import.id == ImportedRow.import_id))
-    .with_hint(ImportedRow, "FORCE INDEX (ix_imported_rows_owner_id_expense_id)", "mysql")
-    .where(ImportedRow.mine())
 )
 
 
@@ -108,39 +81,6 @@ async def load_sources(ledger: Ledger, most: int) -> list[str]:
     return [str(row.source) for row in await ledger.fetch_all(_SOURCES, most=most)]
 
 
-async def load_candidates(
-    ledger: Ledger, rows: Sequence[FileRow], claimed: Collection[int], file_kind: tuple[str, str | None]
-) -> list[Candidate]:
-    """Return the expenses near these rows that are none of the `claimed`; `file_kind` is format and profile."""
-    near = {row.id: row async for row in iterate_in_slices([it async for it in _find_near(ledger, rows)])}
-    wanted = near.keys() - set(claimed)
-    origins: dict[int, set[Origin]] = defaultdict(set)
-    found = await ledger.fetch_in(_SELECT_ORIGINS, ImportedRow.expense_id, wanted)
-    async for it in iterate_in_slices(found):
-        is_same_format = (it.format, it.profile) == file_kind
-        origins[it.expense_id].add(Origin(it.source, it.letter, is_same_format))
-    return [
-        Candidate(it.id, it.spent_on, it.amount, it.currency, frozenset(origins.get(it.id, ())))
-        async for it in iterate_in_slices(near[expense_id] for expense_id in sorted(wanted))
-    ]
-
-
-async def _find_near(ledger: Ledger, rows: Sequence[FileRow]) -> AsyncIterator[Row[Any]]:
-    """Yield the expenses of these amounts at most three days away; rows of neighbouring days ask together."""
-    margin = timedelta(days=MATCH_DAYS)
-    in_order = sorted(rows, key=lambda row: row.expense.day)
-    wanted = {row.place async for row in iterate_in_slices(in_order)}
-    days = [timedelta(days=number) for number in range(-MATCH_DAYS, MATCH_DAYS + 1)]
-    for some in batched(in_order, ROWS_PER_STATEMENT):
-        span = {"first": some[0].expense.day - margin, "last": some[-1].expense.day + margin}
-        amounts = sorted({row.expense.amount for row in some})
-        async with ledger.stream(_SELECT_NEAR, amounts=amounts, **span) as slices:
-            async for found in slices:
-                for it in found:
-                    if any((it.currency, it.amount, it.spent_on + away) in wanted for away in days):
-                        yield it
-
-
 async def load_live_ids(ledger: Ledger, ids: Iterable[int]) -> set[int]:
     """Return which of these expenses are live."""
     return {row.id for row in await ledger.fetch_by_id(_LIVE_BY_ID, sorted(ids))}
@@ -161,6 +101,13 @@ async def load_by_external_id(ledger: Ledger, external_ids: Collection[str]) -> 
     trashed = await ledger.fetch_in(_TRASHED, TrashedExpense.external_id, sorted(set(external_ids) - found.keys()))
     visible = (row for row in trashed if row.deleted_at >= ledger.trash_start)
     return found | {row.external_id: _build_own(row, is_live=False) for row in visible}
+
+
+async def empty_trash_of(ledger: Ledger, ids: Collection[int]) -> None:
+    """Delete these expenses for good if they are in the trash, because others come instead of them."""
+    trashed = await ledger.fetch_by_id(_TRASHED_BY_ID, sorted(ids), trash_start=ledger.trash_start)
+    for some in batched(trashed, ROWS_PER_STATEMENT):
+        await trash.delete_expired(ledger, {row.id: measure_row(row._asdict()) for row in some})
 
 
 async def free_external_ids(ledger: Ledger, external_ids: Collection[str]) -> None:

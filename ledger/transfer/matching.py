@@ -1,12 +1,15 @@
 """Matches: expenses that look like a new row, with the same amount and currency, at most three days apart. Pure.
 
-    the expense is                                         the row of the file
-    typed, or imported for another source                  matches it
+    the expense is                                         for the row of the file it is
+    typed, or imported for another source                  a match
     imported for the same source in another format,
-      or by the bank's id and now without, or conversely   matches it, and what to do with it is a question
-    imported without a source, as exactly this row         the same
-    imported for the same source in the same way           is another movement: no match
+      or by the bank's id and now without, or conversely   a match, and what becomes of the row is a question
+    imported without a source, as exactly this row         a match, and likewise a question
+    imported for the same source in the same way           another movement: no match
     the row of another line of this file                   no match
+
+What was imported for the same source is compared as its file had it, so that it is found after it was edited, and also
+after it was deleted: the row may then be linked to what was deleted, and stays deleted.
 
 Rows and expenses are counted by day, and expenses also by how they were imported, so that a file of equal rows in a
 ledger of equal expenses is matched in one pass too.
@@ -38,13 +41,23 @@ class Origin(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """An expense of the ledger; typed or recorded ones have no origin."""
+    """An expense of the ledger as it is now; or, with `imported_for`, as a file of that source had it."""
 
     id: int
+    """That of the expense; of one that was deleted, the negative of its imported row's."""
     day: date
     amount: int
     currency: str
     origins: frozenset[Origin] = frozenset()
+    """Typed or recorded expenses have none."""
+    imported_for: str | None = None
+
+
+class _Group(NamedTuple):
+    """What candidates have in common that are related to rows in the same way."""
+
+    imported_for: str | None
+    origins: frozenset[Origin]
 
 
 class _Kind(NamedTuple):
@@ -63,7 +76,7 @@ class Found:
     """The matches of a row."""
 
     ids: list[int] = field(default_factory=list)
-    """The nearest of them."""
+    """The nearest of them, as `Candidate.id` has them."""
     total: int = 0
     is_same_account: bool = False
 
@@ -74,25 +87,26 @@ class Matcher:
     def __init__(self, twins: Mapping[str, list[int]]) -> None:
         """Take the expenses that were imported without a source, by the key of the row that each was."""
         self._rows: dict[Slot, Counter[_Kind]] = {}
-        self._expenses: dict[Slot, dict[frozenset[Origin], list[int]]] = {}
-        self._by_id: dict[int, Candidate] = {}
+        self._expenses: dict[Slot, dict[_Group, list[int]]] = {}
+        self._by_id: dict[int, list[Candidate]] = {}
         self._amounts: set[tuple[str, int]] = set()
         self._twins = twins
 
     def add_row(self, row: FileRow) -> None:
         """Add an undecided row; all are added before the first is looked at."""
-        self._rows.setdefault(row.place, Counter())[_get_kind(row)] += 1
+        self._rows.setdefault(row.movement, Counter())[_get_kind(row)] += 1
 
     def add_expense(self, it: Candidate) -> None:
         """Add an expense that is the row of no line of the file; likewise."""
         slot = it.currency, it.amount, it.day
-        self._expenses.setdefault(slot, {}).setdefault(it.origins, []).append(it.id)
-        self._by_id[it.id] = it
+        group = _Group(it.imported_for, it.origins)
+        self._expenses.setdefault(slot, {}).setdefault(group, []).append(it.id)
+        self._by_id.setdefault(it.id, []).append(it)
         self._amounts.add((it.currency, it.amount))
 
     def may_match(self, row: FileRow) -> bool:
         """Whether an expense has the amount of a row, or was this row; of most files few rows match any."""
-        return row.place[:2] in self._amounts or row.key in self._twins
+        return row.movement[:2] in self._amounts or row.key in self._twins
 
     def find(self, row: FileRow) -> Found:
         """Return the matches of a row."""
@@ -100,9 +114,9 @@ class Matcher:
             # Equal rows have equal twins: which of them has which does not matter.
             return Found([twins.pop()], 1, is_same_account=True)
         found, kind = Found(), _get_kind(row)
-        for slot in _list_slots(*row.place):
-            for origins, ids in self._expenses.get(slot, {}).items():
-                relation = relate(kind.source, kind.letter, origins)
+        for slot in _list_slots(*row.movement):
+            for group, ids in self._expenses.get(slot, {}).items():
+                relation = relate(kind.source, kind.letter, group.origins, group.imported_for)
                 if relation is not None:
                     found.ids = (found.ids + ids[:MAX_MATCHES])[:MAX_MATCHES]
                     found.total += len(ids)
@@ -111,25 +125,27 @@ class Matcher:
 
     def count_rows(self, expense_id: int) -> int:
         """Return how many rows an expense matches."""
-        it = self._by_id.get(expense_id)
-        if it is None:
+        if expense_id not in self._by_id:
             # It is the twin of one row.
             return 1
-        slots = _list_slots(it.currency, it.amount, it.day)
         return sum(
             number
-            for slot in slots
+            for it in self._by_id[expense_id]
+            for slot in _list_slots(it.currency, it.amount, it.day)
             for kind, number in self._rows.get(slot, {}).items()
-            if relate(kind.source, kind.letter, it.origins) is not None
+            if relate(kind.source, kind.letter, it.origins, it.imported_for) is not None
         )
 
 
-def relate(source: str, letter: str, origins: Collection[Origin]) -> Relation | None:
-    """Return how an expense that lies near a row of this source, with this kind of key, is related to it."""
+def relate(source: str, letter: str, origins: Collection[Origin], imported_for: str | None = None) -> Relation | None:
+    """Return how a candidate that lies near a row of this source, with this kind of key, is related to it."""
     same = [it for it in origins if it.source == source]
-    if any(it.is_same_format and it.letter == letter for it in same):
+    if imported_for is None:
+        # What came from this account is compared as its file had it.
+        return None if same else "other"
+    if imported_for != source or any(it.is_same_format and it.letter == letter for it in same):
         return None
-    return "same_account" if same else "other"
+    return "same_account"
 
 
 def _get_kind(row: FileRow) -> _Kind:
@@ -152,7 +168,7 @@ class Doubts:
 def settle_match(row: FileRow, matcher: Matcher, on_match: OnMatch | None, doubts: Doubts) -> None:
     """Set the matches of an undecided row, and settle it as `on_match` says; a row that stays undecided is new."""
     found = matcher.find(row)
-    row.matches = found.ids
+    row.matches = [it for it in found.ids if it > 0]
     if on_match is None and found.is_same_account:
         row.settle("open")
         doubts.on_match.append(row.draft.number)
@@ -161,6 +177,8 @@ def settle_match(row: FileRow, matcher: Matcher, on_match: OnMatch | None, doubt
     elif found.total > 1 or matcher.count_rows(found.ids[0]) > 1:
         row.settle("open")
         doubts.lines.append(row.draft.number)
+    elif on_match == "link" and found.ids[0] < 0:
+        row.settle("existing", "deleted")
     elif on_match == "link":
         row.settle("linked", None, found.ids[0])
     else:

@@ -112,14 +112,17 @@ class ImportOptions(RequestModel):
         default=None,
         description="What becomes of a row that looks like an expense that is there: it is new all the same, it is "
         "that expense, or it is left out. Unless given, `report`; but if the expense was imported for the same "
-        "account, you are asked.",
+        "account in another way, you are asked, even if you have changed or deleted it since. A row that is linked to "
+        "a deleted expense stays deleted.",
     )
     lines: Annotated[dict[RowNumber, Literal["skip", "new"] | ExpenseId], Field(max_length=MAX_LINES)] | None = Field(
         default=None,
         description="For single rows, by their number: `skip`, `new`, or the id of the expense that the row is.",
     )
     deleted: Literal["keep", "import"] | None = Field(
-        default=None, description="Rows whose expense you have deleted stay deleted, or are imported again."
+        default=None,
+        description="Rows whose expense you have deleted stay deleted, or are imported again; then the "
+        "old one leaves the trash for good.",
     )
     skip_refused: bool | None = Field(default=None, description="Import the other rows although some are refused.")
 

@@ -31,7 +31,9 @@ RowStatus = Literal["new", "existing", "linked", "skipped", "refused", "open"]
 RowReason = Reason | Literal["changed", "deleted"]
 BANK: Final = "b"
 TEXT: Final = "f"
-"""The first letter of a row's key: it is known by the bank's own id, or by all that the file says of it."""
+"""The first letter of a row's key: it is known by the bank's own id, or by all that the file says of it.
+
+The parts and the fee of an entry have the entry's, because an account is known in one of the two ways."""
 
 
 class KnownRow(NamedTuple):
@@ -50,7 +52,7 @@ class KnownRow(NamedTuple):
 
     def is_same(self, row: "FileRow") -> bool:
         """Whether a row has the same day, amount and currency."""
-        return row.place == (self.currency, self.amount, self.day)
+        return row.movement == (self.currency, self.amount, self.day)
 
 
 @dataclass(slots=True)
@@ -72,7 +74,10 @@ class FileRow:
     expense_id: int | None = None
     """The expense that the row is."""
     known: KnownRow | None = None
-    """The known row that it is or, if its expense was deleted and is imported anew, becomes."""
+    """The row of an earlier file that this one is. If its expense was deleted, and this row is imported all the same,
+    this row replaces it among the rows that are known."""
+    replaced: Sequence[int] = ()
+    """Deleted expenses that it is imported instead of; they leave the trash, or could be restored beside it."""
     matches: Sequence[int] = ()
     category: str | None = None
     """The stored name of its category, which `body` has as the file says it."""
@@ -97,7 +102,7 @@ class FileRow:
         return self.body
 
     @property
-    def place(self) -> tuple[str, int, date]:
+    def movement(self) -> tuple[str, int, date]:
         """Currency, amount and day of its expense, by which it is compared with others."""
         return self.expense.currency, self.expense.amount, self.expense.day
 
@@ -121,14 +126,14 @@ def make_bank_key(bank_id: str) -> str:
     return BANK + hashlib.sha256(bank_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def make_text_key(fingerprint: str) -> str:
-    """Return the key of a row that is known by all that the file says of it."""
-    return TEXT + fingerprint
+def make_text_key(fingerprint: str, head: Draft | None = None) -> str:
+    """Return the key of a row that is known by all that the file says of it; `head` is the entry that it belongs to."""
+    return (TEXT if head is None or head.bank_id is None else BANK) + fingerprint
 
 
-def make_key(draft: Draft) -> str:
-    """Return the key by which a row is known."""
-    return make_text_key(draft.fingerprint) if draft.bank_id is None else make_bank_key(draft.bank_id)
+def make_key(draft: Draft, head: Draft | None = None) -> str:
+    """Return the key by which a row is known; `head` is the entry that it belongs to."""
+    return make_text_key(draft.fingerprint, head) if draft.bank_id is None else make_bank_key(draft.bank_id)
 
 
 async def read_rows(reading: Reading, choices: Choices) -> list[FileRow]:
@@ -164,7 +169,7 @@ def _read_row(draft: Draft, source: str, head: Draft | None, choice: LineChoice 
 
 def _check(row: FileRow, checker: Checker) -> None:
     try:
-        row.body, row.key = checker.check(row.draft), make_key(row.draft)
+        row.body, row.key = checker.check(row.draft), make_key(row.draft, row.head)
     except RowRefused as refused:
         row.refuse(refused.errors)
 

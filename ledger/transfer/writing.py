@@ -19,7 +19,7 @@ from ledger.expenses.references import Columns, References
 from ledger.payees import names as payee_names
 from ledger.transfer.categories import CategoryPlan
 from ledger.transfer.identities import KnownRows
-from ledger.transfer.lookups import free_external_ids
+from ledger.transfer.lookups import empty_trash_of, free_external_ids
 from ledger.transfer.rows import FileRow
 from ledger.transfer.storing import FILE, INSERT_KNOWN, build_expense_columns, insert_expenses
 from ledger.unused import refuse_outgrown_quota
@@ -72,6 +72,8 @@ class StatementWriter:
         import_id = get_inserted_id(await ledger.insert(Import, **told, revision=revision, created_at=ledger.instant))
         if named.external_ids:
             await free_external_ids(ledger, named.external_ids)
+        if replaced := {expense_id for row in booked for expense_id in row.replaced}:
+            await empty_trash_of(ledger, replaced)
         await self._create_references(named)
         await self._insert_expenses(new, {"import_id": import_id, "revision": revision})
         await self._make_known(booked, import_id)
@@ -118,7 +120,7 @@ class StatementWriter:
             await self.ledger.insert_prepared(INSERT_KNOWN, known)
 
     def _build_known(self, row: FileRow, import_id: int) -> dict[str, Any]:
-        currency, amount, day = row.place
+        currency, amount, day = row.movement
         return {
             "source": row.source,
             "row_key": row.key,

@@ -65,6 +65,32 @@ async def test_an_export_makes_equal_expenses_in_another_account(sign_up: SignUp
     assert await show(bob) == await show(ada)
 
 
+@pytest.mark.parametrize("first", ["csv", "xlsx", "ndjson"])
+@pytest.mark.parametrize("second", ["csv", "xlsx", "ndjson", "archive"])
+async def test_an_account_that_moves_twice_has_each_expense_once(sign_up: SignUp, first: str, second: str) -> None:
+    ada, bob = await sign_up(), await sign_up()
+    await fill(ada)
+    path = "/users/me/archive" if second == "archive" else f"/expenses/export?format={second}"
+    await send(bob, (await ada.get(f"/expenses/export?format={first}")).content)
+
+    answer = (await send(bob, (await ada.get(path)).content)).json()
+
+    assert (answer["counts"]["existing"], answer["questions"]) == (6, [])
+    assert await show(bob) == await show(ada)
+
+
+async def test_what_comes_again_from_an_export_is_not_restored_beside_it(person: Person) -> None:
+    await fill(person)
+    exported = (await person.get("/expenses/export?max_amount=0")).content
+    (refund,) = (await person.get("/expenses?max_amount=0")).json()["items"]
+    await person.delete(f"/expenses/{refund['id']}")
+
+    answer = (await send(person, exported, options={"deleted": "import"})).json()
+
+    assert answer["counts"]["new"] == 1
+    assert not (await person.post(f"/expenses/{refund['id']}/restore")).is_success
+
+
 async def test_an_expense_that_was_changed_meanwhile_is_another_one(person: Person) -> None:
     await fill(person)
     exported = (await person.get("/expenses/export?max_amount=0")).content

@@ -507,6 +507,8 @@ async def asked(planner: Planner) -> Callable[[str], Plan]:
     new = [draft(f"2024-03-{day:02}", amount) for day, amount in enumerate(amounts * 3, start=1)]
     planner.sent.clear()
     await load(planner.person, reading(*known, *new, source=None), source="unnamed", dry_run=True)
+    by_id = [draft(str(it.date), str(it.amount), bank_id=str(number)) for number, it in enumerate(new)]
+    await load(planner.person, reading(*by_id, source=None), source="unnamed", dry_run=True)
     await load(planner.person, reading(*new, source="another account"), dry_run=True)
     await load(planner.person, reading(*new, source=None), dry_run=True)
 
@@ -540,9 +542,17 @@ def test_how_expenses_were_imported_is_looked_up(asked: Callable[[str], Plan]) -
 
 
 def test_what_a_source_knows_of_some_days_is_read_by_its_index(asked: Callable[[str], Plan]) -> None:
-    plan = asked("imported_rows.spent_on BETWEEN")
+    plan = asked("SELECT imported_rows.row_key, imported_rows.expense_id")
     assert plan.indexes["imported_rows"] == "ix_imported_rows_owner_id_source_spent_on_row_key"
     assert plan.rows_read <= 4 * FILE + SLACK
+
+
+@pytest.mark.parametrize("words", ["SELECT DISTINCT imported_rows.source", "imported_rows.amount IN"])
+def test_what_files_of_the_account_said_is_read_by_the_same_index(asked: Callable[[str], Plan], words: str) -> None:
+    plan = asked(words)
+    assert plan.indexes["imported_rows"] == "ix_imported_rows_owner_id_source_spent_on_row_key"
+    # The days of the file, and three before and after them.
+    assert plan.rows_read <= MINE * 45 / 1461 + SLACK
 
 
 @pytest.mark.usefixtures("asked")

@@ -24,8 +24,8 @@ from ledger.transfer.rows import KnownRow
 from ledger.transfer.sources import OWN_EXPORT
 from models import Expense, LedgerState, TrashedExpense
 
-Place = tuple[str, str, int]
-"""Key, source and occurrence of a row of a file."""
+RowIdentity = tuple[str, str, int]
+"""Key, source and occurrence of a row of a file: no other row has the three."""
 
 _HOLDINGS: Final = select(LedgerState.expense_count, LedgerState.trash_count, LedgerState.imported_count).where(
     LedgerState.mine()
@@ -47,7 +47,7 @@ class _Own(NamedTuple):
 class Holdings:
     """What the ledger has of an archive."""
 
-    known: dict[Place, KnownRow] = field(default_factory=dict)
+    known: dict[RowIdentity, KnownRow] = field(default_factory=dict)
     """The rows of files that it knows."""
     by_id: dict[int, _Own] = field(default_factory=dict)
     by_external_id: dict[str, OwnExpense] = field(default_factory=dict)
@@ -59,10 +59,10 @@ async def settle_existing(ledger: Ledger, contents: Contents) -> Holdings:
     """Give each expense of the archive its status; return what the ledger has of it."""
     expenses = [*contents.expenses, *contents.trash]
     holdings = await _load_holdings(ledger, contents, expenses)
-    rows: dict[int, list[Place]] = {}
+    rows: dict[int, list[RowIdentity]] = {}
     async for it in iterate_in_slices(contents.imported_rows):
         if it.expense_id is not None:
-            rows.setdefault(it.expense_id, []).append(get_place(it))
+            rows.setdefault(it.expense_id, []).append(get_identity(it))
     # Those that are told for certain first, so that no other expense of the same text takes their row.
     async for expense in iterate_in_slices(expenses):
         _settle(expense, rows.get(expense.id, ()), holdings)
@@ -72,7 +72,7 @@ async def settle_existing(ledger: Ledger, contents: Contents) -> Holdings:
     return holdings
 
 
-def get_place(row: ArchivedRow) -> Place:
+def get_identity(row: ArchivedRow) -> RowIdentity:
     """Return by what a row of a file is known."""
     return row.key, row.source, row.occurrence
 
@@ -105,9 +105,9 @@ async def _load_known(ledger: Ledger, holdings: Holdings, keys: Iterable[str], t
         holdings.by_text.setdefault(row.key, []).append(row)
 
 
-def _settle(expense: ArchivedExpense, places: Iterable[Place], holdings: Holdings) -> None:
+def _settle(expense: ArchivedExpense, identities: Iterable[RowIdentity], holdings: Holdings) -> None:
     """Settle an expense that the ledger has for certain."""
-    known = [holdings.known[place] for place in places if place in holdings.known]
+    known = [holdings.known[it] for it in identities if it in holdings.known]
     if known:
         row = max(known, key=lambda row: row.is_live)
         expense.settle_existing(row.expense_id, is_live=row.is_live)

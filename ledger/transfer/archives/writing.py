@@ -24,7 +24,7 @@ from ledger.payees import names as payee_names
 from ledger.tags import names as tag_names
 from ledger.tags.sets import write_names
 from ledger.transfer.archives.contents import ArchivedExpense, Contents
-from ledger.transfer.archives.deciding import Holdings, get_place
+from ledger.transfer.archives.deciding import Holdings, get_identity
 from ledger.transfer.archives.planning import SELECT_TAG_KEYS, Plan
 from ledger.transfer.archives.schemas import ArchivedCategory, ArchivedImport
 from ledger.transfer.categories import SELECT_CATEGORY_KEYS
@@ -183,7 +183,7 @@ class ArchiveWriter:
 
     def _list_known(self, ids: Mapping[int, int | None]) -> Iterable[Columns]:
         for it in self._contents.imported_rows:
-            if get_place(it) not in self._holdings.known:
+            if get_identity(it) not in self._holdings.known:
                 yield {
                     "source": it.source,
                     "row_key": it.key,
@@ -198,8 +198,8 @@ class ArchiveWriter:
                 }
 
     def _list_by_text(self, nameless: Iterable[ArchivedExpense]) -> Iterable[Columns]:
-        taken = {place for place in self._holdings.known if place[1] == OWN_EXPORT}
-        taken |= {get_place(it) for it in self._contents.imported_rows if it.source == OWN_EXPORT}
+        taken = {it for it in self._holdings.known if it[1] == OWN_EXPORT}
+        taken |= {get_identity(it) for it in self._contents.imported_rows if it.source == OWN_EXPORT}
         last: dict[str, int] = {}
         for it in nameless:
             occurrence = next(

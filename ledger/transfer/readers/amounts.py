@@ -11,7 +11,7 @@ from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Entry, Question, RowError
 from ledger.transfer.readers.kinds import Kinds, is_mark
-from ledger.transfer.readers.numbers import DecimalSign, Written, decide_decimal, read_number
+from ledger.transfer.readers.numbers import DecimalSign, Written, decide_decimal, identify_number, read_number
 from ledger.transfer.readers.roles import Roles
 from ledger.transfer.readers.signs import Movement, Sign, apply_sign, decide_sign
 from ledger.transfer.readers.words import find_currency
@@ -120,6 +120,7 @@ class Amounts:
 
     def _read_sides(self, entry: Entry, row: GridRow) -> None:
         debit, credit = (self._read_side(entry, row, it) for it in ("debit", "credit"))
+        entry.said_number = " | ".join(identify_number(self.roles.get(row, it)) for it in ("debit", "credit"))
         if debit is not None or credit is not None:
             entry.said_amount = entry.amount = (credit or Decimal(0)) - (debit or Decimal(0))
 
@@ -129,6 +130,7 @@ class Amounts:
 
     def _read_one(self, entry: Entry, row: GridRow) -> None:
         entry.said_amount = self._read_cell(entry, row, "amount")
+        entry.said_number = identify_number(self.roles.get(row, "amount"))
         movement = self._read_movement(row)
         if entry.said_amount is None or movement is None or self.sign is None:
             return

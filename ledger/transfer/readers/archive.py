@@ -18,9 +18,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from ledger.transfer.readers.drafting import hash_parts
 from ledger.transfer.readers.entries import TooManyEntries, UnreadableFile
-from ledger.transfer.readers.ndjson import list_texts
+from ledger.transfer.readers.fingerprints import compute_fingerprint, list_expense_texts, write_number
 from ledger.transfer.readers.zip_members import check_members, iterate_pieces
 
 VERSION: Final = 1
@@ -78,7 +77,7 @@ def read_archive(data: bytes) -> Iterator[Line]:
         count = 0
         for count, text in enumerate(_iterate_lines(data, members[name_member(kind)]), 1):  # it is used after the loop
             row = _parse_row(kind, count, text)
-            yield kind, count, row, _compute_fingerprint(row) if kind in _FIELDS else None
+            yield kind, count, row, _fingerprint_expense(row) if kind in _FIELDS else None
             if kind == "expenses":
                 total, number = totals[row["currency"]]
                 totals[row["currency"]] = total + Decimal(row["amount"]), number + 1
@@ -194,6 +193,7 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def _compute_fingerprint(row: Mapping[str, Any]) -> str:
+def _fingerprint_expense(row: Mapping[str, Any]) -> str:
     """Return by what an expense is known again: it is the same in an export."""
-    return hash_parts(row["date"], -Decimal(row["amount"]), row["currency"], list_texts(row, row["tags"]))
+    number = write_number(-Decimal(row["amount"]))
+    return compute_fingerprint(row["date"], number, row["currency"], list_expense_texts(row, row["tags"]))

@@ -102,12 +102,15 @@ def may_last(text: str) -> bool:
 def settle_days(entries: Sequence[Entry], days: Sequence[Days], column: str) -> None:
     """Give each entry the transaction's day if every booked one has that, else the booking's, else the value's.
 
-    An entry without a day, or with one that is not in the calendar, gets an error that names the column.
+    It is known again by the first of booking, value and transaction that it has, whatever days the others have. An
+    entry without a day, or with one that is not in the calendar, gets an error that names the column.
     """
     booked = [it for entry, it in zip(entries, days, strict=True) if entry.skip is None]
     by_transaction = bool(booked) and all(it.transaction for it in booked)
     for entry, it in zip(entries, days, strict=True):
         entry.day = it.transaction if by_transaction else it.booking or it.value
+        said = it.booking or it.value or it.transaction
+        entry.said_day = said.isoformat() if said else ""
         if entry.day is None and entry.skip is None and all(error.column != column for error in entry.errors):
             entry.errors.append(
                 RowError(column, "malformed", "The row has no day, or one that is not in the calendar.")

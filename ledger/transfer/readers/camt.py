@@ -1,7 +1,7 @@
 """CAMT.052, 053 and 054: the XML of ISO 20022 in which banks report on accounts, in all versions.
 
-- An entry that holds several movements (a batch) is split into them, if each has an amount in the entry's currency and
-  they add up to the entry's; otherwise it stays one.
+- An entry that holds several movements (a batch) is imported as these, if each has an amount in the entry's currency
+  and they add up to the entry's; otherwise it stays one. A bank may report it without them first.
 - The payee is the other side: the creditor of a debit, the debtor of a credit. In a reversal the sides are those of the
   movement that is reversed, while `CdtDbtInd` is that of the reversal itself.
 - Only `BOOK` is booked; `PDNG`, `INFO` and `FUTR` entries come again when they are.
@@ -40,35 +40,43 @@ _NO_TEXTS: Final = {*_AMOUNTS, "CdtDbtInd", "RltdDts/TxDtTm", "Refs/AcctSvcrRef"
 def read_camt(data: bytes, _options: Mapping[str, Any]) -> Statement:
     """Read a file of CAMT; nothing in it is left to options."""
     entries: list[Entry] = []
-    days: list[Days] = []
+    single: list[tuple[Entry, Days]] = []
+    batches: list[tuple[Entry, Days]] = []
 
     def take(camt_entry: CamtEntry) -> None:
-        for entry, its_days in _build_entries(camt_entry):
-            entries.append(entry)
-            days.append(its_days)
-        if len(entries) > MAX_ENTRIES:
+        head = camt_entry.entry
+        entry, days = _build_entry(camt_entry, camt_entry.details, _read_amount(head), head.line)
+        movements = [*_build_movements(camt_entry)]
+        if movements:
+            entry.texts, entry.movements = _list_texts(head, ()), [it for it, _ in movements]
+            batches.append((entry, days))
+        single.extend(movements or [(entry, days)])
+        entries.append(entry)
+        if len(single) > MAX_ENTRIES:
             raise TooManyEntries
 
     statements = parse_camt(data, take)
-    settle_days(entries, days, "BookgDt")
-    forget_repeated_ids(entries)
+    for some in (single, batches):
+        settle_days([entry for entry, _ in some], [days for _, days in some], "BookgDt")
+    for each in (entries, [entry for entry, _ in single]):
+        forget_repeated_ids(each)
     return Statement(format="camt", entries=entries, accounts=list_accounts(_name_account(it) for it in statements))
 
 
-def _build_entries(camt_entry: CamtEntry) -> Iterator[tuple[Entry, Days]]:
-    """Yield an entry as one, or each of its movements."""
-    details = camt_entry.details
-    amounts = _split_amount(camt_entry)
-    if amounts:
-        for detail, amount in zip(details, amounts, strict=True):
-            yield _build_entry(camt_entry, [detail], amount, detail.line)
-    else:
-        yield _build_entry(camt_entry, details, _read_amount(camt_entry.entry), camt_entry.entry.line)
+def _build_movements(camt_entry: CamtEntry) -> Iterator[tuple[Entry, Days]]:
+    """Yield each of the movements in an entry, if they add up to it."""
+    for detail, amount in zip(camt_entry.details, _split_amount(camt_entry), strict=False):
+        entry, days = _build_entry(camt_entry, [detail], amount, detail.line)
+        own_id = read_bank_id(detail.get("Refs/AcctSvcrRef"))
+        # The entry's is no movement's own.
+        entry.bank_id = None if own_id == read_bank_id(camt_entry.entry.get("AcctSvcrRef")) else own_id
+        yield entry, days
 
 
 def _build_entry(
     camt_entry: CamtEntry, details: Sequence[Element], amount: Decimal | None, line: int
 ) -> tuple[Entry, Days]:
+    """Return an entry with what these of its details say."""
     head, statement = camt_entry.entry, camt_entry.statement
     entry = Entry(
         line=line,

@@ -205,6 +205,23 @@ def _may_begin_with_year(shapes: Collection[Shape]) -> bool:
     return len(first) <= len(last)
 
 
+@lru_cache(maxsize=65_536)
+def identify_day(cell: str, year: int | None) -> str:
+    """Return the day in a cell as its row is known by it: as ISO 8601 if the cell alone proves it, else its numbers.
+
+    `year` is the one that was read; only a cell without a year of its own has it.
+    """
+    shape = read_shape(cell)
+    if shape is None:
+        return cell
+    own_year = None if shape.has_year else year
+    orders = [shape.fixed] if shape.fixed else list_orders({shape})
+    day = to_day(shape, orders[0], own_year) if len(orders) == 1 else None
+    if day is not None:
+        return day.isoformat()
+    return "/".join(map(str, (*shape.numbers, shape.month or "", own_year or ""))).rstrip("/")
+
+
 def find_last_month(months: Iterable[int]) -> int:
     """Return the month in which a statement ends, of days without a year: the last before the longest gap."""
     present = sorted({*months})

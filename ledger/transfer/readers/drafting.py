@@ -8,10 +8,9 @@
 What an expense cannot hold is told row by row; nothing is rounded, and no name is cut.
 """
 
-import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -19,6 +18,7 @@ from typing import Any, Final
 from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.drafts import Draft, DraftStatus, Reading
 from ledger.transfer.readers.entries import Entry, Question, Reason, RowError, Statement
+from ledger.transfer.readers.fingerprints import compute_fingerprint, write_number
 from ledger.transfer.readers.words import SHARED_SIGNS
 from values.money import DECIMALS, MAX_WHOLE_DIGITS, SCALE, write_amount
 from values.texts import (
@@ -57,27 +57,46 @@ def draft(statement: Statement, choices: Choices, currency: str) -> Reading:
 
 
 def _spread(entry: Entry, choices: Choices) -> Iterator[Entry]:
-    """Yield an entry, with its fee or its parts as entries of their own if they are wanted so."""
-    parts = _list_parts(entry) if choices.splits == "parts" else []
+    """Yield an entry, with its movements, or its fee or its parts if they are wanted so, as entries of their own."""
+    parts = _list_movements(entry) or (_list_parts(entry) if choices.splits == "parts" else [])
     if parts:
-        yield replace(entry, skip="split_parent", splits=())
+        yield replace(entry, skip="split_parent", splits=(), movements=(), errors=[])
         yield from parts
         return
     if entry.fee and choices.fees == "separate":
         yield replace(entry, fee=None)
         yield _build_fee(entry)
     elif entry.fee and choices.fees == "add" and entry.amount is not None:
-        yield replace(entry, amount=entry.amount - entry.fee, said_amount=_get_said_amount(entry))
+        said = entry.said_number or write_number(entry.amount)
+        yield replace(entry, amount=entry.amount - entry.fee, said_number=said)
     else:
         yield entry
 
 
 def _build_fee(entry: Entry) -> Entry:
-    fee = -(entry.fee or Decimal(0))
-    skip = None if entry.skip in {"transfer", "zero"} else entry.skip
-    texts = ["fee", *entry.texts]
-    own: dict[str, Any] = {"amount": fee, "said_amount": fee, "texts": texts, "skip": skip}
-    return replace(entry, **own, fee=None, splits=(), bank_id=None, external_id=None)
+    return replace(
+        entry,
+        amount=-(entry.fee or Decimal(0)),
+        # It is known by the entry whose fee it is, whatever decimal sign its own number was read with.
+        said_number="fee",
+        texts=_name_entry(entry),
+        skip=None if entry.skip in {"transfer", "zero"} else entry.skip,
+        fee=None,
+        splits=(),
+        bank_id=None,
+        external_id=None,
+    )
+
+
+def _name_entry(entry: Entry) -> list[str]:
+    """Return by what an entry is known, as texts of what belongs to it: that of two equal entries is told apart."""
+    return [entry.bank_id or "", _fingerprint_entry(entry)]
+
+
+def _list_movements(entry: Entry) -> list[Entry]:
+    """Return the movements of an entry that a bank has booked together."""
+    named = _name_entry(entry) if entry.movements else []
+    return [replace(it, texts=[*named, *it.texts]) for it in entry.movements]
 
 
 def _list_parts(entry: Entry) -> list[Entry]:
@@ -85,19 +104,20 @@ def _list_parts(entry: Entry) -> list[Entry]:
     amounts = [split.amount for split in entry.splits]
     if entry.errors or entry.skip or not amounts or sum(it or Decimal(0) for it in amounts) != entry.amount:
         return []
+    named = _name_entry(entry)
     return [
         replace(
             entry,
             amount=split.amount,
-            said_amount=split.amount,
             whole=entry.amount,
+            said_number=f"part {number}",
             category=split.category,
             subcategory=split.subcategory,
             description=split.description or entry.description,
             bank_id=None,
             external_id=None,
             splits=(),
-            texts=[*entry.texts, f"part {number}", split.category or "", split.description or ""],
+            texts=[*named, split.category or "", split.description or ""],
         )
         for number, split in enumerate(entry.splits, 1)
         if split.amount
@@ -198,9 +218,9 @@ class _Drafting:
             "external_id": _clean_line(entry.external_id),
             "own_id": entry.own_id,
             "bank_id": _clean_line(entry.bank_id),
-            "fingerprint": _compute_fingerprint(entry),
-            "parts": [_compute_fingerprint(part) for part in _list_parts(entry)] if entry.splits else (),
-            "fee": _compute_fingerprint(_build_fee(entry)) if entry.fee else None,
+            "fingerprint": _fingerprint_entry(entry),
+            "parts": [_fingerprint_entry(part) for part in _list_parts(entry)] if entry.splits else (),
+            "fee": _fingerprint_entry(_build_fee(entry)) if entry.fee else None,
         }
 
     def _find_category(self, entry: Entry) -> tuple[str | None, str | None]:
@@ -241,22 +261,9 @@ def _check_texts(entry: Entry) -> Iterator[RowError]:
         yield RowError("external_id", "too_long", f"An external id has at most {EXTERNAL_ID_LENGTH} characters.")
 
 
-def _compute_fingerprint(entry: Entry) -> str:
-    day = entry.day.isoformat() if entry.day else ""
-    return hash_parts(day, _get_said_amount(entry), entry.currency or "", entry.texts)
-
-
-def _get_said_amount(entry: Entry) -> Decimal | None:
-    return entry.amount if entry.said_amount is None else entry.said_amount
-
-
-def hash_parts(day: str, amount: Decimal | None, currency: str, texts: Iterable[str]) -> str:
-    """Return the hash by which a row is known again: of what the file says, and not of what the options make of it."""
-    said = "" if amount is None else f"{amount.normalize():f}"
-    parts = [day, said, currency, *(" ".join(unicodedata.normalize("NFC", text).split()) for text in texts)]
-    # Each part is preceded by its length, so that different parts never give the same text.
-    told = "".join([f"{len(part)}:{part}" for part in parts])
-    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
+def _fingerprint_entry(entry: Entry) -> str:
+    days = entry.said_day or (entry.day.isoformat() if entry.day else "")
+    return compute_fingerprint(days, entry.said_number or write_number(entry.amount), entry.currency or "", entry.texts)
 
 
 def _clean_line(text: str | None) -> str | None:

@@ -38,7 +38,7 @@ class Draft:
     bank_id: str | None = None
     """The bank's own id; None if the file has it twice."""
     fingerprint: str = ""
-    """SHA-256 in hexadecimal of day, amount, currency and texts as the file says them, whatever the options."""
+    """SHA-256 in hexadecimal of days, number, currency and texts as the row says them, whatever the options."""
     head: int | None = None
     """Of a part of an entry, or a fee that is a row of its own: the number of the row that it belongs to."""
     parts: Sequence[str] = ()

@@ -87,10 +87,14 @@ class Entry:
     line: int
     """The line of the file at which it begins, from 1."""
     day: date | None = None
+    said_day: str = ""
+    """The days of the row as the row alone says them, by which it is known again; without them by `day`."""
     amount: Decimal | None = None
     """As the account sees it: money in is positive, money out negative; with the decimals that the file has."""
     said_amount: Decimal | None = None
-    """The number as it stands in the file, if its sign is a matter of the options; the row is known by it."""
+    """The number as it stands in the file, if its sign is a matter of the options."""
+    said_number: str = ""
+    """The number as the row alone says it, by which it is known again; without it by `amount`."""
     currency: str | None = None
     """An ISO 4217 code in capitals, or a sign such as `$`, as the file says it."""
     payee: str | None = None
@@ -110,11 +114,13 @@ class Entry:
     whole: Decimal | None = None
     """Of a part, the amount of the entry that is split: a part of the other sign goes the same way."""
     splits: Sequence[Split] = ()
+    movements: "Sequence[Entry]" = ()
+    """The movements that a bank has booked together as this entry, and that are imported instead of it."""
     skip: Reason | None = None
     may_be_transfer: bool = False
     """Whether it may be between own accounts, as nothing but the user tells."""
     texts: Sequence[str] = ()
-    """All texts of the row as the file says them, uncut, by which it is known again beside its day and amount."""
+    """All texts of the row as the file says them, uncut, by which it is known again beside its days and its number."""
     errors: list[RowError] = field(default_factory=list)
 
 

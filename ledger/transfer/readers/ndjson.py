@@ -1,14 +1,14 @@
 """This service's own export as NDJSON: a line for each expense, as lists answer it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
 from ledger.transfer.readers.entries import MAX_ENTRIES, Entry, RowError, Statement, TooManyEntries
+from ledger.transfer.readers.fingerprints import EXPENSE_TEXTS, list_expense_texts
 from ledger.transfer.readers.numbers import read_number
 
-_TEXTS: Final = ("category", "payee", "description", "external_id")
 OWN_OPTIONS: Final = {"incoming": "refund"}
 """In an export of expenses, money in is a refund."""
 
@@ -52,7 +52,7 @@ def _read_money(entry: Entry, row: Mapping[str, Any]) -> None:
 
 
 def _read_texts(entry: Entry, row: Mapping[str, Any]) -> None:
-    texts = {name: row[name] for name in _TEXTS if row.get(name)}
+    texts = {name: row[name] for name in EXPENSE_TEXTS if row.get(name)}
     tags = row.get("tags") or []
     wrong = [name for name, value in texts.items() if not isinstance(value, str)]
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
@@ -62,9 +62,4 @@ def _read_texts(entry: Entry, row: Mapping[str, Any]) -> None:
         entry.category, entry.payee = texts.get("category"), texts.get("payee")
         entry.description, entry.external_id = texts.get("description"), texts.get("external_id")
         entry.tags = tags
-        entry.texts = list_texts(row, tags)
-
-
-def list_texts(row: Mapping[str, Any], tags: Iterable[str]) -> list[str]:
-    """Return the texts of an expense by which it is known again."""
-    return [*(row[name] for name in _TEXTS if row.get(name)), *tags]
+        entry.texts = list_expense_texts(row, tags)

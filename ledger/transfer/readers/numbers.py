@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final, Literal
 
+from ledger.transfer.readers.fingerprints import write_number
 from ledger.transfer.readers.words import CURRENCY_SIGNS, find_currency
 
 DecimalSign = Literal[".", ","]
@@ -87,6 +88,20 @@ def read_number(cell: str) -> Written | None:
         return None
     side = _SIDES[found["side"].upper()] if found["side"] else None
     return Written(core, sign, unit, side, shows)  # type: ignore[arg-type]  # the literals of the tables above
+
+
+@lru_cache(maxsize=65_536)
+def identify_number(cell: str) -> str:
+    """Return the number in a cell as its row is known by it: as it is written if its decimal sign is not clear.
+
+    CR and DR behind it belong to it: they tell a purchase from its refund.
+    """
+    number = read_number(cell)
+    if number is None:
+        return cell
+    value = number.read(None)
+    told = number.sign + number.core if value is None else write_number(value)
+    return told if number.side is None else f"{told} {number.side}"
 
 
 def show_decimal(core: str) -> DecimalSign | Literal["plain", "unclear"] | None:

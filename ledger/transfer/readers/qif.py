@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, Final
 
 from ledger.transfer.readers.choices import Choices
-from ledger.transfer.readers.dates import read_shape
+from ledger.transfer.readers.dates import identify_day, read_shape
 from ledger.transfer.readers.days import DayReader, build_day_reader
 from ledger.transfer.readers.delimited import iterate_lines
 from ledger.transfer.readers.entries import (
@@ -31,7 +31,7 @@ from ledger.transfer.readers.entries import (
     TooManyEntries,
     UnreadableFile,
 )
-from ledger.transfer.readers.numbers import DecimalSign, Written, decide_decimal, read_number
+from ledger.transfer.readers.numbers import DecimalSign, Written, decide_decimal, identify_number, read_number
 from ledger.transfer.readers.words import ROWS, make_word
 
 _MONEY_SECTIONS: Final = frozenset({"bank", "cash", "ccard", "oth a", "oth l"})
@@ -152,6 +152,7 @@ def _build_entry(record: _Record, days: DayReader, decimal: DecimalSign | None) 
     _read_money(entry, record, decimal)
     entry.skip = _find_skip(entry, record, is_transfer=is_transfer)
     entry.day = days.read(record.get("D"))
+    entry.said_day = identify_day(record.get("D"), entry.day.year if entry.day else None)
     if entry.day is None and not (days.is_open and read_shape(record.get("D"))):
         code = "malformed" if record.get("D") else "required"
         entry.errors.append(RowError("D", code, "This is no day that exists." if record.get("D") else "It has no day."))
@@ -165,7 +166,7 @@ def _read_money(entry: Entry, record: _Record, decimal: DecimalSign | None) -> N
         code = "malformed" if cell else "required"
         entry.errors.append(RowError("T", code, "This is no amount: write it like 12.50."))
         return
-    entry.amount = entry.said_amount = number.read(decimal)
+    entry.amount, entry.said_number = number.read(decimal), identify_number(cell.lstrip("="))
     entry.currency = number.unit
 
 

@@ -83,8 +83,8 @@ def _read_rows(
 ) -> Reading:
     layout = find_layout(rows, sent.get("header_line"))
     profile = PROFILES[request.profile] if request.profile else recognize(layout.headers)
+    # In a workbook a text is never run, and has no guard.
     if profile is OWN and kind == "csv":
-        # A workbook has texts as they are.
         layout = replace(layout, body=[_unguard(row) for row in layout.body])
     choices = Choices.build(profile.list_options(layout.headers) if profile else {}, sent)
     statement = read_table(layout, profile, choices, request.currency, said)

@@ -11,12 +11,11 @@ from ledger.transfer.readers.dates import read_shape
 from ledger.transfer.readers.days import DayReader
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Entry, RowError
-from ledger.transfer.readers.kinds import Kinds, is_status
+from ledger.transfer.readers.kinds import Kinds
 from ledger.transfer.readers.layout import Layout
-from ledger.transfer.readers.numbers import read_number
 from ledger.transfer.readers.roles import Roles
+from ledger.transfer.readers.row_identity import RowIdentity, tell_expense
 from ledger.transfer.readers.shares import Shares
-from ledger.transfer.readers.words import find_column
 from values.csv_cells import split_tags
 
 ID_DIGITS: Final = 18
@@ -24,7 +23,6 @@ JOINER: Final = "; "
 """What stands between the texts of several columns in a description."""
 MAX_DESCRIPTION: Final = 2_000
 """Characters after which a description does not go on: an expense has at most 500."""
-MAX_LETTERS: Final = 14
 
 
 @dataclass
@@ -82,6 +80,10 @@ class RowReader:
         if self.shares:
             self.shares.apply(entry, row)
         entry.day = self.days.read(self.roles.get(row, "date"))
+        if self.is_own:
+            tell_expense(entry)
+        else:
+            self._identity.tell(entry, row)
         entry.may_be_transfer = skip is None and self.kinds.may_be_transfer(row)
         entry.skip = skip or ("zero" if entry.said_amount == 0 and not entry.errors and not self.waits else None)
         if entry.skip is None and not self.waits:
@@ -124,7 +126,6 @@ class RowReader:
             bank_id=read_bank_id(self.roles.get(row, "bank_id")),
             external_id=self.roles.get(row, "external_id") or None,
             own_id=self._read_own_id(row),
-            texts=self._list_texts(row),
         )
 
     def _read_account(self, row: GridRow) -> str | None:
@@ -139,27 +140,9 @@ class RowReader:
         cell = row.cells[-1]
         return int(cell) if cell.isascii() and cell.isdigit() and len(cell) <= ID_DIGITS else None
 
-    def _list_texts(self, row: GridRow) -> list[str]:
-        """Return the texts by which the row is known again: not its days, its numbers, and whether it is booked."""
-        return [
-            cell
-            for index, cell in enumerate(row.cells)
-            if cell and index not in self._changing and _is_text(cell) and not is_status(cell)
-        ]
-
     @cached_property
-    def _changing(self) -> frozenset[int]:
-        """The columns whose words change while the row stays the same, whatever the options."""
-        headers = enumerate(self.layout.headers)
-        return frozenset(index for index, header in headers if header and find_column(header)[0] == "status")
-
-
-def _is_text(cell: str) -> bool:
-    # A day has at most the letters of a month, and a number those of a currency.
-    if len(cell) > MAX_LETTERS and cell.isalpha():
-        return True
-    letters = sum(map(str.isalpha, cell))
-    return letters > MAX_LETTERS or (letters > 0 and not (read_shape(cell) or read_number(cell)))
+    def _identity(self) -> RowIdentity:
+        return RowIdentity(self.roles, self.layout.headers)
 
 
 def _add_text(entry: Entry, row: GridRow) -> None:

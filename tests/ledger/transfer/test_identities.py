@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from ledger.transfer.choices import Choices
-from ledger.transfer.identities import KnownRows, NamedExpenses, OwnExpense, identify, lacks_rows, list_all_keys
+from ledger.transfer.identities import (
+    KnownRows,
+    NamedExpenses,
+    OwnExpense,
+    identify,
+    knows_ids_otherwise,
+    lacks_rows,
+    list_possible_keys,
+    settle_repeated,
+)
 from ledger.transfer.readers.drafts import Draft
 from ledger.transfer.rows import FileRow, KnownRow, make_key, make_text_key, read_rows
 from problems import ValidationFailed
@@ -156,6 +165,32 @@ async def test_whole_entries_and_those_in_parts_count_together() -> None:
     assert told(rows) == [PARENT, EXISTING, EXISTING] * 2 + [PARENT, UNDECIDED, UNDECIDED]
 
 
+async def test_a_live_part_counts_before_a_deleted_one() -> None:
+    known = knowing(MILK, 1, is_live=False), knowing(MILK, 3, is_live=False), knowing(SOAP, 2)
+
+    assert told(await identified(WHOLE, known=known, choices=Choices(deleted="import"))) == [EXISTING]
+
+
+async def test_a_deleted_whole_that_came_again_in_parts_hides_no_other_entry() -> None:
+    second = [replace(it, head=4) for it in (MILK, SOAP)]
+    known = knowing(WHOLE, is_live=False), knowing(MILK, 2), knowing(SOAP, 3)
+
+    rows = await identified(*IN_PARTS, HEAD, *second, known=known)
+
+    assert told(rows) == [PARENT, EXISTING, EXISTING, PARENT, UNDECIDED, UNDECIDED]
+
+
+async def test_what_comes_again_comes_instead_of_the_deleted_whole_and_its_parts() -> None:
+    imported = Choices(deleted="import")
+    parts = knowing(MILK, 1, is_live=False), knowing(SOAP, 2, is_live=False)
+
+    (whole,) = await identified(WHOLE, known=parts, choices=imported)
+    rows = await identified(*IN_PARTS, known=(knowing(WHOLE, is_live=False),), choices=imported)
+
+    assert sorted(whole.replaced) == [101, 102]
+    assert [[*row.replaced] for row in rows] == [[], [101], [101]]
+
+
 async def test_a_deleted_whole_comes_again_in_parts_if_it_is_asked_for() -> None:
     dead = knowing(WHOLE, is_live=False)
 
@@ -176,16 +211,29 @@ async def test_the_fee_of_an_entry_that_was_imported_with_it_is_existing() -> No
 
 
 async def test_a_fee_that_has_a_row_is_not_looked_for_in_the_entry() -> None:
-    file = TRIP, FEE, draft(amount="100.00"), replace(FEE, head=3)
+    file = TRIP, FEE, replace(TRIP, bank_id="18"), replace(FEE, head=3)
 
-    assert told(await identified(*file, known=(knowing(TRIP), knowing(FEE)))) == [
+    assert told(await identified(*file, known=(knowing(TRIP), knowing(FEE, key=make_key(FEE, TRIP))))) == [
         *[EXISTING, EXISTING],
         *[UNDECIDED, UNDECIDED],
     ]
 
 
 def test_a_file_has_its_parts_and_its_fee_also_if_they_are_no_rows() -> None:
-    assert list_all_keys(replace(WHOLE, fee="fee"))[1:] == ["fmilk", "fsoap", "ffee"]
+    assert list_possible_keys(replace(WHOLE, fee="fee"))[1:] == ["fmilk", "fsoap", "ffee"]
+
+
+async def test_a_fee_that_was_left_out_comes_if_the_caller_says_so() -> None:
+    assert told(await identified(TRIP, FEE, known=(knowing(TRIP),), choices=Choices(lines={2: "new"}))) == [
+        EXISTING,
+        UNDECIDED,
+    ]
+
+
+async def test_a_fee_and_the_parts_are_known_in_the_way_of_their_entry() -> None:
+    rows = await read_rows(reading(TRIP, FEE, WHOLE, replace(FEE, head=3)), NO_CHOICES)
+
+    assert [row.key[0] for row in rows] == ["b", "b", "f", "f"]
 
 
 async def test_a_new_row_gets_the_first_number_that_is_free() -> None:
@@ -218,7 +266,16 @@ def test_a_file_has_an_expense_that_it_brought_in_one_of_two_formats(
 
 
 def test_a_row_with_a_banks_id_may_be_known_by_its_texts_too() -> None:
-    assert len(list_all_keys(coffee(bank_id="17"))) == 2
+    assert len(list_possible_keys(coffee(bank_id="17"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("known", "is_other"), [({}, False), ({"amount": 4_000}, True), ({"amount": 4_000, "source": "checking"}, False)]
+)
+async def test_a_banks_id_with_another_amount_may_be_another_accounts(known: dict[str, Any], is_other: bool) -> None:
+    rows = await read_rows(reading(coffee(bank_id="17"), source=None), NO_CHOICES)
+
+    assert knows_ids_otherwise(rows, [knowing(coffee(bank_id="17"), **{"source": "", **known})]) is is_other
 
 
 # --- expenses that a row names ----------------------------------------------------------------------------------------
@@ -233,6 +290,7 @@ async def named(*drafts: Draft, expense: OwnExpense = SAME, **choices: Any) -> l
     rows, expenses = await read_rows(reading(*drafts), chosen), NamedExpenses({881: expense}, {"bank-1": expense})
     for row in rows:
         expenses.settle(row, chosen)
+    settle_repeated(rows)
     return rows
 
 
@@ -261,9 +319,9 @@ async def test_a_row_that_names_a_deleted_expense_stays_deleted() -> None:
 
 
 async def test_a_row_that_names_a_deleted_expense_comes_again_if_it_is_asked_for() -> None:
-    rows = await named(coffee(own_id=881), expense=SAME._replace(is_live=False), deleted="import")
+    (row,) = await named(coffee(own_id=881), expense=SAME._replace(is_live=False), deleted="import")
 
-    assert told(rows) == [UNDECIDED]
+    assert (row.status, row.replaced) == (None, [881])
 
 
 async def test_the_second_row_of_an_external_id_is_the_first_one() -> None:
@@ -275,6 +333,21 @@ async def test_the_second_row_of_an_external_id_is_refused_if_it_says_something_
 
     assert [row.status for row in rows] == [None, "refused"]
     assert [(it.column, it.code) for it in rows[1].errors] == [("external_id", "already_exists")]
+
+
+async def test_a_second_row_stays_refused_when_the_first_is_known() -> None:
+    rows = await named(coffee(external_id="bank-1"), draft(external_id="bank-1"))
+
+    assert [row.status for row in rows] == ["existing", "refused"]
+
+
+async def test_a_row_that_is_left_out_has_no_second_one() -> None:
+    rows = await read_rows(reading(coffee(external_id="new"), draft(external_id="new")), NO_CHOICES)
+    rows[0].settle("skipped", "matched")
+
+    settle_repeated(rows)
+
+    assert told(rows) == [("skipped", "matched"), UNDECIDED]
 
 
 # --- rows as they are read --------------------------------------------------------------------------------------------

@@ -24,6 +24,11 @@ def typed(expense_id: int = 881, day: int = 2, *origins: Origin, **fields: Any) 
     return expense._replace(**fields)
 
 
+def imported(expense_id: int, day: int, *origins: Origin) -> Candidate:
+    """Return such an expense as a file of the account had it."""
+    return typed(expense_id, day, *origins, imported_for="checking")
+
+
 async def matched(
     *drafts: Draft,
     expenses: Sequence[Candidate],
@@ -79,16 +84,24 @@ async def test_an_expense_of_another_source_matches() -> None:
 
 
 async def test_an_expense_of_the_same_source_and_format_is_another_movement() -> None:
-    assert await find(typed(881, 3, IN_CSV)) == []
+    assert await find(imported(881, 3, IN_CSV)) == []
+
+
+async def test_what_the_account_knows_is_compared_as_its_file_had_it() -> None:
+    assert await find(typed(881, 3, IN_OFX)) == []
+
+
+async def test_what_one_account_knows_says_nothing_of_another() -> None:
+    assert await find(imported(881, 3, IN_OFX)._replace(imported_for="savings")) == []
 
 
 async def test_an_expense_that_was_linked_to_a_row_of_this_format_is_another_movement() -> None:
-    assert await find(typed(881, 3, IN_CSV, IN_OFX, ELSEWHERE)) == []
+    assert await find(imported(881, 3, IN_CSV, IN_OFX, ELSEWHERE)) == []
 
 
 @pytest.mark.parametrize("origin", [IN_OFX, BY_ID])
 async def test_an_expense_of_the_same_account_in_another_way_is_a_question(origin: Origin) -> None:
-    (row,), doubts = await matched(coffee(), expenses=[typed(881, 3, origin)])
+    (row,), doubts = await matched(coffee(), expenses=[imported(881, 3, origin)])
 
     assert (row.status, row.matches, doubts.on_match) == ("open", [881], [1])
 
@@ -106,7 +119,7 @@ async def test_an_expense_that_was_this_row_counts_once() -> None:
 
 
 async def test_an_answered_question_is_none() -> None:
-    (row,), doubts = await matched(coffee(), expenses=[typed(881, 3, IN_OFX)], on_match="report")
+    (row,), doubts = await matched(coffee(), expenses=[imported(881, 3, IN_OFX)], on_match="report")
 
     assert (row.status, row.matches, doubts.on_match) == (None, [881], [])
 
@@ -143,6 +156,17 @@ async def test_several_matches_of_a_row_are_a_question(on_match: str) -> None:
     assert (row.status, row.matches, doubts.lines) == ("open", [1, 2], [1])
 
 
+@pytest.mark.parametrize(
+    ("on_match", "status"), [(None, "open"), ("report", None), ("link", "existing"), ("skip", "skipped")]
+)
+async def test_a_row_that_was_deleted_in_another_format_stays_deleted_if_it_is_linked(
+    on_match: str | None, status: str | None
+) -> None:
+    (row,), _ = await matched(coffee(), expenses=[imported(-7, 2, IN_OFX)], on_match=on_match)
+
+    assert (row.status, row.expense_id, row.matches) == (status, None, [])
+
+
 @pytest.mark.parametrize("on_match", ["link", "skip"])
 async def test_several_rows_of_a_match_are_a_question(on_match: str) -> None:
     rows, doubts = await matched(coffee("01"), coffee("04"), expenses=[typed()], on_match=on_match)
@@ -151,7 +175,7 @@ async def test_several_rows_of_a_match_are_a_question(on_match: str) -> None:
 
 
 async def test_a_row_that_no_match_can_be_does_not_count_for_it() -> None:
-    rows, _ = await matched(coffee(), coffee(bank_id="17"), expenses=[typed(881, 2, BY_ID)], on_match="link")
+    rows, _ = await matched(coffee(), coffee(bank_id="17"), expenses=[imported(881, 2, BY_ID)], on_match="link")
 
     assert [row.status for row in rows] == ["linked", None]
 

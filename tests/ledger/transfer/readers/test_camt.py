@@ -287,11 +287,11 @@ def test_the_texts_leave_out_what_the_day_and_the_amount_say() -> None:
 # Batches
 
 
-def test_movements_that_add_up_are_entries_of_their_own() -> None:
+def test_movements_that_add_up_are_imported_instead_of_the_entry() -> None:
     shop = "<RltdPties><Cdtr><Nm>Shop</Nm></Cdtr></RltdPties>"
     statement = read_entry(rest=camt_details(of("10.00") + SHOP, of("2.50") + shop))
 
-    assert [(it.amount, it.payee) for it in statement.entries] == [
+    assert [(it.amount, it.payee) for it in only(statement).movements] == [
         (Decimal("-10.00"), "Corner Shop"),
         (Decimal("-2.50"), "Shop"),
     ]
@@ -300,7 +300,7 @@ def test_movements_that_add_up_are_entries_of_their_own() -> None:
 def test_a_movement_against_the_entry_counts_against_it() -> None:
     other = of("2.50") + "<CdtDbtInd>CRDT</CdtDbtInd>"
 
-    assert [it.amount for it in read_entry(rest=camt_details(of("15.00"), other)).entries] == [
+    assert [it.amount for it in only(read_entry(rest=camt_details(of("15.00"), other))).movements] == [
         Decimal("-15.00"),
         Decimal("2.50"),
     ]
@@ -309,7 +309,7 @@ def test_a_movement_against_the_entry_counts_against_it() -> None:
 def test_the_amounts_of_version_2_are_nested() -> None:
     details = [f"<AmtDtls><TxAmt>{of(amount)}</TxAmt></AmtDtls>" for amount in ("10.00", "2.50")]
 
-    assert [it.amount for it in read_entry(rest=camt_details(*details)).entries] == [
+    assert [it.amount for it in only(read_entry(rest=camt_details(*details))).movements] == [
         Decimal("-10.00"),
         Decimal("-2.50"),
     ]
@@ -329,10 +329,26 @@ def test_a_batch_that_stays_one_has_a_payee_if_all_movements_have_the_same() -> 
     assert only(read_entry(rest=camt_details(SHOP, ""))).payee is None
 
 
-def test_a_batch_whose_parts_bear_the_same_reference_has_none() -> None:
-    rest = "<AcctSvcrRef>R1</AcctSvcrRef>" + camt_details(of("10.00"), of("2.50"))
+def test_the_reference_of_a_batch_is_none_of_its_movements() -> None:
+    own = "<Refs><AcctSvcrRef>{}</AcctSvcrRef></Refs>".format
+    rest = "<AcctSvcrRef>R1</AcctSvcrRef>" + camt_details(of("10.00") + own("T1"), of("2.00") + own("R1"), of("0.50"))
 
-    assert [it.bank_id for it in read_entry(rest=rest).entries] == [None, None]
+    batch = only(read_entry(rest=rest))
+
+    assert (batch.bank_id, [it.bank_id for it in batch.movements]) == ("R1", ["T1", None, None])
+
+
+def test_a_batch_is_known_by_what_it_says_without_its_movements() -> None:
+    alone, with_movements = only(read_entry()), only(read_entry(rest=camt_details(of("10.00") + SHOP, of("2.50"))))
+
+    assert (with_movements.said_day, with_movements.texts) == (alone.said_day, alone.texts)
+
+
+def test_a_batch_of_several_days_does_not_decide_which_days_count() -> None:
+    on = "<RltdDts><TxDtTm>2026-03-0{}T10:00:00</TxDtTm></RltdDts>".format
+    batch = only(read_entry(rest=camt_details(of("10.00") + on(1), of("2.50") + on(2))))
+
+    assert [it.day and it.day.day for it in batch.movements] == [1, 2]
 
 
 # The bank's ids
