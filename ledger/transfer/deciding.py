@@ -162,6 +162,9 @@ async def _settle_matches(
     undecided = [row for row in undecided if row.is_undecided]
     if not undecided:
         return []
+    for row in undecided:
+        if row.before is not None and row.before not in claimed:
+            twins.live.setdefault(row.key, []).append(row.before)
     claimed.update(*twins.live.values())
     with_deleted = choices.deleted == "keep"
     candidates = await load_candidates(ledger, undecided, claimed, reading.format, with_deleted=with_deleted)

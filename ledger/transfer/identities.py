@@ -41,6 +41,17 @@ class OwnExpense(NamedTuple):
     payee: str | None
     description: str | None
 
+    def is_of(self, row: FileRow) -> bool:
+        """Whether a row has its day, amount and currency."""
+        return row.movement == (self.currency, self.amount, self.day)
+
+    def may_be_told_by(self, row: FileRow) -> bool:
+        """Whether a row says most of it: one of its day, its amount and its texts may have been changed meanwhile."""
+        currency, amount, day = row.movement
+        texts = row.expense.payee, row.expense.description
+        same = [(currency, amount) == (self.currency, self.amount), day == self.day]
+        return sum([*same, texts == (self.payee, self.description)]) >= 2  # noqa: PLR2004
+
     def is_told_by(self, row: FileRow) -> bool:
         """Whether a row says the same of it, apart from names that may have been changed meanwhile."""
         said = (*row.movement, row.expense.payee, row.expense.description)
@@ -175,9 +186,11 @@ class NamedExpenses:
         named, own = self.by_external_id.get(row.expense.external_id or ""), self.by_id.get(row.draft.own_id or 0)
         found = named or (own if own and own.is_told_by(row) else None)
         if found is None:
+            if own and own.is_live and own.may_be_told_by(row):
+                row.before = own.id
             return
         if found.is_live:
-            row.settle("existing", None, found.id)
+            row.settle("existing", None if found.is_of(row) else "changed", found.id)
         elif choices.deleted == "keep" and row.choice is None:
             row.settle("existing", "deleted")
         else:

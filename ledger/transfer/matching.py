@@ -4,7 +4,8 @@
     typed, or imported for another source                  a match
     imported for the same source in another format,
       or by the bank's id and now without, or conversely   a match, and what becomes of the row is a question
-    imported without a source, as exactly this row         a match, and likewise a question
+    imported without a source for a row that has one,
+      or conversely                                        a match, and likewise a question
     imported for the same source in the same way           another movement: no match
     the row of another line of this file                   no match
 
@@ -23,6 +24,7 @@ from typing import Final, Literal, NamedTuple
 
 from ledger.transfer.choices import OnMatch
 from ledger.transfer.rows import FileRow
+from ledger.transfer.sources import OWN_EXPORT, UNNAMED
 
 MATCH_DAYS: Final = 3
 MAX_MATCHES: Final = 20
@@ -141,8 +143,10 @@ def relate(source: str, letter: str, origins: Collection[Origin], imported_for: 
     """Return how a candidate that lies near a row of this source, with this kind of key, is related to it."""
     same = [it for it in origins if it.source == source]
     if imported_for is None:
-        # What came from this account is compared as its file had it.
-        return None if same else "other"
+        # What came from this account is compared as its file had it; what came from none may be of any.
+        sources = {it.source for it in origins} - {OWN_EXPORT}
+        may_be_same = bool(sources) and source != OWN_EXPORT and UNNAMED in {source, *sources}
+        return None if same else "same_account" if may_be_same else "other"
     if imported_for != source or any(it.is_same_format and it.letter == letter for it in same):
         return None
     return "same_account"

@@ -78,6 +78,8 @@ class FileRow:
     this row replaces it among the rows that are known."""
     replaced: Sequence[int] = ()
     """Deleted expenses that it is imported instead of; they leave the trash, or could be restored beside it."""
+    before: int | None = None
+    """The expense that an export of our own has as it was before it was changed, as it seems."""
     matches: Sequence[int] = ()
     category: str | None = None
     """The stored name of its category, which `body` has as the file says it."""

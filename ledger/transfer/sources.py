@@ -41,7 +41,8 @@ def make_source_key(source: str | None) -> str:
 def choose_keys(reading: Reading, stated: str | None) -> list[str]:
     """Return the key of each row's source: its own in a file of several, else what the caller or the file says."""
     if reading.accounts:
-        return [make_source_key(draft.account) for draft in reading.drafts]
+        keys = {account: make_source_key(account) for account in {draft.account for draft in reading.drafts}}
+        return [keys[draft.account] for draft in reading.drafts]
     named = stated if stated is not None else reading.source
     if named is None and is_own_export(reading):
         return [OWN_EXPORT] * len(reading.drafts)

@@ -91,12 +91,29 @@ async def test_what_comes_again_from_an_export_is_not_restored_beside_it(person:
     assert not (await person.post(f"/expenses/{refund['id']}/restore")).is_success
 
 
-async def test_an_expense_that_was_changed_meanwhile_is_another_one(person: Person) -> None:
+@pytest.mark.parametrize(
+    ("on_match", "counts"),
+    [(None, {"open": 1}), ("link", {"linked": 1}), ("skip", {"skipped": 1}), ("report", {"new": 1})],
+)
+async def test_an_expense_that_was_changed_meanwhile_is_asked_about(
+    person: Person, on_match: str | None, counts: dict[str, int]
+) -> None:
     await fill(person)
     exported = (await person.get("/expenses/export?max_amount=0")).content
     (refund,) = (await person.get("/expenses?max_amount=0")).json()["items"]
     await person.patch(f"/expenses/{refund['id']}", json={"amount": "-4.00"})
 
-    answer = (await send(person, exported, dry_run=True)).json()
+    options = {"on_match": on_match} if on_match else {}
+    answer = (await send(person, exported, dry_run=True, options=options)).json()
 
-    assert answer["counts"]["new"] == 1
+    assert {name: number for name, number in answer["counts"].items() if number} == {"rows": 1, **counts}
+    assert answer["rows"][0]["matches"] == [refund["id"]]
+
+
+async def test_an_expense_of_another_content_is_not_what_a_row_means_by_its_id(person: Person) -> None:
+    await fill(person)
+    exported = (await person.get("/expenses/export?max_amount=0")).content
+    (refund,) = (await person.get("/expenses?max_amount=0")).json()["items"]
+    await person.patch(f"/expenses/{refund['id']}", json={"amount": "9.00", "date": "2026-05-01"})
+
+    assert (await send(person, exported, dry_run=True)).json()["counts"]["new"] == 1

@@ -17,9 +17,19 @@ from typing import Any, Final
 
 from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.drafts import Draft, DraftStatus, Reading
-from ledger.transfer.readers.entries import Entry, Question, Reason, RowError, Statement
+from ledger.transfer.readers.entries import (
+    MAX_ENTRIES,
+    Entry,
+    Question,
+    Reason,
+    RowError,
+    Statement,
+    TooManyEntries,
+    UnreadableFile,
+)
 from ledger.transfer.readers.fingerprints import compute_fingerprint, write_number
 from ledger.transfer.readers.words import SHARED_SIGNS
+from values.combining_marks import MAX_MARKS_IN_A_ROW, has_too_many_marks
 from values.money import DECIMALS, MAX_WHOLE_DIGITS, SCALE, write_amount
 from values.texts import (
     DESCRIPTION_LENGTH,
@@ -27,29 +37,33 @@ from values.texts import (
     MAX_TAGS_OF_EXPENSE,
     NAME_LENGTH,
     PAYEE_LENGTH,
-    SOURCE_LENGTH,
 )
 
 # C0 but the newline, DEL, C1 and what cannot be encoded: an expense refuses them.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+MAX_ACCOUNTS: Final = 1_000
 CUT: Final = "…"
 """Ends a description that was cut."""
 
 
 def draft(statement: Statement, choices: Choices, currency: str) -> Reading:
     """Return what each row of a statement becomes; `currency` is the user's own."""
+    if len(statement.accounts) > MAX_ACCOUNTS:
+        raise UnreadableFile(f"The file is of more than {MAX_ACCOUNTS:,} accounts: send those of one bank.")
     drafting = _Drafting(choices, currency, len(statement.accounts) > 1)
     drafts: list[Draft] = []
     for entry in statement.entries:
         first = len(drafts) + 1
         for number, row in enumerate(_spread(entry, choices), first):
+            if number > MAX_ENTRIES:
+                raise TooManyEntries
             drafts.append(drafting.draft(number, row, first if number > first else None))
     several = len(statement.accounts) > 1
     return Reading(
         format=statement.format,
         profile=statement.profile,
-        source=statement.accounts[0][:SOURCE_LENGTH] if len(statement.accounts) == 1 else None,
-        accounts=[account[:SOURCE_LENGTH] for account in statement.accounts] if several else [],
+        source=statement.accounts[0] if len(statement.accounts) == 1 else None,
+        accounts=statement.accounts if several else [],
         options=statement.options | drafting.describe_options(statement),
         questions=[*statement.questions, *drafting.questions.values()],
         drafts=drafts,
@@ -150,7 +164,7 @@ class _Drafting:
 
     def draft(self, number: int, entry: Entry, head: int | None = None) -> Draft:
         """Return what one entry becomes; `head` is the number of the row of which it is a part or the fee."""
-        account = entry.account[:SOURCE_LENGTH] if entry.account and self.has_accounts else None
+        account = entry.account if self.has_accounts else None
         where: dict[str, Any] = {"number": number, "line": entry.line, "account": account, "head": head}
         if entry.errors:
             return Draft(**where, status="refused", errors=entry.errors)
@@ -248,6 +262,11 @@ def _check_money(entry: Entry, currency: str) -> Iterator[RowError]:
 
 
 def _check_texts(entry: Entry) -> Iterator[RowError]:
+    names = ("payee", "description", "category", "subcategory", "external_id")
+    texts = [*(getattr(entry, name) for name in names), *entry.tags, *entry.texts]
+    if any(text and has_too_many_marks(text) for text in texts):
+        yield RowError(None, "malformed", f"A text has more than {MAX_MARKS_IN_A_ROW} combining marks in a row.")
+        return
     for name, text in [
         ("category", entry.category),
         ("subcategory", entry.subcategory),

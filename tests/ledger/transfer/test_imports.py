@@ -273,12 +273,13 @@ async def test_an_external_id_in_the_trash_goes_to_the_new_expense(person: Perso
     assert [it["external_id"] for it in (await person.get("/expenses/trash")).json()["items"]] == ["bank-1"]
 
 
-async def test_an_external_id_that_is_there_makes_a_row_existing(person: Person) -> None:
-    expense = await spend(person, external_id="bank-1")
+@pytest.mark.parametrize(("day", "told"), [("2026-11-02", "existing"), ("2026-11-03", "existing changed")])
+async def test_an_external_id_that_is_there_makes_a_row_existing(person: Person, day: str, told: str) -> None:
+    expense = await spend(person, external_id="bank-1", amount="12.50", date="2026-11-02")
 
-    answer = await load(person, reading(draft(external_id="bank-1")))
+    answer = await load(person, reading(draft(day, external_id="bank-1")))
 
-    assert (statuses(answer), answer.rows[0].expense_id) == (["existing"], expense["id"])
+    assert (statuses(answer), answer.rows[0].expense_id) == ([told], expense["id"])
 
 
 async def test_a_file_of_our_own_is_known_by_the_ids_of_its_expenses(person: Person) -> None:

@@ -1,5 +1,6 @@
 """One account that comes in several ways, and is changed meanwhile: nothing is booked twice without a question."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,23 @@ async def test_what_was_edited_is_a_question_in_another_format(person: Person) -
     assert ([it.option for it in asked.questions], asked.rows[0].matches) == (["on_match"], [expense["id"]])
     assert (statuses(linked), linked.rows[0].expense_id) == (["linked"], expense["id"])
     assert statuses(await load(person, IN_OFX)) == ["existing"]
+
+
+@pytest.mark.parametrize("sources", [(None, "NL91"), ("NL91", None)], ids=str)
+async def test_what_came_from_an_unnamed_account_may_be_of_any(person: Person, sources: tuple[str | None, ...]) -> None:
+    csv, ofx = (replace(file, source=source) for file, source in zip((reading(coffee()), IN_OFX), sources, strict=True))
+    await load(person, csv)
+
+    assert statuses(await load(person, ofx, dry_run=True)) == ["open"]
+    assert statuses(await load(person, ofx, on_match="link")) == ["linked"]
+
+
+async def test_what_came_from_another_account_is_another_movement(person: Person) -> None:
+    await load(person, reading(coffee()))
+
+    answer = await load(person, replace(IN_OFX, source="savings"))
+
+    assert (statuses(answer), len(answer.rows[0].matches)) == (["new"], 1)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from ledger.transfer.readers.choices import Choices
 from ledger.transfer.readers.drafting import draft
 from ledger.transfer.readers.drafts import Draft
-from ledger.transfer.readers.entries import Entry, Split, Statement
+from ledger.transfer.readers.entries import Entry, Split, Statement, TooManyEntries, UnreadableFile
 
 
 def _draft(*entries: Entry, currency: str = "EUR", **options: Any) -> list[Draft]:
@@ -65,6 +65,24 @@ def test_a_row_tells_what_its_parts_and_its_fee_would_be_known_by() -> None:
 
 def test_only_the_whole_entry_has_its_external_id() -> None:
     assert [made.external_id for made in _draft(SPLIT, splits="parts")] == ["bank-1", None, None]
+
+
+def test_rows_of_parts_and_fees_count_as_rows() -> None:
+    with pytest.raises(TooManyEntries):
+        _draft(*[_entry(fee=Decimal(1))] * 25_001, fees="separate")
+
+
+def test_too_many_accounts_are_unreadable() -> None:
+    statement = Statement(format="csv", entries=[], accounts=[f"account {number}" for number in range(1_001)])
+    with pytest.raises(UnreadableFile, match="1,000 accounts"):
+        draft(statement, Choices.build({}), "EUR")
+
+
+@pytest.mark.parametrize("field", ["payee", "description", "category"])
+def test_a_text_of_too_many_marks_refuses_the_row(field: str) -> None:
+    (made,) = _draft(_entry(**{field: "e" + "\u0301" * 31}))
+
+    assert (made.status, made.errors[0].code) == ("refused", "malformed")
 
 
 def test_a_long_payee_moves_to_the_description() -> None:
