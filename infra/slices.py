@@ -17,6 +17,9 @@ SLICE_SECONDS: Final = 0.0005
 IDLE_SECONDS: Final = 0.0001
 # After so many rounds the computation goes on in any case.
 MAX_ROUNDS: Final = 3
+# So often threads get the interpreter, and so long this one sleeps for that: the least that the kernel can measure.
+THREADS_EVERY_SECONDS: Final = 0.0025
+THREADS_SECONDS: Final = 0.00005
 
 
 async def iterate_in_slices(items: Iterable[T]) -> AsyncIterator[T]:
@@ -36,6 +39,27 @@ async def pause() -> None:
         await asyncio.sleep(0)
         if time.perf_counter() - began < IDLE_SECONDS:
             break
+    THREADS.let_run()
+
+
+class Threads:
+    """The threads of this process, such as those in which SQLite reads.
+
+    The event loop gives the interpreter's lock back for a moment in each round, and has it again before a thread that
+    waits for it has woken up. As that begins to wait anew each time, it would never be let in by force, either.
+    """
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def let_run(self) -> None:
+        """Sleep, if it is time to, until a waiting thread has taken the lock."""
+        if time.perf_counter() >= self._due:
+            time.sleep(THREADS_SECONDS)
+            self._due = time.perf_counter() + THREADS_EVERY_SECONDS
+
+
+THREADS: Final = Threads()
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -85,7 +85,8 @@ async def load_candidates(
 
     With `with_deleted` also what was imported for the account of a row and deleted since.
     """
-    in_order = sorted(rows, key=lambda row: row.expense.day)
+    days = [(row.expense.day, number) async for number, row in iterate_in_slices(enumerate(rows))]
+    in_order = [rows[number] for _, number in sorted(days)]
     near = {row.id: row async for row in iterate_in_slices([it async for it in _find_near(ledger, in_order)])}
     imported = await _load_imported(ledger, in_order, file_format)
     imported = [it for it in imported if it.expense_id not in claimed and (it.is_live or with_deleted)]

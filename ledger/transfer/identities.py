@@ -90,6 +90,8 @@ class KnownRows:
         self._known: dict[SourceKey, list[KnownRow]] = {}
         self._waiting: dict[SourceKey, list[KnownRow]] = {}
         self._free: dict[SourceKey, Iterator[int]] = {}
+        self._numbered: Counter[SourceKey] = Counter()
+        """Of keys that are not known, the occurrences that rows have got."""
         self._replaced: set[int | None] = set()
 
     def add(self, it: KnownRow) -> None:
@@ -99,6 +101,9 @@ class KnownRows:
     def find(self, row: FileRow, *, is_same: bool) -> KnownRow | None:
         """Return a known row that was not found yet; with `is_same` one that has the row's day, amount and currency."""
         key = row.source, row.key
+        if row.head is None and not row.draft.parts and key not in self._known:
+            # Of a new statement no row is known, and a list for each would keep the garbage collector busy.
+            return None
         if key not in self._waiting:
             known = [*self._known.get(key, ()), *self._list_otherwise_known(row)]
             # The last one is found first.
@@ -139,8 +144,11 @@ class KnownRows:
         if row.known is not None:
             return row.known.occurrence
         key = row.source, row.key
+        if key not in self._known:
+            self._numbered[key] += 1
+            return self._numbered[key]
         if key not in self._free:
-            self._free[key] = _count_without({it.occurrence for it in self._known.get(key, ())})
+            self._free[key] = _count_without({it.occurrence for it in self._known[key]})
         return next(self._free[key])
 
 

@@ -58,15 +58,34 @@ async def test_a_pause_lasts_until_nobody_else_is_ready(
     other.cancel()
 
 
+async def test_threads_get_the_interpreter_every_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    clock = Clock(seen)
+    monkeypatch.setattr(slices, "time", clock)
+    monkeypatch.setattr(slices, "THREADS", slices.Threads())
+    monkeypatch.setattr(slices, "THREADS_EVERY_SECONDS", 3)
+
+    for step in range(9):
+        await slices.pause()
+        seen.append(f"step {step}")
+
+    assert clock.slept == [slices.THREADS_SECONDS] * 3
+
+
 class Clock:
     """A clock by which each item that was seen has taken a second."""
 
     def __init__(self, seen: list[str]) -> None:
         self._seen = seen
+        self.slept: list[float] = []
 
     def perf_counter(self) -> float:
         """Return how many items were seen."""
         return sum(it != "another" for it in self._seen)
+
+    def sleep(self, seconds: float) -> None:
+        """Note how long it would have slept."""
+        self.slept.append(seconds)
 
 
 def test_items_are_batched_with_the_rest_at_the_end() -> None:

@@ -71,6 +71,10 @@ _NO_TEXTS: Final = {
 }
 
 
+MAX_TAGS: Final = 40 * MAX_ENTRIES
+"""More than 50,000 transactions have: one has twenty, each of which may be closed."""
+
+
 @dataclass(slots=True)
 class _Row:
     """One movement as the file says it: the value of each tag, by its name below the movement."""
@@ -194,7 +198,9 @@ def _decode(data: bytes, encoding: str | None) -> tuple[str, str]:
 
 def _collect(text: str) -> _Collector:
     collector = _Collector()
-    for token in iterate_tokens(text.replace("\r\n", "\n").replace("\r", "\n")):
+    for number, token in enumerate(iterate_tokens(text.replace("\r\n", "\n").replace("\r", "\n"))):
+        if number > MAX_TAGS:
+            raise TooManyEntries
         if token.is_end:
             collector.end(token)
         else:

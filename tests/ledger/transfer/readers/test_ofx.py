@@ -92,6 +92,11 @@ def test_a_declared_charset_is_believed_where_the_bytes_are_no_utf_8() -> None:
     assert only(read(text.encode("cp1251"))).payee == "Магазин"
 
 
+def test_more_tags_than_any_statement_has_are_refused() -> None:
+    with pytest.raises(TooManyEntries):
+        read(b"OFXHEADER:100\n<OFX>" + b"<A>" * 2_000_001)
+
+
 def test_a_declared_charset_that_the_bytes_refute_is_no_fault_of_an_option() -> None:
     data = ofx(ofx_account(ofx_row(rest="<NAME>Cafe"))).replace(b"Cafe", b"Caf\x8d")
 
