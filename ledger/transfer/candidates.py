@@ -6,6 +6,7 @@
 A statement is for 250 rows.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -19,6 +20,7 @@ from infra.slices import batched, iterate_in_slices
 from ledger.core import ROWS_PER_STATEMENT, Ledger
 from ledger.expenses.rows import BY_PRIMARY_KEY
 from ledger.transfer.matching import MATCH_DAYS, Candidate, Origin
+from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.rows import FileRow
 from models import Expense, Import, ImportedRow
 
@@ -35,11 +37,12 @@ _SELECT_NEAR: Final = (
 )
 _LETTER: Final = func.substr(ImportedRow.row_key, 1, 1).label("letter")
 _SELECT_ORIGINS: Final = (
-    select(ImportedRow.expense_id, ImportedRow.source, _LETTER, Import.format)
+    select(ImportedRow.expense_id, ImportedRow.source, ImportedRow.import_id, _LETTER, Import.format)
     .outerjoin(Import, (Import.owner_id == ImportedRow.owner_id) & (Import.id == ImportedRow.import_id))
     .with_hint(ImportedRow, "FORCE INDEX (ix_imported_rows_owner_id_expense_id)", "mysql")
     .where(ImportedRow.mine())
 )
+_SELECT_OPTIONS: Final = select(Import.id, Import.options).where(Import.mine())
 # Answered by the index on (owner_id, source, spent_on, row_key), and so is the next one.
 _SELECT_WAYS: Final = (
     select(ImportedRow.source, _LETTER, Import.format)
@@ -79,26 +82,36 @@ _DAYS: Final = [timedelta(days=number) for number in range(-MATCH_DAYS, MATCH_DA
 
 
 async def load_candidates(
-    ledger: Ledger, rows: Sequence[FileRow], claimed: AbstractSet[int], file_format: str, *, with_deleted: bool
+    ledger: Ledger, rows: Sequence[FileRow], claimed: AbstractSet[int], reading: Reading, *, with_deleted: bool
 ) -> list[Candidate]:
     """Return what these rows may be, without the expenses that are `claimed` by other rows of the file.
 
     With `with_deleted` also what was imported for the account of a row and deleted since.
     """
     days = [(row.expense.day, number) async for number, row in iterate_in_slices(enumerate(rows))]
+    file_format = reading.format
     in_order = [rows[number] for _, number in sorted(days)]
     near = {row.id: row async for row in iterate_in_slices([it async for it in _find_near(ledger, in_order)])}
     imported = await _load_imported(ledger, in_order, file_format)
     imported = [it for it in imported if it.expense_id not in claimed and (it.is_live or with_deleted)]
     wanted = {*near, *(it.expense_id for it in imported if it.expense_id is not None)} - claimed
     origins: dict[int | None, set[Origin]] = defaultdict(set)
-    async for it in iterate_in_slices(await ledger.fetch_in(_SELECT_ORIGINS, ImportedRow.expense_id, wanted)):
-        origins[it.expense_id].add(_describe_origin(it, file_format))
+    found = await ledger.fetch_in(_SELECT_ORIGINS, ImportedRow.expense_id, wanted)
+    others = await _find_other_columns(ledger, {it.import_id for it in found}, reading.options.get("columns"))
+    async for it in iterate_in_slices(found):
+        origin = _describe_origin(it, file_format)
+        origins[it.expense_id].add(origin._replace(has_other_columns=it.import_id in others))
     candidates = [
         Candidate(it.id, it.spent_on, it.amount, it.currency, frozenset(origins.get(it.id, ())))
         async for it in iterate_in_slices(near[expense_id] for expense_id in sorted(near.keys() - claimed))
     ]
     return candidates + [_build_imported(it, origins, file_format) for it in _take_last(imported)]
+
+
+async def _find_other_columns(ledger: Ledger, import_ids: AbstractSet[int | None], columns: object) -> set[int]:
+    """Return which imports were of files with other columns."""
+    rows = await ledger.fetch_in(_SELECT_OPTIONS, Import.id, import_ids - {None})
+    return {row.id for row in rows if json.loads(row.options).get("columns") != columns}
 
 
 def _describe_origin(row: Row[Any], file_format: str) -> Origin:

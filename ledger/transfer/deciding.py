@@ -167,7 +167,7 @@ async def _settle_matches(
             twins.live.setdefault(row.key, []).append(row.before)
     claimed.update(*twins.live.values())
     with_deleted = choices.deleted == "keep"
-    candidates = await load_candidates(ledger, undecided, claimed, reading.format, with_deleted=with_deleted)
+    candidates = await load_candidates(ledger, undecided, claimed, reading, with_deleted=with_deleted)
     matcher, doubts = Matcher(twins.live), Doubts()
     async for candidate in iterate_in_slices(candidates):
         matcher.add_expense(candidate)

@@ -6,7 +6,8 @@
       or by the bank's id and now without, or conversely   a match, and what becomes of the row is a question
     imported without a source for a row that has one,
       or conversely                                        a match, and likewise a question
-    imported for the same source in the same way           another movement: no match
+    imported for the same source in the same way           another movement: no match; but one of the same day from a
+                                                             file with other columns is a match, and a question
     the row of another line of this file                   no match
 
 What was imported for the same source is compared as its file had it, so that it is found after it was edited, and also
@@ -23,7 +24,7 @@ from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
 
 from ledger.transfer.choices import OnMatch
-from ledger.transfer.rows import FileRow
+from ledger.transfer.rows import TEXT, FileRow
 from ledger.transfer.sources import OWN_EXPORT, UNNAMED
 
 MATCH_DAYS: Final = 3
@@ -35,11 +36,12 @@ Relation = Literal["other", "same_account"]
 
 
 class Origin(NamedTuple):
-    """How an expense was imported: for which source, known by which kind of key, and in which format."""
+    """How an expense was imported: for which source, known by which kind of key, and in which format and columns."""
 
     source: str
     letter: str
     is_same_format: bool
+    has_other_columns: bool = False
 
 
 class Candidate(NamedTuple):
@@ -118,7 +120,8 @@ class Matcher:
         found, kind = Found(), _get_kind(row)
         for slot in _list_slots(*row.movement):
             for group, ids in self._expenses.get(slot, {}).items():
-                relation = relate(kind.source, kind.letter, group.origins, group.imported_for)
+                is_same_day = slot[2] == row.movement[2]
+                relation = relate(kind.source, kind.letter, group.origins, group.imported_for, is_same_day=is_same_day)
                 if relation is not None:
                     found.ids = (found.ids + ids[:MAX_MATCHES])[:MAX_MATCHES]
                     found.total += len(ids)
@@ -135,18 +138,24 @@ class Matcher:
             for it in self._by_id[expense_id]
             for slot in _list_slots(it.currency, it.amount, it.day)
             for kind, number in self._rows.get(slot, {}).items()
-            if relate(kind.source, kind.letter, it.origins, it.imported_for) is not None
+            if relate(kind.source, kind.letter, it.origins, it.imported_for, is_same_day=slot[2] == it.day) is not None
         )
 
 
-def relate(source: str, letter: str, origins: Collection[Origin], imported_for: str | None = None) -> Relation | None:
+def relate(
+    source: str, letter: str, origins: Collection[Origin], imported_for: str | None = None, *, is_same_day: bool
+) -> Relation | None:
     """Return how a candidate that lies near a row of this source, with this kind of key, is related to it."""
     same = [it for it in origins if it.source == source]
     if imported_for is None:
         # What came from this account is compared as its file had it; what came from none may be of any.
         sources = {it.source for it in origins} - {OWN_EXPORT}
         may_be_same = bool(sources) and source != OWN_EXPORT and UNNAMED in {source, *sources}
-        return None if same else "same_account" if may_be_same else "other"
+        if same:
+            # A bank that adds a column to its files says more of the same row.
+            says_other = any(it.letter == letter == TEXT and it.has_other_columns for it in same)
+            return "same_account" if is_same_day and says_other else None
+        return "same_account" if may_be_same else "other"
     if imported_for != source or any(it.is_same_format and it.letter == letter for it in same):
         return None
     return "same_account"

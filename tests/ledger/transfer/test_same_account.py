@@ -54,6 +54,27 @@ async def test_what_came_from_an_unnamed_account_may_be_of_any(person: Person, s
     assert statuses(await load(person, ofx, on_match="link")) == ["linked"]
 
 
+NARROW = "Date,Text,Amount\n2026-11-02,Coffee,-3.50\n2026-11-03,Bread,-2.00\n"
+WIDE = "Date,Text,Category,Amount\n2026-11-02,Coffee,Food,-3.50\n2026-11-04,Bread,Food,-2.00\n"
+
+
+async def test_a_statement_to_which_the_bank_has_added_a_column_is_a_question(person: Person) -> None:
+    narrow, wide = (replace(read(text), source="checking") for text in (NARROW, WIDE))
+    await load(person, narrow)
+
+    asked, linked = await load(person, wide, dry_run=True), await load(person, wide, on_match="link")
+
+    assert ([it.option for it in asked.questions], statuses(asked)) == (["on_match"], ["open", "new"])
+    assert (statuses(linked), statuses(await load(person, wide))) == (["linked", "new"], ["existing", "existing"])
+
+
+async def test_other_texts_of_one_day_in_the_same_columns_are_other_movements(person: Person) -> None:
+    morning, evening = (replace(read(NARROW.replace("Coffee", it)), source="checking") for it in ("Coffee", "Tea"))
+    await load(person, morning)
+
+    assert statuses(await load(person, evening)) == ["new", "existing"]
+
+
 async def test_what_came_from_another_account_is_another_movement(person: Person) -> None:
     await load(person, reading(coffee()))
 
