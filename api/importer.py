@@ -20,7 +20,7 @@ from ledger.core import Ledger
 from ledger.transfer.archives.contents import Contents, read_contents
 from ledger.transfer.option_schemas import ImportOptions
 from ledger.transfer.profiles import find_profile
-from ledger.transfer.readers.choices import Choices as ReaderChoices
+from ledger.transfer.readers.choices import ReadingChoices
 from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.readers.entries import BadOption, TooManyEntries, UnreadableFile, UnsupportedFormat
 from ledger.transfer.readers.profiles import PROFILES
@@ -80,7 +80,7 @@ async def _read_file(request: StrictRequest, ledger: Ledger, form: ImportForm) -
     if form.profile and own is None and form.profile not in PROFILES:
         raise ValidationFailed(errors=[field_error("/profile", "not_found", "There is no such profile.")])
     sent = form.options.dump_options() if form.options else {}
-    options = ReaderChoices.merge(own.options if own else {}, sent)
+    options = ReadingChoices.merge(own.options if own else {}, sent)
     arguments = {
         "currency": ledger.owner.currency,
         "options": options,

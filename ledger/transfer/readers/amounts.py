@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from ledger.transfer.readers import balances
-from ledger.transfer.readers.choices import Choices
+from ledger.transfer.readers.choices import ReadingChoices
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Entry, Question, RowError
 from ledger.transfer.readers.kinds import Kinds, is_mark
@@ -28,7 +28,7 @@ class Amounts:
 
     roles: Roles
     kinds: Kinds
-    choices: Choices
+    choices: ReadingChoices
     rows: Sequence[GridRow]
     """The rows that have an amount."""
     stated_currency: str | None

@@ -9,7 +9,7 @@ from ledger.transfer.readers.numbers import DecimalSign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
+class ReadingChoices:
     """The options that readers know, as `POST /imports` has validated them; None is not chosen."""
 
     encoding: str | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from ledger.transfer.readers.choices import Choices
+from ledger.transfer.readers.choices import ReadingChoices
 from ledger.transfer.readers.dates import (
     ORDERS,
     DateOrder,
@@ -43,7 +43,7 @@ class DayReader:
         return bool(self.questions)
 
 
-def build_day_reader(cells: Iterable[str], around: Sequence[str], choices: Choices) -> DayReader:
+def build_day_reader(cells: Iterable[str], around: Sequence[str], choices: ReadingChoices) -> DayReader:
     """Decide how days are read from all of them, and from the texts around the table, such as its title."""
     shapes = {shape for cell in cells if (shape := read_shape(cell))}
     separators = {shape.separator for shape in shapes}

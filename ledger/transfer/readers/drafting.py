@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from ledger.transfer.readers.choices import Choices
+from ledger.transfer.readers.choices import ReadingChoices
 from ledger.transfer.readers.drafts import Draft, DraftStatus, Reading
 from ledger.transfer.readers.entries import (
     MAX_ENTRIES,
@@ -46,7 +46,7 @@ CUT: Final = "…"
 """Ends a description that was cut."""
 
 
-def draft(statement: Statement, choices: Choices, currency: str) -> Reading:
+def draft(statement: Statement, choices: ReadingChoices, currency: str) -> Reading:
     """Return what each row of a statement becomes; `currency` is the user's own."""
     if len(statement.accounts) > MAX_ACCOUNTS:
         raise UnreadableFile(f"The file is of more than {MAX_ACCOUNTS:,} accounts: send those of one bank.")
@@ -70,7 +70,7 @@ def draft(statement: Statement, choices: Choices, currency: str) -> Reading:
     )
 
 
-def _spread(entry: Entry, choices: Choices) -> Iterator[Entry]:
+def _spread(entry: Entry, choices: ReadingChoices) -> Iterator[Entry]:
     """Yield an entry, with its movements, or its fee or its parts if they are wanted so, as entries of their own."""
     parts = _list_movements(entry) or (_list_parts(entry) if choices.splits == "parts" else [])
     if parts:
@@ -142,7 +142,7 @@ def _list_parts(entry: Entry) -> list[Entry]:
 class _Drafting:
     """The options of one file, and the questions that its rows raise."""
 
-    choices: Choices
+    choices: ReadingChoices
     currency: str
     has_accounts: bool
     """Whether the file is of several accounts."""

@@ -16,7 +16,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from ledger.transfer.readers.choices import Choices
+from ledger.transfer.readers.choices import ReadingChoices
 from ledger.transfer.readers.dates import identify_day, read_shape
 from ledger.transfer.readers.days import DayReader, build_day_reader
 from ledger.transfer.readers.delimited import iterate_lines
@@ -56,7 +56,7 @@ class _Record:
 
 def read_qif(text: str, sent: Mapping[str, Any], said: Mapping[str, Any]) -> Statement:
     """Read the records of money of a QIF file; `said` are the options by which the text was found."""
-    choices = Choices.build(sent)
+    choices = ReadingChoices.build(sent)
     records = list(islice(_iterate_records(text), MAX_ENTRIES + 1))
     if len(records) > MAX_ENTRIES:
         raise TooManyEntries

@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from ledger.transfer.readers.choices import Choices
+from ledger.transfer.readers.choices import ReadingChoices
 from ledger.transfer.readers.delimited import GridRow, split_table
 from ledger.transfer.readers.drafting import draft
 from ledger.transfer.readers.drafts import Reading
@@ -41,7 +41,7 @@ def read_file(data: bytes, kind: Format, request: Request) -> Reading:
     if kind in {"csv", "xlsx"}:
         return _read_table(data, kind, sent, request)
     statement, own = _read_records(data, kind, sent, request.currency)
-    return draft(statement, Choices.build(own, sent), request.currency)
+    return draft(statement, ReadingChoices.build(own, sent), request.currency)
 
 
 def _read_records(
@@ -86,7 +86,7 @@ def _read_rows(
     # In a workbook a text is never run, and has no guard.
     if profile is OWN and kind == "csv":
         layout = replace(layout, body=[_unguard(row) for row in layout.body])
-    choices = Choices.build(profile.list_options(layout.headers) if profile else {}, sent)
+    choices = ReadingChoices.build(profile.list_options(layout.headers) if profile else {}, sent)
     statement = read_table(layout, profile, choices, request.currency, said)
     statement.format = kind
     return draft(statement, choices, request.currency)

@@ -19,7 +19,7 @@ from typing import Any
 from ledger.transfer.readers import balances
 from ledger.transfer.readers.amounts import MONEY_ROLES, Amounts
 from ledger.transfer.readers.bank_fields import find_iban, forget_repeated_ids
-from ledger.transfer.readers.choices import Choices
+from ledger.transfer.readers.choices import ReadingChoices
 from ledger.transfer.readers.columns import find_roles
 from ledger.transfer.readers.dates import read_shape
 from ledger.transfer.readers.days import DayReader, build_day_reader
@@ -42,7 +42,7 @@ from values.money import DECIMALS
 
 
 def read_table(
-    layout: Layout, profile: Profile | None, choices: Choices, currency: str, said: Mapping[str, Any]
+    layout: Layout, profile: Profile | None, choices: ReadingChoices, currency: str, said: Mapping[str, Any]
 ) -> Statement:
     """Read a table; `currency` is the user's, `said` are the options by which its rows were found."""
     table = _Table(layout, profile, choices, find_roles(layout, choices.columns, choices.meanings), currency)
@@ -70,7 +70,7 @@ class _Table:
 
     layout: Layout
     profile: Profile | None
-    choices: Choices
+    choices: ReadingChoices
     roles: Roles
     own_currency: str
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ledger.transfer.readers.choices import Choices
+from ledger.transfer.readers.choices import ReadingChoices
 from ledger.transfer.readers.drafting import draft
 from ledger.transfer.readers.drafts import Draft
 from ledger.transfer.readers.entries import Entry, Split, Statement, TooManyEntries, UnreadableFile
@@ -14,7 +14,7 @@ from ledger.transfer.readers.entries import Entry, Split, Statement, TooManyEntr
 
 def _draft(*entries: Entry, currency: str = "EUR", **options: Any) -> list[Draft]:
     statement = Statement(format="csv", entries=list(entries))
-    return [*draft(statement, Choices.build(options), currency).drafts]
+    return [*draft(statement, ReadingChoices.build(options), currency).drafts]
 
 
 def _entry(amount: str = "-12.50", **fields: Any) -> Entry:
@@ -75,7 +75,7 @@ def test_rows_of_parts_and_fees_count_as_rows() -> None:
 def test_too_many_accounts_are_unreadable() -> None:
     statement = Statement(format="csv", entries=[], accounts=[f"account {number}" for number in range(1_001)])
     with pytest.raises(UnreadableFile, match="1,000 accounts"):
-        draft(statement, Choices.build({}), "EUR")
+        draft(statement, ReadingChoices.build({}), "EUR")
 
 
 @pytest.mark.parametrize("field", ["payee", "description", "category"])
