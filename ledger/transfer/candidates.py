@@ -22,6 +22,7 @@ from ledger.expenses.rows import BY_PRIMARY_KEY
 from ledger.transfer.matching import MATCH_DAYS, Candidate, Origin
 from ledger.transfer.readers.drafts import Reading
 from ledger.transfer.rows import FileRow
+from ledger.transfer.sources import OWN_EXPORT, UNNAMED
 from models import Expense, Import, ImportedRow
 
 # The plus keeps SQLite from the index of amounts, which would find a popular amount of all years.
@@ -77,6 +78,8 @@ _SELECT_IMPORTED_NEAR: Final = (
     )
     .order_by(ImportedRow.id)
 )
+_LAYOUT: Final = ("columns", "date_order")
+"""The options that tell how a bank writes its files; as a row says more or otherwise then, it is not known again."""
 _MARGIN: Final = timedelta(days=MATCH_DAYS)
 _DAYS: Final = [timedelta(days=number) for number in range(-MATCH_DAYS, MATCH_DAYS + 1)]
 
@@ -97,10 +100,10 @@ async def load_candidates(
     wanted = {*near, *(it.expense_id for it in imported if it.expense_id is not None)} - claimed
     origins: dict[int | None, set[Origin]] = defaultdict(set)
     found = await ledger.fetch_in(_SELECT_ORIGINS, ImportedRow.expense_id, wanted)
-    others = await _find_other_columns(ledger, {it.import_id for it in found}, reading.options.get("columns"))
+    others = await _find_other_layouts(ledger, {it.import_id for it in found}, reading.options)
     async for it in iterate_in_slices(found):
         origin = _describe_origin(it, file_format)
-        origins[it.expense_id].add(origin._replace(has_other_columns=it.import_id in others))
+        origins[it.expense_id].add(origin._replace(has_other_layout=it.import_id in others))
     candidates = [
         Candidate(it.id, it.spent_on, it.amount, it.currency, frozenset(origins.get(it.id, ())))
         async for it in iterate_in_slices(near[expense_id] for expense_id in sorted(near.keys() - claimed))
@@ -108,10 +111,13 @@ async def load_candidates(
     return candidates + [_build_imported(it, origins, file_format) for it in _take_last(imported)]
 
 
-async def _find_other_columns(ledger: Ledger, import_ids: AbstractSet[int | None], columns: object) -> set[int]:
-    """Return which imports were of files with other columns."""
+async def _find_other_layouts(
+    ledger: Ledger, import_ids: AbstractSet[int | None], options: Mapping[str, Any]
+) -> set[int]:
+    """Return which imports were of files with other columns, or days written in another way."""
     rows = await ledger.fetch_in(_SELECT_OPTIONS, Import.id, import_ids - {None})
-    return {row.id for row in rows if json.loads(row.options).get("columns") != columns}
+    told = ((row.id, json.loads(row.options)) for row in rows)
+    return {import_id for import_id, it in told if any(it.get(name) != options.get(name) for name in _LAYOUT)}
 
 
 def _describe_origin(row: Row[Any], file_format: str) -> Origin:
@@ -156,11 +162,13 @@ async def _load_imported(ledger: Ledger, in_order: Sequence[FileRow], file_forma
     ways = await _load_ways(ledger, in_order, file_format)
     by_source: dict[str, list[FileRow]] = {source: [] for source in ways}
     async for row in iterate_in_slices(in_order if ways else ()):
-        if row.source in by_source:
-            by_source[row.source].append(row)
+        # What came without a source may be of any.
+        for source in {row.source, UNNAMED} if row.source != OWN_EXPORT else {row.source}:
+            if source in by_source:
+                by_source[source].append(row)
     found: list[Row[Any]] = []
     for source, rows in by_source.items():
-        if not _are_mixed(ways[source], rows):
+        if not rows or not _are_mixed(source, ways[source], rows):
             continue
         wanted = {row.movement async for row in iterate_in_slices(rows)}
         for some in batched(rows, ROWS_PER_STATEMENT):
@@ -173,13 +181,15 @@ async def _load_ways(ledger: Ledger, in_order: Sequence[FileRow], file_format: s
     """Return by source in which ways the rows of these days were imported."""
     span = {"first": in_order[0].expense.day - _MARGIN, "last": in_order[-1].expense.day + _MARGIN}
     ways: dict[str, set[Origin]] = defaultdict(set)
-    for some in batched(sorted({row.source for row in in_order}), ROWS_PER_STATEMENT):
+    for some in batched(sorted({UNNAMED, *(row.source for row in in_order)}), ROWS_PER_STATEMENT):
         for it in await ledger.fetch_all(_SELECT_WAYS, sources=some, **span):
             ways[it.source].add(_describe_origin(it, file_format))
     return ways
 
 
-def _are_mixed(known: Collection[Origin], rows: Sequence[FileRow]) -> bool:
-    """Whether a source knows rows in another way than all of the file's."""
+def _are_mixed(source: str, known: Collection[Origin], rows: Sequence[FileRow]) -> bool:
+    """Whether a source knows rows in another way than all of the file's, or is not theirs."""
+    if any(row.source != source for row in rows):
+        return True
     letters = {it.letter for it in known} | {row.key[:1] for row in rows}
     return len(letters) > 1 or not all(it.is_same_format for it in known)

@@ -6,8 +6,9 @@
       or by the bank's id and now without, or conversely   a match, and what becomes of the row is a question
     imported without a source for a row that has one,
       or conversely                                        a match, and likewise a question
-    imported for the same source in the same way           another movement: no match; but one of the same day from a
-                                                             file with other columns is a match, and a question
+    imported for the same source in the same way           another movement: no match; but one of the same day, from a
+                                                             file with other columns or another way to write days, is
+                                                             a match, and a question
     the row of another line of this file                   no match
 
 What was imported for the same source is compared as its file had it, so that it is found after it was edited, and also
@@ -36,12 +37,12 @@ Relation = Literal["other", "same_account"]
 
 
 class Origin(NamedTuple):
-    """How an expense was imported: for which source, known by which kind of key, and in which format and columns."""
+    """How an expense was imported: for which source, known by which kind of key, and in which format and layout."""
 
     source: str
     letter: str
     is_same_format: bool
-    has_other_columns: bool = False
+    has_other_layout: bool = False
 
 
 class Candidate(NamedTuple):
@@ -153,9 +154,14 @@ def relate(
         may_be_same = bool(sources) and source != OWN_EXPORT and UNNAMED in {source, *sources}
         if same:
             # A bank that adds a column to its files says more of the same row.
-            says_other = any(it.letter == letter == TEXT and it.has_other_columns for it in same)
+            says_other = any(it.letter == letter == TEXT and it.has_other_layout for it in same)
             return "same_account" if is_same_day and says_other else None
+        if UNNAMED in sources and source != OWN_EXPORT:
+            # It is compared as its file had it, too.
+            return None
         return "same_account" if may_be_same else "other"
+    if imported_for == UNNAMED != source:
+        return None if source == OWN_EXPORT else "same_account"
     if imported_for != source or any(it.is_same_format and it.letter == letter for it in same):
         return None
     return "same_account"
@@ -191,7 +197,8 @@ def settle_match(row: FileRow, matcher: Matcher, on_match: OnMatch | None, doubt
         row.settle("open")
         doubts.lines.append(row.draft.number)
     elif on_match == "link" and found.ids[0] < 0:
-        row.settle("existing", "deleted")
+        # It becomes known as deleted, so that it is asked about once.
+        row.settle("linked", "deleted")
     elif on_match == "link":
         row.settle("linked", None, found.ids[0])
     else:

@@ -63,7 +63,8 @@ class Amounts:
             return "columns" if self.roles.found.keys() & {"debit", "credit"} else None
         return decide_sign(
             self._list_movements(self._booked),
-            lambda: self.has_iban or self._has_running_balance(),
+            self.has_iban,
+            self._has_running_balance,
             lambda: self._list_movements(row for row in self._booked if self.kinds.is_income(row)),
             self._list_kinds,
         )
@@ -159,7 +160,7 @@ class Amounts:
             if entry.currency is None:
                 detail = "This is no currency: write its ISO 4217 code, like EUR."
                 entry.errors.append(RowError(self.roles.describe_column("currency"), "not_allowed", detail))
-        entry.currency = entry.currency or self.stated_currency
+        entry.stated_currency = self.stated_currency
 
     def _read_movement(self, row: GridRow) -> Movement | None:
         if row.line not in self._movements:

@@ -172,7 +172,7 @@ class _Drafting:
         # What is left out although it is money is shown with its expense, and so must be read in full.
         is_money = skip in {None, "transfer", "incoming"}
         currency = self._find_currency(entry, is_money=is_money)
-        self.has_unnamed |= is_money and entry.currency is None
+        self.has_unnamed |= is_money and entry.currency is None and entry.stated_currency is None
         waits = self._ask_about_transfer(entry) or (entry.fee and self.choices.fees is None)
         is_open = entry.day is None or entry.amount is None or waits
         if is_open or currency is None:
@@ -203,14 +203,15 @@ class _Drafting:
 
     def _find_currency(self, entry: Entry, *, is_money: bool) -> str | None:
         """Return the code of an entry's currency; None after asking what a sign stands for."""
-        shared = SHARED_SIGNS.get(entry.currency or "")
+        said = entry.currency or self.choices.currency or entry.stated_currency
+        shared = SHARED_SIGNS.get(said or "")
         if shared is None:
-            return entry.currency or self.choices.currency or self.currency
+            return said or self.currency
         for known in (self.choices.currency, self.currency):
             if known in shared:
                 return known
         if is_money:
-            detail = f"Nothing in this file tells which currency {entry.currency} stands for."
+            detail = f"Nothing in this file tells which currency {said} stands for."
             self.questions.setdefault("currency", Question("currency", list(shared), detail))
         return None
 
@@ -282,7 +283,8 @@ def _check_texts(entry: Entry) -> Iterator[RowError]:
 
 def _fingerprint_entry(entry: Entry) -> str:
     days = entry.said_day or (entry.day.isoformat() if entry.day else "")
-    return compute_fingerprint(days, entry.said_number or write_number(entry.amount), entry.currency or "", entry.texts)
+    currency = entry.currency or entry.stated_currency or ""
+    return compute_fingerprint(days, entry.said_number or write_number(entry.amount), currency, entry.texts)
 
 
 def _clean_line(text: str | None) -> str | None:

@@ -97,6 +97,8 @@ class Entry:
     """The number as the row alone says it, by which it is known again; without it by `amount`."""
     currency: str | None = None
     """An ISO 4217 code in capitals, or a sign such as `$`, as the file says it."""
+    stated_currency: str | None = None
+    """Likewise what the file names once, for all rows that name none."""
     payee: str | None = None
     description: str | None = None
     category: str | None = None

@@ -8,7 +8,7 @@ from ledger.transfer.readers.bank_fields import find_iban, may_last
 from ledger.transfer.readers.delimited import GridRow
 from ledger.transfer.readers.entries import Question
 from ledger.transfer.readers.layout import AMOUNT_ROLES, DATE_ROLES
-from ledger.transfer.readers.measuring import MOST, Column
+from ledger.transfer.readers.measuring import FEW, MOST, Column
 from ledger.transfer.readers.words import (
     DIRECTIONS,
     SHARED_ACCOUNTS,
@@ -201,8 +201,14 @@ def _find_number_columns(free: Sequence[Column]) -> list[int]:
 def _find_payee(roles: Roles, by_role: Mapping[str, Sequence[Column]]) -> None:
     payees = [it for it in by_role.get("payee", ()) if it.filled]
     if payees:
-        roles.found["payee"] = payees[0].index
+        # The account's own name stands in every row, and numbers of accounts name nobody.
+        named = [it for it in payees if not _holds_accounts(it) and (len(it.words) > 1 or it.filled < FEW)]
+        roles.found["payee"] = (named or payees)[0].index
     roles.descriptions = [it.index for it in by_role.get("description", ())]
+
+
+def _holds_accounts(column: Column) -> bool:
+    return bool(column.words) and all(find_iban(word.upper()) for word in column.words)
 
 
 def _find_words(

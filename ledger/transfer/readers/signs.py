@@ -24,15 +24,17 @@ class Movement:
 
 def decide_sign(
     movements: Sequence[Movement],
-    is_bank_account: Callable[[], bool],
+    has_iban: bool,  # noqa: FBT001
+    has_running_balance: Callable[[], bool],
     list_incomes: Callable[[], Sequence[Movement]],
     list_kinds: Callable[[], Sequence[Movement]],
 ) -> Sign | None:
     """Return how the direction of amounts in one column is told, proved by all rows; None if nothing proves it.
 
-    `is_bank_account` returns whether the file bears an IBAN, or a running balance that the amounts add up to, and
-    `list_incomes` the rows with a word that only money in is called by, and `list_kinds` those whose kind says that
-    money came in or went out; each is asked only if it matters.
+    `has_iban` says that the file is of a bank's account, which writes a minus before what was spent, if it writes any.
+    `has_running_balance` returns whether the amounts add up to a balance, `list_incomes` the rows with a word that only
+    money in is called by, and `list_kinds` those whose kind says that money came in or went out; each is asked only if
+    it matters.
     """
     moved = [it for it in movements if it.said]
     negative, positive = [it for it in moved if it.said < 0], [it for it in moved if it.said > 0]
@@ -41,7 +43,9 @@ def decide_sign(
         return unsigned
     if told and (agreed := _compare(told)):
         return agreed
-    if (negative and positive and all(it.has_plus for it in positive)) or is_bank_account():
+    if negative and (has_iban or (positive and all(it.has_plus for it in positive))):
+        return "minus_is_spent"
+    if has_running_balance():
         return "minus_is_spent"
     if agreed := _compare_incomes(list_incomes()) or _compare_kinds(list_kinds()):
         return agreed

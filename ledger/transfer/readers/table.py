@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from ledger.transfer.readers import balances
 from ledger.transfer.readers.amounts import MONEY_ROLES, Amounts
@@ -39,6 +39,9 @@ from ledger.transfer.readers.shares import SHARED_PROFILE, Shares, ask_person
 from ledger.transfer.readers.table_rows import RowReader
 from ledger.transfer.readers.words import find_column, find_currencies, make_word
 from values.money import DECIMALS
+
+_ALSO_WORDS: Final = frozenset({"ALL", "ANG", "COP", "CUP", "GEL", "LAK", "MAD", "MOP", "PEN", "SOS", "TOP", "TRY"})
+"""Codes of currencies that may be words: above a table they are one only beside a word for currency."""
 
 
 def read_table(
@@ -121,7 +124,11 @@ class _Table:
         """Return the currency that the header of the amount or the preamble names."""
         headers = [self.roles.columns[self.roles.found[it]].currency for it in MONEY_ROLES if it in self.roles.found]
         cells = [cell for row in self.layout.preamble for cell in row.cells]
-        stated = {cell for cell in cells if cell in DECIMALS} or {it for cell in cells for it in find_currencies(cell)}
+        stated = {
+            cell
+            for label, cell in pairwise(["", *filter(None, cells)])
+            if cell in DECIMALS and (cell not in _ALSO_WORDS or find_column(label)[0] == "currency")
+        } or {it for cell in cells for it in find_currencies(cell)}
         return next(filter(None, headers), None) or (stated.pop() if len(stated) == 1 else None)
 
     def find_stated_accounts(self) -> list[str]:

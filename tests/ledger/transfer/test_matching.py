@@ -157,7 +157,7 @@ async def test_several_matches_of_a_row_are_a_question(on_match: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_match", "status"), [(None, "open"), ("report", None), ("link", "existing"), ("skip", "skipped")]
+    ("on_match", "status"), [(None, "open"), ("report", None), ("link", "linked"), ("skip", "skipped")]
 )
 async def test_a_row_that_was_deleted_in_another_format_stays_deleted_if_it_is_linked(
     on_match: str | None, status: str | None

@@ -54,6 +54,40 @@ async def test_what_came_from_an_unnamed_account_may_be_of_any(person: Person, s
     assert statuses(await load(person, ofx, on_match="link")) == ["linked"]
 
 
+async def test_what_was_deleted_is_asked_about_once(person: Person) -> None:
+    await load(person, reading(coffee()))
+    await discard(person, *await fetch(person))
+    linked = await load(person, IN_OFX, on_match="link")
+
+    assert (statuses(linked), linked.counts.linked) == (["linked deleted"], 1)
+    assert statuses(await load(person, IN_OFX)) == ["existing deleted"]
+    assert (await undo(person, linked))["unlinked"] == 0
+    assert statuses(await load(person, IN_OFX)) == ["existing deleted"]
+
+
+async def test_what_an_unnamed_account_brought_is_found_as_its_file_had_it(person: Person) -> None:
+    await load(person, reading(coffee(), coffee("09"), source=None))
+    edited, deleted = await fetch(person)
+    await change(person, edited, amount="9.00", date="2026-11-20")
+    await discard(person, deleted)
+    ofx = reading(
+        coffee(bank_id="17", payee="CAFE"), coffee("09", bank_id="18", payee="CAFE"), kind="ofx", source="NL91"
+    )
+
+    assert statuses(await load(person, ofx, dry_run=True)) == ["open", "open"]
+    assert statuses(await load(person, ofx, on_match="link")) == ["linked", "linked deleted"]
+    assert await list_amounts(person) == ["9.00"]
+
+
+async def test_a_statement_whose_days_are_written_in_another_way_is_a_question(person: Person) -> None:
+    rows = "Date;Text;Amount\n{};Coffee;-3,50\n{};Bread;-2,00\n"
+    await load(person, replace(read(rows.format("02-11-2026", "13-11-2026")), source="checking"))
+
+    again = replace(read(rows.format("2026-11-02", "2026-11-13")), source="checking")
+
+    assert statuses(await load(person, again, dry_run=True)) == ["open", "existing"]
+
+
 NARROW = "Date,Text,Amount\n2026-11-02,Coffee,-3.50\n2026-11-03,Bread,-2.00\n"
 WIDE = "Date,Text,Category,Amount\n2026-11-02,Coffee,Food,-3.50\n2026-11-04,Bread,Food,-2.00\n"
 
@@ -84,7 +118,7 @@ async def test_what_came_from_another_account_is_another_movement(person: Person
 
 
 @pytest.mark.parametrize(
-    ("on_match", "told"), [(None, "open"), ("link", "existing deleted"), ("skip", "skipped matched"), ("report", "new")]
+    ("on_match", "told"), [(None, "open"), ("link", "linked deleted"), ("skip", "skipped matched"), ("report", "new")]
 )
 async def test_what_was_deleted_is_a_question_in_another_format(
     person: Person, on_match: str | None, told: str

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ledger.transfer.readers.bank_fields import name_account
 from ledger.transfer.readers.entries import UnreadableFile
+from ledger.transfer.readers.reading import Request, read_file
 from tests.support.readings import list_all_rows, list_details, list_options, list_rows, read
 
 # --- where the table is -----------------------------------------------------------------------------------------------
@@ -593,3 +594,49 @@ def test_any_table_is_read_and_every_row_that_is_read_is_whole(rows: list[list[s
         return
     whole = [draft for draft in reading.drafts if draft.status == "read"]
     assert all(draft.amount and draft.currency and draft.date and draft.fingerprint for draft in whole)
+
+
+# --- what is no proof -------------------------------------------------------------------------------------------------
+
+IBAN = "Account;DE89370400440532013000\n"
+
+
+def test_an_iban_proves_no_sign_where_no_amount_has_a_minus() -> None:
+    assert list_options(read(IBAN + "Date;Text;Somme\n13.03.2026;Rent;650,00\n14.03.2026;Cafe;4,50\n")) == ["sign"]
+
+
+@pytest.mark.parametrize("headers", ["Dr;Cr", "Suma debit;Suma credit", "Isplata;Uplata", "Retiros;Depósitos"])
+def test_debits_and_credits_have_many_names(headers: str) -> None:
+    reading = read(IBAN + f"Date;Text;{headers}\n13.03.2026;Rent;650,00;\n14.03.2026;Pay;;900,00\n")
+
+    assert list_all_rows(reading) == ["read 2026-03-13 650.00 EUR", "incoming 2026-03-14 -900.00 EUR"]
+
+
+@pytest.mark.parametrize(("above", "currency"), [("Status;ALL", "EUR"), ("Currency;ALL", "ALL"), ("Status;SEK", "SEK")])
+def test_a_word_that_is_a_code_too_is_a_currency_only_beside_the_word_for_it(above: str, currency: str) -> None:
+    rows = "Date;Text;Amount\n13.03.2026;Rent;-650,00\n14.03.2026;Cafe;-4,50\n"
+
+    assert {row.currency for row in read(f"{above}\n{rows}").drafts} == {currency}
+
+
+def test_the_option_currency_beats_what_stands_above_the_table_and_changes_no_identity() -> None:
+    text = "Currency;SEK\nDate;Text;Amount\n13.03.2026;Rent;-650,00\n14.03.2026;Cafe;-4,50\n"
+    chosen = read_file(text.encode(), "csv", Request(currency="EUR", options={"currency": "NOK"})).drafts[0]
+    stated = read(text).drafts[0]
+
+    assert (stated.currency, chosen.currency, chosen.fingerprint) == ("SEK", "NOK", stated.fingerprint)
+
+
+def test_the_name_of_the_accounts_owner_is_no_payee() -> None:
+    text = "Date;Name;Counterparty name;Amount\n" + "".join(
+        f"{day}.03.2026;ADA LOVELACE;Shop {day};-1,00\n" for day in range(13, 18)
+    )
+
+    assert [row.payee for row in read(text).drafts][:2] == ["Shop 13", "Shop 14"]
+
+
+@pytest.mark.parametrize("text", ["S A L D O", "Saldo Atual", "Solde", "Neuer Kontostand", "Balance forward"])
+def test_a_balance_is_no_expense_also_with_a_day(text: str) -> None:
+    reading = read(f"Date;Text;Amount\n13.03.2026;Rent;-650,00\n14.03.2026;{text};-1182,45\n")
+
+    assert [row.reason for row in reading.drafts] == [None, "balance"]
