@@ -13,7 +13,7 @@ from typing import Final
 
 _GUARD: Final = "'"
 _RISKY: Final = re.compile(
-    r"""(?:\A(?=[\t\n\r])|(\A|[;|\t\n\r])(?=[\s"']*[=+\-@＝＋－＠]|'))"""  # noqa: RUF001  # fullwidth on purpose
+    r"""(?:\A(?=[\s"']*[\t\n\r])|(\A|[;|\t\n\r])(?=[\s"']*[=+\-@＝＋－＠]|'))"""  # noqa: RUF001  # fullwidth on purpose
 )
 _GUARDED: Final = re.compile(r"(\A|[;|\t\n\r])'")
 _NEEDS_QUOTES: Final = re.compile(r'[",\r\n]')
