@@ -46,7 +46,8 @@ async def export_expenses(
 
     **csv**: UTF-8 without a byte order mark, comma, CRLF (RFC 4180); tags are joined by `, `, and one that has a comma
     or a quote is quoted as a CSV cell is. A text that a spreadsheet would run as a formula begins with an apostrophe,
-    and one that begins with an apostrophe with another: take one off to have the text. Amounts are plain numbers.
+    and one that begins with an apostrophe with another; within a text the same is done behind `;`, `|`, tab and line
+    end. Take one off at each of these places to have the text. Amounts are plain numbers.
     **ndjson**: an `Expense` on each line, as `GET /expenses` answers it. **xlsx**: a sheet with real dates and numbers,
     which Excel opens with every letter intact; it is made before the first byte comes, which takes a second for 10,000
     expenses.

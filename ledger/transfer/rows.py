@@ -33,7 +33,8 @@ BANK: Final = "b"
 TEXT: Final = "f"
 """The first letter of a row's key: it is known by the bank's own id, or by all that the file says of it.
 
-The parts and the fee of an entry have the entry's, because an account is known in one of the two ways."""
+The parts and the fee of an entry have the entry's, because an account is known in one of the two ways.
+"""
 
 
 class KnownRow(NamedTuple):
@@ -72,10 +73,12 @@ class FileRow:
     """None if the row is no expense."""
     key: str = ""
     expense_id: int | None = None
-    """The expense that the row is."""
+    """The expense that the row is; None of a linked row if that was deleted."""
     known: KnownRow | None = None
-    """The row of an earlier file that this one is. If its expense was deleted, and this row is imported all the same,
-    this row replaces it among the rows that are known."""
+    """The row of an earlier file that this one is.
+
+    If its expense was deleted, and this row is imported all the same, it replaces that one among the known rows.
+    """
     replaced: Sequence[int] = ()
     """Deleted expenses that it is imported instead of; they leave the trash, or could be restored beside it."""
     before: int | None = None

@@ -128,7 +128,7 @@ class ImportRow:
     reason: RowReason | None
     source: Annotated[str | None, Field(description="In a file of several accounts, the one of this row.")]
     expense: RowExpense | None
-    expense_id: Annotated[int | None, Field(description="The expense that the row is, if there is one.")]
+    expense_id: Annotated[int | None, Field(description="The expense that the row is, if it is there.")]
     matches: Annotated[list[int], Field(description="Ids of expenses that look like the row, at most 20.")]
     errors: list[RowProblem]
 

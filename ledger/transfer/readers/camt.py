@@ -44,6 +44,7 @@ def read_camt(data: bytes, _options: Mapping[str, Any]) -> Statement:
     batches: list[tuple[Entry, Days]] = []
 
     def take(camt_entry: CamtEntry) -> None:
+        """Add an entry, and of a batch its movements; raise TooManyEntries beyond 50,000 of both."""
         head = camt_entry.entry
         entry, days = _build_entry(camt_entry, camt_entry.details, _read_amount(head), head.line)
         movements = [*_build_movements(camt_entry)]
