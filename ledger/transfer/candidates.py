@@ -1,7 +1,7 @@
 """The expenses of the ledger that rows of a file may be: by what they are now, and by what a file said of them.
 
     what is now      of the amounts of rows, at most three days away
-    what files said  likewise, of the same source; only if that was imported in another way too, as most are not
+    what files said  likewise, of the same source, if that was imported in another way too, as most are not; or of none
 
 A statement is for 250 rows.
 """
@@ -158,7 +158,7 @@ def _is_near(row: Row[Any], wanted: Collection[tuple[str, int, date]]) -> bool:
 
 
 async def _load_imported(ledger: Ledger, in_order: Sequence[FileRow], file_format: str) -> list[Row[Any]]:
-    """Return the rows near these that the same sources know, if any of them was imported in another way."""
+    """Return the rows near these that the same sources know in another way, and those that came without a source."""
     ways = await _load_ways(ledger, in_order, file_format)
     by_source: dict[str, list[FileRow]] = {source: [] for source in ways}
     async for row in iterate_in_slices(in_order if ways else ()):
